@@ -1,0 +1,199 @@
+//! The resources of one host, in the words of Hyper-V Network Virtualization.
+//!
+//! In YAML and JSON a resource is `{kind, name, spec}`; the name is left out where the spec already says which
+//! resource it is (see [`Resource::key`]).
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::{MacAddress, Name, RoutingDomainId, Vsid};
+
+/// The kinds of resource, by the names that people type.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// [`LookupRecord`].
+    LookupRecord,
+    /// [`CustomerRoute`].
+    CustomerRoute,
+    /// [`ProviderAddress`].
+    ProviderAddress,
+    /// [`ProviderRoute`].
+    ProviderRoute,
+    /// [`Port`].
+    Port,
+}
+
+/// Why a word is no kind.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("there is no kind \"{0}\"; the kinds are lookup-record, customer-route, provider-address, provider-route, port")]
+pub struct KindError(pub String);
+
+impl Kind {
+    /// All kinds, in the order in which they are shown and applied.
+    pub const ALL: [Self; 5] =
+        [Self::ProviderAddress, Self::ProviderRoute, Self::CustomerRoute, Self::LookupRecord, Self::Port];
+
+    /// The word that people type.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LookupRecord => "lookup-record",
+            Self::CustomerRoute => "customer-route",
+            Self::ProviderAddress => "provider-address",
+            Self::ProviderRoute => "provider-route",
+            Self::Port => "port",
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Kind {
+    type Err = KindError;
+    /// Takes the plural as well, as kubectl does.
+    fn from_str(text: &str) -> Result<Self, KindError> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| {
+                let singular = kind.as_str();
+                text == singular || text == format!("{singular}s") || text == format!("{singular}es")
+            })
+            .ok_or_else(|| KindError(text.to_owned()))
+    }
+}
+
+/// How a packet to a customer address travels (`-Rule` of NetVirtualizationLookupRecord).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub enum TranslationMethod {
+    /// Encapsulated to the provider address.
+    #[default]
+    #[serde(rename = "TranslationMethodEncap")]
+    Encap,
+    /// Not encapsulated: the customer address is rewritten to the provider address, one to one.
+    #[serde(rename = "TranslationMethodNat")]
+    Nat,
+    /// Not encapsulated and not rewritten.
+    #[serde(rename = "TranslationMethodNone")]
+    None,
+}
+
+/// Where the knowledge of a record comes from, and what it stands for (`-Type`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub enum LookupRecordType {
+    /// Declared.
+    #[default]
+    Static,
+    /// Learnt by this host from the VM's own ARP or ND.
+    Dynamic,
+    /// The MAC address is declared, the customer address is learnt.
+    L2Only,
+    /// Stands for every customer address of the subnet that has no record: a gateway.
+    GatewayWildcard,
+}
+
+/// A lookup record (NetVirtualizationLookupRecord): where a customer address is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LookupRecord {
+    /// VSID of the subnet.
+    pub vsid: Vsid,
+    /// Customer address. Absent with type L2Only; `0.0.0.0` or `::` with type GatewayWildcard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_address: Option<IpAddr>,
+    /// MAC address of the VM.
+    pub mac: MacAddress,
+    /// Provider address: of the VM's host, or with rule Nat the address that stands for the VM on the wire.
+    pub provider_address: IpAddr,
+    /// How a packet to it travels.
+    #[serde(default)]
+    pub rule: TranslationMethod,
+    /// What kind of record it is.
+    #[serde(default, rename = "type")]
+    pub record_type: LookupRecordType,
+    /// For the reader only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vm_name: Option<String>,
+}
+
+/// A customer route (NetVirtualizationCustomerRoute): inside a routing domain, which subnet or which VM leads to a
+/// prefix.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CustomerRoute {
+    /// The routing domain.
+    pub rdid: RoutingDomainId,
+    /// VSID of the subnet in which the next hop, or the destination itself, is.
+    pub vsid: Vsid,
+    /// Destination; the bits behind its length are 0.
+    pub prefix: IpNet,
+    /// Customer address of the next hop; `0.0.0.0` or `::` means that the prefix is the subnet's own (on-link).
+    pub next_hop: IpAddr,
+    /// Among routes to one prefix the lowest metric wins.
+    #[serde(default)]
+    pub metric: u32,
+}
+
+/// A provider address of this host (NetVirtualizationProviderAddress). It must be configured on the interface.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProviderAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// The interface it is on: the uplink.
+    pub interface: Name,
+    /// Length of the prefix in bits that is on-link in the underlay.
+    pub prefix_length: u8,
+}
+
+/// A route in the underlay (NetVirtualizationProviderRoute), for hosts that are not on-link. Without one, the
+/// kernel's routing table decides.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProviderRoute {
+    /// Where to: provider addresses of other hosts.
+    pub prefix: IpNet,
+    /// The underlay router, on-link on the interface.
+    pub next_hop: IpAddr,
+    /// The uplink.
+    pub interface: Name,
+    /// Among routes to one prefix the lowest metric wins.
+    #[serde(default)]
+    pub metric: u32,
+}
+
+/// A port: the device of one VM's or container's network interface, and the subnet it is in.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Port {
+    /// Name of the port, unique on the host.
+    #[serde(skip)]
+    pub name: Name,
+    /// Name of the host's device: a tap, or the host's end of a veth.
+    pub device: Name,
+    /// MAC address of the VM's interface.
+    pub mac: MacAddress,
+    /// VSID; absent or 0: the port's traffic is not virtualized.
+    #[serde(default, with = "crate::vsid::optional", skip_serializing_if = "Option::is_none")]
+    pub vsid: Option<Vsid>,
+}
+
+/// Any resource.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Resource {
+    /// See [`LookupRecord`].
+    LookupRecord(LookupRecord),
+    /// See [`CustomerRoute`].
+    CustomerRoute(CustomerRoute),
+    /// See [`ProviderAddress`].
+    ProviderAddress(ProviderAddress),
+    /// See [`ProviderRoute`].
+    ProviderRoute(ProviderRoute),
+    /// See [`Port`].
+    Port(Port),
+}

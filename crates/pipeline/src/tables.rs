@@ -1,0 +1,358 @@
+//! What the pipeline reads: plain-old-data keys and values, and the trait [`Tables`] that looks them up.
+//!
+//! Each type here is at the same time the key or value of one BPF map, so all are `repr(C)`, without implicit
+//! padding (the kernel hashes and compares padding too), and their sizes are asserted at the end of the file.
+//! Numbers are in host byte order unless a field says otherwise.
+
+/// Most ports on one host; the length of the `PORTS` map and of the counters' array.
+pub const MAX_PORTS: u32 = 4096;
+/// Most lookup records on one host, over all VM subnets (the `RECORDS` and the `STATIONS` map each).
+pub const MAX_RECORDS: u32 = 1 << 18;
+/// Most customer routes on one host, over all routing domains.
+pub const MAX_ROUTES: u32 = 1 << 16;
+/// Most VM subnets known to one host.
+pub const MAX_SUBNETS: u32 = 1 << 16;
+/// Most other hosts known to one host.
+pub const MAX_PEERS: u32 = 1 << 14;
+/// Most provider addresses of one host.
+pub const MAX_PROVIDERS: u32 = 64;
+/// Most replicas made of one broadcast or multicast frame. Ports and hosts beyond it get none of it; `plan` reports
+/// a subnet that is larger.
+pub const MAX_REPLICAS: u32 = 64;
+
+/// An IPv4 or IPv6 address in 16 bytes of network order; IPv4 as `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[repr(C)]
+pub struct Address(pub [u8; 16]);
+
+impl Address {
+    /// `0.0.0.0`, in a lookup record the key of a [`RecordFlags::WILDCARD`] for IPv4.
+    pub const UNSPECIFIED_V4: Self = Self::v4([0; 4]);
+    /// `::`, in a lookup record the key of a [`RecordFlags::WILDCARD`] for IPv6.
+    pub const UNSPECIFIED_V6: Self = Self([0; 16]);
+
+    /// The IPv4 address with these four bytes in network order.
+    #[inline(always)]
+    pub const fn v4(octets: [u8; 4]) -> Self {
+        let [a, b, c, d] = octets;
+        Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
+    }
+
+    /// Whether this is an IPv4 address.
+    #[inline(always)]
+    pub const fn is_v4(&self) -> bool {
+        let [b0, b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, _, _, _, _] = self.0;
+        u64::from_be_bytes([b0, b1, b2, b3, b4, b5, b6, b7]) == 0 && u32::from_be_bytes([b8, b9, b10, b11]) == 0xffff
+    }
+
+    /// The last four bytes: the IPv4 address, if it is one.
+    #[inline(always)]
+    pub const fn last4(&self) -> [u8; 4] {
+        let [_, _, _, _, _, _, _, _, _, _, _, _, a, b, c, d] = self.0;
+        [a, b, c, d]
+    }
+}
+
+/// A set of named bits in a table value.
+macro_rules! flags {
+    ($(#[$doc:meta])* $name:ident: $repr:ty { $($(#[$bit_doc:meta])* $bit:ident = $shift:literal;)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+        #[repr(transparent)]
+        pub struct $name(pub $repr);
+
+        impl $name {
+            $($(#[$bit_doc])* pub const $bit: Self = Self(1 << $shift);)*
+            /// The set without a bit.
+            pub const NONE: Self = Self(0);
+
+            /// Whether all bits of `other` are set.
+            #[inline(always)]
+            pub const fn has(self, other: Self) -> bool {
+                self.0 & other.0 == other.0
+            }
+
+            /// Both sets together.
+            #[inline(always)]
+            pub const fn with(self, other: Self) -> Self {
+                Self(self.0 | other.0)
+            }
+        }
+    };
+}
+
+/// What the pipeline must know of the host itself; the single entry of the `HOST` map.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[repr(C)]
+pub struct Host {
+    /// The MAC address of every subnet's gateway, the same on all hosts.
+    pub gateway_mac: [u8; 6],
+    /// Zero.
+    pub reserved: [u8; 2],
+    /// Broadcast and multicast frames that a port may send in one second; 0 forbids them.
+    pub flood_rate: u32,
+    /// Broadcast and multicast frames that a port may send at once after a silence.
+    pub flood_burst: u32,
+}
+
+flags! {
+    /// Properties of a [`Port`].
+    PortFlags: u16 {
+        /// The device is a veth whose other end stands in another namespace: `bpf_redirect_peer` delivers.
+        PEER = 0;
+        /// The port's addresses are learnt (record type L2Only): the source guard checks the MAC address alone.
+        LEARN = 1;
+        /// The port forwards for others (a VM as router, a gateway): any source address may leave it.
+        FORWARDER = 2;
+    }
+}
+
+/// One port of this host, by the interface index of its device.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[repr(C)]
+pub struct Port {
+    /// VSID; 0 means that the port's traffic passes through unvirtualized.
+    pub vsid: u32,
+    /// The routing domain of the VSID, as in [`RouteKey::domain`]; 0 when the VSID has no customer route.
+    pub domain: u32,
+    /// Index of its counters, 1..[`MAX_PORTS`]; slot 0 counts what no port can be blamed for.
+    pub slot: u32,
+    /// MAC address.
+    pub mac: [u8; 6],
+    /// Properties.
+    pub flags: PortFlags,
+}
+
+/// Key of a lookup record: a customer address inside of a VM subnet.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[repr(C)]
+pub struct RecordKey {
+    /// VSID.
+    pub vsid: u32,
+    /// Customer address.
+    pub address: Address,
+}
+
+/// Key of a station: a MAC address inside of a VM subnet.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[repr(C)]
+pub struct StationKey {
+    /// VSID.
+    pub vsid: u32,
+    /// MAC address.
+    pub mac: [u8; 6],
+    /// Zero.
+    pub reserved: u16,
+}
+
+flags! {
+    /// Properties of a [`Record`].
+    RecordFlags: u16 {
+        /// The provider address is one of this host.
+        LOCAL = 0;
+        /// The address of the subnet's gateway, which every host answers for itself.
+        GATEWAY = 1;
+        /// This VM forwards for others: it may send from addresses that are not its own.
+        FORWARDER = 2;
+        /// Record type GatewayWildcard: stands for each address of the subnet that has no record.
+        WILDCARD = 3;
+        /// Record type L2Only: the MAC address is known, the customer addresses are learnt.
+        L2_ONLY = 4;
+        /// Rule TranslationMethodNat: the customer address is rewritten to the provider address on the wire.
+        NAT = 5;
+        /// Rule TranslationMethodNone: the packet goes onto the wire as it is.
+        BARE = 6;
+        /// Record type Dynamic: learnt from the VM's own ARP or ND.
+        DYNAMIC = 7;
+    }
+}
+
+/// Where a customer address (in `RECORDS`) or a MAC address (in `STATIONS`) is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(C)]
+pub struct Record {
+    /// MAC address of the VM.
+    pub mac: [u8; 6],
+    /// Properties.
+    pub flags: RecordFlags,
+    /// Interface index of the port's device if it is plugged on this host, else 0.
+    pub ifindex: u32,
+    /// Provider address: of the host the VM is on, or with rule NAT the address that stands for the VM.
+    pub provider: Address,
+}
+
+flags! {
+    /// Properties of a [`Subnet`].
+    SubnetFlags: u32 {
+        /// Some record of the subnet is L2Only: who asks for an unknown address is heard by all.
+        LEARN = 0;
+    }
+}
+
+/// A VM subnet, by its VSID.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[repr(C)]
+pub struct Subnet {
+    /// Routing domain, as in [`RouteKey::domain`]; 0 when no customer route names the subnet.
+    pub domain: u32,
+    /// Properties.
+    pub flags: SubnetFlags,
+    /// How many entries of `REPLICAS`, from index 0, are for this subnet; at most [`MAX_REPLICAS`].
+    pub replicas: u32,
+    /// How many of them, the first ones, are ports of this host.
+    pub local_replicas: u32,
+}
+
+/// Key of a customer route, matched by longest prefix (`BPF_MAP_TYPE_LPM_TRIE`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[repr(C)]
+pub struct RouteKey {
+    /// Length of the prefix in bits, the 32 of `domain` and, for IPv4, the 96 of the mapping included.
+    pub prefix_len: u32,
+    /// Number that this host gave to the routing domain, never 0. In network byte order, since the trie compares bytes.
+    pub domain: [u8; 4],
+    /// Destination.
+    pub address: Address,
+}
+
+impl RouteKey {
+    /// Bits of the key before the address.
+    pub const DOMAIN_BITS: u32 = 32;
+
+    /// The key that finds the route for one address.
+    #[inline(always)]
+    pub const fn exact(domain: u32, address: Address) -> Self {
+        Self { prefix_len: Self::DOMAIN_BITS + 128, domain: domain.to_be_bytes(), address }
+    }
+}
+
+flags! {
+    /// Properties of a [`Route`].
+    RouteFlags: u32 {
+        /// The destination itself is in the route's VM subnet (next hop 0.0.0.0 or ::).
+        ON_LINK = 0;
+    }
+}
+
+/// A customer route.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(C)]
+pub struct Route {
+    /// VM subnet in which the next hop, or the destination itself, is.
+    pub vsid: u32,
+    /// Properties.
+    pub flags: RouteFlags,
+    /// Customer address of the next hop.
+    pub next_hop: Address,
+}
+
+flags! {
+    /// Properties of a [`Peer`].
+    PeerFlags: u32 {
+        /// `next_hop` is known; otherwise the kernel's routing table decides for each packet.
+        NEXT_HOP = 0;
+    }
+}
+
+/// How to reach another host, by its provider address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(C)]
+pub struct Peer {
+    /// Our provider address towards it, of the same family.
+    pub local: Address,
+    /// Next hop in the underlay, of the same family.
+    pub next_hop: Address,
+    /// Interface index of the uplink.
+    pub uplink: u32,
+    /// MTU of the underlay towards it: the largest outer IP packet, in bytes.
+    pub mtu: u32,
+    /// Properties.
+    pub flags: PeerFlags,
+}
+
+/// A provider address of this host.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[repr(C)]
+pub struct Provider {
+    /// Interface index of the uplink that it is on.
+    pub uplink: u32,
+}
+
+/// Key of one replica of the subnet's broadcast and multicast frames.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[repr(C)]
+pub struct ReplicaKey {
+    /// VSID.
+    pub vsid: u32,
+    /// 0..[`Subnet::replicas`].
+    pub index: u32,
+}
+
+/// Where one replica goes: to a port of this host, or to another host.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(C)]
+pub struct Replica {
+    /// Interface index of a port's device, or 0.
+    pub ifindex: u32,
+    /// Provider address of another host, if `ifindex` is 0.
+    pub provider: Address,
+}
+
+/// What an address on the wire stands for, when no encapsulation says it: the provider address of a record with rule
+/// NAT, or the customer address of one with rule None.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(C)]
+pub struct Plain {
+    /// VSID.
+    pub vsid: u32,
+    /// Customer address.
+    pub customer: Address,
+}
+
+/// Looks up what the pipeline must know. Implemented over BPF maps in the kernel and over ordered maps in user space.
+///
+/// Values come by reference, so that a look-up in the kernel costs no copy.
+pub trait Tables {
+    /// The host itself; `None` before the agent has written it.
+    fn host(&self) -> Option<&Host>;
+    /// The port with the device of this interface index.
+    fn port(&self, ifindex: u32) -> Option<&Port>;
+    /// The lookup record of a customer address; exact, wildcards are asked for by [`Address::UNSPECIFIED_V4`] and `_V6`.
+    fn record(&self, key: &RecordKey) -> Option<&Record>;
+    /// Where a MAC address of a VM subnet is.
+    fn station(&self, key: &StationKey) -> Option<&Record>;
+    /// The VM subnet.
+    fn subnet(&self, vsid: u32) -> Option<&Subnet>;
+    /// The customer route with the longest prefix that matches a key made by [`RouteKey::exact`].
+    fn route(&self, key: &RouteKey) -> Option<&Route>;
+    /// How to reach another host.
+    fn peer(&self, provider: &Address) -> Option<&Peer>;
+    /// Whether the address is a provider address of this host.
+    fn provider(&self, address: &Address) -> Option<&Provider>;
+    /// One replica of a broadcast or multicast frame.
+    fn replica(&self, key: &ReplicaKey) -> Option<&Replica>;
+    /// What an unencapsulated address stands for.
+    fn plain(&self, address: &Address) -> Option<&Plain>;
+    /// Takes one token for a broadcast or multicast frame from the port with this counter slot; false when none is
+    /// left. See [`crate::meter`].
+    fn admit_flood(&self, slot: u32) -> bool;
+    /// Called at the beginning of each stage. Does nothing in the kernel; `netvirt trace` listens.
+    #[inline(always)]
+    fn enter(&self, _stage: crate::Stage) {}
+}
+
+const _: () = {
+    assert!(size_of::<Host>() == 16);
+    assert!(size_of::<Port>() == 20);
+    assert!(size_of::<RecordKey>() == 20);
+    assert!(size_of::<StationKey>() == 12);
+    assert!(size_of::<Record>() == 28);
+    assert!(size_of::<Subnet>() == 16);
+    assert!(size_of::<RouteKey>() == 24);
+    assert!(size_of::<Route>() == 24);
+    assert!(size_of::<Peer>() == 44);
+    assert!(size_of::<Provider>() == 4);
+    assert!(size_of::<ReplicaKey>() == 8);
+    assert!(size_of::<Replica>() == 20);
+    assert!(size_of::<Plain>() == 20);
+};
