@@ -1,0 +1,1 @@
+//! netvirt measured against its peers.

@@ -1,0 +1,1 @@
+//! Tier 2: owns netlink, network namespaces, devices and capabilities.

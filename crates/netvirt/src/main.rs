@@ -1,0 +1,3 @@
+//! netvirt: network virtualization for Linux hosts.
+
+fn main() {}
