@@ -1,1 +1,28 @@
-//! Tier 2: owns the northbound interface: types, errors, server and client over HTTP.
+//! The northbound interface: what a client may ask of a host, as types, as errors, and over HTTP on a unix socket.
+//!
+//! An agent implements [`HostApi`] and gives it to [`server::serve`]; everybody else holds a [`Client`].
+//!
+//! **Invariant:** HTTP stays inside of this crate; no type of axum or hyper crosses its border.
+//! **Invariant:** one mistake is one sentence, the same in the CLI and in [`Problem::detail`].
+
+mod change;
+mod client;
+mod host_api;
+mod item;
+mod paths;
+mod problem;
+pub mod server;
+mod status;
+mod trace;
+
+pub use change::{Change, ChangeReport, ChangeResult, ChangeSet, Outcome};
+pub use client::{Client, ClientError, DEFAULT_TIMEOUT};
+pub use host_api::HostApi;
+pub use item::{
+    Counters, CustomerRouteStatus, Item, ItemStatus, LookupRecordStatus, PortState, PortStatus, ProviderAddressStatus,
+    ProviderRouteStatus, RealizedState,
+};
+pub use paths::MAX_BODY_BYTES;
+pub use problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};
+pub use status::{DropCounter, HostStatus, UPLINK, UplinkStatus};
+pub use trace::{TraceLookup, TraceProtocol, TraceReport, TraceRequest, TraceStep};

@@ -1,0 +1,35 @@
+//! What a host can be asked: the trait that an agent implements and that the server offers over HTTP.
+
+use model::Kind;
+
+use crate::{ChangeReport, ChangeSet, DropCounter, HostStatus, Item, Problem, TraceReport, TraceRequest};
+
+/// What a host can be asked.
+///
+/// The methods block; the server calls them on threads of their own, several at a time, so implementations
+/// serialise what must not overlap.
+///
+/// # Errors
+/// Each method answers with a [`Problem`], whose type decides the HTTP status.
+pub trait HostApi: Send + Sync + 'static {
+    /// The host itself.
+    fn status(&self) -> Result<HostStatus, Problem>;
+
+    /// All resources of a kind, in the order of their names.
+    fn list(&self, kind: Kind) -> Result<Vec<Item>, Problem>;
+
+    /// One resource; [`crate::ProblemType::NotFound`] if there is none of this name.
+    fn get(&self, kind: Kind, name: &str) -> Result<Item, Problem>;
+
+    /// Carries out all changes, or none.
+    fn change(&self, changes: ChangeSet) -> Result<ChangeReport, Problem>;
+
+    /// All counters of drops that are not 0.
+    fn drops(&self) -> Result<Vec<DropCounter>, Problem>;
+
+    /// Sets all counters of drops to 0.
+    fn clear_drops(&self) -> Result<(), Problem>;
+
+    /// What would become of a packet, decided by the function that the kernel runs over the tables that it reads.
+    fn trace(&self, request: TraceRequest) -> Result<TraceReport, Problem>;
+}

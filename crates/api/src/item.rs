@@ -1,0 +1,169 @@
+//! A resource as it is shown: what the operator declared (`spec`) and what the host knows of it (`status`).
+
+use std::net::IpAddr;
+
+use model::Kind;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A resource in lists and gets.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Item {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name, unique in its kind.
+    pub name: String,
+    /// What was declared: the `spec` of the resource.
+    pub spec: Value,
+    /// What the host knows of it, by kind one of the statuses of [`ItemStatus`].
+    #[serde(default)]
+    pub status: Value,
+}
+
+impl Item {
+    /// The status as the type of its kind; `None` if it does not have that shape.
+    pub fn status_as<T: DeserializeOwned>(&self) -> Option<T> {
+        T::deserialize(&self.status).ok()
+    }
+}
+
+/// The status of a resource, by kind. On the wire it has no tag: [`Item::kind`] says which one it is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(untagged)]
+pub enum ItemStatus {
+    /// Of a port.
+    Port(PortStatus),
+    /// Of a lookup record.
+    LookupRecord(LookupRecordStatus),
+    /// Of a customer route.
+    CustomerRoute(CustomerRouteStatus),
+    /// Of a provider address.
+    ProviderAddress(ProviderAddressStatus),
+    /// Of a provider route.
+    ProviderRoute(ProviderRouteStatus),
+}
+
+impl From<ItemStatus> for Value {
+    fn from(status: ItemStatus) -> Self {
+        // The statuses are structures of strings, numbers and addresses: there is nothing in them that JSON cannot say.
+        serde_json::to_value(status).unwrap_or(Self::Null)
+    }
+}
+
+/// Whether what was declared acts on packets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RealizedState {
+    /// It acts.
+    #[default]
+    InForce,
+    /// It is declared, but something else hides it or something it needs is missing; the `reason` says what.
+    NotInForce,
+}
+
+/// Whether the device of a port is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PortState {
+    /// The device is there, and the programs are attached to it.
+    Bound,
+    /// There is no such device; as soon as it appears it is bound.
+    #[default]
+    Absent,
+}
+
+/// What passed a port. "Received" and "sent" are meant as the host's device counts: received from the VM, sent to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counters {
+    /// Packets that the VM sent.
+    pub rx_packets: u64,
+    /// Bytes that the VM sent.
+    pub rx_bytes: u64,
+    /// Packets delivered to the VM.
+    pub tx_packets: u64,
+    /// Bytes delivered to the VM.
+    pub tx_bytes: u64,
+    /// Packets dropped, in both directions, over all reasons.
+    pub drops: u64,
+}
+
+/// Status of a port.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PortStatus {
+    /// Whether its device is there.
+    pub state: PortState,
+    /// Interface index of the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ifindex: Option<u32>,
+    /// MTU of the device, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// Index of its counters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u32>,
+    /// What passed.
+    #[serde(default)]
+    pub counters: Counters,
+}
+
+/// Status of a lookup record.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LookupRecordStatus {
+    /// Whether it acts.
+    pub state: RealizedState,
+    /// Why it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether the provider address is one of this host.
+    pub local: bool,
+    /// The port of this host that it leads to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+}
+
+/// Status of a customer route.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CustomerRouteStatus {
+    /// Whether it acts.
+    pub state: RealizedState,
+    /// Why it does not, for instance the route with a lower metric.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Status of a provider address.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderAddressStatus {
+    /// Whether it acts.
+    pub state: RealizedState,
+    /// Why it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Interface index of the uplink.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ifindex: Option<u32>,
+    /// MTU of the uplink, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+}
+
+/// Status of a provider route.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderRouteStatus {
+    /// Whether it acts.
+    pub state: RealizedState,
+    /// Why it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The other hosts that are reached by it.
+    #[serde(default)]
+    pub hosts: Vec<IpAddr>,
+}

@@ -1,0 +1,183 @@
+//! What goes wrong, as a problem detail (RFC 9457).
+
+use serde::{Deserialize, Serialize};
+
+/// The media type of a [`Problem`] on the wire.
+pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
+
+/// What sort of problem it is; a program decides by it, a person reads the detail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ProblemType {
+    /// The request cannot be understood: no JSON, an unknown field, a path that contradicts the body.
+    #[serde(rename = "https://netvirt.example/problems/bad-request")]
+    BadRequest,
+    /// No such path, kind or resource.
+    #[serde(rename = "https://netvirt.example/problems/not-found")]
+    NotFound,
+    /// The path exists, but not with this method.
+    #[serde(rename = "https://netvirt.example/problems/method-not-allowed")]
+    MethodNotAllowed,
+    /// Contradicts what is there already: the resource exists, another one claims the same address.
+    #[serde(rename = "https://netvirt.example/problems/conflict")]
+    Conflict,
+    /// The body is larger than [`crate::MAX_BODY_BYTES`].
+    #[serde(rename = "https://netvirt.example/problems/too-large")]
+    TooLarge,
+    /// Understood, but what would come of it cannot be carried out.
+    #[serde(rename = "https://netvirt.example/problems/invalid")]
+    Invalid,
+    /// The host failed: a bug, or the kernel refused.
+    #[serde(rename = "https://netvirt.example/problems/internal")]
+    Internal,
+    /// The host cannot do it now, but may later.
+    #[serde(rename = "https://netvirt.example/problems/unavailable")]
+    Unavailable,
+    /// A type that this version does not know.
+    #[serde(other, rename = "about:blank")]
+    Other,
+}
+
+impl ProblemType {
+    /// The HTTP status code.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::Conflict => 409,
+            Self::TooLarge => 413,
+            Self::Invalid => 422,
+            Self::Internal | Self::Other => 500,
+            Self::Unavailable => 503,
+        }
+    }
+
+    /// The same few words for each problem of this type.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::BadRequest => "The request cannot be understood",
+            Self::NotFound => "Not found",
+            Self::MethodNotAllowed => "Method not allowed",
+            Self::Conflict => "Conflict with what is there",
+            Self::TooLarge => "The request is too large",
+            Self::Invalid => "The change cannot be carried out",
+            Self::Internal => "The host failed",
+            Self::Unavailable => "Not available now",
+            Self::Other => "Problem",
+        }
+    }
+}
+
+/// A problem: what is wrong, with which value, and what to do.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("{detail}")]
+pub struct Problem {
+    /// What sort of problem.
+    #[serde(rename = "type")]
+    pub problem_type: ProblemType,
+    /// The same few words for each problem of this type.
+    pub title: String,
+    /// The HTTP status code.
+    pub status: u16,
+    /// The sentence for people; with several `errors`, all of them, joined by "; ".
+    pub detail: String,
+    /// Each sentence by itself when there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<String>,
+}
+
+impl Problem {
+    /// A problem of one sentence.
+    pub fn new(problem_type: ProblemType, detail: impl Into<String>) -> Self {
+        Self {
+            problem_type,
+            title: problem_type.title().to_owned(),
+            status: problem_type.status(),
+            detail: detail.into(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// A problem of several sentences at once, so that nobody has to mend them one by one.
+    pub fn with_errors(problem_type: ProblemType, mut errors: Vec<String>) -> Self {
+        let detail = errors.join("; ");
+        if errors.len() == 1 {
+            errors.clear();
+        }
+        Self { errors, ..Self::new(problem_type, detail) }
+    }
+
+    /// [`ProblemType::NotFound`].
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(ProblemType::NotFound, detail)
+    }
+
+    /// [`ProblemType::Conflict`].
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(ProblemType::Conflict, detail)
+    }
+
+    /// [`ProblemType::Invalid`].
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(ProblemType::Invalid, detail)
+    }
+
+    /// [`ProblemType::BadRequest`].
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(ProblemType::BadRequest, detail)
+    }
+
+    /// [`ProblemType::Internal`].
+    pub fn internal(detail: impl Into<String>) -> Self {
+        Self::new(ProblemType::Internal, detail)
+    }
+
+    /// [`ProblemType::Unavailable`].
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(ProblemType::Unavailable, detail)
+    }
+
+    /// The sentences, one or several.
+    pub fn sentences(&self) -> impl Iterator<Item = &str> {
+        let one = self.errors.is_empty().then_some(self.detail.as_str());
+        one.into_iter().chain(self.errors.iter().map(String::as_str))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_sentence_stands_in_the_detail_alone() {
+        let problem = Problem::with_errors(ProblemType::Invalid, vec!["a".into()]);
+        assert_eq!(problem, Problem::invalid("a"));
+        assert_eq!(problem.sentences().collect::<Vec<_>>(), ["a"]);
+    }
+
+    #[test]
+    fn several_sentences_are_kept_apart_and_joined() {
+        let problem = Problem::with_errors(ProblemType::Conflict, vec!["a".into(), "b".into()]);
+        assert_eq!(problem.to_string(), "a; b");
+        assert_eq!(problem.sentences().collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn the_members_are_those_of_the_rfc() {
+        let json = serde_json::to_value(Problem::not_found("no port \"x\"")).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({
+                "type": "https://netvirt.example/problems/not-found", "title": "Not found", "status": 404,
+                "detail": "no port \"x\""
+            })
+        );
+    }
+
+    #[test]
+    fn a_type_of_a_later_version_is_read_too() {
+        let json = r#"{"type":"https://netvirt.example/problems/new","title":"New","status":418,"detail":"d"}"#;
+        let problem: Problem = serde_json::from_str(json).unwrap();
+        assert_eq!((problem.problem_type, problem.status), (ProblemType::Other, 418));
+    }
+}

@@ -1,0 +1,66 @@
+//! What a host says of itself, and what it dropped.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// The name that stands for the uplink where a port's name is expected.
+pub const UPLINK: &str = "uplink";
+
+/// An uplink: an interface with provider addresses.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UplinkStatus {
+    /// Its name.
+    pub interface: String,
+    /// Its interface index.
+    pub ifindex: u32,
+    /// Its MTU, in bytes.
+    pub mtu: u32,
+    /// The provider addresses on it.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// A host.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostStatus {
+    /// Its name.
+    pub name: String,
+    /// Version of the agent.
+    pub version: String,
+    /// Process identifier of the agent.
+    pub pid: u32,
+    /// When the agent started (RFC 3339).
+    pub started: String,
+    /// The uplinks.
+    pub uplinks: Vec<UplinkStatus>,
+    /// Ports declared.
+    pub ports: usize,
+    /// Ports whose device is there.
+    pub bound_ports: usize,
+    /// Lookup records declared.
+    pub records: usize,
+    /// Customer routes declared.
+    pub routes: usize,
+    /// What the last start found different between what was declared and what was in force, one sentence each.
+    #[serde(default)]
+    pub drift: Vec<String>,
+    /// What is legal but probably not meant, one sentence each.
+    #[serde(default)]
+    pub findings: Vec<String>,
+}
+
+/// Packets dropped at one port for one reason.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DropCounter {
+    /// Name of the port, or [`UPLINK`] for what no port can be blamed for.
+    pub port: String,
+    /// Name of the reason.
+    pub reason: String,
+    /// The reason in a sentence.
+    pub explanation: String,
+    /// How many.
+    pub packets: u64,
+}
