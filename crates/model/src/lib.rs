@@ -4,6 +4,7 @@
 //! **Invariant:** no clock, no randomness, no I/O. **Invariant:** a value of a newtype here is a legal one; an
 //! [`Intent`] is free of contradictions.
 
+mod document;
 mod intent;
 mod mac;
 mod names;
@@ -11,12 +12,13 @@ mod resource;
 mod routing_domain;
 mod vsid;
 
-pub use intent::{Intent, IntentError};
+pub use document::{YamlError, YamlWriteError, resources_from_yaml, resources_to_yaml};
+pub use intent::{Change, Intent, IntentError};
 pub use mac::{MacAddress, MacAddressError};
 pub use names::{Name, NameError};
 pub use resource::{
-    CustomerRoute, Key, Kind, KindError, LookupRecord, LookupRecordType, Port, ProviderAddress, ProviderRoute, Resource,
-    TranslationMethod,
+    CustomerRoute, Key, Kind, KindError, LookupRecord, LookupRecordType, Port, ProviderAddress, ProviderRoute,
+    Resource, TranslationMethod,
 };
 pub use routing_domain::{RoutingDomainId, RoutingDomainIdError};
 pub use vsid::{Vsid, VsidError};

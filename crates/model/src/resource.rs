@@ -28,13 +28,20 @@ pub enum Kind {
 
 /// Why a word is no kind.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("there is no kind \"{0}\"; the kinds are lookup-record, customer-route, provider-address, provider-route, port")]
+#[error(
+    "there is no kind \"{0}\"; the kinds are lookup-record, customer-route, provider-address, provider-route, port"
+)]
 pub struct KindError(pub String);
 
 impl Kind {
     /// All kinds, in the order in which they are shown and applied.
-    pub const ALL: [Self; 5] =
-        [Self::ProviderAddress, Self::ProviderRoute, Self::CustomerRoute, Self::LookupRecord, Self::Port];
+    pub const ALL: [Self; 5] = [
+        Self::ProviderAddress,
+        Self::ProviderRoute,
+        Self::CustomerRoute,
+        Self::LookupRecord,
+        Self::Port,
+    ];
 
     /// The word that people type.
     pub const fn as_str(self) -> &'static str {
@@ -168,8 +175,10 @@ pub struct ProviderRoute {
 }
 
 /// A port: the device of one VM's or container's network interface, and the subnet it is in.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+///
+/// It is written as the `spec` of a [`Resource`]; the name stands beside it, and so only a whole resource is read.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Port {
     /// Name of the port, unique on the host.
     #[serde(skip)]
@@ -196,4 +205,53 @@ pub enum Resource {
     ProviderRoute(ProviderRoute),
     /// See [`Port`].
     Port(Port),
+}
+
+/// What tells one resource of a host from all others.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Key {
+    /// The kind.
+    pub kind: Kind,
+    /// The name, unique among the resources of the kind: of a port its own, of the others derived from the spec (see
+    /// [`Resource::key`]).
+    pub name: String,
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)
+    }
+}
+
+impl Resource {
+    /// The kind.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::LookupRecord(_) => Kind::LookupRecord,
+            Self::CustomerRoute(_) => Kind::CustomerRoute,
+            Self::ProviderAddress(_) => Kind::ProviderAddress,
+            Self::ProviderRoute(_) => Kind::ProviderRoute,
+            Self::Port(_) => Kind::Port,
+        }
+    }
+
+    /// The kind and the name that is unique in it: of a lookup record `VSID/CA` (`VSID/MAC` without a customer
+    /// address), of a customer route `VSID/PREFIX/NEXTHOP`, of a provider address the address, of a provider route
+    /// `PREFIX/NEXTHOP`, of a port its name.
+    pub fn key(&self) -> Key {
+        let name = match self {
+            Self::LookupRecord(record) => match record.customer_address {
+                Some(address) => format!("{}/{address}", record.vsid),
+                None => format!("{}/{}", record.vsid, record.mac),
+            },
+            Self::CustomerRoute(route) => format!("{}/{}/{}", route.vsid, route.prefix, route.next_hop),
+            Self::ProviderAddress(provider) => provider.address.to_string(),
+            Self::ProviderRoute(route) => format!("{}/{}", route.prefix, route.next_hop),
+            Self::Port(port) => port.name.to_string(),
+        };
+        Key {
+            kind: self.kind(),
+            name,
+        }
+    }
 }

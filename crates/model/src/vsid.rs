@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Vsid(u32);
 
 /// Why a number is not a VSID.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum VsidError {
     /// Outside of the range.
     #[error("VSID {0} is out of range; choose one of {min} to {max}", min = Vsid::MIN.0, max = Vsid::MAX.0)]
@@ -33,7 +33,11 @@ impl Vsid {
     /// # Errors
     /// When the number is outside of [`Vsid::MIN`] to [`Vsid::MAX`].
     pub const fn new(number: u32) -> Result<Self, VsidError> {
-        if number < Self::MIN.0 || number > Self::MAX.0 { Err(VsidError::OutOfRange(number)) } else { Ok(Self(number)) }
+        if number < Self::MIN.0 || number > Self::MAX.0 {
+            Err(VsidError::OutOfRange(number))
+        } else {
+            Ok(Self(number))
+        }
     }
 
     /// The number, at most 24 bits.
@@ -68,6 +72,32 @@ impl std::fmt::Display for Vsid {
     }
 }
 
+/// Serde for a [`Vsid`] that may be missing, where 0 or nothing means that traffic is not virtualized.
+pub mod optional {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use super::Vsid;
+
+    /// Writes the number, 0 for none.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(vsid: &Option<Vsid>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(vsid.map_or(0, Vsid::get))
+    }
+
+    /// Reads a number; 0 and null are none.
+    ///
+    /// # Errors
+    /// When the number is neither 0 nor a VSID.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vsid>, D::Error> {
+        match Option::<u32>::deserialize(deserializer)? {
+            None | Some(0) => Ok(None),
+            Some(number) => Vsid::new(number).map(Some).map_err(D::Error::custom),
+        }
+    }
+}
+
 #[cfg(feature = "generators")]
 impl Vsid {
     /// Any VSID, for property tests; the ends of the range come up often.
@@ -83,16 +113,25 @@ mod tests {
 
     #[test]
     fn the_range_ends_where_the_field_says() {
-        for (number, legal) in
-            [(0, false), (1, false), (4095, false), (4096, true), (16_777_214, true), (16_777_215, false), (u32::MAX, false)]
-        {
+        for (number, legal) in [
+            (0, false),
+            (1, false),
+            (4095, false),
+            (4096, true),
+            (16_777_214, true),
+            (16_777_215, false),
+            (u32::MAX, false),
+        ] {
             assert_eq!(Vsid::new(number).is_ok(), legal, "VSID {number}");
         }
     }
 
     #[test]
     fn an_error_names_the_value_and_the_range() {
-        assert_eq!(Vsid::new(70).unwrap_err().to_string(), "VSID 70 is out of range; choose one of 4096 to 16777214");
+        assert_eq!(
+            Vsid::new(70).unwrap_err().to_string(),
+            "VSID 70 is out of range; choose one of 4096 to 16777214"
+        );
         assert!("5001x".parse::<Vsid>().unwrap_err().to_string().contains("\"5001x\""));
     }
 }

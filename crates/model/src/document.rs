@@ -1,0 +1,242 @@
+//! Resources as text: `{kind, name, spec}` for serde, and YAML of many documents.
+//!
+//! Where the kind stands before the spec, as everybody writes it, the spec is read straight into the type that the
+//! kind asks for, without a buffer between, so that an error of the reader knows line and column.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{
+    CustomerRoute, Kind, LookupRecord, MacAddress, Name, Port, ProviderAddress, ProviderRoute, Resource, Vsid,
+};
+
+/// Why a text is no set of resources.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("line {line}, column {column}{at}: {message}", at = .field.as_ref().map(|field| format!(", {field}")).unwrap_or_default())]
+pub struct YamlError {
+    /// Line, from 1.
+    pub line: u64,
+    /// Column in characters, from 1.
+    pub column: u64,
+    /// Path of the field that is wrong, such as `spec.vsid`; none when the text is not YAML at all.
+    pub field: Option<String>,
+    /// What is wrong with which value.
+    pub message: String,
+}
+
+/// Reads the resources of a YAML text; each document (`---` between them) is one resource, empty ones are passed over.
+///
+/// # Errors
+/// At the first place where the text is not YAML or a resource is not as it must be.
+pub fn resources_from_yaml(text: &str) -> Result<Vec<Resource>, YamlError> {
+    serde_saphyr::from_multiple(text).map_err(|error| {
+        let (line, column) = error
+            .location()
+            .map_or((1, 1), |location| (location.line(), location.column()));
+        YamlError {
+            line,
+            column,
+            field: field_at(text, line),
+            message: message_of(&error),
+        }
+    })
+}
+
+/// Writes resources as YAML, one document each.
+///
+/// # Errors
+/// Those of the YAML writer; there is no resource that it is known to refuse.
+pub fn resources_to_yaml<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Result<String, YamlWriteError> {
+    let mut text = String::new();
+    for resource in resources {
+        if !text.is_empty() {
+            text.push_str("---\n");
+        }
+        text.push_str(&serde_saphyr::to_string(resource).map_err(|error| YamlWriteError(error.to_string()))?);
+    }
+    Ok(text)
+}
+
+/// Why resources could not be written as YAML.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the resources cannot be written as YAML ({0}); ask for JSON")]
+pub struct YamlWriteError(String);
+
+/// The path of the field that is wrong in the document around this line.
+///
+/// Only after an error is the document read a second time to learn it, since watching the path costs time. Blank
+/// lines are not needed in front, because only the path is taken from this reading.
+fn field_at(text: &str, line: u64) -> Option<String> {
+    // YAML takes a line with "---" as the border of a document wherever it stands, even inside of a block scalar.
+    let is_border = |line: &str| line == "---" || line.starts_with("--- ") || line.starts_with("---\t");
+    let (mut document, mut number) = (String::new(), 0);
+    for content in text.lines() {
+        number += 1;
+        if is_border(content) {
+            if number > line {
+                break;
+            }
+            document.clear();
+        }
+        document.push_str(content);
+        document.push('\n');
+    }
+    let mut field = None;
+    let reading: Result<Resource, serde_saphyr::Error> =
+        serde_saphyr::with_deserializer_from_str(&document, |deserializer| {
+            serde_path_to_error::deserialize(deserializer).map_err(|error| {
+                field = Some(error.path().to_string());
+                error.into_inner()
+            })
+        });
+    // The path "." is the document itself, and the message says more than that.
+    field.filter(|path| reading.is_err() && path != ".")
+}
+
+/// The reader's message in one line, without the location and the excerpt that it would add.
+fn message_of(error: &serde_saphyr::Error) -> String {
+    let formatter = serde_saphyr::UserMessageFormatter;
+    error.without_snippet().render_with_formatter(&formatter)
+}
+
+impl Serialize for Resource {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Resource", FIELDS.len())?;
+        fields.serialize_field("kind", &self.kind())?;
+        fields.serialize_field("name", &self.key().name)?;
+        match self {
+            Self::LookupRecord(spec) => fields.serialize_field("spec", spec)?,
+            Self::CustomerRoute(spec) => fields.serialize_field("spec", spec)?,
+            Self::ProviderAddress(spec) => fields.serialize_field("spec", spec)?,
+            Self::ProviderRoute(spec) => fields.serialize_field("spec", spec)?,
+            Self::Port(spec) => fields.serialize_field("spec", spec)?,
+        }
+        fields.end()
+    }
+}
+
+const FIELDS: &[&str] = &["kind", "name", "spec"];
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum Field {
+    Kind,
+    Name,
+    Spec,
+}
+
+/// What a port's `spec` says; the name stands beside it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PortSpec {
+    device: Name,
+    mac: MacAddress,
+    #[serde(default, with = "crate::vsid::optional")]
+    vsid: Option<Vsid>,
+}
+
+enum Spec {
+    LookupRecord(LookupRecord),
+    CustomerRoute(CustomerRoute),
+    ProviderAddress(ProviderAddress),
+    ProviderRoute(ProviderRoute),
+    Port(PortSpec),
+}
+
+/// Reads the spec of a kind.
+struct SpecOf(Kind);
+
+impl<'de> DeserializeSeed<'de> for SpecOf {
+    type Value = Spec;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Spec, D::Error> {
+        match self.0 {
+            Kind::LookupRecord => LookupRecord::deserialize(deserializer).map(Spec::LookupRecord),
+            Kind::CustomerRoute => CustomerRoute::deserialize(deserializer).map(Spec::CustomerRoute),
+            Kind::ProviderAddress => ProviderAddress::deserialize(deserializer).map(Spec::ProviderAddress),
+            Kind::ProviderRoute => ProviderRoute::deserialize(deserializer).map(Spec::ProviderRoute),
+            Kind::Port => PortSpec::deserialize(deserializer).map(Spec::Port),
+        }
+    }
+}
+
+/// Why a resource's parts do not make one.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+enum AssemblyError {
+    #[error("a port needs a name; write \"name: ...\" beside its kind")]
+    PortWithoutName,
+    #[error("{0}")]
+    PortName(#[from] crate::NameError),
+    #[error("\"{given}\" is not the name of this {kind}; leave the name out or write \"{derived}\"")]
+    OtherName { given: String, kind: Kind, derived: String },
+}
+
+fn assemble(spec: Spec, name: Option<String>) -> Result<Resource, AssemblyError> {
+    let resource = match spec {
+        Spec::LookupRecord(record) => Resource::LookupRecord(record),
+        Spec::CustomerRoute(route) => Resource::CustomerRoute(route),
+        Spec::ProviderAddress(address) => Resource::ProviderAddress(address),
+        Spec::ProviderRoute(route) => Resource::ProviderRoute(route),
+        Spec::Port(PortSpec { device, mac, vsid }) => {
+            let name = name.ok_or(AssemblyError::PortWithoutName)?.parse()?;
+            return Ok(Resource::Port(Port {
+                name,
+                device,
+                mac,
+                vsid,
+            }));
+        }
+    };
+    let derived = resource.key();
+    match name {
+        Some(given) if given != derived.name => Err(AssemblyError::OtherName {
+            given,
+            kind: derived.kind,
+            derived: derived.name,
+        }),
+        _ => Ok(resource),
+    }
+}
+
+struct ResourceVisitor;
+
+impl<'de> Visitor<'de> for ResourceVisitor {
+    type Value = Resource;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a resource: kind, name, spec")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Resource, A::Error> {
+        let (mut kind, mut name, mut spec, mut early) = (None::<Kind>, None::<String>, None, None::<serde_json::Value>);
+        while let Some(field) = map.next_key()? {
+            match field {
+                Field::Kind if kind.is_some() => return Err(A::Error::duplicate_field("kind")),
+                Field::Name if name.is_some() => return Err(A::Error::duplicate_field("name")),
+                Field::Spec if spec.is_some() || early.is_some() => return Err(A::Error::duplicate_field("spec")),
+                Field::Kind => kind = Some(map.next_value()?),
+                Field::Name => name = map.next_value()?,
+                Field::Spec => match kind {
+                    Some(kind) => spec = Some(map.next_value_seed(SpecOf(kind))?),
+                    // The fields of a JSON object have no order, so a spec that comes first must wait.
+                    None => early = Some(map.next_value()?),
+                },
+            }
+        }
+        let kind = kind.ok_or_else(|| A::Error::missing_field("kind"))?;
+        let spec = match (spec, early) {
+            (Some(spec), _) => spec,
+            (None, Some(early)) => SpecOf(kind).deserialize(early).map_err(A::Error::custom)?,
+            (None, None) => return Err(A::Error::missing_field("spec")),
+        };
+        assemble(spec, name).map_err(A::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Resource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_struct("Resource", FIELDS, ResourceVisitor)
+    }
+}
