@@ -81,14 +81,22 @@ macro_rules! flags {
     };
 }
 
+flags! {
+    /// Properties of the [`Host`].
+    HostFlags: u16 {
+        /// `PLAIN` has entries: packets of the underlay are looked up there.
+        PLAIN = 0;
+    }
+}
+
 /// What the pipeline must know of the host itself; the single entry of the `HOST` map.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[repr(C)]
 pub struct Host {
     /// The MAC address of every subnet's gateway, the same on all hosts.
     pub gateway_mac: [u8; 6],
-    /// Zero.
-    pub reserved: [u8; 2],
+    /// Properties.
+    pub flags: HostFlags,
     /// Broadcast and multicast frames that a port may send in one second; 0 forbids them.
     pub flood_rate: u32,
     /// Broadcast and multicast frames that a port may send at once after a silence.
@@ -199,8 +207,12 @@ pub struct Subnet {
     pub flags: SubnetFlags,
     /// How many entries of `REPLICAS`, from index 0, are for this subnet; at most [`MAX_REPLICAS`].
     pub replicas: u32,
-    /// How many of them, the first ones, are ports of this host.
+    /// How many of them, the first ones, are ports of this host. The others are hosts, IPv4 before IPv6.
     pub local_replicas: u32,
+    /// IPv4 address of the gateway, [`Address::UNSPECIFIED_V6`] (all zero) if there is none.
+    pub gateway_v4: Address,
+    /// IPv6 address of the gateway, all zero if there is none.
+    pub gateway_v6: Address,
 }
 
 /// Key of a customer route, matched by longest prefix (`BPF_MAP_TYPE_LPM_TRIE`).
@@ -347,7 +359,7 @@ const _: () = {
     assert!(size_of::<RecordKey>() == 20);
     assert!(size_of::<StationKey>() == 12);
     assert!(size_of::<Record>() == 28);
-    assert!(size_of::<Subnet>() == 16);
+    assert!(size_of::<Subnet>() == 48);
     assert!(size_of::<RouteKey>() == 24);
     assert!(size_of::<Route>() == 24);
     assert!(size_of::<Peer>() == 44);
