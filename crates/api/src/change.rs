@@ -1,7 +1,15 @@
 //! Changes to what is declared. A set of them is one transaction: all of it comes into force, or nothing.
 
-use model::{Key, Resource};
+use model::{Key, Kind, Resource};
 use serde::{Deserialize, Serialize};
+
+/// How a [`Key`] is written.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Key", deny_unknown_fields)]
+struct KeyDef {
+    kind: Kind,
+    name: String,
+}
 
 /// One change.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -14,7 +22,7 @@ pub enum Change {
     /// Replace what must exist, as `netvirt set` does.
     Replace(Resource),
     /// Delete what must exist.
-    Delete(Key),
+    Delete(#[serde(with = "KeyDef")] Key),
 }
 
 impl Change {
@@ -76,6 +84,7 @@ impl std::fmt::Display for Outcome {
 #[serde(rename_all = "camelCase")]
 pub struct ChangeResult {
     /// The resource.
+    #[serde(with = "KeyDef")]
     pub key: Key,
     /// What became of it.
     pub outcome: Outcome,

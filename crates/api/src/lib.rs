@@ -1,6 +1,7 @@
 //! The northbound interface: what a client may ask of a host, as types, as errors, and over HTTP on a unix socket.
 //!
-//! An agent implements [`HostApi`] and gives it to [`server::serve`]; everybody else holds a [`Client`].
+//! An agent implements [`HostApi`] and gives it to [`server::serve`] together with the [`Socket`] that it bound;
+//! everybody else holds a [`Client`].
 //!
 //! **Invariant:** HTTP stays inside of this crate; no type of axum or hyper crosses its border.
 //! **Invariant:** one mistake is one sentence, the same in the CLI and in [`Problem::detail`].
@@ -12,6 +13,7 @@ mod item;
 mod paths;
 mod problem;
 pub mod server;
+mod socket;
 mod status;
 mod trace;
 
@@ -24,5 +26,6 @@ pub use item::{
 };
 pub use paths::MAX_BODY_BYTES;
 pub use problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};
+pub use socket::{Socket, SocketError};
 pub use status::{DropCounter, HostStatus, UPLINK, UplinkStatus};
 pub use trace::{TraceLookup, TraceProtocol, TraceReport, TraceRequest, TraceStep};

@@ -1,0 +1,65 @@
+//! The paths and limits that server and client agree on.
+
+use model::Kind;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// Most bytes of a request's body: room for a change of every lookup record that a host can have (2^18, about 200
+/// bytes each).
+pub const MAX_BODY_BYTES: usize = 64 << 20;
+/// Most bytes of an answer that a client reads: room for a list of as many records with their status.
+pub const MAX_ANSWER_BYTES: usize = 256 << 20;
+
+pub const STATUS: &str = "/v1/status";
+pub const CHANGES: &str = "/v1/changes";
+pub const DROPS: &str = "/v1/drops";
+pub const TRACE: &str = "/v1/trace";
+pub const COLLECTION: &str = "/v1/{kind}";
+pub const RESOURCE: &str = "/v1/{kind}/{name}";
+
+/// All but the unreserved characters of RFC 3986, so that a name's slashes stay inside of one segment.
+const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The plural in paths.
+pub const fn plural(kind: Kind) -> &'static str {
+    match kind {
+        Kind::LookupRecord => "lookup-records",
+        Kind::CustomerRoute => "customer-routes",
+        Kind::ProviderAddress => "provider-addresses",
+        Kind::ProviderRoute => "provider-routes",
+        Kind::Port => "ports",
+    }
+}
+
+/// The path of all resources of a kind.
+pub fn collection(kind: Kind) -> String {
+    format!("/v1/{}", plural(kind))
+}
+
+/// The path of one resource.
+pub fn resource(kind: Kind, name: &str) -> String {
+    format!("/v1/{}/{}", plural(kind), utf8_percent_encode(name, NAME))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_slashes_is_one_segment() {
+        assert_eq!(
+            resource(Kind::LookupRecord, "5001/10.0.0.5"),
+            "/v1/lookup-records/5001%2F10.0.0.5"
+        );
+        assert_eq!(
+            resource(Kind::ProviderAddress, "fd00::1"),
+            "/v1/provider-addresses/fd00%3A%3A1"
+        );
+    }
+
+    #[test]
+    fn every_plural_is_read_as_its_kind() {
+        for kind in Kind::ALL {
+            assert_eq!(plural(kind).parse(), Ok(kind));
+        }
+    }
+}
