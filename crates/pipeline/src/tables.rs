@@ -53,6 +53,22 @@ impl Address {
     }
 }
 
+impl core::fmt::Display for Address {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        if self.is_v4() {
+            core::net::Ipv4Addr::from(self.last4()).fmt(f)
+        } else {
+            core::net::Ipv6Addr::from(self.0).fmt(f)
+        }
+    }
+}
+
+impl core::fmt::Debug for Address {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        core::fmt::Display::fmt(self, f)
+    }
+}
+
 /// A set of named bits in a table value.
 macro_rules! flags {
     ($(#[$doc:meta])* $name:ident: $repr:ty { $($(#[$bit_doc:meta])* $bit:ident = $shift:literal;)* }) => {
@@ -132,7 +148,7 @@ pub struct Port {
 }
 
 /// Key of a lookup record: a customer address inside of a VM subnet.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 #[repr(C)]
 pub struct RecordKey {
     /// VSID.
@@ -176,7 +192,7 @@ flags! {
 }
 
 /// Where a customer address (in `RECORDS`) or a MAC address (in `STATIONS`) is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[repr(C)]
 pub struct Record {
     /// MAC address of the VM.
@@ -216,7 +232,7 @@ pub struct Subnet {
 }
 
 /// Key of a customer route, matched by longest prefix (`BPF_MAP_TYPE_LPM_TRIE`).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 #[repr(C)]
 pub struct RouteKey {
     /// Length of the prefix in bits, the 32 of `domain` and, for IPv4, the 96 of the mapping included.
@@ -247,7 +263,7 @@ flags! {
 }
 
 /// A customer route.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[repr(C)]
 pub struct Route {
     /// VM subnet in which the next hop, or the destination itself, is.
@@ -267,7 +283,7 @@ flags! {
 }
 
 /// How to reach another host, by its provider address.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[repr(C)]
 pub struct Peer {
     /// Our provider address towards it, of the same family.
@@ -301,7 +317,7 @@ pub struct ReplicaKey {
 }
 
 /// Where one replica goes: to a port of this host, or to another host.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[repr(C)]
 pub struct Replica {
     /// Interface index of a port's device, or 0.
@@ -312,7 +328,7 @@ pub struct Replica {
 
 /// What an address on the wire stands for, when no encapsulation says it: the provider address of a record with rule
 /// NAT, or the customer address of one with rule None.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[repr(C)]
 pub struct Plain {
     /// VSID.

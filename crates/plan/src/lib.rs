@@ -1,1 +1,16 @@
-//! Tier 1: from what is declared to the tables of one host. Pure: no clock, no randomness, no I/O, no async.
+//! From what is declared to the tables of one host.
+//!
+//! [`compile`] turns a checked [`model::Intent`] and the [`Facts`] that the host observed into [`HostTables`], the
+//! content of the kernel's maps; [`diff`] tells what must change in them.
+//!
+//! **Invariant:** pure: no clock, no randomness, no I/O; the same input gives the same tables, in whatever order the
+//! resources were declared.
+
+mod address;
+mod changes;
+mod describe;
+mod tables;
+
+pub use address::{to_address, to_ip};
+pub use changes::{Changes, TableChanges, diff};
+pub use tables::HostTables;
