@@ -1,0 +1,59 @@
+# Every task of the project. CONTRIBUTING.md says when to use which; scripts/tools says what gets installed.
+
+# What `make tools` puts into this clone comes first; the lab's programs may be where only root looks.
+export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+PREFIX ?= /usr/local
+target := $(abspath $(or $(CARGO_TARGET_DIR),target))
+
+.PHONY: help tools build test demo bench install audit clean
+
+help:
+	@echo 'make demo      install what is missing, build, and tell the story of Blue and Red (root)'
+	@echo 'make test      install what is missing, check style and licences, run every test (root)'
+	@echo 'make bench     measure netvirt against its peers (root); ARGS="..." goes to the benchmark'
+	@echo 'make build     the release build: $(target)/release/netvirt'
+	@echo 'make install   put netvirt into $$DESTDIR$$PREFIX/bin (PREFIX is $(PREFIX))'
+	@echo 'make tools     install what building, testing and the demo need; says what it does'
+	@echo 'make audit     ask the RustSec database about the dependencies (network)'
+	@echo 'make clean     remove what was built here'
+
+tools:
+	scripts/tools
+
+build:
+	scripts/tools build
+	cargo build --release --locked
+
+test:
+	@[ "$$(id -u)" = 0 ] || { echo 'make test needs root: the tests load kernel programs and make network namespaces' >&2; exit 1; }
+	scripts/tools
+	cargo fmt --all --check
+	cargo fmt --check --manifest-path ebpf/Cargo.toml
+	cargo clippy --workspace --all-targets --locked -- -D warnings -D clippy::too_many_lines
+	cargo deny --log-level error check licenses bans sources
+	@echo 'advisories are not checked here, since their database is fetched over the network: "make audit" does'
+	cargo test --workspace --doc --locked --quiet
+	cargo build -p netvirt --locked
+	cargo nextest run --workspace --locked
+
+demo:
+	scripts/tools build lab
+	cargo build --release --locked
+	PATH="$(target)/release:$$PATH" ./scripts/demo
+
+bench:
+	scripts/tools build lab
+	cargo build --release --locked
+	PATH="$(target)/release:$$PATH" cargo run --release --locked -p benches -- $(ARGS)
+
+install: build
+	install -D -m 755 $(target)/release/netvirt $(DESTDIR)$(PREFIX)/bin/netvirt
+
+audit:
+	scripts/tools test
+	cargo deny check advisories
+
+clean:
+	cargo clean
+	rm -rf .tools ebpf/target
