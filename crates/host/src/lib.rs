@@ -1,1 +1,27 @@
-//! Tier 2: owns netlink, network namespaces, devices and capabilities.
+//! Network namespaces, devices, addresses, routes and capabilities of one Linux machine.
+//!
+//! Everything here is synchronous: a call returns when the kernel has done it. Nothing needs an async runtime, and
+//! nothing is disturbed by one, so that roles with a runtime and tools without one use the same calls.
+//!
+//! **Invariant:** no other crate speaks netlink, enters a namespace or reads a capability, and no type of the crates
+//! that this one stands on crosses its border.
+
+pub mod capabilities;
+mod error;
+pub mod kernel;
+mod namespace;
+mod netlink;
+mod offload;
+pub mod process;
+mod tap;
+mod watch;
+
+pub use error::Error;
+pub use namespace::{NETNS_FOLDER, Namespace};
+pub use netlink::{Link, LinkKind, Netlink, Route, VethEnd, Vxlan};
+pub use offload::Offload;
+pub use tap::TapOptions;
+pub use watch::{LinkEvent, LinkWatch, LinkWatchStop};
+
+/// A MAC address in the order of the wire.
+pub type Mac = [u8; 6];

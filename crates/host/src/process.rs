@@ -1,0 +1,50 @@
+//! Telling one process from a later one with the same id.
+
+use std::fs;
+
+/// When a process started, in clock ticks since the machine's boot (field 22 of /proc/PID/stat); absent when there is
+/// no such process, or only its unreaped remains. Together with the process id it names one process for good.
+pub fn start_time(pid: u32) -> Option<u64> {
+    parse_start_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Reads the fields behind the command's name, which itself may hold blanks and parentheses.
+fn parse_start_time(stat: &str) -> Option<u64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X") {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+/// The parent of a process.
+pub fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Whether the caller is root.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_command_may_look_like_fields() {
+        let stat = "7 (a) Z 1 (b) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 0 0";
+        assert_eq!(parse_start_time(stat), Some(4711));
+    }
+
+    #[test]
+    fn this_process_has_a_start_time_and_remains_have_none() {
+        assert!(start_time(std::process::id()).is_some());
+        assert_eq!(
+            parse_start_time("7 (a) Z 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 0 0"),
+            None
+        );
+    }
+}
