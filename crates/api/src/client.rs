@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use crate::paths::{self, MAX_ANSWER_BYTES};
+use crate::paths::{self, MAX_ANSWER_BYTES, MAX_BODY_BYTES};
 use crate::{ChangeReport, ChangeSet, DropCounter, HostStatus, Item, Problem, TraceReport, TraceRequest};
 
 /// How long a client waits for an answer unless told otherwise: writing every record that a host can have takes a while.
@@ -181,6 +181,10 @@ impl Client {
             Some(body) => serde_json::to_vec(body).map_err(|error| misunderstood(error.to_string()))?,
             None => Vec::new(),
         };
+        if body.len() > MAX_BODY_BYTES {
+            // The agent would say the same, but it would close the connection while the rest is still being sent.
+            return Err(Problem::too_large().into());
+        }
         let request = Request::builder()
             .method(method)
             .uri(path)

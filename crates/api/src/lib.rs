@@ -10,6 +10,8 @@ mod change;
 mod client;
 mod host_api;
 mod item;
+#[cfg(feature = "memory")]
+pub mod memory;
 mod paths;
 mod problem;
 pub mod server;

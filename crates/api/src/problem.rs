@@ -140,6 +140,15 @@ impl Problem {
         Self::new(ProblemType::Unavailable, detail)
     }
 
+    /// [`ProblemType::TooLarge`].
+    pub(crate) fn too_large() -> Self {
+        let detail = format!(
+            "the request is larger than {} MiB; send the changes in several requests",
+            crate::MAX_BODY_BYTES >> 20
+        );
+        Self::new(ProblemType::TooLarge, detail)
+    }
+
     /// The sentences, one or several.
     pub fn sentences(&self) -> impl Iterator<Item = &str> {
         let one = self.errors.is_empty().then_some(self.detail.as_str());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
@@ -95,6 +95,7 @@ fn router(api: Api) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(axum::middleware::from_fn(limit))
         .layer(axum::middleware::from_fn(log))
         .with_state(api)
 }
@@ -153,17 +154,24 @@ async fn call<T: Send + 'static>(
 /// The body as JSON of a type.
 fn parse<T: DeserializeOwned>(what: &str, body: Result<Bytes, BytesRejection>) -> Result<T, Failure> {
     let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-            ProblemType::TooLarge,
-            format!(
-                "the body is larger than {} MiB; send the changes in several requests",
-                MAX_BODY_BYTES >> 20
-            ),
-        ),
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
         _ => Problem::bad_request(format!("the body cannot be read: {}", rejection.body_text())),
     })?;
     serde_json::from_slice(&body)
         .map_err(|error| Failure(Problem::bad_request(format!("the body is not {what} in JSON: {error}"))))
+}
+
+/// The variable segments of a path, if they are text.
+type Segments<T> = Result<Path<T>, PathRejection>;
+
+fn segments<T>(path: Segments<T>) -> Result<T, Failure> {
+    let Path(segments) = path.map_err(|rejection| {
+        Problem::bad_request(format!(
+            "the path is not percent-encoded UTF-8: {}",
+            rejection.body_text()
+        ))
+    })?;
+    Ok(segments)
 }
 
 /// The kind in the path.
@@ -204,22 +212,25 @@ async fn status(State(api): State<Api>) -> Answer {
     ok(&call(api, |api| api.status()).await?)
 }
 
-async fn list(State(api): State<Api>, Path(word): Path<String>) -> Answer {
+async fn list(State(api): State<Api>, path: Segments<String>) -> Answer {
+    let word = segments(path)?;
     let kind = kind(&word)?;
     ok(&call(api, move |api| api.list(kind)).await?)
 }
 
-async fn get_one(State(api): State<Api>, Path((word, name)): Path<(String, String)>) -> Answer {
+async fn get_one(State(api): State<Api>, path: Segments<(String, String)>) -> Answer {
+    let (word, name) = segments(path)?;
     let kind = kind(&word)?;
     ok(&call(api, move |api| api.get(kind, &name)).await?)
 }
 
 async fn create(
     State(api): State<Api>,
-    Path(word): Path<String>,
+    path: Segments<String>,
     options: ChangeOptions,
     body: Result<Bytes, BytesRejection>,
 ) -> Answer {
+    let word = segments(path)?;
     let kind = kind(&word)?;
     let resource: Resource = parse("a resource", body)?;
     let key = resource.key();
@@ -243,11 +254,12 @@ async fn create(
 /// Creates or replaces; with `If-Match: *` (RFC 9110, 13.1.1) replaces only.
 async fn put(
     State(api): State<Api>,
-    Path((word, name)): Path<(String, String)>,
+    path: Segments<(String, String)>,
     options: ChangeOptions,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Answer {
+    let (word, name) = segments(path)?;
     let key = Key {
         kind: kind(&word)?,
         name,
@@ -275,7 +287,8 @@ async fn put(
     .await?)
 }
 
-async fn delete(State(api): State<Api>, Path((word, name)): Path<(String, String)>, options: ChangeOptions) -> Answer {
+async fn delete(State(api): State<Api>, path: Segments<(String, String)>, options: ChangeOptions) -> Answer {
+    let (word, name) = segments(path)?;
     let kind = kind(&word)?;
     ok(&change(api, Change::Delete(Key { kind, name }), options).await?)
 }
@@ -310,6 +323,18 @@ async fn no_such_path(uri: Uri) -> Failure {
 async fn no_such_method(method: Method, uri: Uri) -> Failure {
     let detail = format!("the path {} cannot be asked with {method}", uri.path());
     Failure(Problem::new(ProblemType::MethodNotAllowed, detail))
+}
+
+/// Refuses a body that says itself that it is too large, before any of it is read.
+async fn limit(request: Request, next: Next) -> Response {
+    let length = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    match length {
+        Some(length) if length > MAX_BODY_BYTES as u64 => Failure(Problem::too_large()).into_response(),
+        _ => next.run(request).await,
+    }
 }
 
 /// One line in the log for each request.

@@ -1,0 +1,214 @@
+//! A host without a kernel behind it: keeps what it is given. For tests of clients; it decides about no packet.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use model::{Key, Kind, Resource};
+
+use crate::{
+    Change, ChangeReport, ChangeResult, ChangeSet, Counters, CustomerRouteStatus, DropCounter, HostApi, HostStatus,
+    Item, ItemStatus, LookupRecordStatus, Outcome, PortState, PortStatus, Problem, ProblemType, ProviderAddressStatus,
+    ProviderRouteStatus, TraceLookup, TraceReport, TraceRequest, TraceStep, UPLINK, UplinkStatus,
+};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct MemoryHost {
+    resources: Mutex<BTreeMap<Key, Resource>>,
+    drops: Mutex<Vec<DropCounter>>,
+}
+
+impl MemoryHost {
+    /// A host with two counters of drops and no resources.
+    pub fn new() -> Self {
+        let drop = |port: &str, reason: &str, explanation: &str, packets| DropCounter {
+            port: port.to_owned(),
+            reason: reason.to_owned(),
+            explanation: explanation.to_owned(),
+            packets,
+        };
+        let drops = vec![
+            drop("blue1", "source-mac", "The source MAC address is not the port's.", 3),
+            drop(UPLINK, "unknown-vsid", "The VSID is not known on this host.", 12),
+        ];
+        Self {
+            resources: Mutex::default(),
+            drops: Mutex::new(drops),
+        }
+    }
+}
+
+/// A lock whose holder panicked guards test data only, which is as good as before.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn missing(key: &Key) -> Problem {
+    Problem::not_found(format!("there is no {key}; see \"netvirt get {}\"", key.kind))
+}
+
+/// The resource as it is shown.
+fn item(resource: &Resource) -> Result<Item, Problem> {
+    let mut written = serde_json::to_value(resource).map_err(|error| Problem::internal(error.to_string()))?;
+    let status = match resource {
+        Resource::Port(_) => ItemStatus::Port(PortStatus {
+            state: PortState::Bound,
+            ifindex: Some(7),
+            mtu: Some(1458),
+            slot: Some(1),
+            counters: Counters {
+                rx_packets: 10,
+                rx_bytes: 980,
+                tx_packets: 9,
+                tx_bytes: 882,
+                drops: 3,
+            },
+        }),
+        Resource::LookupRecord(_) => ItemStatus::LookupRecord(LookupRecordStatus {
+            local: true,
+            port: Some("blue1".to_owned()),
+            ..LookupRecordStatus::default()
+        }),
+        Resource::CustomerRoute(_) => ItemStatus::CustomerRoute(CustomerRouteStatus::default()),
+        Resource::ProviderAddress(_) => ItemStatus::ProviderAddress(ProviderAddressStatus {
+            ifindex: Some(2),
+            mtu: Some(1500),
+            ..ProviderAddressStatus::default()
+        }),
+        Resource::ProviderRoute(_) => ItemStatus::ProviderRoute(ProviderRouteStatus::default()),
+    };
+    let Key { kind, name } = resource.key();
+    Ok(Item {
+        kind,
+        name,
+        spec: written["spec"].take(),
+        status: status.into(),
+    })
+}
+
+/// What one change does to the resources.
+fn carry_out(resources: &mut BTreeMap<Key, Resource>, change: Change) -> Result<ChangeResult, Problem> {
+    let key = change.key();
+    let outcome = match change {
+        Change::Create(_) if resources.contains_key(&key) => {
+            return Err(Problem::conflict(format!(
+                "{key} exists; change it with \"netvirt set {key}\""
+            )));
+        }
+        Change::Replace(_) | Change::Delete(_) if !resources.contains_key(&key) => return Err(missing(&key)),
+        Change::Create(resource) | Change::Put(resource) | Change::Replace(resource) => {
+            match resources.insert(key.clone(), resource.clone()) {
+                None => Outcome::Created,
+                Some(old) if old == resource => Outcome::Unchanged,
+                Some(_) => Outcome::Configured,
+            }
+        }
+        Change::Delete(_) => {
+            resources.remove(&key);
+            Outcome::Deleted
+        }
+    };
+    Ok(ChangeResult { key, outcome })
+}
+
+impl HostApi for MemoryHost {
+    fn status(&self) -> Result<HostStatus, Problem> {
+        let resources = locked(&self.resources);
+        let count = |kind| resources.keys().filter(|key| key.kind == kind).count();
+        Ok(HostStatus {
+            name: "host1".to_owned(),
+            version: "0.1.0".to_owned(),
+            pid: 4711,
+            started: "2026-01-02T03:04:05Z".to_owned(),
+            uplinks: vec![UplinkStatus {
+                interface: "up0".to_owned(),
+                ifindex: 2,
+                mtu: 1500,
+                addresses: vec![[192, 168, 4, 11].into()],
+            }],
+            ports: count(Kind::Port),
+            bound_ports: count(Kind::Port),
+            records: count(Kind::LookupRecord),
+            routes: count(Kind::CustomerRoute),
+            drift: vec!["lookup record 5001/10.0.0.9 was in force but is not declared; it was removed".to_owned()],
+            findings: Vec::new(),
+        })
+    }
+
+    fn list(&self, kind: Kind) -> Result<Vec<Item>, Problem> {
+        locked(&self.resources)
+            .values()
+            .filter(|resource| resource.kind() == kind)
+            .map(item)
+            .collect()
+    }
+
+    fn get(&self, kind: Kind, name: &str) -> Result<Item, Problem> {
+        let key = Key {
+            kind,
+            name: name.to_owned(),
+        };
+        locked(&self.resources)
+            .get(&key)
+            .ok_or_else(|| missing(&key))
+            .and_then(item)
+    }
+
+    fn change(&self, changes: ChangeSet) -> Result<ChangeReport, Problem> {
+        let mut resources = locked(&self.resources);
+        let mut next = resources.clone();
+        let (mut results, mut problems) = (Vec::new(), Vec::new());
+        for change in changes.changes {
+            match carry_out(&mut next, change) {
+                Ok(result) => results.push(result),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if let Some(first) = problems.first() {
+            let problem_type = if problems.len() == 1 {
+                first.problem_type
+            } else {
+                ProblemType::Invalid
+            };
+            let errors = problems.into_iter().map(|problem| problem.detail).collect();
+            return Err(Problem::with_errors(problem_type, errors));
+        }
+        if !changes.dry_run {
+            *resources = next;
+        }
+        Ok(ChangeReport {
+            results,
+            findings: Vec::new(),
+        })
+    }
+
+    fn drops(&self) -> Result<Vec<DropCounter>, Problem> {
+        Ok(locked(&self.drops).clone())
+    }
+
+    fn clear_drops(&self) -> Result<(), Problem> {
+        locked(&self.drops).clear();
+        Ok(())
+    }
+
+    /// The answer shows the shape of one; no packet is judged.
+    fn trace(&self, request: TraceRequest) -> Result<TraceReport, Problem> {
+        self.get(Kind::Port, &request.from)?;
+        Ok(TraceReport {
+            packet: format!("{:?} to {}", request.protocol, request.to),
+            steps: vec![TraceStep {
+                stage: "route".to_owned(),
+                question: "Which subnet leads to the destination?".to_owned(),
+                lookups: vec![TraceLookup {
+                    table: "records".to_owned(),
+                    key: format!("5001/{}", request.to),
+                    found: None,
+                }],
+            }],
+            verdict: "drop".to_owned(),
+            reason: Some("no-record".to_owned()),
+            explanation: Some("No lookup record names the destination.".to_owned()),
+            output: Vec::new(),
+        })
+    }
+}
