@@ -3,6 +3,7 @@
 //! Where the kind stands before the spec, as everybody writes it, the spec is read straight into the type that the
 //! kind asks for, without a buffer between, so that an error of the reader knows line and column.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
@@ -15,7 +16,7 @@ use crate::{
 
 /// Why a text is no set of resources.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("line {line}, column {column}{at}: {message}", at = .field.as_ref().map(|field| format!(", {field}")).unwrap_or_default())]
+#[error("line {line}, column {column}{}: {message}", after_comma(.field.as_deref()))]
 pub struct YamlError {
     /// Line, from 1.
     pub line: u64,
@@ -25,6 +26,10 @@ pub struct YamlError {
     pub field: Option<String>,
     /// What is wrong with which value.
     pub message: String,
+}
+
+fn after_comma(field: Option<&str>) -> String {
+    field.map(|field| format!(", {field}")).unwrap_or_default()
 }
 
 /// Reads the resources of a YAML text; each document (`---` between them) is one resource, empty ones are passed over.
@@ -67,8 +72,7 @@ pub struct YamlWriteError(String);
 
 /// The path of the field that is wrong in the document around this line.
 ///
-/// Only after an error is the document read a second time to learn it, since watching the path costs time. Blank
-/// lines are not needed in front, because only the path is taken from this reading.
+/// Only after an error is the document read a second time to learn it, since watching the path costs time.
 fn field_at(text: &str, line: u64) -> Option<String> {
     // YAML takes a line with "---" as the border of a document wherever it stands, even inside of a block scalar.
     let is_border = |line: &str| line == "---" || line.starts_with("--- ") || line.starts_with("---\t");
@@ -96,9 +100,22 @@ fn field_at(text: &str, line: u64) -> Option<String> {
     field.filter(|path| reading.is_err() && path != ".")
 }
 
-/// The reader's message in one line, without the location and the excerpt that it would add.
+/// Leaves the place out of the reader's messages, since [`YamlError`] says it in front.
+struct WithoutPlace;
+
+impl serde_saphyr::Localizer for WithoutPlace {
+    fn attach_location<'a>(&self, message: Cow<'a, str>, _: serde_saphyr::Location) -> Cow<'a, str> {
+        message
+    }
+
+    fn alias_used_at(&self, _: serde_saphyr::Location) -> String {
+        String::new()
+    }
+}
+
+/// The reader's message in one line, without the place and the excerpt that it would add.
 fn message_of(error: &serde_saphyr::Error) -> String {
-    let formatter = serde_saphyr::UserMessageFormatter;
+    let formatter = serde_saphyr::UserMessageFormatter.with_localizer(&WithoutPlace);
     error.without_snippet().render_with_formatter(&formatter)
 }
 
@@ -166,11 +183,11 @@ impl<'de> DeserializeSeed<'de> for SpecOf {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 enum AssemblyError {
     #[error("a port needs a name; write \"name: ...\" beside its kind")]
-    PortWithoutName,
+    Nameless,
     #[error("{0}")]
-    PortName(#[from] crate::NameError),
+    Illegal(#[from] crate::NameError),
     #[error("\"{given}\" is not the name of this {kind}; leave the name out or write \"{derived}\"")]
-    OtherName { given: String, kind: Kind, derived: String },
+    Foreign { given: String, kind: Kind, derived: String },
 }
 
 fn assemble(spec: Spec, name: Option<String>) -> Result<Resource, AssemblyError> {
@@ -180,7 +197,7 @@ fn assemble(spec: Spec, name: Option<String>) -> Result<Resource, AssemblyError>
         Spec::ProviderAddress(address) => Resource::ProviderAddress(address),
         Spec::ProviderRoute(route) => Resource::ProviderRoute(route),
         Spec::Port(PortSpec { device, mac, vsid }) => {
-            let name = name.ok_or(AssemblyError::PortWithoutName)?.parse()?;
+            let name = name.ok_or(AssemblyError::Nameless)?.parse()?;
             return Ok(Resource::Port(Port {
                 name,
                 device,
@@ -191,7 +208,7 @@ fn assemble(spec: Spec, name: Option<String>) -> Result<Resource, AssemblyError>
     };
     let derived = resource.key();
     match name {
-        Some(given) if given != derived.name => Err(AssemblyError::OtherName {
+        Some(given) if given != derived.name => Err(AssemblyError::Foreign {
             given,
             kind: derived.kind,
             derived: derived.name,
@@ -238,5 +255,175 @@ impl<'de> Visitor<'de> for ResourceVisitor {
 impl<'de> Deserialize<'de> for Resource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_struct("Resource", FIELDS, ResourceVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BLUE: &str = "\
+# Blue and its host.
+kind: provider-address
+spec: {address: 192.168.4.11, interface: eth0, prefixLength: 24}
+---
+kind: customer-route
+spec:
+  rdid: '{11111111-2222-3333-4444-000000005001}'
+  vsid: 5001
+  prefix: 10.0.0.0/24
+  nextHop: 0.0.0.0
+---
+kind: lookup-record
+name: 5001/10.0.0.7
+spec:
+  vsid: 5001
+  customerAddress: 10.0.0.7
+  mac: 06-06-00-00-00-07
+  providerAddress: 192.168.4.22
+---
+kind: port
+name: blue1
+spec:
+  device: blue1
+  mac: 060600000005
+  vsid: 5001
+";
+
+    fn error_of(text: &str) -> String {
+        resources_from_yaml(text).expect_err(text).to_string()
+    }
+
+    #[test]
+    fn each_document_is_one_resource() {
+        let resources = resources_from_yaml(BLUE).unwrap();
+        let keys: Vec<String> = resources.iter().map(|resource| resource.key().to_string()).collect();
+        assert_eq!(
+            keys,
+            [
+                "provider-address 192.168.4.11",
+                "customer-route 5001/10.0.0.0/24/0.0.0.0",
+                "lookup-record 5001/10.0.0.7",
+                "port blue1"
+            ]
+        );
+        assert_eq!(
+            resources_from_yaml(&resources_to_yaml(&resources).unwrap()),
+            Ok(resources)
+        );
+        assert_eq!(resources_from_yaml(""), Ok(vec![]));
+        assert_eq!(resources_from_yaml("# nothing\n---\n---\n"), Ok(vec![]));
+    }
+
+    #[test]
+    fn an_error_names_line_column_field_and_value() {
+        let wrong = BLUE.replace("  vsid: 5001\n  prefix", "  vsid: 70\n  prefix");
+        assert_eq!(
+            error_of(&wrong),
+            "line 8, column 9, spec.vsid: VSID 70 is out of range; choose one of 4096 to 16777214"
+        );
+        let wrong = BLUE.replace("mac: 06-06-00-00-00-07", "mac: 01-06-00-00-00-07");
+        assert!(
+            error_of(&wrong).starts_with("line 17, column 8, spec.mac: 01-06-00-00-00-07 is a multicast"),
+            "{}",
+            error_of(&wrong)
+        );
+        let wrong = BLUE.replace("nextHop", "nexthop");
+        let error = error_of(&wrong);
+        assert!(
+            error.starts_with("line 10, column 3, spec.nexthop: ") && error.contains("nextHop"),
+            "{error}"
+        );
+        let wrong = BLUE.replace("kind: port", "kind: prot");
+        let error = error_of(&wrong);
+        assert!(
+            error.starts_with("line 20, column 7, kind: ") && error.contains("prot"),
+            "{error}"
+        );
+        let wrong = BLUE.replace("  mac: 06-06-00-00-00-07\n", "");
+        let error = error_of(&wrong);
+        assert!(error.contains("`mac`") && error.contains("spec"), "{error}");
+        let wrong = BLUE.replace("10.0.0.0/24", "10.0.0.0/33");
+        assert!(
+            error_of(&wrong).starts_with("line 9, column 11, spec.prefix: "),
+            "{}",
+            error_of(&wrong)
+        );
+    }
+
+    #[test]
+    fn what_is_not_yaml_says_where() {
+        let error = error_of("kind: port\nname: [\n");
+        assert!(error.starts_with("line "), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+        let error = error_of("- kind: port\n");
+        assert!(
+            error.contains("kind, name, spec") || error.contains("mapping"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn names_are_checked_against_the_spec() {
+        let error = error_of(&BLUE.replace("name: 5001/10.0.0.7", "name: 5001/10.0.0.8"));
+        assert!(
+            error.contains("\"5001/10.0.0.8\" is not the name of this lookup-record"),
+            "{error}"
+        );
+        assert!(error.contains("write \"5001/10.0.0.7\""), "{error}");
+        assert!(error_of(&BLUE.replace("name: blue1\n", "")).contains("a port needs a name"));
+        let error = error_of(&BLUE.replace("name: blue1\n", "name: blue/1\n"));
+        assert!(error.contains("\"blue/1\" has '/' in it"), "{error}");
+        assert!(error_of("name: x\nspec: {}\n").contains("kind"));
+        assert!(error_of("kind: port\nname: x\n").contains("spec"));
+    }
+
+    #[test]
+    fn the_fields_of_json_may_come_in_any_order() {
+        let text = r#"{"spec": {"device": "tap0", "mac": "06-06-00-00-00-05"}, "name": "blue1", "kind": "port"}"#;
+        let Resource::Port(port) = serde_json::from_str(text).unwrap() else {
+            panic!("no port")
+        };
+        assert_eq!(
+            (port.name.as_str(), port.device.as_str(), port.vsid),
+            ("blue1", "tap0", None)
+        );
+        let error = serde_json::from_str::<Resource>(&text.replace("\"mac\"", "\"nac\""))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("nac"), "{error}");
+    }
+
+    #[test]
+    fn a_port_without_a_subnet_says_zero_or_nothing() {
+        for vsid in ["", "\n  vsid: 0", "\n  vsid: null"] {
+            let text = format!("kind: port\nname: p\nspec:\n  device: tap0\n  mac: 06-06-00-00-00-05{vsid}\n");
+            let Resource::Port(port) = resources_from_yaml(&text).unwrap().remove(0) else {
+                panic!("no port")
+            };
+            assert_eq!(port.vsid, None);
+        }
+        assert!(
+            error_of("kind: port\nname: p\nspec:\n  device: tap0\n  mac: 06-06-00-00-00-05\n  vsid: 70\n")
+                .contains("VSID 70")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn writing_and_reading_gives_the_same(resources in proptest::collection::vec(Resource::any(), 0..8)) {
+            let json = serde_json::to_string(&resources).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<Vec<Resource>>(&json).unwrap(), &resources);
+            let yaml = resources_to_yaml(&resources).unwrap();
+            prop_assert_eq!(&resources_from_yaml(&yaml).unwrap(), &resources, "{}", yaml);
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(
+            text in "(kind: (port|lookup-record)\n|name: .{0,8}\n|spec:\n|  [a-z]{1,6}: .{0,8}\n|---\n|.{0,10}\n){0,12}"
+        ) {
+            let _ = resources_from_yaml(&text);
+        }
     }
 }

@@ -6,6 +6,8 @@ use crate::{CustomerRoute, Key, LookupRecord, Port, ProviderAddress, ProviderRou
 
 mod checks;
 mod error;
+#[cfg(test)]
+mod tests;
 
 pub use error::IntentError;
 

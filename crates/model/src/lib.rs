@@ -5,6 +5,8 @@
 //! [`Intent`] is free of contradictions.
 
 mod document;
+#[cfg(feature = "generators")]
+pub mod generators;
 mod intent;
 mod mac;
 mod names;

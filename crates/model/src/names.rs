@@ -17,7 +17,8 @@ pub enum NameError {
     #[error("a name is empty; write 1 to {max} letters, digits, '.', '_' or '-'", max = Name::MAX_LENGTH)]
     Empty,
     /// Longer than [`Name::MAX_LENGTH`].
-    #[error("the name \"{0}\" is {len} characters long; at most {max} are allowed", len = .0.chars().count(), max = Name::MAX_LENGTH)]
+    #[error("the name \"{0}\" is {len} characters long; at most {max} are \
+     allowed", len = .0.chars().count(), max = Name::MAX_LENGTH)]
     TooLong(String),
     /// A character that may not stand there.
     #[error(

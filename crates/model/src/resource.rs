@@ -3,7 +3,7 @@
 //! In YAML and JSON a resource is `{kind, name, spec}`; the name is left out where the spec already says which
 //! resource it is (see [`Resource::key`]).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -144,6 +144,27 @@ pub struct CustomerRoute {
     /// Among routes to one prefix the lowest metric wins.
     #[serde(default)]
     pub metric: u32,
+}
+
+impl CustomerRoute {
+    /// Whether the prefix is the subnet's own: the next hop is `0.0.0.0` or `::`.
+    pub const fn is_on_link(&self) -> bool {
+        self.next_hop.is_unspecified()
+    }
+
+    /// The address of the subnet's gateway, the distributed router, if this route is on-link: the lowest host address
+    /// of the prefix. Prefixes of /31, /32, /127 and /128 have no address to spare for it (RFC 3021, RFC 6164), and
+    /// those of /0 are no subnet.
+    pub fn gateway(&self) -> Option<IpAddr> {
+        let length = self.prefix.prefix_len();
+        if !self.is_on_link() || length == 0 || length + 1 >= self.prefix.max_prefix_len() {
+            return None;
+        }
+        Some(match self.prefix.network() {
+            IpAddr::V4(network) => Ipv4Addr::from_bits(network.to_bits() | 1).into(),
+            IpAddr::V6(network) => Ipv6Addr::from_bits(network.to_bits() | 1).into(),
+        })
+    }
 }
 
 /// A provider address of this host (NetVirtualizationProviderAddress). It must be configured on the interface.

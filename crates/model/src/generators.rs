@@ -1,0 +1,420 @@
+//! Generators for property tests: any resource, and any consistent intent.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use crate::{
+    CustomerRoute, Intent, LookupRecord, LookupRecordType, MacAddress, Name, Port, ProviderAddress, ProviderRoute,
+    Resource, RoutingDomainId, TranslationMethod, Vsid,
+};
+
+/// Any prefix without bits behind its length.
+pub fn any_prefix() -> impl Strategy<Value = IpNet> {
+    (any::<IpAddr>(), 0..=128u8).prop_map(|(address, length)| {
+        let length = if address.is_ipv4() { length % 33 } else { length };
+        IpNet::new(address, length).map_or(IpNet::from(address), |prefix| prefix.trunc())
+    })
+}
+
+fn any_rule() -> impl Strategy<Value = TranslationMethod> {
+    prop_oneof![
+        8 => Just(TranslationMethod::Encap),
+        1 => Just(TranslationMethod::Nat),
+        1 => Just(TranslationMethod::None),
+    ]
+}
+
+fn any_record_type() -> impl Strategy<Value = LookupRecordType> {
+    prop_oneof![
+        6 => Just(LookupRecordType::Static),
+        2 => Just(LookupRecordType::Dynamic),
+        1 => Just(LookupRecordType::L2Only),
+        1 => Just(LookupRecordType::GatewayWildcard),
+    ]
+}
+
+impl LookupRecord {
+    /// Any lookup record, whether or not it makes sense.
+    pub fn any() -> impl Strategy<Value = Self> {
+        let addresses = (option::of(any::<IpAddr>()), any::<IpAddr>());
+        let vm_name = option::of("[ -~]{0,20}");
+        (
+            Vsid::any(),
+            addresses,
+            MacAddress::any(),
+            any_rule(),
+            any_record_type(),
+            vm_name,
+        )
+            .prop_map(
+                |(vsid, (customer_address, provider_address), mac, rule, record_type, vm_name)| Self {
+                    vsid,
+                    customer_address,
+                    mac,
+                    provider_address,
+                    rule,
+                    record_type,
+                    vm_name,
+                },
+            )
+    }
+}
+
+impl CustomerRoute {
+    /// Any customer route, whether or not it makes sense.
+    pub fn any() -> impl Strategy<Value = Self> {
+        (
+            RoutingDomainId::any(),
+            Vsid::any(),
+            any_prefix(),
+            any::<IpAddr>(),
+            any::<u32>(),
+        )
+            .prop_map(|(rdid, vsid, prefix, next_hop, metric)| Self {
+                rdid,
+                vsid,
+                prefix,
+                next_hop,
+                metric,
+            })
+    }
+}
+
+impl ProviderAddress {
+    /// Any provider address, whether or not it makes sense.
+    pub fn any() -> impl Strategy<Value = Self> {
+        (any::<IpAddr>(), Name::any(), any::<u8>()).prop_map(|(address, interface, prefix_length)| Self {
+            address,
+            interface,
+            prefix_length,
+        })
+    }
+}
+
+impl ProviderRoute {
+    /// Any provider route, whether or not it makes sense.
+    pub fn any() -> impl Strategy<Value = Self> {
+        (any_prefix(), any::<IpAddr>(), Name::any(), any::<u32>()).prop_map(|(prefix, next_hop, interface, metric)| {
+            Self {
+                prefix,
+                next_hop,
+                interface,
+                metric,
+            }
+        })
+    }
+}
+
+impl Port {
+    /// Any port, whether or not it makes sense.
+    pub fn any() -> impl Strategy<Value = Self> {
+        (Name::any(), Name::any(), MacAddress::any(), option::of(Vsid::any())).prop_map(|(name, device, mac, vsid)| {
+            Self {
+                name,
+                device,
+                mac,
+                vsid,
+            }
+        })
+    }
+}
+
+impl Resource {
+    /// Any resource, whether or not it makes sense.
+    pub fn any() -> impl Strategy<Value = Self> {
+        prop_oneof![
+            LookupRecord::any().prop_map(Self::LookupRecord),
+            CustomerRoute::any().prop_map(Self::CustomerRoute),
+            ProviderAddress::any().prop_map(Self::ProviderAddress),
+            ProviderRoute::any().prop_map(Self::ProviderRoute),
+            Port::any().prop_map(Self::Port),
+        ]
+    }
+}
+
+/// The name of the uplink in the intents of [`Intent::any`].
+pub const UPLINK: &str = "uplink0";
+
+/// One VM of a generated intent.
+#[derive(Clone, Debug)]
+struct Vm {
+    /// The host it is on; 0 is the one whose intent this is.
+    host: u8,
+    rule: TranslationMethod,
+    record_type: LookupRecordType,
+    /// Which families of customer address it has; neither only with L2Only.
+    v4: bool,
+    v6: bool,
+    /// Whether its host has an IPv6 provider address for it.
+    underlay_v6: bool,
+    /// Whether the port is declared, if it is on host 0.
+    port: bool,
+    /// Whether a customer route leads to it.
+    routes: bool,
+    metric: u8,
+}
+
+fn any_vm() -> impl Strategy<Value = Vm> {
+    let switches = (
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        prop::bool::weighted(0.2),
+    );
+    (0..4u8, any_rule(), any_record_type(), switches, any::<u8>()).prop_map(
+        |(host, rule, record_type, (v4, v6, underlay_v6, port, routes), metric)| Vm {
+            host,
+            rule,
+            record_type,
+            v4,
+            v6,
+            underlay_v6,
+            port,
+            routes,
+            metric,
+        },
+    )
+}
+
+/// The provider address of a host. Host 3 is behind the underlay's router.
+fn host_address(host: u8, v6: bool) -> IpAddr {
+    let segment = if host == 3 { 9 } else { 4 };
+    match v6 {
+        true => Ipv6Addr::new(0xfd01, 0, 0, segment, 0, 0, 0, 0x10 + u16::from(host)).into(),
+        false => Ipv4Addr::new(192, 168, segment.to_be_bytes()[1], 10 + host).into(),
+    }
+}
+
+/// A VM's place in the generated intent: tenant, subnet in it, and number in that.
+#[derive(Clone, Copy)]
+struct Place {
+    tenant: u8,
+    subnet: u8,
+    number: u8,
+}
+
+impl Place {
+    fn rdid(self) -> RoutingDomainId {
+        format!("11111111-2222-3333-4444-{:012}", 5001 + u32::from(self.tenant) * 1000)
+            .parse()
+            .expect("a UUID by construction")
+    }
+
+    fn vsid(self) -> Vsid {
+        Vsid::new(5001 + u32::from(self.tenant) * 1000 + u32::from(self.subnet)).expect("in range by construction")
+    }
+
+    fn mac(self) -> MacAddress {
+        MacAddress::new([6, 6, 0, self.tenant, self.subnet, self.number]).expect("unicast by construction")
+    }
+
+    /// Prefix of the subnet: the same for all tenants, but with rule None, whose addresses are seen on the wire.
+    fn prefix(self, v6: bool, bare: bool) -> IpNet {
+        let (tenant, subnet) = (self.tenant, self.subnet);
+        let (address, length): (IpAddr, u8) = match (v6, bare) {
+            (false, false) => (Ipv4Addr::new(10, 0, subnet, 0).into(), 24),
+            (false, true) => (Ipv4Addr::new(172, 16 + tenant, subnet, 0).into(), 24),
+            (true, false) => (Ipv6Addr::new(0xfd00, 0, 0, subnet.into(), 0, 0, 0, 0).into(), 64),
+            (true, true) => (
+                Ipv6Addr::new(0xfd02, 0, tenant.into(), subnet.into(), 0, 0, 0, 0).into(),
+                64,
+            ),
+        };
+        IpNet::new(address, length).expect("in range by construction")
+    }
+
+    fn customer_address(self, v6: bool, bare: bool) -> IpAddr {
+        self.in_prefix(self.prefix(v6, bare))
+    }
+
+    /// The address that stands for the VM on the wire with rule Nat.
+    fn wire_address(self, v6: bool) -> IpAddr {
+        let (tenant, subnet) = (self.tenant, self.subnet);
+        let address: IpAddr = match v6 {
+            true => Ipv6Addr::new(0xfd03, 0, tenant.into(), subnet.into(), 0, 0, 0, 0).into(),
+            false => Ipv4Addr::new(198, 18 + tenant, subnet, 0).into(),
+        };
+        self.in_prefix(IpNet::from(address))
+    }
+
+    fn in_prefix(self, prefix: IpNet) -> IpAddr {
+        let host = 4 + u32::from(self.number);
+        match prefix.addr() {
+            IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits() + host).into(),
+            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() + u128::from(host)).into(),
+        }
+    }
+
+    fn records(self, vm: &Vm) -> Vec<LookupRecord> {
+        let record = |customer_address, provider_address, rule| LookupRecord {
+            vsid: self.vsid(),
+            customer_address,
+            mac: self.mac(),
+            provider_address,
+            rule,
+            record_type: vm.record_type,
+            vm_name: Some(format!("vm{}", self.number)),
+        };
+        let host = host_address(vm.host, vm.underlay_v6);
+        let families = [(false, vm.v4), (true, vm.v6)]
+            .into_iter()
+            .filter(|(_, has)| *has)
+            .map(|(v6, _)| v6);
+        match vm.record_type {
+            LookupRecordType::L2Only => vec![record(None, host, TranslationMethod::Encap)],
+            LookupRecordType::GatewayWildcard => {
+                let any = if vm.v6 {
+                    Ipv6Addr::UNSPECIFIED.into()
+                } else {
+                    Ipv4Addr::UNSPECIFIED.into()
+                };
+                vec![record(Some(any), host, TranslationMethod::Encap)]
+            }
+            LookupRecordType::Static | LookupRecordType::Dynamic => families
+                .map(|v6| match vm.rule {
+                    TranslationMethod::Encap => record(Some(self.customer_address(v6, false)), host, vm.rule),
+                    TranslationMethod::Nat => {
+                        record(Some(self.customer_address(v6, false)), self.wire_address(v6), vm.rule)
+                    }
+                    TranslationMethod::None => record(
+                        Some(self.customer_address(v6, true)),
+                        host_address(vm.host, v6),
+                        vm.rule,
+                    ),
+                })
+                .collect(),
+        }
+    }
+
+    fn on_link_routes(self) -> impl Iterator<Item = CustomerRoute> {
+        [(false, false), (false, true), (true, false), (true, true)]
+            .into_iter()
+            .map(move |(v6, bare)| CustomerRoute {
+                rdid: self.rdid(),
+                vsid: self.vsid(),
+                prefix: self.prefix(v6, bare),
+                next_hop: if v6 {
+                    Ipv6Addr::UNSPECIFIED.into()
+                } else {
+                    Ipv4Addr::UNSPECIFIED.into()
+                },
+                metric: 0,
+            })
+    }
+
+    /// A route through the VM to what is outside of the tenant's subnets.
+    fn route_through(self, vm: &Vm) -> CustomerRoute {
+        let everything: IpAddr = if vm.v6 {
+            Ipv6Addr::UNSPECIFIED.into()
+        } else {
+            Ipv4Addr::UNSPECIFIED.into()
+        };
+        CustomerRoute {
+            rdid: self.rdid(),
+            vsid: self.vsid(),
+            prefix: IpNet::new(everything, 0).expect("a default route by construction"),
+            next_hop: self.customer_address(vm.v6, vm.rule == TranslationMethod::None),
+            metric: vm.metric.into(),
+        }
+    }
+
+    fn port(self, vm: &Vm) -> Option<Port> {
+        let name = format!("t{}s{}v{}", self.tenant, self.subnet, self.number);
+        let device = format!("tap-{name}").parse().expect("a name by construction");
+        let name = name.parse().expect("a name by construction");
+        (vm.host == 0 && vm.port).then(|| Port {
+            name,
+            device,
+            mac: self.mac(),
+            vsid: Some(self.vsid()),
+        })
+    }
+}
+
+/// What every generated intent has: this host's provider addresses and the way to the host behind the router.
+fn underlay() -> Vec<Resource> {
+    let uplink: Name = UPLINK.parse().expect("a name by construction");
+    let address = |v6, prefix_length| {
+        let address = host_address(0, v6);
+        Resource::ProviderAddress(ProviderAddress {
+            address,
+            interface: uplink.clone(),
+            prefix_length,
+        })
+    };
+    let route = |prefix: &str, next_hop: &str| {
+        Resource::ProviderRoute(ProviderRoute {
+            prefix: prefix.parse().expect("a prefix by construction"),
+            next_hop: next_hop.parse().expect("an address by construction"),
+            interface: uplink.clone(),
+            metric: 0,
+        })
+    };
+    vec![
+        address(false, 24),
+        address(true, 64),
+        route("192.168.0.0/16", "192.168.4.1"),
+        route("fd01::/32", "fd01:0:0:4::1"),
+    ]
+}
+
+impl Intent {
+    /// Any consistent intent: up to three tenants with the same addresses, both families inside and outside, all types
+    /// of record, all rules, ports; the host itself is 192.168.4.10 and fd01:0:0:4::10 on [`UPLINK`].
+    pub fn any() -> impl Strategy<Value = Self> {
+        let tenants = vec(vec(vec(any_vm(), 0..6), 1..4), 0..4);
+        (tenants, 0..3u8).prop_map(|(tenants, unvirtualized)| {
+            let mut resources = underlay();
+            for (tenant, subnets) in (0..).zip(&tenants) {
+                for (subnet, vms) in (0..).zip(subnets) {
+                    let place = Place {
+                        tenant,
+                        subnet,
+                        number: 0,
+                    };
+                    resources.extend(place.on_link_routes().map(Resource::CustomerRoute));
+                    resources.extend(subnet_resources(place, vms));
+                }
+            }
+            resources.extend((0..unvirtualized).map(|number| {
+                let place = Place {
+                    tenant: 9,
+                    subnet: 9,
+                    number,
+                };
+                let name: Name = format!("plain{number}").parse().expect("a name by construction");
+                Resource::Port(Port {
+                    name: name.clone(),
+                    device: name,
+                    mac: place.mac(),
+                    vsid: None,
+                })
+            }));
+            Self::new(resources).unwrap_or_else(|errors| panic!("a generated intent contradicts itself: {errors:?}"))
+        })
+    }
+}
+
+fn subnet_resources(place: Place, vms: &[Vm]) -> Vec<Resource> {
+    let mut resources = Vec::new();
+    let mut wildcards = [false; 2];
+    for (number, vm) in (0..).zip(vms) {
+        let place = Place { number, ..place };
+        // There is one wildcard for each family.
+        let duplicate = vm.record_type == LookupRecordType::GatewayWildcard
+            && std::mem::replace(&mut wildcards[usize::from(vm.v6)], true);
+        if !duplicate {
+            resources.extend(place.records(vm).into_iter().map(Resource::LookupRecord));
+        }
+        if vm.routes {
+            resources.push(Resource::CustomerRoute(place.route_through(vm)));
+        }
+        resources.extend(place.port(vm).map(Resource::Port));
+    }
+    resources
+}
