@@ -1,0 +1,142 @@
+//! Which columns the table of each kind has.
+
+use api::{DropCounter, Item};
+use model::Kind;
+use serde_json::Value;
+
+/// What stands in a cell without content.
+pub const NONE: &str = "<none>";
+
+/// One column: heading, where the value is in the item, and whether it is shown with `-o wide` alone.
+type Column = (&'static str, &'static str, bool);
+
+const LOOKUP_RECORD: &[Column] = &[
+    ("NAME", "/name", false),
+    ("MAC", "/spec/mac", false),
+    ("PROVIDER-ADDRESS", "/spec/providerAddress", false),
+    ("RULE", "/spec/rule", false),
+    ("TYPE", "/spec/type", false),
+    ("PORT", "/status/port", false),
+    ("STATE", "/status/state", false),
+    ("VSID", "/spec/vsid", true),
+    ("CUSTOMER-ADDRESS", "/spec/customerAddress", true),
+    ("VM", "/spec/vmName", true),
+];
+const CUSTOMER_ROUTE: &[Column] = &[
+    ("RDID", "/spec/rdid", false),
+    ("VSID", "/spec/vsid", false),
+    ("PREFIX", "/spec/prefix", false),
+    ("NEXT-HOP", "/spec/nextHop", false),
+    ("METRIC", "/spec/metric", false),
+    ("STATE", "/status/state", false),
+    ("NAME", "/name", true),
+    ("REASON", "/status/reason", true),
+];
+const PROVIDER_ADDRESS: &[Column] = &[
+    ("NAME", "/name", false),
+    ("INTERFACE", "/spec/interface", false),
+    ("PREFIX-LENGTH", "/spec/prefixLength", false),
+    ("STATE", "/status/state", false),
+    ("IFINDEX", "/status/ifindex", true),
+    ("MTU", "/status/mtu", true),
+    ("REASON", "/status/reason", true),
+];
+const PROVIDER_ROUTE: &[Column] = &[
+    ("NAME", "/name", false),
+    ("PREFIX", "/spec/prefix", false),
+    ("NEXT-HOP", "/spec/nextHop", false),
+    ("INTERFACE", "/spec/interface", false),
+    ("METRIC", "/spec/metric", false),
+    ("STATE", "/status/state", false),
+    ("HOSTS", "/status/hosts", true),
+    ("REASON", "/status/reason", true),
+];
+const PORT: &[Column] = &[
+    ("NAME", "/name", false),
+    ("DEVICE", "/spec/device", false),
+    ("MAC", "/spec/mac", false),
+    ("VSID", "/spec/vsid", false),
+    ("STATE", "/status/state", false),
+    ("FROM-VM", "/status/counters/rxPackets", false),
+    ("TO-VM", "/status/counters/txPackets", false),
+    ("DROPS", "/status/counters/drops", false),
+    ("FROM-VM-BYTES", "/status/counters/rxBytes", true),
+    ("TO-VM-BYTES", "/status/counters/txBytes", true),
+    ("IFINDEX", "/status/ifindex", true),
+    ("MTU", "/status/mtu", true),
+    ("SLOT", "/status/slot", true),
+];
+
+const fn columns(kind: Kind) -> &'static [Column] {
+    match kind {
+        Kind::LookupRecord => LOOKUP_RECORD,
+        Kind::CustomerRoute => CUSTOMER_ROUTE,
+        Kind::ProviderAddress => PROVIDER_ADDRESS,
+        Kind::ProviderRoute => PROVIDER_ROUTE,
+        Kind::Port => PORT,
+    }
+}
+
+fn shown(kind: Kind, wide: bool) -> impl Iterator<Item = &'static Column> {
+    columns(kind).iter().filter(move |(_, _, only_wide)| wide || !only_wide)
+}
+
+/// The headings of a kind's table.
+pub fn header(kind: Kind, wide: bool) -> Vec<String> {
+    shown(kind, wide).map(|(heading, ..)| (*heading).to_owned()).collect()
+}
+
+/// An item as a row of its kind's table.
+pub fn row(item: &Item, wide: bool) -> Vec<String> {
+    let cell =
+        |(_, pointer, _): &Column| match pointer.split_at(pointer[1..].find('/').map_or(pointer.len(), |at| at + 1)) {
+            ("/spec", rest) => text(item.spec.pointer(rest)),
+            ("/status", rest) => text(item.status.pointer(rest)),
+            _ => item.name.clone(),
+        };
+    shown(item.kind, wide).map(cell).collect()
+}
+
+/// The headings of the table of drops.
+pub fn drop_header(wide: bool) -> Vec<String> {
+    let headings: &[&str] = if wide {
+        &["PORT", "REASON", "PACKETS", "EXPLANATION"]
+    } else {
+        &["PORT", "REASON", "PACKETS"]
+    };
+    headings.iter().map(|heading| (*heading).to_owned()).collect()
+}
+
+/// A counter as a row of the table of drops.
+pub fn drop_row(drop: &DropCounter, wide: bool) -> Vec<String> {
+    let mut row = vec![drop.port.clone(), drop.reason.clone(), drop.packets.to_string()];
+    if wide {
+        row.push(drop.explanation.clone());
+    }
+    row
+}
+
+/// A value as people read it.
+pub fn text(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => NONE.to_owned(),
+        Some(Value::String(word)) => spelled(word).to_owned(),
+        Some(Value::Bool(yes)) => if *yes { "yes" } else { "no" }.to_owned(),
+        Some(Value::Array(list)) if list.is_empty() => NONE.to_owned(),
+        Some(Value::Array(list)) => list
+            .iter()
+            .map(|value| text(Some(value)))
+            .collect::<Vec<_>>()
+            .join(", "),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// The states as people read them, and the rules without their long prefix; all else as it is.
+fn spelled(word: &str) -> &str {
+    match word {
+        "inForce" => "in force",
+        "notInForce" => "not in force",
+        _ => word.strip_prefix("TranslationMethod").unwrap_or(word),
+    }
+}

@@ -1,0 +1,172 @@
+//! All there is to know of one resource, or of a host, one line a field.
+
+use std::fmt::Write;
+
+use api::{DropCounter, HostStatus, Item};
+use model::Kind;
+use serde_json::Value;
+
+use super::columns::{NONE, text};
+use super::drops;
+
+/// Width of the labels with the space behind them.
+const LABEL_WIDTH: usize = 20;
+
+/// The fields of a spec and of a status in the order in which they are shown, so that what is absent is shown too.
+const fn fields(kind: Kind) -> (&'static [&'static str], &'static [&'static str]) {
+    match kind {
+        Kind::LookupRecord => (
+            &[
+                "vsid",
+                "customerAddress",
+                "mac",
+                "providerAddress",
+                "rule",
+                "type",
+                "vmName",
+            ],
+            &["state", "local", "port"],
+        ),
+        Kind::CustomerRoute => (&["rdid", "vsid", "prefix", "nextHop", "metric"], &["state"]),
+        Kind::ProviderAddress => (&["address", "interface", "prefixLength"], &["state", "ifindex", "mtu"]),
+        Kind::ProviderRoute => (&["prefix", "nextHop", "interface", "metric"], &["state", "hosts"]),
+        Kind::Port => (&["device", "mac", "vsid"], &["state", "ifindex", "mtu", "slot"]),
+    }
+}
+
+/// `customerAddress` as "Customer Address", abbreviations in capitals.
+fn label(field: &str) -> String {
+    match field {
+        "vsid" | "rdid" | "mac" => return field.to_uppercase(),
+        "mtu" => return "MTU (bytes)".to_owned(),
+        "vmName" => return "VM".to_owned(),
+        "ifindex" => return "Interface Index".to_owned(),
+        "slot" => return "Counter Slot".to_owned(),
+        _ => {}
+    }
+    let mut words = String::new();
+    for (position, letter) in field.chars().enumerate() {
+        if letter.is_ascii_uppercase() {
+            words.push(' ');
+        }
+        words.push(if position == 0 {
+            letter.to_ascii_uppercase()
+        } else {
+            letter
+        });
+    }
+    words
+}
+
+fn line(out: &mut String, indent: usize, label: &str, value: &str) {
+    let label = format!("{:indent$}{label}:", "");
+    // Writing into a String cannot fail.
+    let _ = writeln!(out, "{label:LABEL_WIDTH$} {value}");
+}
+
+/// The known fields in their order, then whatever a later version added.
+fn section(out: &mut String, indent: usize, known: &[&str], values: &Value, hidden: &[&str]) {
+    for field in known {
+        line(out, indent, &label(field), &text(values.get(field)));
+    }
+    let others = values.as_object().into_iter().flatten();
+    for (field, value) in
+        others.filter(|(field, _)| !known.contains(&field.as_str()) && !hidden.contains(&field.as_str()))
+    {
+        line(out, indent, &label(field), &text(Some(value)));
+    }
+}
+
+/// One resource; of a port with what was dropped at it.
+pub fn describe(item: &Item, all_drops: &[DropCounter]) -> String {
+    let (spec, status) = fields(item.kind);
+    let mut out = String::new();
+    line(&mut out, 0, "Name", &item.name);
+    line(&mut out, 0, "Kind", item.kind.as_str());
+    section(&mut out, 0, spec, &item.spec, &[]);
+    out.push_str("Status:\n");
+    section(&mut out, 2, status, &item.status, &["counters"]);
+    let Some(counters) = item.status.get("counters") else {
+        return out;
+    };
+    let count = |field: &str| counters.get(field).and_then(Value::as_u64).unwrap_or_default();
+    let traffic = |packets: &str, bytes: &str| format!("{} packets, {} bytes", count(packets), count(bytes));
+    out.push_str("Traffic:\n");
+    line(&mut out, 2, "From the VM", &traffic("rxPackets", "rxBytes"));
+    line(&mut out, 2, "To the VM", &traffic("txPackets", "txBytes"));
+    line(&mut out, 2, "Dropped", &format!("{} packets", count("drops")));
+    let own: Vec<DropCounter> = all_drops
+        .iter()
+        .filter(|drop| drop.port == item.name)
+        .cloned()
+        .collect();
+    if !own.is_empty() {
+        out.push_str("Drops:\n");
+        for row in drops(&own, true).lines() {
+            let _ = writeln!(out, "  {row}");
+        }
+    }
+    out
+}
+
+/// A host.
+pub fn status(status: &HostStatus) -> String {
+    let mut out = String::new();
+    line(&mut out, 0, "Host", &status.name);
+    line(
+        &mut out,
+        0,
+        "Agent",
+        &format!("netvirt {}, process {}", status.version, status.pid),
+    );
+    line(&mut out, 0, "Started", &status.started);
+    if status.uplinks.is_empty() {
+        line(&mut out, 0, "Uplinks", NONE);
+    }
+    for uplink in &status.uplinks {
+        let addresses: Vec<String> = uplink.addresses.iter().map(ToString::to_string).collect();
+        let value = format!(
+            "{}, MTU {} bytes, {}",
+            uplink.interface,
+            uplink.mtu,
+            addresses.join(", ")
+        );
+        line(&mut out, 0, "Uplink", &value);
+    }
+    line(
+        &mut out,
+        0,
+        "Ports",
+        &format!("{}, {} bound", status.ports, status.bound_ports),
+    );
+    line(&mut out, 0, "Lookup Records", &status.records.to_string());
+    line(&mut out, 0, "Customer Routes", &status.routes.to_string());
+    for (label, sentences) in [("Drift at the start", &status.drift), ("Findings", &status.findings)] {
+        if sentences.is_empty() {
+            line(&mut out, 0, label, NONE);
+            continue;
+        }
+        let _ = writeln!(out, "{label}:");
+        for sentence in sentences {
+            let _ = writeln!(out, "  - {sentence}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_words() {
+        for (field, words) in [
+            ("customerAddress", "Customer Address"),
+            ("vsid", "VSID"),
+            ("type", "Type"),
+            ("prefixLength", "Prefix Length"),
+        ] {
+            assert_eq!(label(field), words);
+        }
+    }
+}
