@@ -19,15 +19,20 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-pub use error::{CliError, EXIT_NO_AGENT, EXIT_REFUSED, EXIT_USAGE};
+pub use error::{EXIT_NO_AGENT, EXIT_REFUSED, EXIT_USAGE};
 pub use run::Streams;
+
+use error::CliError;
+
+/// A role that a configuration file is handed to; with `true` it only checks it.
+pub type RunRole = fn(&Path, bool) -> Result<(), Box<dyn Error>>;
 
 /// The roles that the binary can take on besides the operator's verbs. They are handed in, since roles do not import
 /// each other.
 #[derive(Clone, Copy, Debug)]
 pub struct Roles {
-    /// Runs the agent with this configuration until it is told to end; with `true` it only checks it.
-    pub agent: fn(&Path, bool) -> Result<(), Box<dyn Error>>,
+    /// Runs the agent until it is told to end.
+    pub agent: RunRole,
 }
 
 /// Carries out a command line (the first argument is the program's name) and says how it ended.
