@@ -45,8 +45,11 @@ fn build() -> Result<(), Error> {
     let linker = find_linker(&root, &compiler)?;
     println!("cargo:rerun-if-changed={}", linker.display());
 
-    // A target folder of its own: the outer cargo holds the lock of the ordinary one while this script runs.
-    let target_dir = out.join("ebpf-target");
+    // A folder of its own inside the outer target folder, where the lock is not the one that the outer cargo holds
+    // while this script runs; debug and release builds share it, as the kernel programs are the same in both.
+    // OUT_DIR is <target>/<profile>/build/<package>/out.
+    let outer = out.ancestors().nth(4).unwrap_or(&out);
+    let target_dir = outer.join("ebpf");
     let mut cargo = compiler.cargo();
     cargo
         .current_dir(root.join("ebpf"))
