@@ -53,7 +53,7 @@ fn build() -> Result<(), Error> {
     let mut cargo = compiler.cargo();
     cargo
         .current_dir(root.join("ebpf"))
-        .args(["build", "--release", "--message-format=short", "--target", TARGET])
+        .args(["build", "--release", "--target", TARGET])
         .arg("--target-dir")
         .arg(&target_dir)
         .arg("--config")
@@ -76,8 +76,8 @@ fn build() -> Result<(), Error> {
         });
     }
     // Cargo hides the output of a script that succeeded; a warning in a kernel program must not be hidden.
-    for warning in messages.lines().filter(|line| line.contains(": warning: ")) {
-        println!("cargo:warning={warning}");
+    for line in messages.lines().skip_while(|line| !line.starts_with("warning")) {
+        println!("cargo:warning={line}");
     }
     let object = target_dir.join(TARGET).join("release").join(PROGRAM);
     let copy = out.join(format!("{PROGRAM}.o"));
