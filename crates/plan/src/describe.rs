@@ -3,8 +3,8 @@
 use std::fmt;
 
 use pipeline::{
-    Address, Host, Peer, PeerFlags, Plain, Port, PortFlags, Provider, Record, RecordFlags, RecordKey, Replica,
-    ReplicaKey, Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags,
+    Address, Host, HostFlags, Peer, PeerFlags, Plain, Port, PortFlags, Provider, Record, RecordFlags, RecordKey,
+    Replica, ReplicaKey, Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags,
 };
 
 use crate::{Changes, TableChanges};
@@ -72,8 +72,9 @@ fn words(flags: impl IntoIterator<Item = (bool, &'static str)>) -> String {
 
 impl Readable for Host {
     fn readable(&self) -> String {
+        let flags = words([(self.flags.has(HostFlags::PLAIN), "plain")]);
         format!(
-            "gateway {}, flood {}/s burst {}",
+            "gateway {}, flood {}/s burst {}{flags}",
             Mac(self.gateway_mac),
             self.flood_rate,
             self.flood_burst

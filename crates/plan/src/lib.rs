@@ -8,9 +8,15 @@
 
 mod address;
 mod changes;
+mod compile;
 mod describe;
+mod facts;
+mod finding;
 mod tables;
 
 pub use address::{to_address, to_ip};
 pub use changes::{Changes, TableChanges, diff};
+pub use compile::{Compiled, PortState, PortStatus, compile};
+pub use facts::{Facts, Link, LinkKind, Settings};
+pub use finding::{Finding, Severity};
 pub use tables::HostTables;

@@ -1,0 +1,104 @@
+//! Whether the tables fit into the kernel's maps.
+
+use pipeline::{MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS};
+
+use crate::{Finding, HostTables};
+
+/// A finding for each table that is too large.
+///
+/// [`pipeline::MAX_REPLICAS`] is not here: a subnet beyond it works but for its broadcasts, and so is a warning.
+pub(super) fn exceeded(tables: &HostTables) -> impl Iterator<Item = Finding> + use<> {
+    // Slot 0 of the counters belongs to no port.
+    let counts = [
+        ("ports", tables.ports.len(), MAX_PORTS - 1),
+        (
+            "lookup records, those of gateways and link-local addresses included",
+            tables.records.len(),
+            MAX_RECORDS,
+        ),
+        ("MAC addresses", tables.stations.len(), MAX_RECORDS),
+        ("addresses that travel unencapsulated", tables.plain.len(), MAX_RECORDS),
+        ("VM subnets", tables.subnets.len(), MAX_SUBNETS),
+        ("customer routes", tables.routes.len(), MAX_ROUTES),
+        ("other hosts", tables.peers.len(), MAX_PEERS),
+        ("provider addresses", tables.providers.len(), MAX_PROVIDERS),
+    ];
+    let too_many = counts
+        .into_iter()
+        .filter(|(_, count, limit)| *count as u64 > u64::from(*limit));
+    too_many.map(|(what, count, limit)| Finding::Limit { what, count, limit })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeline::{Address, Peer, Plain, Port, Provider, Record, RecordKey, Route, RouteKey, StationKey, Subnet};
+
+    fn address(number: u32) -> Address {
+        Address::v4(number.to_be_bytes())
+    }
+
+    /// Tables with as many entries as allowed and so many more.
+    fn full(more: u32) -> HostTables {
+        let record = |vsid| {
+            (
+                RecordKey {
+                    vsid,
+                    address: Address::default(),
+                },
+                Record::default(),
+            )
+        };
+        let route = |number| {
+            (
+                RouteKey {
+                    prefix_len: 160,
+                    domain: [0; 4],
+                    address: address(number),
+                },
+                Route::default(),
+            )
+        };
+        HostTables {
+            ports: (1..MAX_PORTS + more)
+                .map(|ifindex| (ifindex, Port::default()))
+                .collect(),
+            records: (0..MAX_RECORDS + more).map(record).collect(),
+            stations: (0..MAX_RECORDS + more)
+                .map(|vsid| {
+                    (
+                        StationKey {
+                            vsid,
+                            mac: [0; 6],
+                            reserved: 0,
+                        },
+                        Record::default(),
+                    )
+                })
+                .collect(),
+            plain: (0..MAX_RECORDS + more)
+                .map(|number| (address(number), Plain::default()))
+                .collect(),
+            subnets: (0..MAX_SUBNETS + more).map(|vsid| (vsid, Subnet::default())).collect(),
+            routes: (0..MAX_ROUTES + more).map(route).collect(),
+            peers: (0..MAX_PEERS + more)
+                .map(|number| (address(number), Peer::default()))
+                .collect(),
+            providers: (0..MAX_PROVIDERS + more)
+                .map(|number| (address(number), Provider::default()))
+                .collect(),
+            ..HostTables::default()
+        }
+    }
+
+    #[test]
+    fn what_fits_passes_and_one_more_of_each_does_not() {
+        assert_eq!(exceeded(&full(0)).count(), 0);
+        let sentences: Vec<String> = exceeded(&full(1)).map(|finding| finding.to_string()).collect();
+        assert_eq!(sentences.len(), 8, "{sentences:?}");
+        assert_eq!(
+            sentences[7],
+            "the intent makes 65 provider addresses, and a host holds 64; spread its VMs over more hosts or VM networks"
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! The ports: which device each one has, its counters, and what it may do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::MacAddress;
+use pipeline::{MAX_PORTS, Port, PortFlags, RecordFlags, StationKey};
+
+use super::{Compiled, Context, PortState, PortStatus, port_key, underlay};
+use crate::{Finding, Link, LinkKind};
+
+/// Fills `PORTS`, after `STATIONS`.
+pub(super) fn ports(context: &Context, compiled: &mut Compiled) {
+    let mtu = underlay::port_mtu(context);
+    let bound = context
+        .intent
+        .ports()
+        .filter_map(|port| context.facts.links.get(&port.device));
+    let slots = slots(bound.map(|link| link.ifindex), &context.facts.slots);
+    let known: BTreeSet<(model::Vsid, MacAddress)> = context
+        .intent
+        .lookup_records()
+        .map(|record| (record.vsid, record.mac))
+        .collect();
+    for port in context.intent.ports() {
+        if port.mac == context.settings.gateway_mac {
+            compiled.findings.push(Finding::GatewayMac {
+                key: port_key(port),
+                mac: port.mac,
+            });
+        }
+        if let Some(vsid) = port.vsid.filter(|vsid| !known.contains(&(*vsid, port.mac))) {
+            compiled.findings.push(Finding::NoRecord {
+                key: port_key(port),
+                vsid,
+                mac: port.mac,
+            });
+        }
+        let link = context.facts.links.get(&port.device);
+        let state = match link {
+            Some(link) => {
+                let slot = slots.get(&link.ifindex).copied().unwrap_or(0);
+                compiled
+                    .tables
+                    .ports
+                    .insert(link.ifindex, entry(context, compiled, port, link, slot));
+                PortState::Bound {
+                    ifindex: link.ifindex,
+                    slot,
+                }
+            }
+            None => {
+                compiled.findings.push(Finding::NoDevice {
+                    key: port_key(port),
+                    device: port.device.clone(),
+                });
+                PortState::NoDevice
+            }
+        };
+        let mtu = port.vsid.and(mtu);
+        compiled.ports.insert(port.name.clone(), PortStatus { state, mtu });
+    }
+}
+
+fn entry(context: &Context, compiled: &Compiled, port: &model::Port, link: &Link, slot: u32) -> Port {
+    let vsid = port.vsid.map_or(0, model::Vsid::get);
+    let station = compiled.tables.stations.get(&StationKey {
+        vsid,
+        mac: port.mac.octets(),
+        reserved: 0,
+    });
+    let has = |flag| station.is_some_and(|station| station.flags.has(flag));
+    let flags = [
+        (
+            matches!(
+                link.kind,
+                LinkKind::Veth {
+                    peer_in_other_namespace: true
+                }
+            ),
+            PortFlags::PEER,
+        ),
+        (has(RecordFlags::L2_ONLY), PortFlags::LEARN),
+        (has(RecordFlags::FORWARDER), PortFlags::FORWARDER),
+    ];
+    Port {
+        vsid,
+        domain: port.vsid.map_or(0, |vsid| context.domain(vsid)),
+        slot,
+        mac: port.mac.octets(),
+        flags: flags
+            .into_iter()
+            .filter(|(set, _)| *set)
+            .fold(PortFlags::NONE, |all, (_, flag)| all.with(flag)),
+    }
+}
+
+/// The counter slot of each port, by the interface index of its device.
+///
+/// A port that has a slot keeps it; the others take the lowest free ones from 1. When all are taken the rest has slot
+/// 0, which counts for nobody; such an intent is refused for its number of ports.
+fn slots(bound: impl Iterator<Item = u32>, in_force: &BTreeMap<u32, u32>) -> BTreeMap<u32, u32> {
+    let bound: BTreeSet<u32> = bound.collect();
+    let mut taken = BTreeSet::new();
+    let mut slots = BTreeMap::new();
+    for ifindex in &bound {
+        if let Some(slot) = in_force
+            .get(ifindex)
+            .copied()
+            .filter(|slot| (1..MAX_PORTS).contains(slot))
+            && taken.insert(slot)
+        {
+            slots.insert(*ifindex, slot);
+        }
+    }
+    let mut free = (1..MAX_PORTS).filter(|slot| !taken.contains(slot));
+    for ifindex in bound {
+        slots.entry(ifindex).or_insert_with(|| free.next().unwrap_or(0));
+    }
+    slots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_keep_their_slots_and_new_ones_take_the_lowest_free() {
+        let in_force = BTreeMap::from([(10, 3), (11, 1), (12, 3), (13, 0), (14, MAX_PORTS), (99, 2)]);
+        // 12 lost its slot to 10, 13 and 14 have none that exists, 15 is new, and 99 is gone.
+        let expected = BTreeMap::from([(10, 3), (11, 1), (12, 2), (13, 4), (14, 5), (15, 6)]);
+        assert_eq!(slots([10, 11, 12, 13, 14, 15].into_iter(), &in_force), expected);
+        assert_eq!(slots(expected.keys().copied(), &expected), expected);
+    }
+
+    #[test]
+    fn beyond_the_last_slot_nobody_is_counted() {
+        let slots = slots(1..=MAX_PORTS, &BTreeMap::new());
+        assert_eq!(
+            (slots[&1], slots[&(MAX_PORTS - 1)], slots[&MAX_PORTS]),
+            (1, MAX_PORTS - 1, 0)
+        );
+    }
+}
