@@ -32,6 +32,7 @@ test:
 	cargo fmt --check --manifest-path ebpf/Cargo.toml
 	cargo clippy --workspace --all-targets --locked -- -D warnings -D clippy::too_many_lines
 	cargo deny --log-level error check licenses bans sources
+	cargo deny --log-level error --manifest-path ebpf/Cargo.toml --config deny.toml check licenses bans sources
 	@echo 'advisories are not checked here, since their database is fetched over the network: "make audit" does'
 	cargo test --workspace --doc --locked --quiet
 	cargo build -p netvirt --locked
@@ -53,6 +54,7 @@ install: build
 audit:
 	scripts/tools test
 	cargo deny check advisories
+	cargo deny --manifest-path ebpf/Cargo.toml --config deny.toml check advisories
 
 clean:
 	cargo clean
