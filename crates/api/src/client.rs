@@ -55,9 +55,9 @@ pub enum ClientError {
         /// How long the client waited.
         seconds: u64,
     },
-    /// The agent refused.
+    /// The agent refused. Boxed, so that results stay small where nothing goes wrong.
     #[error(transparent)]
-    Refused(#[from] Problem),
+    Refused(Box<Problem>),
     /// The answer has another shape than this version knows.
     #[error("the answer to {request} is not understood: {reason}; use the same version of netvirt as the agent's")]
     Answer {
@@ -69,6 +69,12 @@ pub enum ClientError {
     /// The system has no resources left for a client.
     #[error("cannot start a client: {0}")]
     Start(io::Error),
+}
+
+impl From<Problem> for ClientError {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(Box::new(problem))
+    }
 }
 
 /// A client of one agent. Each request has a connection of its own, so that it outlives restarts of the agent.

@@ -104,7 +104,7 @@ const RECORD: &str = r#"{"kind": "lookup-record", "spec": {"vsid": 5001, "custom
 
 fn refused(error: ClientError) -> Problem {
     match error {
-        ClientError::Refused(problem) => problem,
+        ClientError::Refused(problem) => *problem,
         other => panic!("expected a refusal, not: {other}"),
     }
 }
