@@ -135,6 +135,9 @@ pub enum Verb {
     Status,
     /// Run a host's agent.
     Agent(Agent),
+    /// Hosts, VMs and an underlay in network namespaces on this machine.
+    #[command(subcommand)]
+    Lab(crate::lab::LabVerb),
     /// Print the completion script for a shell.
     Completion {
         /// The shell.
@@ -362,6 +365,13 @@ mod tests {
             "status --socket /run/netvirt/x.sock",
             "agent --config host.yaml --check",
             "completion bash",
+            "lab up demo.yaml",
+            "lab down demo",
+            "lab exec blue1 -- ping -c 3 10.0.0.7",
+            "lab exec --lab demo blue1 -- ip -o link",
+            "lab status demo -o json",
+            "lab status",
+            "lab list",
         ] {
             line(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         }
@@ -396,6 +406,8 @@ mod tests {
             ("delete port blue1 --all", "cannot be used with"),
             ("delete port -f host.yaml", "cannot be used with"),
             ("apply", "--file <FILE>"),
+            ("lab exec blue1", "<COMMAND>"),
+            ("lab exec blue1 ping", "unexpected argument 'ping'"),
             ("status --host a --socket b", "cannot be used with"),
             ("get lr -o xml", "invalid value 'xml'"),
         ] {

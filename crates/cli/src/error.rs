@@ -51,9 +51,26 @@ pub enum CliError {
     /// The output is gone, and not because the reader had enough.
     #[error("cannot write to the output: {0}")]
     Output(io::Error),
+    /// The lab refuses.
+    #[error(transparent)]
+    Lab(Box<lab::LabError>),
+    /// The file of a lab is not as it must be.
+    #[error("{file}: {source}", file = .file.display())]
+    LabFile {
+        /// Which one.
+        file: PathBuf,
+        /// Where and what.
+        source: Box<lab::LabError>,
+    },
     /// A role ended.
     #[error("{0}")]
     Role(Box<dyn std::error::Error>),
+}
+
+impl From<lab::LabError> for CliError {
+    fn from(error: lab::LabError) -> Self {
+        Self::Lab(Box::new(error))
+    }
 }
 
 impl CliError {

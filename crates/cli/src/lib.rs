@@ -10,6 +10,7 @@
 mod args;
 mod error;
 mod fields;
+mod lab;
 mod render;
 mod run;
 

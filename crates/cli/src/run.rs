@@ -28,14 +28,14 @@ pub struct Streams<'a> {
 }
 
 impl Streams<'_> {
-    fn print(&mut self, text: &str) -> Result<(), CliError> {
+    pub(crate) fn print(&mut self, text: &str) -> Result<(), CliError> {
         self.out
             .write_all(text.as_bytes())
             .and_then(|()| self.out.flush())
             .map_err(CliError::Output)
     }
 
-    fn note(&mut self, text: &str) -> Result<(), CliError> {
+    pub(crate) fn note(&mut self, text: &str) -> Result<(), CliError> {
         writeln!(self.err, "{text}").map_err(CliError::Output)
     }
 }
@@ -86,6 +86,7 @@ pub fn run(cli: &Cli, socket: Option<OsString>, roles: Roles, streams: &mut Stre
             streams.print(&text)
         }
         Verb::Agent(agent) => (roles.agent)(&agent.config, agent.check).map_err(CliError::Role),
+        Verb::Lab(verb) => crate::lab::run(verb, output, streams),
         Verb::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut args::command(), "netvirt", &mut script);

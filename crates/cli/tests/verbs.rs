@@ -529,3 +529,28 @@ fn a_reader_who_has_enough_is_no_error() {
     assert_eq!(run_with(args, Some(socket.into()), roles, &mut streams), 0);
     assert_eq!(err, b"");
 }
+
+#[test]
+fn a_lab_that_cannot_be_had_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lab.yaml");
+    let path = file.to_str().unwrap();
+    fs::write(&file, "name: demo\nhosts: 5\n").unwrap();
+    let ended = command("", &["lab", "up", path], "");
+    assert_eq!((ended.code, ended.out.as_str()), (1, ""));
+    assert!(
+        ended.err.starts_with(&format!("error: {path}: line 2, column 8: ")),
+        "{}",
+        ended.err
+    );
+    for args in [&["lab", "down", "no-such-lab"][..], &["lab", "status", "no-such-lab"]] {
+        let ended = command("", args, "");
+        assert_eq!(ended.code, 1);
+        assert_eq!(
+            ended.err,
+            "error: there is no lab no-such-lab; \"netvirt lab list\" shows those that are up\n"
+        );
+    }
+    let ended = command("", &["lab", "exec", "--lab", "no-such-lab", "blue1", "--", "true"], "");
+    assert_eq!((ended.code, ended.out.as_str()), (1, ""));
+}

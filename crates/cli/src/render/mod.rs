@@ -12,7 +12,9 @@ use serde::Serialize;
 
 use crate::CliError;
 
+pub use columns::NONE;
 pub use describe::{describe, status};
+pub use table::Table;
 pub use trace::trace;
 pub use watch::Watcher;
 

@@ -1,0 +1,260 @@
+//! `netvirt lab`: hosts, VMs and an underlay in network namespaces on this machine.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use lab::{LabError, LabStatus, LabSummary, NodeKind, NodeStatus, UpOptions};
+
+use crate::CliError;
+use crate::args::Output;
+use crate::render::{self, NONE, Table};
+use crate::run::Streams;
+
+/// The verbs of a lab. They need root.
+#[derive(Debug, Subcommand)]
+pub enum LabVerb {
+    /// Bring up the lab of a YAML file.
+    Up {
+        /// What to build.
+        file: PathBuf,
+    },
+    /// Remove a lab and all that it made, also one whose making was cut short.
+    Down {
+        /// Its name.
+        name: String,
+    },
+    /// Run a command in a node's network namespace.
+    Exec(Exec),
+    /// Show a lab's nodes, addresses and agents.
+    Status {
+        /// Its name; may be left out when there is one lab alone.
+        name: Option<String>,
+    },
+    /// List the labs.
+    List,
+}
+
+/// `netvirt lab exec`.
+#[derive(Debug, Args)]
+pub struct Exec {
+    /// Host, VM, or the underlay's own node.
+    pub node: String,
+    /// The lab, when several have such a node.
+    #[arg(long, value_name = "NAME")]
+    pub lab: Option<String>,
+    /// Command with its arguments.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// Carries out a verb.
+pub fn run(verb: &LabVerb, output: Output, streams: &mut Streams<'_>) -> Result<(), CliError> {
+    match verb {
+        LabVerb::Up { file } => {
+            let status = lab::up(file, UpOptions::default()).map_err(|source| in_file(file, source))?;
+            show(&status, output, streams)
+        }
+        LabVerb::Down { name } => {
+            lab::down(name)?;
+            streams.print(&format!("lab {name} is down\n"))
+        }
+        // The command takes the place of this process; what comes back is why it could not.
+        LabVerb::Exec(Exec { node, lab, command }) => Err(lab::exec(lab.as_deref(), node, command).into()),
+        LabVerb::Status { name: Some(name) } => show(&lab::status(name)?, output, streams),
+        LabVerb::Status { name: None } => match lab::list()?.as_slice() {
+            [only] => show(&lab::status(&only.name)?, output, streams),
+            [] => streams.note(NO_LAB),
+            several => {
+                let names: Vec<&str> = several.iter().map(|lab| lab.name.as_str()).collect();
+                Err(CliError::Usage(format!("which lab? name one of {}", names.join(", "))))
+            }
+        },
+        LabVerb::List => {
+            let labs = lab::list()?;
+            match output {
+                Output::Json => streams.print(&render::json(&labs)?),
+                Output::Yaml => streams.print(&render::yaml(&labs)?),
+                Output::Table | Output::Wide if labs.is_empty() => streams.note(NO_LAB),
+                Output::Table | Output::Wide => streams.print(&summaries(&labs)),
+            }
+        }
+    }
+}
+
+const NO_LAB: &str = "no lab is up; bring one up with \"netvirt lab up FILE\"";
+
+/// Errors about the text of a file name the file.
+fn in_file(file: &std::path::Path, source: LabError) -> CliError {
+    match source {
+        source @ LabError::Yaml { .. } => CliError::LabFile {
+            file: file.to_owned(),
+            source: Box::new(source),
+        },
+        other => other.into(),
+    }
+}
+
+fn show(status: &LabStatus, output: Output, streams: &mut Streams<'_>) -> Result<(), CliError> {
+    let text = match output {
+        Output::Json => render::json(status)?,
+        Output::Yaml => render::yaml(status)?,
+        Output::Table | Output::Wide => nodes(status, output == Output::Wide),
+    };
+    streams.print(&text)
+}
+
+fn headings(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn state(complete: bool) -> &'static str {
+    if complete { "up" } else { "incomplete" }
+}
+
+fn summaries(labs: &[LabSummary]) -> String {
+    let row = |lab: &LabSummary| {
+        vec![
+            lab.name.clone(),
+            state(lab.complete).to_owned(),
+            lab.hosts.to_string(),
+            lab.vms.to_string(),
+        ]
+    };
+    Table::new(headings(&["NAME", "STATE", "HOSTS", "VMS"])).render(labs.iter().map(row).collect(), true)
+}
+
+fn nodes(status: &LabStatus, wide: bool) -> String {
+    let mut header = headings(&["NODE", "KIND", "ADDRESSES", "MTU", "HOST", "AGENT"]);
+    if wide {
+        header.extend(headings(&["NAMESPACE", "SOCKET", "LOG"]));
+    }
+    let rows = status.nodes.iter().map(|node| node_row(node, wide)).collect();
+    let table = Table::new(header).render(rows, true);
+    let advice = if status.complete {
+        String::new()
+    } else {
+        format!(
+            "It was not built to the end; remove it with \"netvirt lab down {}\".\n",
+            status.name
+        )
+    };
+    format!("Lab {}: {}\n{table}{advice}", status.name, state(status.complete))
+}
+
+fn node_row(node: &NodeStatus, wide: bool) -> Vec<String> {
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
+    let kind = match node.kind {
+        NodeKind::Underlay => "underlay",
+        NodeKind::Host => "host",
+        NodeKind::Vm => "VM",
+    };
+    let addresses: Vec<String> = node.addresses.iter().map(ToString::to_string).collect();
+    let agent = node.agent.as_ref().map(|agent| match (agent.alive, agent.pid) {
+        (true, Some(pid)) => format!("process {pid}"),
+        _ => "stopped".to_owned(),
+    });
+    let mut row = vec![
+        node.name.clone(),
+        if node.present {
+            kind.to_owned()
+        } else {
+            format!("{kind}, missing")
+        },
+        or_none(Some(addresses.join(", ")).filter(|text| !text.is_empty())),
+        or_none(node.mtu.map(|mtu| mtu.to_string())),
+        or_none(node.host.clone()),
+        or_none(agent),
+    ];
+    if wide {
+        let agent = node.agent.as_ref();
+        row.push(node.namespace.clone());
+        row.push(or_none(agent.map(|agent| agent.socket.display().to_string())));
+        row.push(or_none(agent.map(|agent| agent.log.display().to_string())));
+    }
+    row
+}
+
+#[cfg(test)]
+mod tests {
+    use lab::AgentStatus;
+
+    use super::*;
+
+    fn node(name: &str, kind: NodeKind, address: Option<&str>) -> NodeStatus {
+        NodeStatus {
+            name: name.into(),
+            kind,
+            namespace: format!("demo-{name}"),
+            present: true,
+            addresses: address.into_iter().map(|text| text.parse().unwrap()).collect(),
+            mtu: Some(1600),
+            host: None,
+            agent: None,
+        }
+    }
+
+    #[test]
+    fn a_lab_is_a_table_of_nodes() {
+        let agent = AgentStatus {
+            pid: Some(42),
+            alive: true,
+            socket: "/run/netvirt/host1.sock".into(),
+            log: "/run/netvirt/lab/demo/host1.log".into(),
+        };
+        let status = LabStatus {
+            name: "demo".into(),
+            complete: true,
+            nodes: vec![
+                NodeStatus {
+                    mtu: None,
+                    ..node("underlay", NodeKind::Underlay, None)
+                },
+                NodeStatus {
+                    agent: Some(agent),
+                    ..node("host1", NodeKind::Host, Some("192.168.4.11/24"))
+                },
+                NodeStatus {
+                    host: Some("host1".into()),
+                    present: false,
+                    ..node("blue1", NodeKind::Vm, Some("10.0.0.5/24"))
+                },
+            ],
+        };
+        assert_eq!(
+            nodes(&status, false),
+            "\
+Lab demo: up
+NODE      KIND         ADDRESSES        MTU     HOST    AGENT
+underlay  underlay     <none>           <none>  <none>  <none>
+host1     host         192.168.4.11/24  1600    <none>  process 42
+blue1     VM, missing  10.0.0.5/24      1600    host1   <none>
+"
+        );
+        assert!(nodes(&status, true).contains("/run/netvirt/host1.sock"));
+        let incomplete = nodes(
+            &LabStatus {
+                complete: false,
+                ..status
+            },
+            false,
+        );
+        assert!(
+            incomplete.ends_with("remove it with \"netvirt lab down demo\".\n"),
+            "{incomplete}"
+        );
+    }
+
+    #[test]
+    fn labs_are_listed() {
+        let labs = [LabSummary {
+            name: "demo".into(),
+            hosts: 2,
+            vms: 4,
+            complete: false,
+        }];
+        assert_eq!(
+            summaries(&labs),
+            "NAME  STATE       HOSTS  VMS\ndemo  incomplete  2      4\n"
+        );
+    }
+}
