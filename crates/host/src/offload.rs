@@ -14,7 +14,8 @@ pub enum Offload {
     Gro,
     /// Generic segmentation offload: the kernel cuts as late as it can.
     Gso,
-    /// TCP segmentation offload: the device cuts. Needs [`Offload::TxChecksum`].
+    /// TCP segmentation offload: the device cuts. Needs [`Offload::TxChecksum`]. Connections with accurate ECN, which
+    /// Linux does not use unless told to, have a switch of their own that this one leaves alone.
     Tso,
     /// The device computes checksums on sending.
     TxChecksum,

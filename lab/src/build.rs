@@ -1,0 +1,276 @@
+//! Builds namespaces, underlay and VMs' cables.
+
+use host::{Namespace, Netlink, Offload, Route, VethEnd};
+use ipnet::IpNet;
+
+use crate::LabError;
+use crate::error::InNode;
+use crate::topology::{Host, Offloads, Topology, UnderlayKind, Vm};
+use crate::wiring::{BRIDGE, ETH0, PARKED, ROUTER, SEGMENT, namespace_name, router_address};
+
+/// What a node is, as far as its settings differ.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Segment,
+    Router,
+    Host,
+    Vm,
+}
+
+/// A namespace while it is being furnished.
+struct Site {
+    name: String,
+    namespace: Namespace,
+    netlink: Netlink,
+}
+
+impl Site {
+    /// Makes a node's namespace with the settings of its role.
+    fn create(topology: &Topology, node: &str, role: Role) -> Result<Self, LabError> {
+        let namespace = Namespace::create(&namespace_name(&topology.name, node)).in_node(node)?;
+        let netlink = Netlink::in_namespace(&namespace).in_node(node)?;
+        for (key, value) in settings(role) {
+            match namespace.set_sysctl(key, value) {
+                Ok(()) => {}
+                // Bridges need not be filtered where the kernel has no filter for them.
+                Err(_) if key.starts_with("bridge/") && namespace.sysctl(key).is_err() => {}
+                Err(error) => return Err(error).in_node(node),
+            }
+        }
+        netlink.set_up("lo").in_node(node)?;
+        Ok(Self {
+            name: node.to_owned(),
+            namespace,
+            netlink,
+        })
+    }
+
+    /// Opens a node that is there.
+    fn open(topology: &Topology, node: &str) -> Result<Self, LabError> {
+        let namespace = Namespace::open(&namespace_name(&topology.name, node)).in_node(node)?;
+        let netlink = Netlink::in_namespace(&namespace).in_node(node)?;
+        Ok(Self {
+            name: node.to_owned(),
+            namespace,
+            netlink,
+        })
+    }
+}
+
+/// Sysctls of a node, in the order in which they are set.
+fn settings(role: Role) -> Vec<(&'static str, &'static str)> {
+    // Frames over a bridge are not handed to iptables: nobody measures that by accident.
+    let mut settings = vec![
+        ("bridge/bridge-nf-call-iptables", "0"),
+        ("bridge/bridge-nf-call-ip6tables", "0"),
+        ("bridge/bridge-nf-call-arptables", "0"),
+        ("ipv4/conf/all/rp_filter", "0"),
+        ("ipv4/conf/default/rp_filter", "0"),
+        // Addresses are known to be free, and nobody waits a second for each.
+        ("ipv6/conf/default/accept_dad", "0"),
+        ("ipv6/conf/default/dad_transmits", "0"),
+        // The link-local address follows the MAC address, as the agent expects of a VM.
+        ("ipv6/conf/default/addr_gen_mode", "0"),
+    ];
+    match role {
+        Role::Segment => settings.push(("ipv6/conf/default/disable_ipv6", "1")),
+        Role::Router => settings.extend([("ipv4/ip_forward", "1"), ("ipv6/conf/all/forwarding", "1")]),
+        Role::Host | Role::Vm => {
+            settings.extend([
+                ("ipv4/ip_forward", "0"),
+                ("ipv6/conf/default/router_solicitations", "0"),
+            ]);
+        }
+    }
+    settings
+}
+
+/// Builds all but the agents.
+pub(crate) fn build(topology: &Topology) -> Result<(), LabError> {
+    let hosts = topology
+        .hosts
+        .iter()
+        .map(|host| Site::create(topology, host.name.as_str(), Role::Host))
+        .collect::<Result<Vec<_>, _>>()?;
+    match topology.underlay.kind {
+        UnderlayKind::Segment => build_segment(topology, &hosts)?,
+        UnderlayKind::Routed => build_routed(topology, &hosts)?,
+        UnderlayKind::Cable => build_cable(topology, &hosts)?,
+    }
+    for (host, site) in topology.hosts.iter().zip(&hosts) {
+        set_offloads(site, topology.underlay.offloads)?;
+        for address in &host.addresses {
+            site.netlink.add_address(ETH0, *address).in_node(&site.name)?;
+        }
+        if topology.underlay.kind == UnderlayKind::Routed {
+            add_default_routes(host, site)?;
+        }
+    }
+    for (vm, device) in topology.vms.iter().zip(topology.vm_devices()) {
+        build_vm(topology, vm, &device)?;
+    }
+    Ok(())
+}
+
+/// One bridge, and a cable from each host to it.
+fn build_segment(topology: &Topology, hosts: &[Site]) -> Result<(), LabError> {
+    let segment = Site::create(topology, SEGMENT, Role::Segment)?;
+    segment.netlink.create_bridge(BRIDGE).in_node(SEGMENT)?;
+    segment
+        .netlink
+        .set_mtu(BRIDGE, topology.underlay.mtu)
+        .in_node(SEGMENT)?;
+    segment.netlink.set_up(BRIDGE).in_node(SEGMENT)?;
+    for (host, device) in hosts.iter().zip(topology.underlay_devices()) {
+        lay_uplink(topology, host, &segment, &device)?;
+        segment.netlink.set_master(&device, Some(BRIDGE)).in_node(SEGMENT)?;
+    }
+    Ok(())
+}
+
+/// One router, and a cable from each host to it.
+fn build_routed(topology: &Topology, hosts: &[Site]) -> Result<(), LabError> {
+    let router = Site::create(topology, ROUTER, Role::Router)?;
+    for ((host, site), device) in topology.hosts.iter().zip(hosts).zip(topology.underlay_devices()) {
+        lay_uplink(topology, site, &router, &device)?;
+        for address in host.addresses.iter().filter_map(router_address) {
+            // A host may have two addresses of one prefix, for which the router needs one.
+            match router.netlink.add_address(&device, address) {
+                Err(error) if error.is_exists() => {}
+                other => other.in_node(ROUTER)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The hosts' uplinks are the two ends of one cable.
+fn build_cable(topology: &Topology, hosts: &[Site]) -> Result<(), LabError> {
+    match hosts {
+        [one, other] => lay_uplink(topology, one, other, ETH0),
+        // Refused before anything was built.
+        _ => topology.validate(),
+    }
+}
+
+/// A cable between a host's uplink and a device elsewhere, both ends up.
+fn lay_uplink(topology: &Topology, host: &Site, far: &Site, device: &str) -> Result<(), LabError> {
+    let end = |name| VethEnd {
+        mtu: Some(topology.underlay.mtu),
+        ..VethEnd::named(name)
+    };
+    host.netlink
+        .create_veth(end(ETH0), end(device), &far.namespace)
+        .in_node(&host.name)?;
+    far.netlink.set_up(device).in_node(&far.name)?;
+    host.netlink.set_up(ETH0).in_node(&host.name)
+}
+
+/// The router is a host's way to all other prefixes.
+fn add_default_routes(host: &Host, site: &Site) -> Result<(), LabError> {
+    for is_ipv4 in [true, false] {
+        let mut routers = host
+            .addresses
+            .iter()
+            .filter(|its| its.addr().is_ipv4() == is_ipv4)
+            .filter_map(router_address);
+        let Some(router) = routers.next() else { continue };
+        let everywhere = if is_ipv4 {
+            IpNet::V4(Default::default())
+        } else {
+            IpNet::V6(Default::default())
+        };
+        site.netlink
+            .add_route(&Route::via(everywhere, router.addr()))
+            .in_node(&site.name)?;
+    }
+    Ok(())
+}
+
+/// A VM's namespace and its cable to the host.
+fn build_vm(topology: &Topology, vm: &Vm, device: &str) -> Result<(), LabError> {
+    let site = Site::create(topology, vm.name.as_str(), Role::Vm)?;
+    let host = Site::open(topology, vm.host.as_str())?;
+    let end = VethEnd {
+        mac: Some(vm.mac.octets()),
+        mtu: vm.mtu,
+        name: ETH0,
+    };
+    let host_end = VethEnd {
+        mtu: vm.mtu,
+        ..VethEnd::named(device)
+    };
+    site.netlink
+        .create_veth(end, host_end, &host.namespace)
+        .in_node(&site.name)?;
+    connect(topology, vm, &host, device)?;
+    site.netlink.set_up(ETH0).in_node(&site.name)?;
+    set_offloads(&site, vm.offloads)?;
+    for address in &vm.addresses {
+        site.netlink.add_address(ETH0, *address).in_node(&site.name)?;
+    }
+    for route in &vm.routes {
+        let route = Route {
+            device: Some(ETH0),
+            ..Route::via(route.to, route.via)
+        };
+        site.netlink.add_route(&route).in_node(&site.name)?;
+    }
+    Ok(())
+}
+
+/// Sets the host's end of a VM's cable up, wherever it came from.
+fn connect(topology: &Topology, vm: &Vm, host: &Site, device: &str) -> Result<(), LabError> {
+    let agent = topology
+        .hosts
+        .iter()
+        .any(|its| its.name.as_str() == host.name && its.agent);
+    if agent && vm.vsid.is_some() {
+        // The host's own stack has no business on a virtualized port: it would talk of itself to the VM.
+        host.namespace
+            .set_sysctl(&format!("ipv6/conf/{device}/disable_ipv6"), "1")
+            .in_node(&host.name)?;
+    }
+    host.netlink.set_up(device).in_node(&host.name)
+}
+
+/// Moves the host's end of a VM's cable from where it is (`from`, its name there) to a host.
+pub(crate) fn plug(topology: &Topology, vm: &Vm, from: (&str, &str), to: &str, device: &str) -> Result<(), LabError> {
+    let (from_node, from_device) = from;
+    let (from, to) = (Site::open(topology, from_node)?, Site::open(topology, to)?);
+    from.netlink
+        .move_link(from_device, &to.namespace, Some(device))
+        .in_node(from_node)?;
+    connect(topology, vm, &to, device)
+}
+
+/// Moves the host's end of a VM's cable off the host, into the VM's own namespace, where it is down: the VM loses its
+/// carrier, as with a cable that is pulled.
+pub(crate) fn unplug(topology: &Topology, vm: &Vm, host: &str, device: &str) -> Result<(), LabError> {
+    let (from, to) = (Site::open(topology, host)?, Site::open(topology, vm.name.as_str())?);
+    from.netlink
+        .move_link(device, &to.namespace, Some(PARKED))
+        .in_node(host)
+}
+
+/// Sets the MTU of a VM's interface.
+pub(crate) fn set_vm_mtu(topology: &Topology, vm: &str, mtu: u32) -> Result<(), LabError> {
+    Site::open(topology, vm)?.netlink.set_mtu(ETH0, mtu).in_node(vm)
+}
+
+/// Switches what the topology names.
+fn set_offloads(site: &Site, offloads: Offloads) -> Result<(), LabError> {
+    let Offloads { gro, gso, tso, tx } = offloads;
+    // The checksum comes first, because TSO needs it.
+    for (offload, on) in [
+        (Offload::TxChecksum, tx),
+        (Offload::Tso, tso),
+        (Offload::Gso, gso),
+        (Offload::Gro, gro),
+    ] {
+        if let Some(on) = on {
+            site.netlink.set_offload(ETH0, offload, on).in_node(&site.name)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,420 @@
+//! A lab that is up, and the verbs of `netvirt lab`.
+
+use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::state::{Lock, State};
+use crate::topology::{Topology, Vm};
+use crate::wiring::{PARKED, namespace_name, socket_path};
+use crate::{LabError, LabStatus, LabSummary, Node};
+use crate::{agent, build, teardown};
+
+/// How a lab is brought up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UpOptions {
+    /// The program that the agents are; by default this program, if it is named `netvirt`, or else the one that the
+    /// environment variable NETVIRT_BIN names.
+    pub program: Option<PathBuf>,
+    /// How long each agent may take to answer, and to bind its ports.
+    pub ready_within: Duration,
+}
+
+impl Default for UpOptions {
+    fn default() -> Self {
+        Self {
+            program: None,
+            ready_within: Duration::from_secs(20),
+        }
+    }
+}
+
+/// A lab that is up. It stays so when this is dropped; see [`crate::LabGuard`] for the opposite.
+///
+/// Its methods block, and must not be called from asynchronous code.
+#[derive(Debug)]
+pub struct Lab {
+    name: String,
+    options: UpOptions,
+    /// Agents that this process started: who starts a process must wait for its end.
+    children: BTreeMap<String, Child>,
+}
+
+impl Lab {
+    /// Builds a lab, starts its agents, waits until they answer and gives the VMs the MTU of their ports. When one of
+    /// it fails, what was made is removed.
+    ///
+    /// # Errors
+    /// When the topology contradicts itself, something that it needs is taken, this is not root, or a step fails.
+    pub fn up(topology: &Topology, options: UpOptions) -> Result<Self, LabError> {
+        topology.validate()?;
+        if !host::process::is_root() {
+            return Err(LabError::NotRoot);
+        }
+        let program = match (&options.program, topology.hosts.iter().any(|host| host.agent)) {
+            (Some(program), _) => program.clone(),
+            (None, true) => agent::program()?,
+            (None, false) => PathBuf::new(),
+        };
+        let (mut state, _lock) = State::claim(topology)?;
+        let mut lab = Self {
+            name: topology.name.to_string(),
+            options,
+            children: BTreeMap::new(),
+        };
+        match lab.raise(&mut state, &program) {
+            Ok(()) => Ok(lab),
+            Err(error) => {
+                // The first error is the one to tell; what cannot be removed is told by the next `down`.
+                let _ = teardown::take_down(&state, &mut lab.children);
+                Err(error)
+            }
+        }
+    }
+
+    /// All steps after the claim.
+    fn raise(&mut self, state: &mut State, program: &Path) -> Result<(), LabError> {
+        let topology = state.topology.clone();
+        build::build(&topology)?;
+        agent::write_configs(&topology)?;
+        let hosts: Vec<_> = topology
+            .hosts
+            .iter()
+            .filter(|host| host.agent)
+            .map(|host| host.name.as_str())
+            .collect();
+        // All are started before one is waited for.
+        for host in &hosts {
+            let child = agent::start(state, program, host)?;
+            self.children.insert((*host).to_owned(), child);
+        }
+        for host in &hosts {
+            if let Some(child) = self.children.get_mut(*host) {
+                agent::await_ready(&self.name, host, child, self.options.ready_within)?;
+            }
+        }
+        for vm in &topology.vms {
+            self.fit_mtu(&topology, vm, vm.host.as_str())?;
+        }
+        state.complete = true;
+        state.save()
+    }
+
+    /// A lab that somebody brought up.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn open(name: &str) -> Result<Self, LabError> {
+        State::load(name)?;
+        Ok(Self {
+            name: name.to_owned(),
+            options: UpOptions::default(),
+            children: BTreeMap::new(),
+        })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Removes all that the lab made, and ends the processes in its namespaces.
+    ///
+    /// # Errors
+    /// When something cannot be removed; all else is, and `down` can be called again.
+    pub fn down(&mut self) -> Result<(), LabError> {
+        let (state, _lock) = State::lock(&self.name)?;
+        teardown::take_down(&state, &mut self.children)
+    }
+
+    /// A host.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn host(&self, name: &str) -> Result<Node, LabError> {
+        self.node_among(name, |topology| {
+            topology.hosts.iter().map(|host| host.name.to_string()).collect()
+        })
+    }
+
+    /// A VM.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn vm(&self, name: &str) -> Result<Node, LabError> {
+        self.node_among(name, |topology| {
+            topology.vms.iter().map(|vm| vm.name.to_string()).collect()
+        })
+    }
+
+    /// Any node: a host, a VM, or the underlay's own (`underlay` of a segment, `router` of a routed one).
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn node(&self, name: &str) -> Result<Node, LabError> {
+        self.node_among(name, Topology::nodes)
+    }
+
+    /// Nodes, addresses, agents.
+    ///
+    /// # Errors
+    /// When the lab was taken down meanwhile.
+    pub fn status(&self) -> Result<LabStatus, LabError> {
+        Ok(crate::status::status(&State::load(&self.name)?))
+    }
+
+    /// Where a host's agent listens.
+    ///
+    /// # Errors
+    /// When there is no such host, or it has no agent.
+    pub fn socket(&self, host: &str) -> Result<PathBuf, LabError> {
+        self.require_agent(&State::load(&self.name)?, host)?;
+        Ok(socket_path(host))
+    }
+
+    /// Kills a host's agent with SIGKILL, as a crash would.
+    ///
+    /// # Errors
+    /// When there is no such host, or it has no agent.
+    pub fn kill_agent(&mut self, host: &str) -> Result<(), LabError> {
+        self.end_agent(host, Signal::SIGKILL)
+    }
+
+    /// Asks a host's agent to end, and kills it when it does not.
+    ///
+    /// # Errors
+    /// When there is no such host, or it has no agent.
+    pub fn stop_agent(&mut self, host: &str) -> Result<(), LabError> {
+        self.end_agent(host, Signal::SIGTERM)
+    }
+
+    /// Starts a host's agent and waits until it answers.
+    ///
+    /// # Errors
+    /// When it runs already, or does not start.
+    pub fn start_agent(&mut self, host: &str) -> Result<(), LabError> {
+        let (mut state, _lock) = State::lock(&self.name)?;
+        self.require_agent(&state, host)?;
+        if let Some(process) = state.agents.get(host).filter(|process| process.is_alive()) {
+            return Err(LabError::AgentRuns {
+                host: host.to_owned(),
+                pid: process.pid,
+            });
+        }
+        let program = self.options.program.clone().map_or_else(agent::program, Ok)?;
+        let mut child = agent::start(&mut state, &program, host)?;
+        let ready = agent::await_ready(&self.name, host, &mut child, self.options.ready_within);
+        if let Some(mut before) = self.children.insert(host.to_owned(), child) {
+            // It is not alive, as was seen above: only its remains are taken.
+            let _ = before.wait();
+        }
+        ready
+    }
+
+    /// Ends a host's agent and starts it again.
+    ///
+    /// # Errors
+    /// Those of [`Lab::stop_agent`] and [`Lab::start_agent`].
+    pub fn restart_agent(&mut self, host: &str) -> Result<(), LabError> {
+        self.stop_agent(host)?;
+        self.start_agent(host)
+    }
+
+    /// Pulls a VM's cable out of its host: the host's device goes, the VM loses its carrier. Nothing is done when it is
+    /// out already.
+    ///
+    /// # Errors
+    /// When there is no such VM, or the kernel refuses.
+    pub fn unplug_vm(&mut self, vm: &str) -> Result<(), LabError> {
+        let (mut state, _lock) = State::lock(&self.name)?;
+        let (vm, device) = find_vm(&state, vm)?;
+        let Some(host) = state.host_of(vm.name.as_str()) else {
+            return Ok(());
+        };
+        build::unplug(&state.topology, &vm, &host, &device)?;
+        state.moved.insert(vm.name.to_string(), None);
+        state.save()
+    }
+
+    /// Plugs a VM's cable into a host, pulling it out of the one where it is. The agents are told nothing: the port and
+    /// the lookup records are the caller's to move, and [`Lab::fit_vm_mtu`] gives the VM the MTU of its port when that is done.
+    ///
+    /// # Errors
+    /// When there is no such VM or host, or the kernel refuses.
+    pub fn plug_vm(&mut self, vm: &str, host: &str) -> Result<(), LabError> {
+        let (mut state, _lock) = State::lock(&self.name)?;
+        let (vm, device) = find_vm(&state, vm)?;
+        let names: Vec<_> = state.topology.hosts.iter().map(|host| host.name.to_string()).collect();
+        if !names.iter().any(|name| name == host) {
+            return Err(LabError::NoNode {
+                lab: self.name.clone(),
+                node: host.to_owned(),
+                nodes: names,
+            });
+        }
+        let from = state.host_of(vm.name.as_str());
+        if from.as_deref() == Some(host) {
+            return Ok(());
+        }
+        let from = from
+            .as_deref()
+            .map_or((vm.name.as_str(), PARKED), |from| (from, device.as_str()));
+        build::plug(&state.topology, &vm, from, host, &device)?;
+        state.moved.insert(vm.name.to_string(), Some(host.to_owned()));
+        state.save()
+    }
+
+    /// Gives a VM the MTU of its port on a host, as the host's agent says, unless the topology says another.
+    ///
+    /// # Errors
+    /// When there is no such VM, or its host's agent does not know the port.
+    pub fn fit_vm_mtu(&self, vm: &str) -> Result<(), LabError> {
+        let state = State::load(&self.name)?;
+        let (vm, _) = find_vm(&state, vm)?;
+        match state.host_of(vm.name.as_str()) {
+            Some(host) => self.fit_mtu(&state.topology, &vm, &host),
+            None => Ok(()),
+        }
+    }
+
+    fn fit_mtu(&self, topology: &Topology, vm: &Vm, host: &str) -> Result<(), LabError> {
+        let has_agent = topology.hosts.iter().any(|its| its.name.as_str() == host && its.agent);
+        if !has_agent || vm.mtu.is_some() {
+            return Ok(());
+        }
+        let mtu = agent::port_mtu(&self.name, host, vm.name.as_str(), self.options.ready_within)?;
+        build::set_vm_mtu(topology, vm.name.as_str(), mtu)
+    }
+
+    fn end_agent(&mut self, host: &str, signal: Signal) -> Result<(), LabError> {
+        let (state, _lock): (State, Lock) = State::lock(&self.name)?;
+        self.require_agent(&state, host)?;
+        if let Some(process) = state.agents.get(host) {
+            agent::end(*process, signal, self.children.get_mut(host));
+        }
+        self.children.remove(host);
+        Ok(())
+    }
+
+    /// Refuses a host that is not there or has no agent.
+    fn require_agent(&self, state: &State, host: &str) -> Result<(), LabError> {
+        match state.topology.hosts.iter().find(|its| its.name.as_str() == host) {
+            Some(its) if its.agent => Ok(()),
+            Some(_) => Err(LabError::NoAgent {
+                lab: self.name.clone(),
+                host: host.to_owned(),
+            }),
+            None => Err(LabError::NoNode {
+                lab: self.name.clone(),
+                node: host.to_owned(),
+                nodes: state.topology.hosts.iter().map(|host| host.name.to_string()).collect(),
+            }),
+        }
+    }
+
+    fn node_among(&self, name: &str, among: impl FnOnce(&Topology) -> Vec<String>) -> Result<Node, LabError> {
+        let state = State::load(&self.name)?;
+        let nodes = among(&state.topology);
+        if !nodes.iter().any(|node| node == name) {
+            return Err(LabError::NoNode {
+                lab: self.name.clone(),
+                node: name.to_owned(),
+                nodes,
+            });
+        }
+        Node::open(name, &namespace_name(&state.topology.name, name))
+    }
+}
+
+/// A VM and the name of the host's end of its cable.
+fn find_vm(state: &State, name: &str) -> Result<(Vm, String), LabError> {
+    let mut vms = state.topology.vms.iter().zip(state.topology.vm_devices());
+    vms.find(|(vm, _)| vm.name.as_str() == name)
+        .map(|(vm, device)| (vm.clone(), device))
+        .ok_or_else(|| LabError::NoNode {
+            lab: state.topology.name.to_string(),
+            node: name.to_owned(),
+            nodes: state.topology.vms.iter().map(|vm| vm.name.to_string()).collect(),
+        })
+}
+
+/// `netvirt lab up FILE`: brings a lab up from a file, and tells what it looks like.
+///
+/// # Errors
+/// Those of [`Topology::from_file`] and [`Lab::up`].
+pub fn up(file: &Path, options: UpOptions) -> Result<LabStatus, LabError> {
+    Lab::up(&Topology::from_file(file)?, options)?.status()
+}
+
+/// `netvirt lab down NAME`: removes a lab, also one whose maker was killed.
+///
+/// # Errors
+/// When there is none of this name, or something cannot be removed.
+pub fn down(name: &str) -> Result<(), LabError> {
+    Lab::open(name)?.down()
+}
+
+/// `netvirt lab list`: all labs.
+///
+/// # Errors
+/// When a lab's state cannot be read.
+pub fn list() -> Result<Vec<LabSummary>, LabError> {
+    crate::status::list()
+}
+
+/// `netvirt lab status NAME`: nodes, addresses, agents.
+///
+/// # Errors
+/// When there is none of this name.
+pub fn status(name: &str) -> Result<LabStatus, LabError> {
+    Lab::open(name)?.status()
+}
+
+/// `netvirt lab exec NODE -- CMD...`: becomes the command, inside the node's namespace. It returns only with the error
+/// that kept it from that; otherwise exit code, signals and terminal are the command's own. `lab` may be left out when
+/// one lab alone has such a node.
+pub fn exec(lab: Option<&str>, node: &str, command: &[String]) -> LabError {
+    let found = match lab {
+        Some(lab) => Lab::open(lab).and_then(|lab| lab.node(node)),
+        None => find_node(node),
+    };
+    let node = match found {
+        Ok(node) => node,
+        Err(error) => return error,
+    };
+    let program = command.first().map_or("sh", String::as_str);
+    let source = node.command(program).args(command.iter().skip(1)).exec();
+    LabError::Run {
+        program: program.to_owned(),
+        node: node.name().to_owned(),
+        source,
+    }
+}
+
+/// The node of this name in the one lab that has it.
+fn find_node(name: &str) -> Result<Node, LabError> {
+    let (mut found, mut all) = (Vec::new(), Vec::new());
+    for lab in list()? {
+        let nodes = State::load(&lab.name)?.topology.nodes();
+        if nodes.iter().any(|node| node == name) {
+            found.push(lab.name.clone());
+        }
+        all.extend(nodes);
+    }
+    match found.as_slice() {
+        [lab] => Lab::open(lab)?.node(name),
+        [] => Err(LabError::NoNode {
+            lab: "(any)".to_owned(),
+            node: name.to_owned(),
+            nodes: all,
+        }),
+        _ => Err(LabError::Ambiguous {
+            node: name.to_owned(),
+            labs: found,
+        }),
+    }
+}

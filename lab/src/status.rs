@@ -1,0 +1,162 @@
+//! What a lab looks like now.
+
+use host::{Namespace, Netlink};
+use serde::Serialize;
+
+use crate::LabError;
+use crate::state::State;
+use crate::wiring::{ETH0, namespace_name};
+
+/// A lab among others.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LabSummary {
+    /// Its name.
+    pub name: String,
+    /// How many hosts it has.
+    pub hosts: usize,
+    /// How many VMs it has.
+    pub vms: usize,
+    /// Whether it was built to the end; if not, `down` mends it.
+    pub complete: bool,
+}
+
+/// A lab in detail.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LabStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether it was built to the end; if not, `down` mends it.
+    pub complete: bool,
+    /// Its nodes: underlay, hosts, VMs.
+    pub nodes: Vec<NodeStatus>,
+}
+
+/// What a node is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NodeKind {
+    /// Bridge or router between the hosts.
+    Underlay,
+    /// A host.
+    Host,
+    /// A VM.
+    Vm,
+}
+
+/// A node.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeStatus {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: NodeKind,
+    /// Its network namespace.
+    pub namespace: String,
+    /// Whether the namespace is there.
+    pub present: bool,
+    /// Addresses that its `eth0` (of the underlay: all its devices) has now, link-local ones left out.
+    pub addresses: Vec<ipnet::IpNet>,
+    /// MTU of its `eth0`, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// Of a VM: the host that it is plugged into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Of a host: its agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentStatus>,
+}
+
+/// An agent.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentStatus {
+    /// Its process id; none when it was never started.
+    pub pid: Option<u32>,
+    /// Whether it runs.
+    pub alive: bool,
+    /// Where it listens.
+    pub socket: std::path::PathBuf,
+    /// Where its log is.
+    pub log: std::path::PathBuf,
+}
+
+/// All labs.
+pub(crate) fn list() -> Result<Vec<LabSummary>, LabError> {
+    let mut labs = Vec::new();
+    for name in State::names()? {
+        match State::load(&name) {
+            Ok(State { topology, complete, .. }) => {
+                labs.push(LabSummary {
+                    name,
+                    hosts: topology.hosts.len(),
+                    vms: topology.vms.len(),
+                    complete,
+                });
+            }
+            // It was taken down between the two.
+            Err(LabError::NoLab(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(labs)
+}
+
+/// One lab.
+pub(crate) fn status(state: &State) -> LabStatus {
+    let topology = &state.topology;
+    let underlay = topology
+        .underlay_node()
+        .map(|name| node(state, name, NodeKind::Underlay));
+    let hosts = topology.hosts.iter().map(|host| NodeStatus {
+        agent: host.agent.then(|| agent(state, host.name.as_str())),
+        ..node(state, host.name.as_str(), NodeKind::Host)
+    });
+    let vms = topology.vms.iter().map(|vm| NodeStatus {
+        host: state.host_of(vm.name.as_str()),
+        ..node(state, vm.name.as_str(), NodeKind::Vm)
+    });
+    let nodes = underlay.into_iter().chain(hosts).chain(vms).collect();
+    LabStatus {
+        name: topology.name.to_string(),
+        complete: state.complete,
+        nodes,
+    }
+}
+
+/// What all nodes have.
+fn node(state: &State, name: &str, kind: NodeKind) -> NodeStatus {
+    let namespace = namespace_name(&state.topology.name, name);
+    // A node that is not there, or goes while it is looked at, has no links.
+    let links = Namespace::open(&namespace)
+        .and_then(|open| Netlink::in_namespace(&open))
+        .and_then(|open| open.links());
+    let mut links = links.unwrap_or_default();
+    links.retain(|link| link.name == ETH0 || (kind == NodeKind::Underlay && link.name != "lo"));
+    let addresses = links.iter().flat_map(|link| &link.addresses).copied();
+    let is_link_local = |net: &ipnet::IpNet| matches!(net, ipnet::IpNet::V6(net) if net.addr().is_unicast_link_local());
+    NodeStatus {
+        name: name.to_owned(),
+        kind,
+        present: Namespace::exists(&namespace),
+        namespace,
+        addresses: addresses.filter(|net| !is_link_local(net)).collect(),
+        mtu: links.iter().find(|link| link.name == ETH0).map(|link| link.mtu),
+        host: None,
+        agent: None,
+    }
+}
+
+/// A host's agent.
+fn agent(state: &State, host: &str) -> AgentStatus {
+    let process = state.agents.get(host);
+    AgentStatus {
+        pid: process.map(|process| process.pid),
+        alive: process.is_some_and(|process| process.is_alive()),
+        socket: crate::wiring::socket_path(host),
+        log: crate::agent::log_path(state.topology.name.as_str(), host),
+    }
+}

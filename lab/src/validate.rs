@@ -1,0 +1,202 @@
+//! What makes a topology one that cannot be built. All that is wrong is said at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use model::Kind;
+
+use crate::LabError;
+use crate::topology::{Topology, UnderlayKind};
+use crate::wiring::{ROUTER, SEGMENT, namespace_name, router_address};
+
+/// Longest name of a network namespace.
+const MAX_NAMESPACE: usize = 63;
+
+/// IPv6 needs 1280 bytes (RFC 8200); a veth takes 65535 at most.
+const MTU: std::ops::RangeInclusive<u32> = 1280..=65535;
+
+impl Topology {
+    /// Refuses contradictions.
+    ///
+    /// # Errors
+    /// [`LabError::Invalid`] with a sentence for each.
+    pub fn validate(&self) -> Result<(), LabError> {
+        let mut problems = Vec::new();
+        self.check_names(&mut problems);
+        self.check_underlay(&mut problems);
+        self.check_host_addresses(&mut problems);
+        self.check_vms(&mut problems);
+        self.check_resources(&mut problems);
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(LabError::Invalid {
+                lab: self.name.to_string(),
+                problems,
+            })
+        }
+    }
+
+    fn check_names(&self, problems: &mut Vec<String>) {
+        let mut seen = BTreeSet::new();
+        for name in self
+            .hosts
+            .iter()
+            .map(|host| &host.name)
+            .chain(self.vms.iter().map(|vm| &vm.name))
+        {
+            if !seen.insert(name) {
+                problems.push(format!(
+                    "two nodes are named {name}; give each host and VM a name of its own"
+                ));
+            }
+            if [SEGMENT, ROUTER].contains(&name.as_str()) {
+                problems.push(format!(
+                    "a node is named {name}, which is the underlay's own; choose another name"
+                ));
+            }
+            let namespace = namespace_name(&self.name, name.as_str());
+            if namespace.len() > MAX_NAMESPACE {
+                problems.push(format!(
+                    "{namespace} is too long for a network namespace ({} characters of {MAX_NAMESPACE}); shorten the \
+                     name of the lab or the node",
+                    namespace.len()
+                ));
+            }
+        }
+    }
+
+    fn check_underlay(&self, problems: &mut Vec<String>) {
+        let count = self.hosts.len();
+        if count == 0 {
+            problems.push("there is no host; name at least one under \"hosts\"".to_owned());
+        }
+        if self.underlay.kind == UnderlayKind::Cable && count != 2 {
+            problems.push(format!(
+                "a cable joins exactly two hosts, and there are {count}; use kind: segment"
+            ));
+        }
+        if !MTU.contains(&self.underlay.mtu) {
+            let (least, most) = MTU.into_inner();
+            problems.push(format!(
+                "the underlay's MTU is {}; choose one of {least} to {most}",
+                self.underlay.mtu
+            ));
+        }
+    }
+
+    fn check_host_addresses(&self, problems: &mut Vec<String>) {
+        let mut owners = BTreeMap::new();
+        for host in &self.hosts {
+            if host.addresses.is_empty() {
+                problems.push(format!(
+                    "host {} has no address; list at least one under \"addresses\"",
+                    host.name
+                ));
+            }
+            for address in &host.addresses {
+                if let Some(other) = owners.insert(address.addr(), &host.name) {
+                    problems.push(format!(
+                        "{} is an address of both {other} and {}",
+                        address.addr(),
+                        host.name
+                    ));
+                }
+                self.check_routed_prefix(host.name.as_str(), address, problems);
+            }
+        }
+    }
+
+    /// With a router each prefix belongs to one host and has room for the router.
+    fn check_routed_prefix(&self, host: &str, address: &IpNet, problems: &mut Vec<String>) {
+        if self.underlay.kind != UnderlayKind::Routed {
+            return;
+        }
+        if router_address(address).is_none() {
+            problems.push(format!(
+                "the prefix of {address} (host {host}) has no address left for the router"
+            ));
+        }
+        for other in self.hosts.iter().filter(|other| other.name.as_str() < host) {
+            if other.addresses.iter().any(|its| overlaps(its, address)) {
+                problems.push(format!(
+                    "{address} of host {host} is in the same subnet as host {}; with kind: routed each host has a \
+                     subnet of its own",
+                    other.name
+                ));
+            }
+        }
+    }
+
+    fn check_vms(&self, problems: &mut Vec<String>) {
+        let (mut macs, mut addresses) = (BTreeMap::new(), BTreeMap::new());
+        for vm in &self.vms {
+            if !self.hosts.iter().any(|host| host.name == vm.host) {
+                problems.push(format!(
+                    "VM {} is on host {}, which is not under \"hosts\"",
+                    vm.name, vm.host
+                ));
+            }
+            if let Some(mtu) = vm.mtu.filter(|mtu| !MTU.contains(mtu)) {
+                let (least, most) = MTU.into_inner();
+                problems.push(format!(
+                    "the MTU of VM {} is {mtu}; choose one of {least} to {most}",
+                    vm.name
+                ));
+            }
+            if let Some(other) = macs.insert((vm.vsid, vm.mac), &vm.name) {
+                problems.push(format!(
+                    "{} is the MAC address of both {other} and {} in one VM subnet",
+                    vm.mac, vm.name
+                ));
+            }
+            for address in &vm.addresses {
+                if let Some(other) = addresses.insert((vm.vsid, address.addr()), &vm.name) {
+                    let address = address.addr();
+                    problems.push(format!(
+                        "{address} is an address of both {other} and {} in one VM subnet",
+                        vm.name
+                    ));
+                }
+            }
+            for route in &vm.routes {
+                if route.to.addr().is_ipv4() != route.via.is_ipv4() {
+                    problems.push(format!(
+                        "VM {}: the route to {} goes via {}, which is of the other IP version",
+                        vm.name, route.to, route.via
+                    ));
+                } else if !is_link_local(route.via) && !vm.addresses.iter().any(|its| its.contains(&route.via)) {
+                    problems.push(format!(
+                        "VM {}: the route to {} goes via {}, which is in the prefix of none of its addresses",
+                        vm.name, route.to, route.via
+                    ));
+                }
+            }
+        }
+    }
+
+    fn check_resources(&self, problems: &mut Vec<String>) {
+        for resource in &self.resources {
+            let made_from = match resource.kind() {
+                Kind::ProviderAddress => "the addresses under \"hosts\"",
+                Kind::Port => "\"vms\"",
+                _ => continue,
+            };
+            problems.push(format!(
+                "{} is under \"resources\", which every host gets, and is one host's alone; the lab makes such from \
+                 {made_from}",
+                resource.key()
+            ));
+        }
+    }
+}
+
+/// Whether an address is in both prefixes.
+fn overlaps(one: &IpNet, other: &IpNet) -> bool {
+    one.contains(&other.network()) || other.contains(&one.network())
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(ip) if ip.is_unicast_link_local())
+}
