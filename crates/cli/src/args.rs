@@ -39,6 +39,7 @@ pub struct Cli {
 
 /// What may stand with any verb.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Socket of the agent to ask.
     #[arg(long, global = true, value_name = "PATH", conflicts_with = "host")]
@@ -46,8 +47,8 @@ pub struct Global {
     /// Host to ask, for /run/netvirt/NAME.sock.
     #[arg(long, global = true, value_name = "NAME")]
     pub host: Option<String>,
-    /// How to print: json is the whole, with the status; yaml is what "netvirt apply" takes back.
-    #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
+    /// How to print: table, wide, json (whole, with the status) or yaml (what "netvirt apply" takes back).
+    #[arg(short, long, global = true, value_enum, default_value_t = Output::Table, hide_possible_values = true)]
     pub output: Output,
 }
 
