@@ -87,7 +87,7 @@ pub(crate) fn write_configs(topology: &Topology) -> Result<(), LabError> {
 }
 
 /// What a host is given: its provider addresses, the ports of its VMs, and what all hosts get.
-fn resources_of(topology: &Topology, host: &crate::topology::Host) -> Vec<Resource> {
+pub(crate) fn resources_of(topology: &Topology, host: &crate::topology::Host) -> Vec<Resource> {
     let interface: Result<Name, _> = ETH0.parse();
     let addresses = host
         .addresses

@@ -35,6 +35,9 @@ pub(crate) fn take_down(state: &State, children: &mut BTreeMap<String, Child>) -
     }
     for socket in &state.sockets {
         note(socket, fs::remove_file(socket), &mut problems);
+        // What an agent locks so that no second one takes its socket.
+        let lock = socket.with_extension("sock.lock");
+        note(&lock, fs::remove_file(&lock), &mut problems);
     }
     if problems.is_empty() {
         return State::remove(lab);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use model::Kind;
+use model::{Intent, Kind};
 
 use crate::LabError;
 use crate::topology::{Topology, UnderlayKind};
@@ -28,6 +28,7 @@ impl Topology {
         self.check_host_addresses(&mut problems);
         self.check_vms(&mut problems);
         self.check_resources(&mut problems);
+        self.check_intents(&mut problems);
         if problems.is_empty() {
             Ok(())
         } else {
@@ -188,6 +189,20 @@ impl Topology {
                  {made_from}",
                 resource.key()
             ));
+        }
+    }
+
+    /// What each host would be given must make an intent. What all hosts would refuse is said once.
+    fn check_intents(&self, problems: &mut Vec<String>) {
+        for host in self.hosts.iter().filter(|host| host.agent) {
+            let Err(errors) = Intent::new(crate::agent::resources_of(self, host)) else {
+                continue;
+            };
+            for sentence in errors.iter().map(ToString::to_string) {
+                if !problems.contains(&sentence) {
+                    problems.push(sentence);
+                }
+            }
         }
     }
 }

@@ -164,3 +164,20 @@ fn blue_red_is_the_story_that_the_readme_tells() {
     let written = serde_json::to_string(&topology).unwrap();
     assert_eq!(serde_json::from_str::<Topology>(&written).unwrap(), topology);
 }
+
+#[test]
+fn contradicting_records_are_refused_before_anything_is_built() {
+    let record = |mac: &str| {
+        format!(
+            "  - kind: lookup-record\n    spec: {{vsid: 5001, customerAddress: 10.0.0.5, mac: {mac}, providerAddress: \
+             192.168.4.11}}\n"
+        )
+    };
+    let text = format!(
+        "{HOSTS}resources:\n{}{}",
+        record("06-06-00-00-00-05"),
+        record("06-06-00-00-00-06")
+    );
+    let refused = refusal(&text);
+    assert!(refused.contains("5001/10.0.0.5"), "{refused}");
+}

@@ -44,6 +44,7 @@ pub fn remains(lab: &str, hosts: &[&str]) -> Vec<String> {
     let mut paths = vec![PathBuf::from("/run/netvirt/lab").join(lab)];
     for host in hosts {
         paths.push(Path::new("/run/netvirt").join(format!("{host}.sock")));
+        paths.push(Path::new("/run/netvirt").join(format!("{host}.sock.lock")));
         paths.push(Path::new("/sys/fs/bpf/netvirt").join(host));
     }
     found.extend(
