@@ -7,6 +7,8 @@ use crate::{CustomerRoute, Key, LookupRecord, Port, ProviderAddress, ProviderRou
 mod checks;
 mod error;
 #[cfg(test)]
+mod record_tests;
+#[cfg(test)]
 mod tests;
 
 pub use error::IntentError;

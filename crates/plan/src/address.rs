@@ -8,7 +8,7 @@ use pipeline::Address;
 pub fn to_address(ip: IpAddr) -> Address {
     match ip {
         IpAddr::V4(ip) => Address::v4(ip.octets()),
-        IpAddr::V6(ip) => Address(ip.octets()),
+        IpAddr::V6(ip) => Address::new(ip.octets()),
     }
 }
 
@@ -17,7 +17,7 @@ pub fn to_ip(address: Address) -> IpAddr {
     if address.is_v4() {
         Ipv4Addr::from(address.last4()).into()
     } else {
-        Ipv6Addr::from(address.0).into()
+        Ipv6Addr::from(address.octets()).into()
     }
 }
 

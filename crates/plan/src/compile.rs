@@ -18,6 +18,8 @@ mod subnets;
 mod underlay;
 
 #[cfg(test)]
+mod finding_tests;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;

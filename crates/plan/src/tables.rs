@@ -41,14 +41,14 @@ impl HostTables {
     ///
     /// As in the kernel's trie, a prefix longer than that of the key asked for does not match.
     pub fn route_entry(&self, key: &RouteKey) -> Option<(&RouteKey, &Route)> {
-        let address = u128::from_be_bytes(key.address.0);
+        let address = u128::from_be_bytes(key.address.octets());
         // The domain is always compared whole: a table holds no route whose prefix ends inside of it.
         (RouteKey::DOMAIN_BITS..=key.prefix_len.min(LONGEST))
             .rev()
             .find_map(|prefix_len| {
                 let host_bits = LONGEST - prefix_len;
                 let kept = u128::MAX.checked_shl(host_bits).unwrap_or(0);
-                let prefix = Address((address & kept).to_be_bytes());
+                let prefix = Address::new((address & kept).to_be_bytes());
                 self.routes.get_key_value(&RouteKey {
                     prefix_len,
                     domain: key.domain,
@@ -159,9 +159,11 @@ mod tests {
         assert_eq!(vsid(2, [10, 0, 1, 5]), None);
         assert_eq!(vsid(4, [10, 0, 0, 5]), None);
         // An IPv4 default route does not catch IPv6; a prefix of no bits catches both families.
-        assert_eq!(tables.route(&RouteKey::exact(1, Address([0x20; 16]))), None);
+        assert_eq!(tables.route(&RouteKey::exact(1, Address::new([0x20; 16]))), None);
         assert_eq!(
-            tables.route(&RouteKey::exact(3, Address([0x20; 16]))).map(|r| r.vsid),
+            tables
+                .route(&RouteKey::exact(3, Address::new([0x20; 16])))
+                .map(|r| r.vsid),
             Some(30)
         );
         // As in the kernel, what is asked for limits what is found.

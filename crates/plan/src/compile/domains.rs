@@ -37,6 +37,7 @@ fn fnv1a(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::btree_set;
     use proptest::prelude::*;
 
     #[test]
@@ -74,7 +75,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_are_distinct_and_never_zero(rdids in proptest::collection::btree_set(RoutingDomainId::any(), 0..50)) {
+        fn numbers_are_distinct_and_never_zero(rdids in btree_set(RoutingDomainId::any(), 0..50)) {
             let numbers = numbers(rdids.iter().rev().copied());
             let distinct: BTreeSet<u32> = numbers.values().copied().collect();
             prop_assert_eq!(distinct.len(), rdids.len());
