@@ -4,6 +4,8 @@
 //! padding (the kernel hashes and compares padding too), and their sizes are asserted at the end of the file.
 //! Numbers are in host byte order unless a field says otherwise.
 
+pub use crate::address::Address;
+
 /// Most ports on one host; the length of the `PORTS` map and of the counters' array.
 pub const MAX_PORTS: u32 = 4096;
 /// Most lookup records on one host, over all VM subnets (the `RECORDS` and the `STATIONS` map each).
@@ -19,55 +21,6 @@ pub const MAX_PROVIDERS: u32 = 64;
 /// Most replicas made of one broadcast or multicast frame. Ports and hosts beyond it get none of it; `plan` reports
 /// a subnet that is larger.
 pub const MAX_REPLICAS: u32 = 64;
-
-/// An IPv4 or IPv6 address in 16 bytes of network order; IPv4 as `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-#[repr(C)]
-pub struct Address(pub [u8; 16]);
-
-impl Address {
-    /// `0.0.0.0`, in a lookup record the key of a [`RecordFlags::WILDCARD`] for IPv4.
-    pub const UNSPECIFIED_V4: Self = Self::v4([0; 4]);
-    /// `::`, in a lookup record the key of a [`RecordFlags::WILDCARD`] for IPv6.
-    pub const UNSPECIFIED_V6: Self = Self([0; 16]);
-
-    /// The IPv4 address with these four bytes in network order.
-    #[inline(always)]
-    pub const fn v4(octets: [u8; 4]) -> Self {
-        let [a, b, c, d] = octets;
-        Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
-    }
-
-    /// Whether this is an IPv4 address.
-    #[inline(always)]
-    pub const fn is_v4(&self) -> bool {
-        let [b0, b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, _, _, _, _] = self.0;
-        u64::from_be_bytes([b0, b1, b2, b3, b4, b5, b6, b7]) == 0 && u32::from_be_bytes([b8, b9, b10, b11]) == 0xffff
-    }
-
-    /// The last four bytes: the IPv4 address, if it is one.
-    #[inline(always)]
-    pub const fn last4(&self) -> [u8; 4] {
-        let [_, _, _, _, _, _, _, _, _, _, _, _, a, b, c, d] = self.0;
-        [a, b, c, d]
-    }
-}
-
-impl core::fmt::Display for Address {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        if self.is_v4() {
-            core::net::Ipv4Addr::from(self.last4()).fmt(f)
-        } else {
-            core::net::Ipv6Addr::from(self.0).fmt(f)
-        }
-    }
-}
-
-impl core::fmt::Debug for Address {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        core::fmt::Display::fmt(self, f)
-    }
-}
 
 /// A set of named bits in a table value.
 macro_rules! flags {
@@ -250,7 +203,11 @@ impl RouteKey {
     /// The key that finds the route for one address.
     #[inline(always)]
     pub const fn exact(domain: u32, address: Address) -> Self {
-        Self { prefix_len: Self::DOMAIN_BITS + 128, domain: domain.to_be_bytes(), address }
+        Self {
+            prefix_len: Self::DOMAIN_BITS + 128,
+            domain: domain.to_be_bytes(),
+            address,
+        }
     }
 }
 
@@ -364,6 +321,10 @@ pub trait Tables {
     /// Takes one token for a broadcast or multicast frame from the port with this counter slot; false when none is
     /// left. See [`crate::meter`].
     fn admit_flood(&self, slot: u32) -> bool;
+    /// Hears of an address that a VM uses and no record knows. Has no part in the decision; the kernel tells the agent,
+    /// which makes a record of type Dynamic of it.
+    #[inline(always)]
+    fn learnt(&self, _learn: &crate::Learn) {}
     /// Called at the beginning of each stage. Does nothing in the kernel; `netvirt trace` listens.
     #[inline(always)]
     fn enter(&self, _stage: crate::Stage) {}
@@ -384,3 +345,19 @@ const _: () = {
     assert!(size_of::<Replica>() == 20);
     assert!(size_of::<Plain>() == 20);
 };
+
+/// What is counted for each port, and in slot 0 for the uplink.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub struct Counters {
+    /// Frames that came from it; one that stands for many segments counts once.
+    pub from_packets: u64,
+    /// Their bytes.
+    pub from_bytes: u64,
+    /// Frames that went to it, answers not included.
+    pub to_packets: u64,
+    /// Their bytes.
+    pub to_bytes: u64,
+    /// Frames that came from it and were dropped, by [`crate::DropReason`].
+    pub drops: [u64; crate::MAX_REASONS],
+}

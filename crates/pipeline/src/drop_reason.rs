@@ -1,0 +1,91 @@
+//! Why a packet ends its journey: every drop has one of these names.
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $number:literal: $explanation:literal;)*) => {
+        /// Why a packet is dropped. The numbers index the counters and never change their meaning.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[repr(u8)]
+        pub enum DropReason {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl DropReason {
+            /// All reasons.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The name, as it is counted and shown.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+
+            /// What happened and what to look at, in one sentence.
+            pub const fn explanation(self) -> &'static str {
+                match self { $(Self::$name => $explanation,)* }
+            }
+        }
+    };
+}
+
+/// Length of the array of counters: one for each reason, and room to grow.
+pub const MAX_REASONS: usize = 40;
+
+reasons! {
+    /// A header is truncated or contradicts itself.
+    Malformed = 0: "a header is truncated or contradicts itself";
+    /// An 802.1Q tag, which NVGRE does not carry (RFC 7637, section 3.3).
+    VlanTag = 1: "the frame carries an 802.1Q tag, which NVGRE does not carry; untag it in the VM";
+    /// The source MAC address is not the port's.
+    SourceMac = 2: "the source MAC address is not the port's own";
+    /// The source address is not the port's.
+    SourceAddress = 3: "the source address has no lookup record with the sender's MAC address in this VSID";
+    /// The VSID is not known on this host.
+    UnknownSubnet = 4: "no lookup record, customer route or port of this host names the VSID";
+    /// The source provider address belongs to no host we know.
+    UnknownProvider = 5: "the outer source is no provider address that a lookup record names";
+    /// The source provider address is not the one of the sender's record.
+    WrongProvider = 6: "the outer source is not the provider address that the sender's lookup record names";
+    /// The sender has no record.
+    UnknownSource = 7: "the sender has no lookup record in this VSID";
+    /// The destination has no record.
+    NoRecord = 8: "the destination has no lookup record in its VSID; create one";
+    /// No customer route.
+    NoRoute = 9: "no customer route of the routing domain leads to the destination; create one";
+    /// The port is in another VSID than the record.
+    SubnetMismatch = 10: "the destination's port is in another VSID than the packet";
+    /// Too big for the underlay, and nobody to tell.
+    TooBig = 11: "the packet is larger than the underlay carries, and its sender cannot be told; lower the VM's MTU";
+    /// The time to live ran out, and nobody to tell.
+    TtlExceeded = 12: "the time to live ran out, and its sender cannot be told";
+    /// The record names this host, but no port is here.
+    NoPort = 13: "the lookup record names this host, but no port with the record's MAC address and VSID is plugged here";
+    /// The host of the destination cannot be reached.
+    NoPeer = 14: "this host has no provider address of the family of the destination's";
+    /// A fragment of an outer packet.
+    OuterFragment = 15: "the outer packet is a fragment, which NVGRE forbids (RFC 7637, section 4.4); raise the underlay's MTU";
+    /// Too many broadcast and multicast frames.
+    FloodLimit = 16: "the port sends more broadcast and multicast frames than its limit allows";
+    /// The kernel could not change the frame.
+    NoRoom = 17: "the kernel had no room to rewrite the frame";
+    /// The VM announced or probed its own address, which needs no answer.
+    OwnAddress = 18: "the VM announced or probed its own address, which needs no answer";
+    /// The gateway answers echo requests only.
+    ToGateway = 19: "the packet is for the subnet's gateway itself, which answers ARP, ND and echo requests only";
+    /// A router advertisement or redirect from a port that is no router.
+    RouterGuard = 20: "a router advertisement or redirect came from a port that is no next hop of a customer route";
+    /// A neighbor message speaks for somebody else.
+    NeighborSpoof = 21: "an ARP or ND message names an address or MAC address that is not the sender's";
+    /// A record with rule Nat or None is reached from an address without one.
+    NotTranslated = 22: "one side has a lookup record with rule TranslationMethodNat or TranslationMethodNone, the other has not";
+    /// Congestion mark on a packet that cannot carry it.
+    Congestion = 23: "the underlay marked congestion on a packet whose sender does not know ECN (RFC 6040, section 4.2)";
+    /// A frame that is neither IP nor ARP for a VM that is reached without encapsulation.
+    NotIp = 24: "only IP packets reach a VM whose lookup record says TranslationMethodNat or TranslationMethodNone";
+    /// The agent has not configured this host.
+    NotConfigured = 25: "the host's tables are empty; start the agent";
+    /// A frame to send on that is not one of ours.
+    RelayFailed = 26: "a frame that this host put back to its uplink names no host it knows";
+    /// A broadcast or multicast frame was replicated to nobody.
+    NoReplica = 27: "a broadcast or multicast frame has no other port or host to go to in its VSID";
+}
+
+const _: () = assert!(DropReason::ALL.len() <= MAX_REASONS);

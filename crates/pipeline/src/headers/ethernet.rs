@@ -1,0 +1,74 @@
+//! Ethernet II (IEEE 802.3), without and with tags.
+
+use super::{ETHERNET_LEN, part, put};
+use crate::packet::{Network, Packet};
+
+/// EtherType of IPv4.
+pub const IPV4: u16 = 0x0800;
+/// EtherType of ARP.
+pub const ARP: u16 = 0x0806;
+/// EtherType of IPv6.
+pub const IPV6: u16 = 0x86dd;
+
+/// An Ethernet header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Ethernet {
+    /// Destination MAC address.
+    pub destination: [u8; 6],
+    /// Source MAC address.
+    pub source: [u8; 6],
+    /// EtherType, or a length if below 0x600.
+    pub ethertype: u16,
+}
+
+impl Ethernet {
+    /// Reads the header at `offset`.
+    #[inline(always)]
+    pub fn read<P: Packet>(packet: &P, offset: usize) -> Option<Self> {
+        let bytes = packet.bytes::<ETHERNET_LEN>(offset)?;
+        Some(Self {
+            destination: part(&bytes, 0),
+            source: part(&bytes, 6),
+            ethertype: u16::from_be_bytes(part(&bytes, 12)),
+        })
+    }
+
+    /// The header's bytes.
+    #[inline(always)]
+    pub fn write(&self) -> [u8; ETHERNET_LEN] {
+        let mut bytes = [0; ETHERNET_LEN];
+        put(&mut bytes, 0, self.destination);
+        put(&mut bytes, 6, self.source);
+        put(&mut bytes, 12, self.ethertype.to_be_bytes());
+        bytes
+    }
+
+    /// Whether a VLAN tag follows: 802.1Q, 802.1ad, or the 0x9100 of older double tagging.
+    #[inline(always)]
+    pub const fn is_tagged(&self) -> bool {
+        matches!(self.ethertype, 0x8100 | 0x88a8 | 0x9100)
+    }
+
+    /// Whether the destination is a group: multicast or broadcast.
+    #[inline(always)]
+    pub const fn is_group(&self) -> bool {
+        is_group(&self.destination)
+    }
+
+    /// Protocol of the payload.
+    #[inline(always)]
+    pub const fn network(&self) -> Network {
+        match self.ethertype {
+            IPV4 => Network::V4,
+            IPV6 => Network::V6,
+            _ => Network::Other,
+        }
+    }
+}
+
+/// Whether a MAC address is a group's (IEEE 802, the I/G bit).
+#[inline(always)]
+pub const fn is_group(mac: &[u8; 6]) -> bool {
+    let [first, ..] = *mac;
+    first & 1 == 1
+}

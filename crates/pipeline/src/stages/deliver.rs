@@ -1,0 +1,122 @@
+//! Stage "deliver": which port of this host is it for? Last stage from the uplink.
+
+use crate::encapsulation::{self, Outer};
+use crate::headers::ip::Ip;
+use crate::headers::transport;
+use crate::packet::{Meta, Packet};
+use crate::stages::parse::Parsed;
+use crate::stages::{flood, locate};
+use crate::tables::{RecordKey, StationKey, Tables};
+use crate::verdict::{Edit, Strip, Translation, Verdict, Work};
+use crate::{DropReason, Stage};
+
+/// ECN field of a packet whose sender does not know ECN (RFC 3168, section 5).
+const NOT_ECN_CAPABLE: u8 = 0;
+
+/// Finds the port of an encapsulated frame.
+#[inline(always)]
+pub fn encapsulated<'t, P: Packet, T: Tables>(
+    packet: &P,
+    tables: &'t T,
+    meta: &Meta,
+    outer: &Outer,
+    work: &mut Work,
+) -> Verdict<'t> {
+    tables.enter(Stage::Deliver);
+    let Work { parsed, edit } = work;
+    if let Err(reason) = take_over_congestion(outer, parsed, edit) {
+        return Verdict::Drop(reason);
+    }
+    if parsed.ethernet.is_group() {
+        return flood::from_uplink(tables, meta, outer.vsid, parsed, Strip(encapsulation::room(outer.v4)));
+    }
+    let key = StationKey {
+        vsid: outer.vsid,
+        mac: parsed.ethernet.destination,
+        reserved: 0,
+    };
+    let Some(station) = tables.station(&key) else {
+        return Verdict::Drop(DropReason::NoRecord);
+    };
+    if station.ifindex == 0 {
+        return Verdict::Drop(DropReason::NoPort);
+    }
+    clamp(packet, tables, outer, parsed, edit);
+    match locate::to_port(tables, outer.vsid, station.ifindex) {
+        Verdict::Deliver { ifindex, slot, peer, .. } => {
+            let strip = Some(Strip(encapsulation::room(outer.v4)));
+            Verdict::Deliver { ifindex, slot, peer, strip, translation: None }
+        }
+        other => other,
+    }
+}
+
+/// The mark that the underlay set to say that it is congested goes to the inner packet, or drops it if that cannot
+/// carry it (RFC 6040, section 4.2).
+#[inline(always)]
+fn take_over_congestion(outer: &Outer, parsed: &Parsed, edit: &mut Edit) -> Result<(), DropReason> {
+    if outer.congestion
+        && let Some(ip) = parsed.ip()
+    {
+        match ip.traffic_class & 3 {
+            NOT_ECN_CAPABLE => return Err(DropReason::Congestion),
+            encapsulation::CONGESTION_EXPERIENCED => {}
+            _ => edit.congestion = true,
+        }
+    }
+    Ok(())
+}
+
+/// Lowers what a VM on another kind of host asks for, so that our answers will fit.
+#[inline(always)]
+fn clamp<P: Packet, T: Tables>(packet: &P, tables: &T, outer: &Outer, parsed: &Parsed, edit: &mut Edit) {
+    if let Some(ip) = parsed.ip()
+        && transport::is_syn(ip, packet, parsed.network)
+        && let Some(peer) = tables.peer(&outer.source)
+    {
+        let headers = (ip.header_len() + transport::TCP_LEN) as u32;
+        let limit = peer
+            .mtu
+            .saturating_sub(encapsulation::overhead(outer.v4))
+            .saturating_sub(headers);
+        edit.clamp = transport::clamp(ip, packet, parsed.network, limit as u16);
+    }
+}
+
+/// Finds the port of a packet that came without encapsulation (rules TranslationMethodNat and TranslationMethodNone).
+#[inline(always)]
+pub fn plain<'t, T: Tables>(tables: &'t T, ip: &Ip, work: &mut Work) -> Verdict<'t> {
+    tables.enter(Stage::Deliver);
+    let Some(to) = tables.plain(&ip.destination) else {
+        return Verdict::Pass;
+    };
+    let Some(record) = tables.record(&RecordKey {
+        vsid: to.vsid,
+        address: to.customer,
+    }) else {
+        return Verdict::Drop(DropReason::NoRecord);
+    };
+    // For a VM on another host the packet only passes by, and the host may be a router of the underlay.
+    if record.ifindex == 0 {
+        return Verdict::Pass;
+    }
+    let from = match tables.plain(&ip.source) {
+        Some(from) if from.vsid == to.vsid => from,
+        Some(_) => return Verdict::Drop(DropReason::WrongProvider),
+        None => return Verdict::Drop(DropReason::UnknownProvider),
+    };
+    let Some(sender) = tables.record(&RecordKey {
+        vsid: from.vsid,
+        address: from.customer,
+    }) else {
+        return Verdict::Drop(DropReason::UnknownSource);
+    };
+    work.edit = work.parsed.readdressed(record.mac, sender.mac);
+    match locate::to_port(tables, to.vsid, record.ifindex) {
+        Verdict::Deliver { ifindex, slot, peer, .. } => {
+            let translation = Some(Translation { source: Some(&from.customer), destination: Some(&to.customer) });
+            Verdict::Deliver { ifindex, slot, peer, strip: None, translation }
+        }
+        other => other,
+    }
+}

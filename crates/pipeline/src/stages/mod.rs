@@ -1,0 +1,69 @@
+//! The stages of a packet's way, one question a file, in this order.
+//!
+//! From a port: [`parse`], [`source_guard`], [`answer`], [`forward`], [`locate`], or [`flood`] for group addresses.
+//! From the uplink: [`unwrap`], [`origin`], [`deliver`].
+
+pub mod answer;
+pub mod deliver;
+pub mod flood;
+pub mod forward;
+pub mod locate;
+pub mod origin;
+pub mod parse;
+pub mod source_guard;
+pub mod unwrap;
+
+/// A stage, as `netvirt trace` names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// [`parse`].
+    Parse,
+    /// [`source_guard`].
+    SourceGuard,
+    /// [`answer`].
+    Answer,
+    /// [`forward`].
+    Forward,
+    /// [`locate`].
+    Locate,
+    /// [`flood`].
+    Flood,
+    /// [`unwrap`].
+    Unwrap,
+    /// [`origin`].
+    Origin,
+    /// [`deliver`].
+    Deliver,
+}
+
+impl Stage {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Parse => "parse",
+            Self::SourceGuard => "source guard",
+            Self::Answer => "answer",
+            Self::Forward => "forward",
+            Self::Locate => "locate",
+            Self::Flood => "flood",
+            Self::Unwrap => "unwrap",
+            Self::Origin => "origin",
+            Self::Deliver => "deliver",
+        }
+    }
+
+    /// The question that it answers.
+    pub const fn question(self) -> &'static str {
+        match self {
+            Self::Parse => "Which port is it, and is the frame well-formed?",
+            Self::SourceGuard => "Do its source addresses belong to the port?",
+            Self::Answer => "Does the host answer in place of the network?",
+            Self::Forward => "Which customer address, in which VM subnet, is it to go to?",
+            Self::Locate => "Where is that address, and does the packet fit on the way?",
+            Self::Flood => "Who hears a frame to a group?",
+            Self::Unwrap => "Is it an encapsulated packet for this host?",
+            Self::Origin => "Did it come from the host that its sender is on?",
+            Self::Deliver => "Which port of this host is it for?",
+        }
+    }
+}

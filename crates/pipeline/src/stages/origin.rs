@@ -1,0 +1,166 @@
+//! Stage "origin": did it come from the host that its sender is on? Follows "unwrap" from the uplink.
+//!
+//! The sender's own host has guarded its sources already; this stage keeps a host, or whoever can send to the underlay,
+//! from speaking for the VMs of another.
+
+use crate::encapsulation::Outer;
+use crate::headers::arp::Arp;
+use crate::headers::ip::{self, Ip};
+use crate::headers::neighbor::{self, Neighbor};
+use crate::packet::{Meta, Packet};
+use crate::stages::forward;
+use crate::stages::parse::{Parsed, Payload};
+use crate::tables::{Address, Record, RecordFlags, RecordKey, StationKey, Tables};
+use crate::verdict::Learn;
+use crate::{DropReason, Stage};
+
+/// Lets the inner frame pass, or says why not.
+#[inline(always)]
+pub fn check<P: Packet, T: Tables>(
+    packet: &P,
+    tables: &T,
+    meta: &Meta,
+    outer: &Outer,
+    parsed: &Parsed,
+    gateway_mac: &[u8; 6],
+) -> Result<(), DropReason> {
+    tables.enter(Stage::Origin);
+    if let Some(ip) = parsed.ip() {
+        if parsed.ethernet.source == *gateway_mac {
+            return routed(tables, outer, &ip.source);
+        }
+        // The common case is one look-up: the source has a record, and the record agrees.
+        if let Some(record) = tables.record(&RecordKey {
+            vsid: outer.vsid,
+            address: ip.source,
+        }) && record.mac == parsed.ethernet.source
+        {
+            return at(tables, record, outer);
+        }
+    }
+    let key = StationKey {
+        vsid: outer.vsid,
+        mac: parsed.ethernet.source,
+        reserved: 0,
+    };
+    let Some(station) = tables.station(&key) else {
+        return Err(match tables.subnet(outer.vsid) {
+            Some(_) => DropReason::UnknownSource,
+            None => DropReason::UnknownSubnet,
+        });
+    };
+    at(tables, station, outer)?;
+    match &parsed.payload {
+        Payload::Ip(ip) => ip_of_station(packet, tables, meta, outer, parsed, ip, station),
+        Payload::Arp(arp) => arp_of_station(tables, meta, outer, parsed, arp, station),
+        Payload::Other => Ok(()),
+    }
+}
+
+/// Compares the outer source with where a record says its VM is.
+#[inline(always)]
+fn at<T: Tables>(tables: &T, record: &Record, outer: &Outer) -> Result<(), DropReason> {
+    if record.provider == outer.source {
+        return Ok(());
+    }
+    Err(match tables.peer(&outer.source) {
+        Some(_) => DropReason::WrongProvider,
+        None => DropReason::UnknownProvider,
+    })
+}
+
+/// A packet that the sender's host has routed: its source is in another subnet of the routing domain.
+#[inline(always)]
+fn routed<T: Tables>(tables: &T, outer: &Outer, source: &Address) -> Result<(), DropReason> {
+    let subnet = tables.subnet(outer.vsid).ok_or(DropReason::UnknownSubnet)?;
+    match forward::resolve(tables, subnet.domain, source) {
+        Ok((_, record)) => at(tables, record, outer),
+        Err(_) => Err(DropReason::UnknownSource),
+    }
+}
+
+/// An IP packet whose source has no record of the sending MAC address.
+#[inline(always)]
+fn ip_of_station<P: Packet, T: Tables>(
+    packet: &P,
+    tables: &T,
+    meta: &Meta,
+    outer: &Outer,
+    parsed: &Parsed,
+    ip: &Ip,
+    station: &Record,
+) -> Result<(), DropReason> {
+    if ip.from_unspecified() || station.flags.has(RecordFlags::FORWARDER) {
+        return Ok(());
+    }
+    if !ip.v4 && ip.source == neighbor::link_local(&station.mac) {
+        return Ok(());
+    }
+    let unknown = tables
+        .record(&RecordKey {
+            vsid: outer.vsid,
+            address: ip.source,
+        })
+        .is_none();
+    if !unknown || !station.flags.has(RecordFlags::L2_ONLY) {
+        return Err(DropReason::SourceAddress);
+    }
+    let kind = if ip.protocol == ip::ICMPV6 && !ip.v4 {
+        ip.transport::<1, P>(packet, parsed.network, 0)
+    } else {
+        None
+    };
+    let address = match kind {
+        Some([neighbor::SOLICITATION]) => ip.source,
+        Some([neighbor::ADVERTISEMENT]) => match Neighbor::read(packet, parsed.network + ip::V6_LEN) {
+            Some(message) if message.target == ip.source => ip.source,
+            _ => return Ok(()),
+        },
+        _ => return Ok(()),
+    };
+    learn(tables, meta, outer, parsed, address);
+    Ok(())
+}
+
+/// An ARP message: it must speak for its sender.
+#[inline(always)]
+fn arp_of_station<T: Tables>(
+    tables: &T,
+    meta: &Meta,
+    outer: &Outer,
+    parsed: &Parsed,
+    arp: &Arp,
+    station: &Record,
+) -> Result<(), DropReason> {
+    if arp.sender_mac != station.mac {
+        return Err(DropReason::NeighborSpoof);
+    }
+    if arp.sender == [0; 4] {
+        return Ok(());
+    }
+    let address = Address::v4(arp.sender);
+    match tables.record(&RecordKey {
+        vsid: outer.vsid,
+        address,
+    }) {
+        Some(record) if record.mac == station.mac => Ok(()),
+        None if station.flags.has(RecordFlags::L2_ONLY) => {
+            learn(tables, meta, outer, parsed, address);
+            Ok(())
+        }
+        _ if station.flags.has(RecordFlags::FORWARDER) => Ok(()),
+        _ => Err(DropReason::NeighborSpoof),
+    }
+}
+
+#[inline(always)]
+fn learn<T: Tables>(tables: &T, meta: &Meta, outer: &Outer, parsed: &Parsed, address: Address) {
+    let mac = parsed.ethernet.source;
+    tables.learnt(&Learn {
+        ifindex: meta.ifindex,
+        vsid: outer.vsid,
+        address,
+        mac,
+        reserved: 0,
+    });
+}

@@ -1,0 +1,167 @@
+//! Stage "source guard": do its source addresses belong to the port? Follows "parse" from a port.
+//!
+//! A port may speak with its own MAC address alone, and from the addresses whose lookup records carry that MAC address.
+//! Exceptions: what a client must send before it has an address (DHCP, duplicate address detection), ports whose
+//! addresses are learnt, and ports that forward for others.
+
+use crate::headers::arp::Arp;
+use crate::headers::ip::{self, Ip};
+use crate::headers::neighbor::{self, Neighbor};
+use crate::packet::{Meta, Packet};
+use crate::stages::parse::{Parsed, Payload};
+use crate::tables::{Address, Port, PortFlags, RecordKey, Tables};
+use crate::verdict::Learn;
+use crate::{DropReason, Stage};
+
+/// Lets the frame pass, or says why not.
+#[inline(always)]
+pub fn check<P: Packet, T: Tables>(
+    packet: &P,
+    tables: &T,
+    meta: &Meta,
+    port: &Port,
+    parsed: &Parsed,
+) -> Result<(), DropReason> {
+    tables.enter(Stage::SourceGuard);
+    if parsed.ethernet.source != port.mac {
+        return Err(DropReason::SourceMac);
+    }
+    match &parsed.payload {
+        Payload::Ip(ip) => check_ip(packet, tables, meta, port, parsed, ip),
+        Payload::Arp(arp) => check_arp(tables, meta, port, arp),
+        Payload::Other => Ok(()),
+    }
+}
+
+/// Whose an address is, as seen from a port.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// A record gives it to the port's MAC address.
+    Port,
+    /// A record gives it to another MAC address.
+    Other,
+    /// No record knows it.
+    Nobody,
+}
+
+#[inline(always)]
+fn owner<T: Tables>(tables: &T, port: &Port, address: &Address) -> Owner {
+    match tables.record(&RecordKey {
+        vsid: port.vsid,
+        address: *address,
+    }) {
+        Some(record) if record.mac == port.mac => Owner::Port,
+        Some(_) => Owner::Other,
+        None => Owner::Nobody,
+    }
+}
+
+#[inline(always)]
+fn check_arp<T: Tables>(tables: &T, meta: &Meta, port: &Port, arp: &Arp) -> Result<(), DropReason> {
+    if arp.sender_mac != port.mac {
+        return Err(DropReason::NeighborSpoof);
+    }
+    if arp.sender == [0; 4] {
+        return Ok(()); // An address probe (RFC 5227, 2.1.1): the sender does not have the address yet.
+    }
+    claim(tables, meta, port, Address::v4(arp.sender))
+}
+
+/// An address that an ARP or ND message says to be the sender's: it is, or it is learnt, or the message is refused.
+#[inline(always)]
+fn claim<T: Tables>(tables: &T, meta: &Meta, port: &Port, address: Address) -> Result<(), DropReason> {
+    match owner(tables, port, &address) {
+        Owner::Port => Ok(()),
+        Owner::Nobody if port.flags.has(PortFlags::LEARN) => {
+            tables.learnt(&Learn {
+                ifindex: meta.ifindex,
+                vsid: port.vsid,
+                address,
+                mac: port.mac,
+                reserved: 0,
+            });
+            Ok(())
+        }
+        Owner::Nobody if port.flags.has(PortFlags::FORWARDER) => Ok(()),
+        _ if neighbor::link_local(&port.mac) == address => Ok(()),
+        _ => Err(DropReason::NeighborSpoof),
+    }
+}
+
+#[inline(always)]
+fn check_ip<P: Packet, T: Tables>(
+    packet: &P,
+    tables: &T,
+    meta: &Meta,
+    port: &Port,
+    parsed: &Parsed,
+    ip: &Ip,
+) -> Result<(), DropReason> {
+    if ip.from_unspecified() {
+        return if has_no_address_yet(parsed, ip) {
+            Ok(())
+        } else {
+            Err(DropReason::SourceAddress)
+        };
+    }
+    let owner = owner(tables, port, &ip.source);
+    let forwards = port.flags.has(PortFlags::FORWARDER);
+    let allowed = match owner {
+        Owner::Port => true,
+        Owner::Other => forwards,
+        Owner::Nobody => forwards || port.flags.has(PortFlags::LEARN) || neighbor::link_local(&port.mac) == ip.source,
+    };
+    if !allowed {
+        return Err(DropReason::SourceAddress);
+    }
+    if ip.protocol != ip::ICMPV6 || ip.v4 {
+        return Ok(());
+    }
+    check_nd(packet, tables, meta, port, parsed, ip)
+}
+
+/// Whether a packet without a source address is one that a client sends before it has one: DHCP (RFC 2131, 4.1), or
+/// ICMPv6 to a group (duplicate address detection, router solicitation, multicast listener reports).
+#[inline(always)]
+fn has_no_address_yet(parsed: &Parsed, ip: &Ip) -> bool {
+    const DHCP_CLIENT_TO_SERVER: u32 = (68 << 16) | 67;
+    if ip.v4 {
+        ip.protocol == ip::UDP && parsed.ports == DHCP_CLIENT_TO_SERVER
+    } else {
+        // Multicast listener reports begin with a hop-by-hop header (RFC 3810, section 5), protocol 0.
+        matches!(ip.protocol, ip::ICMPV6 | 0) && ip.to_group()
+    }
+}
+
+/// Neighbor Discovery: nobody speaks for the address or the MAC address of another, and only routers for a router.
+#[inline(always)]
+fn check_nd<P: Packet, T: Tables>(
+    packet: &P,
+    tables: &T,
+    meta: &Meta,
+    port: &Port,
+    parsed: &Parsed,
+    ip: &Ip,
+) -> Result<(), DropReason> {
+    let Some([kind]) = ip.transport::<1, P>(packet, parsed.network, 0) else {
+        return Err(DropReason::Malformed);
+    };
+    match kind {
+        neighbor::ROUTER_ADVERTISEMENT | neighbor::REDIRECT if !port.flags.has(PortFlags::FORWARDER) => {
+            Err(DropReason::RouterGuard)
+        }
+        neighbor::SOLICITATION | neighbor::ADVERTISEMENT => {
+            let message = Neighbor::read(packet, parsed.network + ip::V6_LEN).ok_or(DropReason::Malformed)?;
+            if message.link_layer.is_some_and(|mac| mac != port.mac) {
+                return Err(DropReason::NeighborSpoof);
+            }
+            let claimed = if kind == neighbor::ADVERTISEMENT {
+                message.target
+            } else {
+                ip.source
+            };
+            claim(tables, meta, port, claimed)
+        }
+        _ => Ok(()),
+    }
+}

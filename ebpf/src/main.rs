@@ -1,0 +1,67 @@
+//! The kernel programs: one at the ingress of each port, one at the ingress of the uplink.
+//!
+//! **Invariant:** nothing is decided here. [`pipeline`] decides; this crate gives it the skb ([`skb`]) and the maps
+//! ([`maps`]), and hands the frame to the device that the verdict names ([`egress`]).
+#![no_std]
+#![no_main]
+
+mod egress;
+mod maps;
+mod skb;
+
+use aya_ebpf::macros::classifier;
+use aya_ebpf::programs::TcContext;
+
+use maps::MAPS;
+use pipeline::{Decision, Meta, Work};
+use skb::Skb;
+
+/// Ethernet, IPv4 and TCP, or Ethernet and IPv6.
+const PORT_LINEAR: usize = 54;
+/// The same behind Ethernet, IPv4 and GRE.
+const UPLINK_LINEAR: usize = 96;
+
+type PortSkb = Skb<PORT_LINEAR>;
+type UplinkSkb = Skb<UPLINK_LINEAR>;
+
+/// Runs for each frame that a VM sends: tcx ingress of the port's device.
+#[classifier]
+pub fn netvirt_port(ctx: TcContext) -> i32 {
+    let mut skb = PortSkb::new(ctx.skb.skb);
+    let meta = skb.meta();
+    let Some(work) = maps::work() else { return egress::NEXT };
+    let decision = decide_port(&skb, &meta, work);
+    egress::carry_out(&mut skb, &meta, &decision, work, true)
+}
+
+/// Runs for each frame that comes from the underlay: tcx ingress of the uplink.
+#[classifier]
+pub fn netvirt_uplink(ctx: TcContext) -> i32 {
+    let mut skb = UplinkSkb::new(ctx.skb.skb);
+    let meta = skb.meta();
+    let Some(work) = maps::work() else { return egress::NEXT };
+    let decision = decide_uplink(&skb, &meta, work);
+    egress::carry_out(&mut skb, &meta, &decision, work, false)
+}
+
+/// A function of its own, so that deciding and carrying out use the same 512 bytes of stack one after the other.
+#[inline(never)]
+fn decide_port(skb: &PortSkb, meta: &Meta, work: &mut Work) -> Decision<'static> {
+    pipeline::from_port(skb, &MAPS, meta, work)
+}
+
+/// As [`decide_port`].
+#[inline(never)]
+fn decide_uplink(skb: &UplinkSkb, meta: &Meta, work: &mut Work) -> Decision<'static> {
+    pipeline::from_uplink(skb, &MAPS, meta, work)
+}
+
+/// The verifier proves that no panic is reached; a loop without end would make it refuse one that is.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

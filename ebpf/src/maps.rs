@@ -1,0 +1,141 @@
+//! The maps, and [`Tables`] over them. All are pinned by name, so that they outlive the agent.
+
+use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::lpm_trie::Key;
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf};
+use pipeline::meter::Bucket;
+use pipeline::{
+    Address, Counters, Host, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS, Peer, Plain,
+    Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet, Tables, Work,
+};
+
+/// Bytes of the ring that carries events to the agent; what finds it full is lost and will come again.
+const EVENT_BYTES: u32 = 1 << 16;
+
+#[map]
+static HOST: Array<Host> = Array::pinned(1, 0);
+#[map]
+static PORTS: HashMap<u32, Port> = HashMap::pinned(MAX_PORTS, BPF_F_NO_PREALLOC);
+#[map]
+static RECORDS: HashMap<RecordKey, Record> = HashMap::pinned(MAX_RECORDS, BPF_F_NO_PREALLOC);
+#[map]
+static STATIONS: HashMap<StationKey, Record> = HashMap::pinned(MAX_RECORDS, BPF_F_NO_PREALLOC);
+#[map]
+static SUBNETS: HashMap<u32, Subnet> = HashMap::pinned(MAX_SUBNETS, BPF_F_NO_PREALLOC);
+#[map]
+static ROUTES: LpmTrie<[u8; 20], Route> = LpmTrie::pinned(MAX_ROUTES, 0);
+#[map]
+static PEERS: HashMap<Address, Peer> = HashMap::pinned(MAX_PEERS, BPF_F_NO_PREALLOC);
+#[map]
+static PROVIDERS: HashMap<Address, Provider> = HashMap::pinned(MAX_PROVIDERS, BPF_F_NO_PREALLOC);
+#[map]
+static REPLICAS: HashMap<ReplicaKey, Replica> = HashMap::pinned(MAX_RECORDS, BPF_F_NO_PREALLOC);
+#[map]
+static PLAIN: HashMap<Address, Plain> = HashMap::pinned(MAX_RECORDS, BPF_F_NO_PREALLOC);
+#[map]
+static FLOOD_BUCKETS: Array<Bucket> = Array::pinned(MAX_PORTS, 0);
+#[map]
+static COUNTERS: PerCpuArray<Counters> = PerCpuArray::pinned(MAX_PORTS, 0);
+#[map]
+static WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+static EVENTS: RingBuf = RingBuf::pinned(EVENT_BYTES, 0);
+
+/// The maps of this host.
+pub struct Maps;
+
+/// The one instance, so that what is looked up lives as long as the program runs.
+pub static MAPS: Maps = Maps;
+
+/// Looks up a hash map without copying the key.
+macro_rules! get {
+    ($map:ident, $key:expr) => {
+        // SAFETY: the agent replaces whole entries; a value that is deleted meanwhile stays readable until the
+        // program ends (RCU), and one that is updated is replaced, not written over, in maps without preallocation.
+        unsafe { $map.get($key) }
+    };
+}
+
+impl Tables for Maps {
+    #[inline(always)]
+    fn host(&self) -> Option<&Host> {
+        HOST.get(0)
+    }
+    #[inline(always)]
+    fn port(&self, ifindex: u32) -> Option<&Port> {
+        get!(PORTS, ifindex)
+    }
+    #[inline(always)]
+    fn record(&self, key: &RecordKey) -> Option<&Record> {
+        get!(RECORDS, key)
+    }
+    #[inline(always)]
+    fn station(&self, key: &StationKey) -> Option<&Record> {
+        get!(STATIONS, key)
+    }
+    #[inline(always)]
+    fn subnet(&self, vsid: u32) -> Option<&Subnet> {
+        get!(SUBNETS, vsid)
+    }
+    #[inline(always)]
+    fn route(&self, key: &RouteKey) -> Option<&Route> {
+        // SAFETY: RouteKey is prefix length and 20 bytes of data, which is what a trie's key is.
+        let key = unsafe { &*core::ptr::from_ref(key).cast::<Key<[u8; 20]>>() };
+        ROUTES.get(key)
+    }
+    #[inline(always)]
+    fn peer(&self, provider: &Address) -> Option<&Peer> {
+        get!(PEERS, provider)
+    }
+    #[inline(always)]
+    fn provider(&self, address: &Address) -> Option<&Provider> {
+        get!(PROVIDERS, address)
+    }
+    #[inline(always)]
+    fn replica(&self, key: &ReplicaKey) -> Option<&Replica> {
+        get!(REPLICAS, key)
+    }
+    #[inline(always)]
+    fn plain(&self, address: &Address) -> Option<&Plain> {
+        get!(PLAIN, address)
+    }
+    /// Tells the agent; lost when the ring is full, and then the VM's next message tells it again.
+    #[inline(always)]
+    fn learnt(&self, learn: &pipeline::Learn) {
+        // Flag 0 wakes the agent up if it sleeps.
+        let _ = EVENTS.output::<pipeline::Learn>(learn, 0);
+    }
+    #[inline(always)]
+    fn admit_flood(&self, slot: u32) -> bool {
+        let (Some(host), Some(bucket)) = (HOST.get(0), FLOOD_BUCKETS.get_ptr_mut(slot)) else {
+            return false;
+        };
+        // SAFETY: the pointer is into the map. Two CPUs may take the same token at the same time; the limit is
+        // for floods, and one frame more does no harm.
+        unsafe {
+            match (*bucket).take(bpf_ktime_get_ns(), host.flood_rate, host.flood_burst) {
+                Some(next) => {
+                    *bucket = next;
+                    true
+                }
+                None => false,
+            }
+        }
+    }
+}
+
+/// The notes for the frame at hand. Each program that is given them writes before it reads.
+#[inline(always)]
+pub fn work() -> Option<&'static mut Work> {
+    // SAFETY: the entry is this CPU's own, and a tc program is not interrupted by another on its CPU.
+    WORK.get_ptr_mut(0).map(|work| unsafe { &mut *work })
+}
+
+/// The counters of a slot on this CPU.
+#[inline(always)]
+pub fn counters(slot: u32) -> Option<&'static mut Counters> {
+    // SAFETY: the entry is this CPU's own, and a tc program is not interrupted by another on its CPU.
+    COUNTERS.get_ptr_mut(slot).map(|counters| unsafe { &mut *counters })
+}

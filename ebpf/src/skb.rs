@@ -1,0 +1,181 @@
+//! A frame that is an skb: [`Packet`] and [`Frame`] by the kernel's helpers.
+
+use aya_ebpf::bindings::bpf_adj_room_mode::BPF_ADJ_ROOM_MAC;
+use aya_ebpf::bindings::{
+    __sk_buff, BPF_F_ADJ_ROOM_DECAP_L3_IPV4, BPF_F_ADJ_ROOM_DECAP_L3_IPV6, BPF_F_ADJ_ROOM_ENCAP_L2_ETH,
+    BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6, BPF_F_ADJ_ROOM_ENCAP_L4_GRE, BPF_F_ADJ_ROOM_FIXED_GSO,
+    BPF_F_ADJ_ROOM_NO_CSUM_RESET, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR,
+};
+use aya_ebpf::helpers::generated::{
+    bpf_l4_csum_replace, bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_tail, bpf_skb_load_bytes,
+    bpf_skb_pull_data, bpf_skb_store_bytes,
+};
+use pipeline::headers::ETHERNET_LEN;
+use pipeline::{ChecksumField, Frame, Meta, Network, NoRoom, Packet};
+
+/// Mark of a frame that this host puts back to its own uplink, to be sent on from there. Marks do not cross the wire.
+pub const RELAY_MARK: u32 = 0x6e76_7431;
+
+/// `BPF_F_ADJ_ROOM_ENCAP_L2`: the inner frame has an Ethernet header.
+const ENCAP_L2: u64 = (ETHERNET_LEN as u64) << 56;
+
+/// The skb of one run of a program, whose first `LINEAR` bytes can be read directly, unless it is shorter.
+///
+/// What an skb carries behind its headers is usually in fragments, which only a helper reads. `LINEAR` is as far as the
+/// headers of the common packets reach, no further: to pull in more would copy payload.
+pub struct Skb<const LINEAR: usize> {
+    pub raw: *mut __sk_buff,
+}
+
+/// The outcome of a helper.
+#[inline(always)]
+fn done(result: i64) -> Result<(), NoRoom> {
+    if result == 0 { Ok(()) } else { Err(NoRoom) }
+}
+
+impl<const LINEAR: usize> Skb<LINEAR> {
+    #[inline(always)]
+    pub fn new(raw: *mut __sk_buff) -> Self {
+        // SAFETY: the context of a classifier is a valid __sk_buff. A pull that fails leaves a frame that reads as
+        // truncated.
+        unsafe {
+            let linear = (*raw).data_end.wrapping_sub((*raw).data);
+            if linear < LINEAR as u32 && linear < (*raw).len {
+                bpf_skb_pull_data(raw, core::cmp::min(LINEAR as u32, (*raw).len));
+            }
+        }
+        Self { raw }
+    }
+
+    /// What is known beside the bytes.
+    #[inline(always)]
+    pub fn meta(&self) -> Meta {
+        // SAFETY: the context of a classifier is a valid __sk_buff.
+        let skb = unsafe { &*self.raw };
+        Meta {
+            ifindex: skb.ifindex,
+            len: skb.len,
+            segment: skb.gso_size,
+            vlan: skb.vlan_present != 0,
+            relayed: skb.mark == RELAY_MARK,
+        }
+    }
+
+    #[inline(always)]
+    pub fn set_mark(&mut self, mark: u32) {
+        // SAFETY: as above; the field is writable for classifiers.
+        unsafe { (*self.raw).mark = mark };
+    }
+
+    /// Leaves what was decided where a test can read it: the control block, which nobody else uses here.
+    #[inline(always)]
+    pub fn report(&mut self, verdict: u32, detail: u32) {
+        // SAFETY: as above; the field is writable for classifiers.
+        unsafe {
+            (*self.raw).cb[0] = verdict;
+            (*self.raw).cb[1] = detail;
+        }
+    }
+}
+
+impl<const LINEAR: usize> Packet for Skb<LINEAR> {
+    #[inline(always)]
+    fn bytes<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        // SAFETY: the verifier checks that the access is bounded by data_end.
+        unsafe {
+            let data = (*self.raw).data as usize;
+            let end = (*self.raw).data_end as usize;
+            if data + offset + N <= end {
+                return Some(*((data + offset) as *const [u8; N]));
+            }
+        }
+        if offset + N <= LINEAR {
+            None
+        } else {
+            self.bytes_at(offset)
+        }
+    }
+
+    #[inline(always)]
+    fn bytes_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let mut bytes = [0u8; N];
+        // SAFETY: the helper writes N bytes or fails.
+        let result = unsafe { bpf_skb_load_bytes(self.raw.cast(), offset as u32, bytes.as_mut_ptr().cast(), N as u32) };
+        if result == 0 { Some(bytes) } else { None }
+    }
+}
+
+impl<const LINEAR: usize> Frame for Skb<LINEAR> {
+    #[inline(always)]
+    fn store<const N: usize>(&mut self, offset: usize, bytes: &[u8; N]) -> Result<(), NoRoom> {
+        // SAFETY: the helper reads N bytes.
+        done(unsafe { bpf_skb_store_bytes(self.raw, offset as u32, bytes.as_ptr().cast(), N as u32, 0) })
+    }
+
+    #[inline(always)]
+    fn correct_checksum(&mut self, field: ChecksumField, difference: u16) -> Result<(), NoRoom> {
+        let mut flags = 0;
+        if field.pseudo {
+            flags |= BPF_F_PSEUDO_HDR as u64;
+        }
+        if field.udp {
+            flags |= BPF_F_MARK_MANGLED_0 as u64;
+        }
+        // Size 0 in the flags: `to` is a difference, in the byte order of the packet.
+        // SAFETY: the helper checks the offset.
+        done(unsafe { bpf_l4_csum_replace(self.raw, field.offset as u32, 0, u64::from(difference.to_be()), flags) })
+    }
+
+    #[inline(always)]
+    fn resize(&mut self, len: usize) -> Result<(), NoRoom> {
+        // SAFETY: the helper checks the length.
+        done(unsafe { bpf_skb_change_tail(self.raw, len as u32, 0) })
+    }
+
+    #[inline(always)]
+    fn open(&mut self, room: usize) -> Result<(), NoRoom> {
+        // SAFETY: the helper checks the length.
+        done(unsafe { bpf_skb_adjust_room(self.raw, room as i32, BPF_ADJ_ROOM_MAC, 0) })
+    }
+
+    #[inline(always)]
+    fn encapsulate<const N: usize>(&mut self, header: &[u8; N], outer: Network, inner: Network) -> Result<(), NoRoom> {
+        let l3 = match outer {
+            Network::V6 => BPF_F_ADJ_ROOM_ENCAP_L3_IPV6,
+            _ => BPF_F_ADJ_ROOM_ENCAP_L3_IPV4,
+        };
+        // The helper refuses payloads that are not IP.
+        if inner == Network::Other {
+            return self.prepend(N - ETHERNET_LEN, header);
+        }
+        // FIXED_GSO: the pipeline has seen to it that each segment fits.
+        let flags = ENCAP_L2
+            | (BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L4_GRE | BPF_F_ADJ_ROOM_ENCAP_L2_ETH | l3) as u64;
+        // SAFETY: the helper checks the length.
+        done(unsafe { bpf_skb_adjust_room(self.raw, (N - ETHERNET_LEN) as i32, BPF_ADJ_ROOM_MAC, flags) })?;
+        self.store(0, header)
+    }
+
+    #[inline(always)]
+    fn prepend<const N: usize>(&mut self, room: usize, header: &[u8; N]) -> Result<(), NoRoom> {
+        // SAFETY: the helper checks the length.
+        done(unsafe { bpf_skb_change_head(self.raw, room as u32, 0) })?;
+        self.store(0, header)
+    }
+
+    #[inline(always)]
+    fn decapsulate(&mut self, room: usize, ethernet: &[u8; 14], inner: Network) -> Result<(), NoRoom> {
+        // A payload that is neither is called IPv4 so as to pass the helper's check of its length; the device that
+        // the frame goes to reads the protocol from the Ethernet header anew.
+        let l3 = match inner {
+            Network::V6 => BPF_F_ADJ_ROOM_DECAP_L3_IPV6,
+            _ => BPF_F_ADJ_ROOM_DECAP_L3_IPV4,
+        };
+        // FIXED_GSO, else segments grow by what was taken off. GRE has no checksum of its own, so what the device
+        // has verified is the inner packet's: NO_CSUM_RESET keeps that.
+        let flags = (BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET | l3) as u64;
+        // SAFETY: the helper checks the length.
+        done(unsafe { bpf_skb_adjust_room(self.raw, -(room as i32), BPF_ADJ_ROOM_MAC, flags) })?;
+        self.store(0, ethernet)
+    }
+}
