@@ -13,6 +13,7 @@ mod namespace;
 mod netlink;
 mod offload;
 pub mod process;
+mod steering;
 mod tap;
 mod watch;
 
