@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 
 use crate::state::{Lock, State};
 use crate::topology::{Topology, Vm};
-use crate::wiring::{PARKED, namespace_name, socket_path};
+use crate::wiring::{PARKED, lab_folder, namespace_name, socket_path};
 use crate::{LabError, LabStatus, LabSummary, Node};
 use crate::{agent, build, teardown};
 
@@ -26,10 +26,7 @@ pub struct UpOptions {
 
 impl Default for UpOptions {
     fn default() -> Self {
-        Self {
-            program: None,
-            ready_within: Duration::from_secs(20),
-        }
+        Self { program: None, ready_within: Duration::from_secs(20) }
     }
 }
 
@@ -61,11 +58,7 @@ impl Lab {
             (None, false) => PathBuf::new(),
         };
         let (mut state, _lock) = State::claim(topology)?;
-        let mut lab = Self {
-            name: topology.name.to_string(),
-            options,
-            children: BTreeMap::new(),
-        };
+        let mut lab = Self { name: topology.name.to_string(), options, children: BTreeMap::new() };
         match lab.raise(&mut state, &program) {
             Ok(()) => Ok(lab),
             Err(error) => {
@@ -81,12 +74,7 @@ impl Lab {
         let topology = state.topology.clone();
         build::build(&topology)?;
         agent::write_configs(&topology)?;
-        let hosts: Vec<_> = topology
-            .hosts
-            .iter()
-            .filter(|host| host.agent)
-            .map(|host| host.name.as_str())
-            .collect();
+        let hosts: Vec<_> = topology.hosts.iter().filter(|host| host.agent).map(|host| host.name.as_str()).collect();
         // All are started before one is waited for.
         for host in &hosts {
             let child = agent::start(state, program, host)?;
@@ -110,16 +98,17 @@ impl Lab {
     /// When there is none of this name.
     pub fn open(name: &str) -> Result<Self, LabError> {
         State::load(name)?;
-        Ok(Self {
-            name: name.to_owned(),
-            options: UpOptions::default(),
-            children: BTreeMap::new(),
-        })
+        Ok(Self { name: name.to_owned(), options: UpOptions::default(), children: BTreeMap::new() })
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// A folder for what goes with the lab, logs of programs that run in it for example: `down` removes it.
+    pub fn folder(&self) -> PathBuf {
+        lab_folder(&self.name)
     }
 
     /// Removes all that the lab made, and ends the processes in its namespaces.
@@ -136,9 +125,7 @@ impl Lab {
     /// # Errors
     /// When there is none of this name.
     pub fn host(&self, name: &str) -> Result<Node, LabError> {
-        self.node_among(name, |topology| {
-            topology.hosts.iter().map(|host| host.name.to_string()).collect()
-        })
+        self.node_among(name, |topology| topology.hosts.iter().map(|host| host.name.to_string()).collect())
     }
 
     /// A VM.
@@ -146,9 +133,7 @@ impl Lab {
     /// # Errors
     /// When there is none of this name.
     pub fn vm(&self, name: &str) -> Result<Node, LabError> {
-        self.node_among(name, |topology| {
-            topology.vms.iter().map(|vm| vm.name.to_string()).collect()
-        })
+        self.node_among(name, |topology| topology.vms.iter().map(|vm| vm.name.to_string()).collect())
     }
 
     /// Any node: a host, a VM, or the underlay's own (`underlay` of a segment, `router` of a routed one).
@@ -200,10 +185,7 @@ impl Lab {
         let (mut state, _lock) = State::lock(&self.name)?;
         self.require_agent(&state, host)?;
         if let Some(process) = state.agents.get(host).filter(|process| process.is_alive()) {
-            return Err(LabError::AgentRuns {
-                host: host.to_owned(),
-                pid: process.pid,
-            });
+            return Err(LabError::AgentRuns { host: host.to_owned(), pid: process.pid });
         }
         let program = self.options.program.clone().map_or_else(agent::program, Ok)?;
         let mut child = agent::start(&mut state, &program, host)?;
@@ -250,19 +232,13 @@ impl Lab {
         let (vm, device) = find_vm(&state, vm)?;
         let names: Vec<_> = state.topology.hosts.iter().map(|host| host.name.to_string()).collect();
         if !names.iter().any(|name| name == host) {
-            return Err(LabError::NoNode {
-                lab: self.name.clone(),
-                node: host.to_owned(),
-                nodes: names,
-            });
+            return Err(LabError::NoNode { lab: self.name.clone(), node: host.to_owned(), nodes: names });
         }
         let from = state.host_of(vm.name.as_str());
         if from.as_deref() == Some(host) {
             return Ok(());
         }
-        let from = from
-            .as_deref()
-            .map_or((vm.name.as_str(), PARKED), |from| (from, device.as_str()));
+        let from = from.as_deref().map_or((vm.name.as_str(), PARKED), |from| (from, device.as_str()));
         build::plug(&state.topology, &vm, from, host, &device)?;
         state.moved.insert(vm.name.to_string(), Some(host.to_owned()));
         state.save()
@@ -304,10 +280,7 @@ impl Lab {
     fn require_agent(&self, state: &State, host: &str) -> Result<(), LabError> {
         match state.topology.hosts.iter().find(|its| its.name.as_str() == host) {
             Some(its) if its.agent => Ok(()),
-            Some(_) => Err(LabError::NoAgent {
-                lab: self.name.clone(),
-                host: host.to_owned(),
-            }),
+            Some(_) => Err(LabError::NoAgent { lab: self.name.clone(), host: host.to_owned() }),
             None => Err(LabError::NoNode {
                 lab: self.name.clone(),
                 node: host.to_owned(),
@@ -320,11 +293,7 @@ impl Lab {
         let state = State::load(&self.name)?;
         let nodes = among(&state.topology);
         if !nodes.iter().any(|node| node == name) {
-            return Err(LabError::NoNode {
-                lab: self.name.clone(),
-                node: name.to_owned(),
-                nodes,
-            });
+            return Err(LabError::NoNode { lab: self.name.clone(), node: name.to_owned(), nodes });
         }
         Node::open(name, &namespace_name(&state.topology.name, name))
     }
@@ -333,13 +302,13 @@ impl Lab {
 /// A VM and the name of the host's end of its cable.
 fn find_vm(state: &State, name: &str) -> Result<(Vm, String), LabError> {
     let mut vms = state.topology.vms.iter().zip(state.topology.vm_devices());
-    vms.find(|(vm, _)| vm.name.as_str() == name)
-        .map(|(vm, device)| (vm.clone(), device))
-        .ok_or_else(|| LabError::NoNode {
+    vms.find(|(vm, _)| vm.name.as_str() == name).map(|(vm, device)| (vm.clone(), device)).ok_or_else(|| {
+        LabError::NoNode {
             lab: state.topology.name.to_string(),
             node: name.to_owned(),
             nodes: state.topology.vms.iter().map(|vm| vm.name.to_string()).collect(),
-        })
+        }
+    })
 }
 
 /// `netvirt lab up FILE`: brings a lab up from a file, and tells what it looks like.
@@ -388,11 +357,7 @@ pub fn exec(lab: Option<&str>, node: &str, command: &[String]) -> LabError {
     };
     let program = command.first().map_or("sh", String::as_str);
     let source = node.command(program).args(command.iter().skip(1)).exec();
-    LabError::Run {
-        program: program.to_owned(),
-        node: node.name().to_owned(),
-        source,
-    }
+    LabError::Run { program: program.to_owned(), node: node.name().to_owned(), source }
 }
 
 /// The node of this name in the one lab that has it.
@@ -407,14 +372,7 @@ fn find_node(name: &str) -> Result<Node, LabError> {
     }
     match found.as_slice() {
         [lab] => Lab::open(lab)?.node(name),
-        [] => Err(LabError::NoNode {
-            lab: "(any)".to_owned(),
-            node: name.to_owned(),
-            nodes: all,
-        }),
-        _ => Err(LabError::Ambiguous {
-            node: name.to_owned(),
-            labs: found,
-        }),
+        [] => Err(LabError::NoNode { lab: "(any)".to_owned(), node: name.to_owned(), nodes: all }),
+        _ => Err(LabError::Ambiguous { node: name.to_owned(), labs: found }),
     }
 }
