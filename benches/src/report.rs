@@ -41,6 +41,8 @@ struct Line {
     scene: Scene,
     unit: &'static str,
     less_is_better: bool,
+    /// The ratio that netvirt shall reach, of a rate.
+    goal: Option<f64>,
     entries: Vec<Entry>,
 }
 
@@ -89,6 +91,7 @@ impl Report {
             text += &format!("\n{place}\n{}\n", self.table(local));
         }
         text += &self.foot();
+        text += &self.goals();
         for failure in &self.failures {
             text += &format!("failed: {failure}\n");
         }
@@ -126,6 +129,28 @@ All TCP sockets use CUBIC; client and server are threads of one process. MTU of 
             );
         }
         text
+    }
+
+    /// How far netvirt is from its goals; nothing when it was not measured against the baseline.
+    fn goals(&self) -> String {
+        let reached = |line: &Line| {
+            let ours = line.entries.iter().find(|entry| entry.contestant == Contestant::Netvirt.letter())?;
+            Some((ours.ratio?.median, line.goal?, line.measure))
+        };
+        let reached: Vec<_> = self.lines.iter().filter_map(reached).collect();
+        if reached.is_empty() {
+            return String::new();
+        }
+        let short: Vec<_> = reached
+            .iter()
+            .filter(|(ratio, goal, _)| ratio < goal)
+            .map(|(ratio, goal, name)| format!("{name} {ratio:.2} of {goal:.2}"))
+            .collect();
+        let missed = if short.is_empty() { "none".to_owned() } else { short.join(", ") };
+        let (met, all) = (reached.len() - short.len(), reached.len());
+        format!(
+            "netvirt reaches its goal (0.95 in TCP streams, else 1.00) in {met} of {all} measures; short of it: {missed}.\n"
+        )
     }
 
     fn shows(&self, contestant: Contestant) -> bool {
@@ -189,7 +214,8 @@ fn digits(value: f64) -> String {
 fn lines(outcome: &Outcome) -> Vec<Line> {
     let measure = &outcome.measure;
     let (scale, unit) = measure.unit();
-    let rate = line(outcome, measure.title.to_owned(), (scale, unit), |figures| Some(figures.rate));
+    let mut rate = line(outcome, measure.title.to_owned(), (scale, unit), |figures| Some(figures.rate));
+    rate.goal = Some(measure.goal());
     let mut lines = vec![rate];
     let readings: [(&str, Reading); 2] = [
         ("median", |figures| figures.latency.map(|(median, _)| median)),
@@ -230,7 +256,7 @@ fn line(outcome: &Outcome, title: String, (scale, unit): (f64, &'static str), re
             samples,
         })
         .collect();
-    Line { measure: name, title, scene, unit, less_is_better: false, entries }
+    Line { measure: name, title, scene, unit, less_is_better: false, goal: None, entries }
 }
 
 #[cfg(test)]
@@ -266,6 +292,26 @@ mod tests {
         let units: Vec<_> = lines.iter().map(|line| (line.unit, line.less_is_better)).collect();
         assert_eq!(units, [("k/s", false), ("µs", true), ("µs", true)]);
         assert!((lines[2].entries[0].absolute.unwrap().median - 200.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_is_short_of_its_goal_is_named() {
+        let report = |rate: f64| {
+            let rates = [(Contestant::Routed, [1e5; 3]), (Contestant::Netvirt, [rate; 3])];
+            let machine = crate::machine::look(&[]);
+            let settings = Settings {
+                rounds: 3,
+                far_off_rounds: 2,
+                warm_up_seconds: 0.25,
+                measured_seconds: 1.0,
+                client_cpu: 0,
+                server_cpu: 1,
+            };
+            let lines = lines(&outcome("tcp-rr-1", &rates));
+            Report { machine, settings, lines, failures: Vec::new() }
+        };
+        assert!(report(9.9e4).text().contains("in 0 of 1 measures; short of it: tcp-rr-1 0.99 of 1.00."));
+        assert!(report(1e5).text().contains("in 1 of 1 measures; short of it: none."));
     }
 
     #[test]
