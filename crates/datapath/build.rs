@@ -58,22 +58,12 @@ fn build() -> Result<(), Error> {
         .arg(&target_dir)
         .arg("--config")
         // The object then names sources from the root of the project, not from the builder's home.
-        .arg(format!(
-            "target.{TARGET}.rustflags=['--remap-path-prefix={}=.']",
-            root.display()
-        ))
+        .arg(format!("target.{TARGET}.rustflags=['--remap-path-prefix={}=.']", root.display()))
         .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", &linker);
-    let output = cargo.output().map_err(|source| Error::Io {
-        path: cargo.get_program().into(),
-        source,
-    })?;
+    let output = cargo.output().map_err(|source| Error::Io { path: cargo.get_program().into(), source })?;
     let messages = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        return Err(Error::Build {
-            compiler: compiler.describe(),
-            linker,
-            messages: messages.into_owned(),
-        });
+        return Err(Error::Build { compiler: compiler.describe(), linker, messages: messages.into_owned() });
     }
     // Cargo hides the output of a script that succeeded; a warning in a kernel program must not be hidden.
     for line in messages.lines().skip_while(|line| !line.starts_with("warning")) {
@@ -163,28 +153,17 @@ fn find_linker(root: &Path, compiler: &Compiler) -> Result<PathBuf, Error> {
             _ => return Ok(linker),
         }
     }
-    Err(Error::NoLinker {
-        compiler: compiler.describe(),
-        refused,
-    })
+    Err(Error::NoLinker { compiler: compiler.describe(), refused })
 }
 
 /// The LLVM major version whose shared library a program names; none if LLVM is linked statically.
 fn linked_llvm(program: &Path) -> Option<u32> {
     let bytes = fs::read(program).ok()?;
     ["libLLVM.so.", "libLLVM-"].iter().find_map(|name| {
-        bytes
-            .windows(name.len())
-            .enumerate()
-            .filter(|(_, window)| *window == name.as_bytes())
-            .find_map(|(at, _)| {
-                let digits: Vec<u8> = bytes[at + name.len()..]
-                    .iter()
-                    .copied()
-                    .take_while(u8::is_ascii_digit)
-                    .collect();
-                String::from_utf8(digits).ok()?.parse().ok()
-            })
+        bytes.windows(name.len()).enumerate().filter(|(_, window)| *window == name.as_bytes()).find_map(|(at, _)| {
+            let digits: Vec<u8> = bytes[at + name.len()..].iter().copied().take_while(u8::is_ascii_digit).collect();
+            String::from_utf8(digits).ok()?.parse().ok()
+        })
     })
 }
 
@@ -198,18 +177,13 @@ fn holds_core(libraries: &Path) -> bool {
     let Ok(entries) = fs::read_dir(libraries) else {
         return false;
     };
-    entries
-        .flatten()
-        .any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
+    entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
 }
 
 fn in_path(program: &'static str) -> impl Iterator<Item = PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = env::split_paths(&path).collect();
-    folders
-        .into_iter()
-        .map(move |folder| folder.join(program))
-        .filter(|path| path.is_file())
+    folders.into_iter().map(move |folder| folder.join(program)).filter(|path| path.is_file())
 }
 
 /// The standard output of a command that succeeds.
@@ -221,14 +195,8 @@ fn ask(command: &mut Command) -> Option<String> {
 /// A command that inherits nothing of what the outer cargo, clippy or rustup set for their own target and compiler.
 fn clean(program: impl AsRef<OsStr>) -> Command {
     // How the user reaches the registries holds for the inner cargo as well.
-    const KEPT: [&str; 6] = [
-        "CARGO_HOME",
-        "CARGO_HTTP_",
-        "CARGO_NET_",
-        "CARGO_REGISTR",
-        "CARGO_SOURCE_",
-        "RUSTUP_HOME",
-    ];
+    const KEPT: [&str; 6] =
+        ["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_", "RUSTUP_HOME"];
     const DROPPED: [&str; 5] = ["CARGO", "RUST", "LD_LIBRARY_PATH", "MAKEFLAGS", "DEP_"];
     let starts =
         |name: &OsString, prefixes: &[&str]| prefixes.iter().any(|prefix| name.to_string_lossy().starts_with(prefix));
@@ -242,19 +210,9 @@ fn clean(program: impl AsRef<OsStr>) -> Command {
 /// Why the kernel programs could not be built.
 enum Error {
     NoCompiler,
-    NoLinker {
-        compiler: String,
-        refused: Vec<(PathBuf, u32)>,
-    },
-    Build {
-        compiler: String,
-        linker: PathBuf,
-        messages: String,
-    },
-    Io {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    NoLinker { compiler: String, refused: Vec<(PathBuf, u32)> },
+    Build { compiler: String, linker: PathBuf, messages: String },
+    Io { path: PathBuf, source: std::io::Error },
 }
 
 impl fmt::Display for Error {
@@ -267,27 +225,12 @@ impl fmt::Display for Error {
             ),
             Error::NoLinker { compiler, refused } => {
                 for (path, llvm) in refused {
-                    writeln!(
-                        f,
-                        "{} is linked with LLVM {llvm}, which cannot read other bitcode",
-                        path.display()
-                    )?;
+                    writeln!(f, "{} is linked with LLVM {llvm}, which cannot read other bitcode", path.display())?;
                 }
-                write!(
-                    f,
-                    "no bpf-linker here fits the compiler {compiler}; run \"make tools\", which builds one"
-                )
+                write!(f, "no bpf-linker here fits the compiler {compiler}; run \"make tools\", which builds one")
             }
-            Error::Build {
-                compiler,
-                linker,
-                messages,
-            } => {
-                writeln!(
-                    f,
-                    "the kernel programs do not build with {compiler} and {}:",
-                    linker.display()
-                )?;
+            Error::Build { compiler, linker, messages } => {
+                writeln!(f, "the kernel programs do not build with {compiler} and {}:", linker.display())?;
                 f.write_str(messages)
             }
             Error::Io { path, source } => write!(f, "{}: {source}", path.display()),

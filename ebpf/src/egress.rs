@@ -1,13 +1,14 @@
 //! Hands a frame to the device that its verdict names, and counts.
 
-use aya_ebpf::bindings::{BPF_F_INGRESS, bpf_redir_neigh, bpf_redir_neigh__bindgen_ty_1};
+use aya_ebpf::bindings::{__sk_buff, BPF_F_INGRESS, bpf_redir_neigh, bpf_redir_neigh__bindgen_ty_1};
 use aya_ebpf::helpers::generated::{
     bpf_clone_redirect, bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer, bpf_skb_change_type,
 };
 use pipeline::apply::{self, Dressed};
-use pipeline::stages::flood::{self, Copy};
+use pipeline::stages::flood;
 use pipeline::{
-    Address, Decision, DropReason, Edit, Flood, MAX_REPLICAS, Meta, Network, NoRoom, Peer, PeerFlags, Tables, Verdict, Work,
+    Action, DropReason, Edit, Flood, MAX_REPLICAS, Meta, Network, NoRoom, Peer, PeerFlags, Tables, Translation, Tunnel,
+    Verdict, Work,
 };
 
 use crate::maps::{self, MAPS};
@@ -23,99 +24,117 @@ const AF_INET6: u32 = 10;
 /// `PACKET_HOST`: the frame is for the stack that gets it.
 const PACKET_HOST: u32 = 0;
 
-/// Carries a decision out; what the program returns.
+/// Carries a decision out, and counts; what the program returns.
 #[inline(always)]
-pub fn carry_out<const LINEAR: usize>(
+pub fn finish<const LINEAR: usize>(
     skb: &mut Skb<LINEAR>,
     meta: &Meta,
-    decision: &Decision<'static>,
+    verdict: &Verdict<'static>,
     work: &Work,
     from_port: bool,
 ) -> i32 {
     // The host's own traffic, which passes the uplink's program, is none of ours to count.
-    if let Verdict::Pass = decision.verdict {
+    if verdict.is_pass() {
         return NEXT;
     }
-    if let Some(counters) = maps::counters(decision.slot) {
+    if let Some(counters) = maps::counters(verdict.slot) {
         counters.from_packets += 1;
         counters.from_bytes += u64::from(meta.len);
     }
-    let result = match &decision.verdict {
-        Verdict::Pass => return NEXT,
-        Verdict::Drop(reason) => Err(*reason),
-        Verdict::Deliver {
-            ifindex,
-            slot,
-            peer,
-            strip,
-            translation,
-        } => {
-            skb.report(decision.verdict.code(), *ifindex);
-            apply::deliver(skb, *strip, &work.edit, translation.as_ref())
-                .map(|()| {
-                    to_port(
-                        skb,
-                        meta,
-                        *ifindex,
-                        *slot,
-                        *peer && work.edit.network != Network::Other,
-                        from_port,
-                    )
-                })
+    // Answers take much stack, so they are not called from below.
+    if verdict.is_answer() { answer(skb, meta, verdict) } else { carry_out(skb, meta, verdict, work, from_port) }
+}
+
+/// Sends an answer back to the port that asked.
+#[inline(always)]
+fn answer<const LINEAR: usize>(skb: &mut Skb<LINEAR>, meta: &Meta, verdict: &Verdict<'static>) -> i32 {
+    skb.report(verdict.code(), meta.ifindex);
+    let Some(host) = MAPS.host() else { return dropped(skb, verdict.slot, DropReason::NotConfigured as u32) };
+    match apply::answer(skb, verdict, &host.gateway_mac) {
+        // SAFETY: a helper without pointers.
+        Ok(()) => unsafe { bpf_redirect(meta.ifindex, 0) as i32 },
+        Err(NoRoom) => dropped(skb, verdict.slot, DropReason::NoRoom as u32),
+    }
+}
+
+#[inline(never)]
+fn carry_out<const LINEAR: usize>(
+    skb: &mut Skb<LINEAR>,
+    meta: &Meta,
+    verdict: &Verdict<'static>,
+    work: &Work,
+    from_port: bool,
+) -> i32 {
+    let action = verdict.action();
+    if let Some(reason) = verdict.dropped() {
+        return dropped(skb, verdict.slot, reason);
+    }
+    let result = match &action {
+        Action::Pass => return NEXT,
+        Action::Drop(reason) => Err(*reason),
+        Action::Deliver { ifindex, slot, peer, strip, translation } => {
+            skb.report(verdict.code(), *ifindex);
+            apply::edit(skb, &work.edit, translation)
+                .and_then(|()| apply::deliver(skb, *strip, &work.edit))
+                .map(|()| to_port(skb, meta, *ifindex, *slot, *peer && work.edit.network != Network::Other, from_port))
                 .map_err(|NoRoom| DropReason::NoRoom)
         }
-        Verdict::Encapsulate { tunnel } => {
-            skb.report(decision.verdict.code(), tunnel.peer.uplink);
+        Action::Encapsulate { tunnel } => {
+            skb.report(verdict.code(), tunnel.peer.uplink);
             count_to(0, meta.len);
-            apply::encapsulate(skb, tunnel, &work.edit, meta.len)
-                .map(|()| {
-                    if work.edit.network == Network::Other {
-                        back_to_uplink(skb, tunnel.peer.uplink)
-                    } else {
-                        to_underlay(tunnel.peer, tunnel.remote)
-                    }
-                })
+            apply::edit(skb, &work.edit, &Translation::default())
                 .map_err(|NoRoom| DropReason::NoRoom)
+                .and_then(|()| checked(encapsulate(skb, tunnel, &work.edit, meta.len)))
         }
-        Verdict::Plain {
-            peer,
-            remote,
-            translation,
-        } => {
-            skb.report(decision.verdict.code(), peer.uplink);
+        Action::Plain { peer, translation } => {
+            skb.report(verdict.code(), peer.uplink);
             count_to(0, meta.len);
-            apply::plain(skb, &work.edit, translation)
-                .map(|()| to_underlay(peer, remote))
+            apply::edit(skb, &work.edit, translation)
+                .and_then(|()| apply::plain(skb, &work.edit))
+                .map(|()| to_underlay(peer))
                 .map_err(|NoRoom| DropReason::NoRoom)
         }
-        Verdict::Answer(answer) => {
-            skb.report(decision.verdict.code(), meta.ifindex);
-            let gateway_mac = MAPS.host().map_or([0; 6], |host| host.gateway_mac);
-            apply::answer(skb, answer, &gateway_mac)
-                // SAFETY: a helper without pointers.
-                .map(|()| unsafe { bpf_redirect(meta.ifindex, 0) } as i32)
-                .map_err(|NoRoom| DropReason::NoRoom)
+        // Another function's, see `finish`.
+        Action::Answer(_) => Err(DropReason::NoRoom),
+        Action::Flood(flood) => {
+            skb.report(verdict.code(), flood.to);
+            checked(replicate(skb, flood, &work.edit, meta.len))
         }
-        Verdict::Flood(flood) => {
-            skb.report(decision.verdict.code(), flood.to);
-            replicate(skb, flood, &work.edit, meta.len)
-        }
-        Verdict::Relay { peer, remote } => {
-            skb.report(decision.verdict.code(), peer.uplink);
+        Action::Relay { peer } => {
+            skb.report(verdict.code(), peer.uplink);
             skb.set_mark(0);
-            Ok(to_underlay(peer, remote))
+            Ok(to_underlay(peer))
         }
     };
     match result {
         Ok(code) => code,
-        Err(reason) => dropped(skb, decision.slot, reason),
+        Err(reason) => dropped(skb, verdict.slot, reason as u32),
+    }
+}
+
+/// What the functions below return when the kernel has no room: no action has this number.
+const FAILED: i32 = -2;
+
+/// The action, or why there is none.
+#[inline(always)]
+fn checked(action: i32) -> Result<i32, DropReason> {
+    if action == FAILED { Err(DropReason::NoRoom) } else { Ok(action) }
+}
+
+/// Encapsulates and sends. A function of its own, as are those below, so that each has its part of the stack in turn.
+#[inline(never)]
+fn encapsulate<const LINEAR: usize>(skb: &mut Skb<LINEAR>, tunnel: &Tunnel, edit: &Edit, len: u32) -> i32 {
+    match apply::encapsulate(skb, tunnel, edit, len) {
+        Err(NoRoom) => FAILED,
+        Ok(()) if edit.network == Network::Other => back_to_uplink(skb, tunnel.peer.uplink),
+        Ok(()) => to_underlay(tunnel.peer),
     }
 }
 
 /// Counts a drop.
 #[inline(always)]
-fn dropped<const LINEAR: usize>(skb: &mut Skb<LINEAR>, slot: u32, reason: DropReason) -> i32 {
-    skb.report(1, reason as u32);
+fn dropped<const LINEAR: usize>(skb: &mut Skb<LINEAR>, slot: u32, reason: u32) -> i32 {
+    skb.report(1, reason);
     if let Some(counters) = maps::counters(slot)
         && let Some(counter) = counters.drops.get_mut(reason as usize)
     {
@@ -160,24 +179,20 @@ fn to_port<const LINEAR: usize>(
 
 /// To the next hop of another host; the kernel's neighbour table knows its MAC address, or asks for it.
 #[inline(always)]
-fn to_underlay(peer: &Peer, remote: &Address) -> i32 {
+fn to_underlay(peer: &Peer) -> i32 {
     if !peer.flags.has(PeerFlags::NEXT_HOP) {
         // SAFETY: without parameters the kernel routes by the packet's own destination.
         return unsafe { bpf_redirect_neigh(peer.uplink, core::ptr::null_mut(), 0, 0) } as i32;
     }
-    let mut next_hop = if remote.is_v4() {
+    let mut next_hop = if peer.local.is_v4() {
         bpf_redir_neigh {
             nh_family: AF_INET,
-            __bindgen_anon_1: bpf_redir_neigh__bindgen_ty_1 {
-                ipv4_nh: u32::from_ne_bytes(peer.next_hop.last4()),
-            },
+            __bindgen_anon_1: bpf_redir_neigh__bindgen_ty_1 { ipv4_nh: u32::from_ne_bytes(peer.next_hop.last4()) },
         }
     } else {
         bpf_redir_neigh {
             nh_family: AF_INET6,
-            __bindgen_anon_1: bpf_redir_neigh__bindgen_ty_1 {
-                ipv6_nh: peer.next_hop.words(),
-            },
+            __bindgen_anon_1: bpf_redir_neigh__bindgen_ty_1 { ipv6_nh: peer.next_hop.words() },
         }
     };
     // SAFETY: the helper copies the parameters.
@@ -193,38 +208,70 @@ fn back_to_uplink<const LINEAR: usize>(skb: &mut Skb<LINEAR>, uplink: u32) -> i3
     unsafe { bpf_redirect(uplink, u64::from(BPF_F_INGRESS)) as i32 }
 }
 
+/// What the copies of one flooded frame have in common.
+struct Replication<'a> {
+    raw: *mut __sk_buff,
+    flood: &'a Flood,
+    edit: &'a Edit,
+    len: u32,
+    /// [`Dressed`] as a number, since the verifier wants every byte of the kernel's stack to be defined.
+    dressed: u32,
+    failed: u32,
+}
+
 /// Copies a frame to many; the original ends here.
 #[inline(never)]
-fn replicate<const LINEAR: usize>(skb: &mut Skb<LINEAR>, flood: &Flood, edit: &Edit, len: u32) -> Result<i32, DropReason> {
+fn replicate<const LINEAR: usize>(skb: &mut Skb<LINEAR>, flood: &Flood, edit: &Edit, len: u32) -> i32 {
     let mut len = len;
     if let Some(strip) = flood.strip {
         let pipeline::Strip(room) = strip;
-        pipeline::Frame::decapsulate(skb, room, &edit.ethernet, edit.network).map_err(|NoRoom| DropReason::NoRoom)?;
+        if pipeline::Frame::decapsulate(skb, room, &edit.ethernet, edit.network).is_err() {
+            return FAILED;
+        }
         len = len.wrapping_sub(room as u32);
     }
-    let mut dressed = Dressed::Bare;
-    let mut index = flood.from;
-    for _ in 0..MAX_REPLICAS {
-        if index >= flood.to {
+    let mut replication = Replication { raw: skb.raw, flood, edit, len, dressed: 0, failed: 0 };
+    let copies = flood.to;
+    let mut index = 0;
+    // The bound is a constant, so that the verifier sees the end.
+    while index < MAX_REPLICAS {
+        if index >= copies {
             break;
         }
-        match flood::copy(&MAPS, flood, index) {
-            Copy::Port(ifindex) => {
-                // SAFETY: the helper clones the skb; what it fails to send is lost as on any wire.
-                unsafe { bpf_clone_redirect(skb.raw, ifindex, 0) };
-            }
-            Copy::Host(tunnel) => {
-                dressed =
-                    apply::dress(skb, dressed, &tunnel, &edit.ethernet, len).map_err(|NoRoom| DropReason::NoRoom)?;
-                skb.set_mark(RELAY_MARK);
-                // SAFETY: as above.
-                unsafe { bpf_clone_redirect(skb.raw, tunnel.peer.uplink, u64::from(BPF_F_INGRESS)) };
-                count_to(0, len);
-            }
-            Copy::None => {}
-        }
+        copy(index, &mut replication);
         index += 1;
     }
     skb.set_mark(0);
-    Ok(DROP)
+    if replication.failed == 0 { DROP } else { FAILED }
+}
+
+/// Makes one copy.
+#[inline(never)]
+fn copy(index: u32, replication: &mut Replication) {
+    let Some(replica) = flood::replica(&MAPS, replication.flood, index) else { return };
+    if replica.ifindex != 0 {
+        // SAFETY: the helper clones the skb; what it fails to send is lost as on any wire.
+        unsafe { bpf_clone_redirect(replication.raw, replica.ifindex, 0) };
+        return;
+    }
+    let Some(peer) = flood::peer(&MAPS, replication.flood, replica) else { return };
+    let tunnel = flood::tunnel(replication.flood, peer, replica);
+    // No byte of the frame is read from here on, so none need be readable.
+    let mut skb = Skb::<0> { raw: replication.raw };
+    let dressed = match replication.dressed {
+        0 => Dressed::Bare,
+        1 => Dressed::V4,
+        _ => Dressed::V6,
+    };
+    match apply::dress(&mut skb, dressed, &tunnel, &replication.edit.ethernet, replication.len) {
+        Ok(dressed) => replication.dressed = dressed as u32,
+        Err(NoRoom) => {
+            replication.failed = 1;
+            return;
+        }
+    }
+    skb.set_mark(RELAY_MARK);
+    // SAFETY: as above.
+    unsafe { bpf_clone_redirect(replication.raw, peer.uplink, u64::from(BPF_F_INGRESS)) };
+    count_to(0, replication.len);
 }

@@ -9,11 +9,13 @@ mod egress;
 mod maps;
 mod skb;
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 
 use maps::MAPS;
-use pipeline::{Decision, Meta, Work};
+use pipeline::{Meta, Verdict, Work};
 use skb::Skb;
 
 /// Ethernet, IPv4 and TCP, or Ethernet and IPv6.
@@ -27,33 +29,54 @@ type UplinkSkb = Skb<UPLINK_LINEAR>;
 /// Runs for each frame that a VM sends: tcx ingress of the port's device.
 #[classifier]
 pub fn netvirt_port(ctx: TcContext) -> i32 {
+    let Some(work) = maps::work() else { return egress::NEXT };
     let mut skb = PortSkb::new(ctx.skb.skb);
     let meta = skb.meta();
-    let Some(work) = maps::work() else { return egress::NEXT };
-    let decision = decide_port(&skb, &meta, work);
-    egress::carry_out(&mut skb, &meta, &decision, work, true)
+    let mut verdict = MaybeUninit::uninit();
+    let verdict = undecided(&mut verdict);
+    decide_port(&skb, &meta, work, verdict);
+    egress::finish(&mut skb, &meta, verdict, work, true)
 }
 
 /// Runs for each frame that comes from the underlay: tcx ingress of the uplink.
 #[classifier]
 pub fn netvirt_uplink(ctx: TcContext) -> i32 {
+    let Some(work) = maps::work() else { return egress::NEXT };
     let mut skb = UplinkSkb::new(ctx.skb.skb);
     let meta = skb.meta();
-    let Some(work) = maps::work() else { return egress::NEXT };
-    let decision = decide_uplink(&skb, &meta, work);
-    egress::carry_out(&mut skb, &meta, &decision, work, false)
+    let mut verdict = MaybeUninit::uninit();
+    let verdict = undecided(&mut verdict);
+    decide_uplink(&skb, &meta, work, verdict);
+    egress::finish(&mut skb, &meta, verdict, work, false)
+}
+
+/// Makes a verdict in its place, as [`Verdict::default`] is.
+///
+/// Word by word: the compiler's calls to `memset` and `memcpy` would write bytes, and the verifier would not see that
+/// eight of them are no pointer.
+#[inline(always)]
+fn undecided<'a>(place: &'a mut MaybeUninit<Verdict<'static>>) -> &'a mut Verdict<'static> {
+    const WORDS: usize = size_of::<Verdict>() / 8;
+    let mut i = 0;
+    while i < WORDS {
+        // SAFETY: the words lie within the verdict.
+        unsafe { place.as_mut_ptr().cast::<u64>().add(i).write_volatile(0) };
+        i += 1;
+    }
+    // SAFETY: all words are written, and all zero is a verdict's default: numbers, and references that are None.
+    unsafe { place.assume_init_mut() }
 }
 
 /// A function of its own, so that deciding and carrying out use the same 512 bytes of stack one after the other.
 #[inline(never)]
-fn decide_port(skb: &PortSkb, meta: &Meta, work: &mut Work) -> Decision<'static> {
-    pipeline::from_port(skb, &MAPS, meta, work)
+fn decide_port(skb: &PortSkb, meta: &Meta, work: &mut Work, verdict: &mut Verdict<'static>) {
+    pipeline::from_port(skb, &MAPS, meta, work, verdict);
 }
 
 /// As [`decide_port`].
 #[inline(never)]
-fn decide_uplink(skb: &UplinkSkb, meta: &Meta, work: &mut Work) -> Decision<'static> {
-    pipeline::from_uplink(skb, &MAPS, meta, work)
+fn decide_uplink(skb: &UplinkSkb, meta: &Meta, work: &mut Work, verdict: &mut Verdict<'static>) {
+    pipeline::from_uplink(skb, &MAPS, meta, work, verdict);
 }
 
 /// The verifier proves that no panic is reached; a loop without end would make it refuse one that is.

@@ -1,5 +1,7 @@
 //! An IPv4 or IPv6 address as the tables hold it.
 
+use crate::headers::{part, put};
+
 /// An IPv4 or IPv6 address in 16 bytes of network order; IPv4 as `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2).
 ///
 /// Kept as four words in memory order, since the kernel programs have too little stack to move bytes one by one.
@@ -57,13 +59,36 @@ impl Address {
         a | b == 0 && c == V4_WORD
     }
 
+    /// The address with these bytes in network order, word by word: as [`Address::new`], for packets.
+    #[inline(always)]
+    pub fn read(octets: &[u8; 16]) -> Self {
+        let word = |at| u32::from_ne_bytes(part(octets, at));
+        Self { words: [word(0), word(4), word(8), word(12)] }
+    }
+
     /// The bytes in network order.
     #[inline(always)]
-    pub const fn octets(&self) -> [u8; 16] {
-        let [w, x, y, z] = self.words;
-        let ([a, b, c, d], [e, f, g, h]) = (w.to_ne_bytes(), x.to_ne_bytes());
-        let ([i, j, k, l], [m, n, o, p]) = (y.to_ne_bytes(), z.to_ne_bytes());
-        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+    pub fn octets(&self) -> [u8; 16] {
+        let [a, b, c, d] = self.words;
+        let mut octets = [0; 16];
+        put(&mut octets, 0, a.to_ne_bytes());
+        put(&mut octets, 4, b.to_ne_bytes());
+        put(&mut octets, 8, c.to_ne_bytes());
+        put(&mut octets, 12, d.to_ne_bytes());
+        octets
+    }
+
+    /// Sum of the 16-bit words that stand in a packet, for the Internet checksum.
+    #[inline(always)]
+    pub const fn sum(&self) -> u32 {
+        let [a, b, c, d] = self.words;
+        let last = u32::from_be(d);
+        let mut sum = (last >> 16) + (last & 0xffff);
+        if !self.is_v4() {
+            let (a, b, c) = (u32::from_be(a), u32::from_be(b), u32::from_be(c));
+            sum += (a >> 16) + (a & 0xffff) + (b >> 16) + (b & 0xffff) + (c >> 16) + (c & 0xffff);
+        }
+        sum
     }
 
     /// The last four bytes: the IPv4 address, if it is one.
@@ -120,6 +145,10 @@ mod tests {
         #[test]
         fn bytes_come_back_and_order_is_theirs(a: [u8; 16], b: [u8; 16]) {
             proptest::prop_assert_eq!(Address::new(a).octets(), a);
+            proptest::prop_assert_eq!(Address::read(&a), Address::new(a));
+            let address = Address::new(a);
+            let words = if address.is_v4() { crate::checksum::sum(&address.last4()) } else { crate::checksum::sum(&a) };
+            proptest::prop_assert_eq!(address.sum(), words);
             proptest::prop_assert_eq!(Address::new(a).cmp(&Address::new(b)), a.cmp(&b));
         }
     }

@@ -5,12 +5,13 @@ use crate::checksum;
 use crate::encapsulation::{self, HEADER_V4, HEADER_V6};
 use crate::headers::arp::{self, Arp};
 use crate::headers::ethernet::{self, Ethernet};
-use crate::headers::icmp::{self, IcmpError};
-use crate::headers::ip::{self, Ip, Transport};
-use crate::headers::{ETHERNET_LEN, neighbor, nvgre, part, put, transport};
-use crate::packet::{ChecksumField, Frame, Network, NoRoom};
+use crate::headers::icmp;
+use crate::headers::ip::{self, Ip};
+use crate::headers::transport::{self, Clamp};
+use crate::headers::{ETHERNET_LEN, neighbor, nvgre, part, put};
+use crate::packet::{AnyOffset, ChecksumField, Frame, Network, NoRoom};
 use crate::tables::Address;
-use crate::verdict::{Answer, Edit, Strip, Translation, Tunnel};
+use crate::verdict::{Action, Answer, Edit, Strip, Translation, Tunnel, Verdict};
 
 /// Hop limit of what the gateway says itself.
 const GATEWAY_TTL: u8 = 64;
@@ -19,43 +20,46 @@ const ND_TTL: u8 = 255;
 /// Length of a frame with a neighbor advertisement.
 const ADVERTISEMENT_FRAME: usize = ETHERNET_LEN + ip::V6_LEN + neighbor::LEN_WITH_OPTION;
 
-/// Makes the changes of an [`Edit`] except for its Ethernet header, on the frame as it came. Most frames have none.
+/// Makes the changes of an [`Edit`] except for its Ethernet header, on the frame as it came: the first step of every way
+/// out. Most frames have none.
+///
+/// # Errors
+/// When the kernel has no room.
 #[inline(always)]
-fn edit_network<F: Frame>(frame: &mut F, edit: &Edit, translation: Option<&Translation>) -> Result<(), NoRoom> {
-    if edit.routed || edit.congestion || edit.clamp.is_some() || translation.is_some() {
-        return change_network(frame, edit, translation);
+pub fn edit<F: Frame>(frame: &mut F, edit: &Edit, translation: &Translation) -> Result<(), NoRoom> {
+    if edit.clamp.offset != 0 {
+        clamp(frame, &edit.clamp)?;
     }
-    Ok(())
-}
-
-/// A call of its own in the kernel: rare, and so it takes no stack from the others.
-#[inline(never)]
-fn change_network<F: Frame>(frame: &mut F, edit: &Edit, translation: Option<&Translation>) -> Result<(), NoRoom> {
-    if let Some(clamp) = edit.clamp {
-        frame.store(clamp.offset as usize, &clamp.value.to_be_bytes())?;
-        let field = ChecksumField {
-            offset: clamp.checksum as usize,
-            pseudo: false,
-            udp: false,
-        };
-        frame.correct_checksum(field, clamp.difference)?;
+    if translation.wanted {
+        translate_checksum(frame, edit, translation.source, translation.destination)?;
     }
-    if let Some(translation) = translation {
-        translate_checksum(frame, edit, translation)?;
-    }
-    if edit.routed || edit.congestion || translation.is_some() {
+    if translation.wanted || edit.routed || edit.congestion {
         return match edit.network {
-            Network::V4 => edit_v4(frame, edit, translation),
-            Network::V6 => edit_v6(frame, edit, translation),
+            Network::V4 => edit_v4(frame, edit, translation.source, translation.destination),
+            Network::V6 => edit_v6(frame, edit, translation.source, translation.destination),
             Network::Other => Ok(()),
         };
     }
     Ok(())
 }
 
+/// Lowers a maximum segment size. A call of its own in the kernel, as the next ones: rare, and so they take no stack from
+/// the others.
+#[inline(never)]
+fn clamp<F: Frame>(frame: &mut F, clamp: &Clamp) -> Result<(), NoRoom> {
+    frame.store(clamp.offset as usize, &clamp.value.to_be_bytes())?;
+    let field = ChecksumField { offset: clamp.checksum as usize, pseudo: false, udp: false };
+    frame.correct_checksum(field, clamp.difference)
+}
+
 /// Rewrites the IPv4 header, its checksum corrected by what changed.
-#[inline(always)]
-fn edit_v4<F: Frame>(frame: &mut F, edit: &Edit, translation: Option<&Translation>) -> Result<(), NoRoom> {
+#[inline(never)]
+fn edit_v4<F: Frame>(
+    frame: &mut F,
+    edit: &Edit,
+    source: Option<&Address>,
+    destination: Option<&Address>,
+) -> Result<(), NoRoom> {
     let mut header = frame.bytes_at::<{ ip::V4_LEN }>(edit.at as usize).ok_or(NoRoom)?;
     let [_, mut traffic_class, _, _, _, _, _, _, mut ttl, ..] = header;
     let before = checksum::sum(&header);
@@ -67,17 +71,10 @@ fn edit_v4<F: Frame>(frame: &mut F, edit: &Edit, translation: Option<&Translatio
     }
     put(&mut header, 1, [traffic_class]);
     put(&mut header, 8, [ttl]);
-    if let Some(Translation {
-        source: Some(source), ..
-    }) = translation
-    {
+    if let Some(source) = source {
         put(&mut header, 12, source.last4());
     }
-    if let Some(Translation {
-        destination: Some(destination),
-        ..
-    }) = translation
-    {
+    if let Some(destination) = destination {
         put(&mut header, 16, destination.last4());
     }
     let old = u16::from_be_bytes(part(&header, 10));
@@ -87,49 +84,47 @@ fn edit_v4<F: Frame>(frame: &mut F, edit: &Edit, translation: Option<&Translatio
 }
 
 /// Rewrites what changes of the IPv6 header.
-#[inline(always)]
-fn edit_v6<F: Frame>(frame: &mut F, edit: &Edit, translation: Option<&Translation>) -> Result<(), NoRoom> {
+#[inline(never)]
+fn edit_v6<F: Frame>(
+    frame: &mut F,
+    edit: &Edit,
+    source: Option<&Address>,
+    destination: Option<&Address>,
+) -> Result<(), NoRoom> {
     let [first, second, _, _, _, _, _, ttl] = frame.bytes_at::<8>(edit.at as usize).ok_or(NoRoom)?;
     if edit.congestion {
-        frame.store(
-            edit.at as usize,
-            &[first, second | (encapsulation::CONGESTION_EXPERIENCED << 4)],
-        )?;
+        frame.store(edit.at as usize, &[first, second | (encapsulation::CONGESTION_EXPERIENCED << 4)])?;
     }
     if edit.routed {
         frame.store(edit.at as usize + 7, &[ttl.saturating_sub(1)])?;
     }
-    if let Some(translation) = translation {
-        if let Some(source) = translation.source {
-            frame.store(edit.at as usize + 8, &source.octets())?;
-        }
-        if let Some(destination) = translation.destination {
-            frame.store(edit.at as usize + 24, &destination.octets())?;
-        }
+    if let Some(source) = source {
+        frame.store(edit.at as usize + 8, &source.octets())?;
+    }
+    if let Some(destination) = destination {
+        frame.store(edit.at as usize + 24, &destination.octets())?;
     }
     Ok(())
 }
 
-/// Sum of an address's words, IPv4 or IPv6.
-#[inline(always)]
-fn address_sum(address: &Address) -> u32 {
-    if address.is_v4() {
-        checksum::sum(&address.last4())
-    } else {
-        checksum::sum(&address.octets())
-    }
-}
-
 /// Corrects the transport checksum for new addresses in the pseudo header. Before the IP header is rewritten.
-#[inline(always)]
-fn translate_checksum<F: Frame>(frame: &mut F, edit: &Edit, translation: &Translation) -> Result<(), NoRoom> {
+#[inline(never)]
+fn translate_checksum<F: Frame>(
+    frame: &mut F,
+    edit: &Edit,
+    source: Option<&Address>,
+    destination: Option<&Address>,
+) -> Result<(), NoRoom> {
     let network = edit.at as usize;
-    let ip = match edit.network {
-        Network::V4 => Ip::read_v4(frame, network),
-        Network::V6 => Ip::read_v6(frame, network),
-        Network::Other => None,
+    let mut ip = Ip::default();
+    let readable = match edit.network {
+        Network::V4 => ip.read_v4(&AnyOffset(frame), network),
+        Network::V6 => ip.read_v6(&AnyOffset(frame), network),
+        Network::Other => false,
     };
-    let ip = ip.ok_or(NoRoom)?;
+    if !readable {
+        return Err(NoRoom);
+    }
     let field = match ip.protocol {
         ip::TCP => transport::TCP_CHECKSUM,
         ip::UDP => transport::UDP_CHECKSUM,
@@ -139,29 +134,18 @@ fn translate_checksum<F: Frame>(frame: &mut F, edit: &Edit, translation: &Transl
     let Some(offset) = ip.transport_offset(network) else {
         return Ok(());
     };
-    let before = address_sum(&ip.source) + address_sum(&ip.destination);
-    let after = address_sum(translation.source.unwrap_or(&ip.source))
-        + address_sum(translation.destination.unwrap_or(&ip.destination));
-    let field = ChecksumField {
-        offset: offset + field,
-        pseudo: true,
-        udp: ip.protocol == ip::UDP,
-    };
+    let before = ip.source.sum() + ip.destination.sum();
+    let after = source.unwrap_or(&ip.source).sum() + destination.unwrap_or(&ip.destination).sum();
+    let field = ChecksumField { offset: offset + field, pseudo: true, udp: ip.protocol == ip::UDP };
     frame.correct_checksum(field, checksum::difference(before, after))
 }
 
-/// For a port of this host: edits, and takes outer headers off.
+/// For a port of this host, after [`edit()`]: takes outer headers off, and gives it its Ethernet header.
 ///
 /// # Errors
 /// When the kernel has no room.
 #[inline(always)]
-pub fn deliver<F: Frame>(
-    frame: &mut F,
-    strip: Option<Strip>,
-    edit: &Edit,
-    translation: Option<&Translation>,
-) -> Result<(), NoRoom> {
-    edit_network(frame, edit, translation)?;
+pub fn deliver<F: Frame>(frame: &mut F, strip: Option<Strip>, edit: &Edit) -> Result<(), NoRoom> {
     match strip {
         Some(Strip(room)) => frame.decapsulate(room, &edit.ethernet, edit.network),
         None if edit.rewrite_ethernet => frame.store(0, &edit.ethernet),
@@ -169,26 +153,24 @@ pub fn deliver<F: Frame>(
     }
 }
 
-/// For another host, in the clear.
+/// For another host, in the clear, after [`edit()`].
 ///
 /// # Errors
 /// When the kernel has no room.
 #[inline(always)]
-pub fn plain<F: Frame>(frame: &mut F, edit: &Edit, translation: &Translation) -> Result<(), NoRoom> {
-    edit_network(frame, edit, Some(translation))?;
+pub fn plain<F: Frame>(frame: &mut F, edit: &Edit) -> Result<(), NoRoom> {
     // The MAC addresses are the underlay's business; the kernel's neighbour table fills them in.
     let mut ethernet = [0; ETHERNET_LEN];
     put(&mut ethernet, 12, part::<14, 2>(&edit.ethernet, 12));
     frame.store(0, &ethernet)
 }
 
-/// For another host, encapsulated; `len` is the frame's length.
+/// For another host, encapsulated, after [`edit()`]; `len` is the frame's length.
 ///
 /// # Errors
 /// When the kernel has no room.
 #[inline(always)]
 pub fn encapsulate<F: Frame>(frame: &mut F, tunnel: &Tunnel, edit: &Edit, len: u32) -> Result<(), NoRoom> {
-    edit_network(frame, edit, None)?;
     if tunnel.remote.is_v4() {
         let header = encapsulation::header_v4(tunnel, &edit.ethernet, len as usize);
         frame.encapsulate(&header, Network::V4, edit.network)
@@ -241,62 +223,55 @@ pub fn dress<F: Frame>(
     }
 }
 
-/// Turns the frame into the answer to itself.
+/// Turns the frame into the answer to itself that the verdict says.
 ///
 /// A call of its own in the kernel, as are the answers with long headers, so that the stack of 512 bytes suffices.
 ///
 /// # Errors
 /// When the kernel has no room.
 #[inline(never)]
-pub fn answer<F: Frame>(frame: &mut F, answer: &Answer, gateway_mac: &[u8; 6]) -> Result<(), NoRoom> {
-    let ethernet = Ethernet::read(frame, 0).ok_or(NoRoom)?;
+pub fn answer<F: Frame>(frame: &mut F, verdict: &Verdict, gateway_mac: &[u8; 6]) -> Result<(), NoRoom> {
+    let Action::Answer(answer) = verdict.action() else { return Err(NoRoom) };
+    let mut ethernet = Ethernet::default();
+    if !ethernet.read(frame, 0) {
+        return Err(NoRoom);
+    }
+    let asker = ethernet.source;
+    let reply = Ethernet { destination: asker, source: *gateway_mac, ethertype: ethernet.ethertype };
     match answer {
-        Answer::Arp(mac) => answer_arp(frame, ethernet.source, *mac),
-        Answer::Neighbor { mac, router } => answer_nd(frame, ethernet.source, *mac, *router),
-        Answer::Echo if ethernet.ethertype == ethernet::IPV4 => echo_v4(frame, ethernet.source, *gateway_mac),
-        Answer::Echo => echo_v6(frame, ethernet.source, *gateway_mac),
+        Answer::Arp(mac) => answer_arp(frame, asker, mac),
+        Answer::Neighbor { mac, router } => answer_nd(frame, asker, mac, router),
+        Answer::Echo if ethernet.ethertype == ethernet::IPV4 => echo_v4(frame, &reply),
+        Answer::Echo => echo_v6(frame, &reply),
         Answer::Error { error, gateway, length } if gateway.is_v4() => {
-            let quote = (*length as usize).min(icmp::QUOTE_V4);
-            error_v4(frame, ethernet.source, *gateway_mac, *error, gateway, quote)
+            error_v4(frame, &reply, &error.write(true), gateway, (length as usize).min(icmp::QUOTE_V4))
         }
         Answer::Error { error, gateway, length } => {
-            let quote = (*length as usize).min(icmp::QUOTE_V6);
-            error_v6(frame, ethernet.source, *gateway_mac, *error, gateway, quote)
+            error_v6(frame, &reply, &error.write(false), gateway, (length as usize).min(icmp::QUOTE_V6))
         }
     }
 }
 
 #[inline(always)]
 fn answer_arp<F: Frame>(frame: &mut F, asker: [u8; 6], mac: [u8; 6]) -> Result<(), NoRoom> {
-    let request = Arp::read(frame, ETHERNET_LEN).ok_or(NoRoom)?;
-    let reply = Arp {
-        request: false,
-        sender_mac: mac,
-        sender: request.target,
-        target_mac: asker,
-        target: request.sender,
-    };
+    let mut request = Arp::default();
+    if !request.read(frame, ETHERNET_LEN) {
+        return Err(NoRoom);
+    }
+    let reply =
+        Arp { request: false, sender_mac: mac, sender: request.target, target_mac: asker, target: request.sender };
     let mut bytes = [0; ETHERNET_LEN + arp::LEN];
-    put(
-        &mut bytes,
-        0,
-        Ethernet {
-            destination: asker,
-            source: mac,
-            ethertype: ethernet::ARP,
-        }
-        .write(),
-    );
+    put(&mut bytes, 0, Ethernet { destination: asker, source: mac, ethertype: ethernet::ARP }.write());
     put(&mut bytes, ETHERNET_LEN, reply.write());
     frame.store(0, &bytes)
 }
 
-#[inline(always)]
+#[inline(never)]
 fn answer_nd<F: Frame>(frame: &mut F, asker: [u8; 6], mac: [u8; 6], router: bool) -> Result<(), NoRoom> {
     // Who has no address yet hears of the conflict as a member of all nodes (RFC 4861, 7.2.4).
     const ALL_NODES: Address = Address::new([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
-    let source = Address::new(frame.bytes(ETHERNET_LEN + 8).ok_or(NoRoom)?);
-    let target = Address::new(frame.bytes(ETHERNET_LEN + ip::V6_LEN + 8).ok_or(NoRoom)?);
+    let source = Address::read(&frame.bytes(ETHERNET_LEN + 8).ok_or(NoRoom)?);
+    let target = Address::read(&frame.bytes(ETHERNET_LEN + ip::V6_LEN + 8).ok_or(NoRoom)?);
     let solicited = source != Address::UNSPECIFIED_V6;
     let to = if solicited { source } else { ALL_NODES };
     let to_mac = if solicited { asker } else { [0x33, 0x33, 0, 0, 0, 1] };
@@ -309,33 +284,22 @@ fn answer_nd<F: Frame>(frame: &mut F, asker: [u8; 6], mac: [u8; 6], router: bool
         protocol: ip::ICMPV6,
         dont_fragment: true,
         fragment: false,
-        transport: Transport::V6,
+        transport: 0,
         length: (ip::V6_LEN + neighbor::LEN_WITH_OPTION) as u32,
     };
-    let mut bytes = [0; ADVERTISEMENT_FRAME];
-    put(
-        &mut bytes,
-        0,
-        Ethernet {
-            destination: to_mac,
-            source: mac,
-            ethertype: ethernet::IPV6,
-        }
-        .write(),
-    );
-    put(&mut bytes, ETHERNET_LEN, ip::write_v6(&header, 0));
-    put(
-        &mut bytes,
-        ETHERNET_LEN + ip::V6_LEN,
-        neighbor::write_advertisement(&target, mac, &to, router, solicited),
-    );
     frame.resize(ADVERTISEMENT_FRAME)?;
-    frame.store(0, &bytes)
+    frame.store(0, &Ethernet { destination: to_mac, source: mac, ethertype: ethernet::IPV6 }.write())?;
+    frame.store(ETHERNET_LEN, &ip::write_v6(&header, 0))?;
+    let advertisement = neighbor::write_advertisement(&target, mac, &to, router, solicited);
+    frame.store(ETHERNET_LEN + ip::V6_LEN, &advertisement)
 }
 
-#[inline(always)]
-fn echo_v4<F: Frame>(frame: &mut F, asker: [u8; 6], gateway_mac: [u8; 6]) -> Result<(), NoRoom> {
-    let ip = Ip::read_v4(frame, ETHERNET_LEN).ok_or(NoRoom)?;
+#[inline(never)]
+fn echo_v4<F: Frame>(frame: &mut F, reply: &Ethernet) -> Result<(), NoRoom> {
+    let mut ip = Ip::default();
+    if !ip.read_v4(frame, ETHERNET_LEN) {
+        return Err(NoRoom);
+    }
     let mut header = frame.bytes::<{ ip::V4_LEN }>(ETHERNET_LEN).ok_or(NoRoom)?;
     let before = checksum::sum(&header);
     put(&mut header, 8, [GATEWAY_TTL]);
@@ -345,35 +309,19 @@ fn echo_v4<F: Frame>(frame: &mut F, asker: [u8; 6], gateway_mac: [u8; 6]) -> Res
     let new = checksum::correct(old, checksum::difference(before, checksum::sum(&header)));
     put(&mut header, 10, new.to_be_bytes());
     frame.store(ETHERNET_LEN, &header)?;
-    frame.store(
-        0,
-        &Ethernet {
-            destination: asker,
-            source: gateway_mac,
-            ethertype: ethernet::IPV4,
-        }
-        .write(),
-    )?;
+    frame.store(0, &reply.write())?;
     echo(frame, ip.transport_offset(ETHERNET_LEN).ok_or(NoRoom)?, true)
 }
 
-#[inline(always)]
-fn echo_v6<F: Frame>(frame: &mut F, asker: [u8; 6], gateway_mac: [u8; 6]) -> Result<(), NoRoom> {
+#[inline(never)]
+fn echo_v6<F: Frame>(frame: &mut F, reply: &Ethernet) -> Result<(), NoRoom> {
     let addresses = frame.bytes::<32>(ETHERNET_LEN + 8).ok_or(NoRoom)?;
     let mut swapped = [0; 33];
     put(&mut swapped, 0, [GATEWAY_TTL]);
     put(&mut swapped, 1, part::<32, 16>(&addresses, 16));
     put(&mut swapped, 17, part::<32, 16>(&addresses, 0));
     frame.store(ETHERNET_LEN + 7, &swapped)?;
-    frame.store(
-        0,
-        &Ethernet {
-            destination: asker,
-            source: gateway_mac,
-            ethertype: ethernet::IPV6,
-        }
-        .write(),
-    )?;
+    frame.store(0, &reply.write())?;
     echo(frame, ETHERNET_LEN + ip::V6_LEN, false)
 }
 
@@ -382,11 +330,7 @@ fn echo_v6<F: Frame>(frame: &mut F, asker: [u8; 6], gateway_mac: [u8; 6]) -> Res
 fn echo<F: Frame>(frame: &mut F, at: usize, v4: bool) -> Result<(), NoRoom> {
     let (request, reply) = (icmp::echo_request(v4), icmp::echo_reply(v4));
     frame.store(at, &[reply])?;
-    let field = ChecksumField {
-        offset: at + 2,
-        pseudo: false,
-        udp: false,
-    };
+    let field = ChecksumField { offset: at + 2, pseudo: false, udp: false };
     let word = |kind: u8| (kind as u32) << 8;
     frame.correct_checksum(field, checksum::difference(word(request), word(reply)))
 }
@@ -403,38 +347,28 @@ fn from_gateway(gateway: &Address, sender: Address, protocol: u8, length: usize)
         protocol,
         dont_fragment: false,
         fragment: false,
-        transport: Transport::Absent,
+        transport: 0,
         length: length as u32,
     }
 }
 
-#[inline(always)]
+#[inline(never)]
 fn error_v4<F: Frame>(
     frame: &mut F,
-    asker: [u8; 6],
-    gateway_mac: [u8; 6],
-    error: IcmpError,
+    reply: &Ethernet,
+    message: &[u8; icmp::LEN],
     gateway: &Address,
     quote: usize,
 ) -> Result<(), NoRoom> {
     const ROOM: usize = ip::V4_LEN + icmp::LEN;
-    let sender = Ip::read_v4(frame, ETHERNET_LEN).ok_or(NoRoom)?.source;
-    let mut message = error.write(true);
+    let sender = Address::v4(frame.bytes(ETHERNET_LEN + 12).ok_or(NoRoom)?);
+    let mut message = *message;
     let sum = checksum::sum_range::<{ icmp::QUOTE_V4 }, F>(frame, ETHERNET_LEN, quote).ok_or(NoRoom)?;
     let sum = sum + checksum::sum(&message);
     put(&mut message, 2, (!checksum::fold(sum)).to_be_bytes());
     let header = from_gateway(gateway, sender, ip::ICMP, ROOM + quote);
     let mut bytes = [0; ETHERNET_LEN + ROOM];
-    put(
-        &mut bytes,
-        0,
-        Ethernet {
-            destination: asker,
-            source: gateway_mac,
-            ethertype: ethernet::IPV4,
-        }
-        .write(),
-    );
+    put(&mut bytes, 0, reply.write());
     put(&mut bytes, ETHERNET_LEN, ip::write_v4(&header, 0));
     put(&mut bytes, ETHERNET_LEN + ip::V4_LEN, message);
     frame.resize(ETHERNET_LEN + quote)?;
@@ -442,18 +376,17 @@ fn error_v4<F: Frame>(
     frame.store(0, &bytes)
 }
 
-#[inline(always)]
+#[inline(never)]
 fn error_v6<F: Frame>(
     frame: &mut F,
-    asker: [u8; 6],
-    gateway_mac: [u8; 6],
-    error: IcmpError,
+    reply: &Ethernet,
+    message: &[u8; icmp::LEN],
     gateway: &Address,
     quote: usize,
 ) -> Result<(), NoRoom> {
     const ROOM: usize = ip::V6_LEN + icmp::LEN;
-    let sender = Ip::read_v6(frame, ETHERNET_LEN).ok_or(NoRoom)?.source;
-    let mut message = error.write(false);
+    let sender = Address::read(&frame.bytes(ETHERNET_LEN + 8).ok_or(NoRoom)?);
+    let mut message = *message;
     let length = icmp::LEN + quote;
     let sum = checksum::sum_range::<{ icmp::QUOTE_V6 }, F>(frame, ETHERNET_LEN, quote).ok_or(NoRoom)?
         + checksum::sum(&message)
@@ -461,16 +394,7 @@ fn error_v6<F: Frame>(
     put(&mut message, 2, (!checksum::fold(sum)).to_be_bytes());
     let header = from_gateway(gateway, sender, ip::ICMPV6, ROOM + quote);
     let mut bytes = [0; ETHERNET_LEN + ROOM];
-    put(
-        &mut bytes,
-        0,
-        Ethernet {
-            destination: asker,
-            source: gateway_mac,
-            ethertype: ethernet::IPV6,
-        }
-        .write(),
-    );
+    put(&mut bytes, 0, reply.write());
     put(&mut bytes, ETHERNET_LEN, ip::write_v6(&header, 0));
     put(&mut bytes, ETHERNET_LEN + ip::V6_LEN, message);
     frame.resize(ETHERNET_LEN + quote)?;

@@ -41,11 +41,23 @@ pub const fn correct(checksum: u16, difference: u16) -> u16 {
     !fold(0xffff + !checksum as u32 + difference as u32)
 }
 
-/// Sum over `len` bytes of a packet from `offset`; `len` must not exceed `LIMIT`, which must be a multiple of 16.
-///
-/// The loops have constant bounds, as the kernel's verifier wants.
+/// Sum over `len` bytes of a packet from `offset`; `None` if the packet ends before. `len` must not exceed `LIMIT`, which
+/// must be a multiple of 16.
 #[inline(always)]
 pub fn sum_range<const LIMIT: usize, P: Packet>(packet: &P, offset: usize, len: usize) -> Option<u32> {
+    match add_up::<LIMIT, P>(packet, offset, len) {
+        TRUNCATED => None,
+        sum => Some(sum),
+    }
+}
+
+/// A sum that no packet reaches: 65,535 bytes have at most 0x7fff_8000.
+const TRUNCATED: u32 = u32::MAX;
+
+/// A call of its own in the kernel, with a result that fits in a register. The loops have constant bounds, as the
+/// kernel's verifier wants.
+#[inline(never)]
+fn add_up<const LIMIT: usize, P: Packet>(packet: &P, offset: usize, len: usize) -> u32 {
     let mut total = 0u32;
     let mut done = 0;
     let mut i = 0;
@@ -53,21 +65,33 @@ pub fn sum_range<const LIMIT: usize, P: Packet>(packet: &P, offset: usize, len: 
         if done + 16 > len {
             break;
         }
-        total += sum(&packet.bytes_at::<16>(offset + done)?);
+        let Some(bytes) = packet.bytes_at::<16>(offset + done) else { return TRUNCATED };
+        total += sum(&bytes);
         done += 16;
         i += 1;
     }
-    let mut j = 0;
-    while j < 15 {
-        if done >= len {
-            break;
-        }
-        let [byte] = packet.bytes_at::<1>(offset + done)?;
-        total += if done & 1 == 0 { (byte as u32) << 8 } else { byte as u32 };
-        done += 1;
-        j += 1;
+    // What is left is less than 16 bytes: by its bits, so as not to count byte by byte.
+    let rest = len.saturating_sub(done);
+    if rest & 8 != 0 {
+        let Some(bytes) = packet.bytes_at::<8>(offset + done) else { return TRUNCATED };
+        total += sum(&bytes);
+        done += 8;
     }
-    Some(total)
+    if rest & 4 != 0 {
+        let Some(bytes) = packet.bytes_at::<4>(offset + done) else { return TRUNCATED };
+        total += sum(&bytes);
+        done += 4;
+    }
+    if rest & 2 != 0 {
+        let Some(bytes) = packet.bytes_at::<2>(offset + done) else { return TRUNCATED };
+        total += sum(&bytes);
+        done += 2;
+    }
+    if rest & 1 != 0 {
+        let Some(bytes) = packet.bytes_at::<1>(offset + done) else { return TRUNCATED };
+        total += sum(&bytes);
+    }
+    total
 }
 
 #[cfg(test)]

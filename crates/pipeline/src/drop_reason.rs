@@ -3,8 +3,8 @@
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $number:literal: $explanation:literal;)*) => {
         /// Why a packet is dropped. The numbers index the counters and never change their meaning.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        #[repr(u8)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+        #[repr(u32)]
         pub enum DropReason {
             $($(#[$doc])* $name = $number,)*
         }
@@ -12,6 +12,11 @@ macro_rules! reasons {
         impl DropReason {
             /// All reasons.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The reason with this number; [`DropReason::Malformed`] if there is none.
+            pub const fn from_number(number: u32) -> Self {
+                match number { $($number => Self::$name,)* _ => Self::Malformed }
+            }
 
             /// The name, as it is counted and shown.
             pub const fn name(self) -> &'static str {
@@ -31,6 +36,7 @@ pub const MAX_REASONS: usize = 40;
 
 reasons! {
     /// A header is truncated or contradicts itself.
+    #[default]
     Malformed = 0: "a header is truncated or contradicts itself";
     /// An 802.1Q tag, which NVGRE does not carry (RFC 7637, section 3.3).
     VlanTag = 1: "the frame carries an 802.1Q tag, which NVGRE does not carry; untag it in the VM";

@@ -2,7 +2,7 @@
 //!
 //! This is the one place that knows that NVGRE is what travels between hosts.
 
-use crate::headers::ip::{self, Ip, Transport};
+use crate::headers::ip::{self, Ip};
 use crate::headers::{ETHERNET_LEN, nvgre, put};
 use crate::verdict::Tunnel;
 
@@ -15,7 +15,7 @@ pub const HEADER_V4: usize = ETHERNET_LEN + ip::V4_LEN + nvgre::LEN + ETHERNET_L
 pub const HEADER_V6: usize = ETHERNET_LEN + ip::V6_LEN + nvgre::LEN + ETHERNET_LEN;
 
 /// What the outer headers of a received frame say.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Outer {
     /// VSID.
     pub vsid: u32,
@@ -30,11 +30,7 @@ pub struct Outer {
 /// Bytes that encapsulation adds to a frame.
 #[inline(always)]
 pub const fn room(v4: bool) -> usize {
-    if v4 {
-        HEADER_V4 - ETHERNET_LEN
-    } else {
-        HEADER_V6 - ETHERNET_LEN
-    }
+    if v4 { HEADER_V4 - ETHERNET_LEN } else { HEADER_V6 - ETHERNET_LEN }
 }
 
 /// Bytes that encapsulation takes of the underlay's MTU: the outer IP header, GRE, and the inner Ethernet header.
@@ -57,7 +53,7 @@ fn outer_ip(tunnel: &Tunnel, length: usize) -> Ip {
         protocol: ip::GRE,
         dont_fragment: true,
         fragment: false,
-        transport: if v4 { Transport::V4 } else { Transport::V6 },
+        transport: 0,
         length: length as u32,
     }
 }
@@ -65,11 +61,7 @@ fn outer_ip(tunnel: &Tunnel, length: usize) -> Ip {
 /// The NVGRE header; its FlowID is the upper, best mixed, part of the flow's hash.
 #[inline(always)]
 fn gre(tunnel: &Tunnel) -> [u8; nvgre::LEN] {
-    nvgre::Nvgre {
-        vsid: tunnel.vsid,
-        flow_id: (tunnel.hash >> 24) as u8,
-    }
-    .write()
+    nvgre::write(tunnel.vsid, (tunnel.hash >> 24) as u8)
 }
 
 /// Headers over IPv4 for a frame of `len` bytes whose Ethernet header is `inner`. The outer MAC addresses stay zero: the
@@ -91,11 +83,7 @@ pub fn header_v6(tunnel: &Tunnel, inner: &[u8; ETHERNET_LEN], len: usize) -> [u8
     let length = len + ip::V6_LEN + nvgre::LEN;
     let mut bytes = [0; HEADER_V6];
     put(&mut bytes, 12, [0x86, 0xdd]);
-    put(
-        &mut bytes,
-        ETHERNET_LEN,
-        ip::write_v6(&outer_ip(tunnel, length), tunnel.hash),
-    );
+    put(&mut bytes, ETHERNET_LEN, ip::write_v6(&outer_ip(tunnel, length), tunnel.hash));
     put(&mut bytes, ETHERNET_LEN + ip::V6_LEN, gre(tunnel));
     put(&mut bytes, HEADER_V6 - ETHERNET_LEN, *inner);
     bytes

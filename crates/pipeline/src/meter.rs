@@ -26,11 +26,7 @@ impl Bucket {
         let token = SECOND / rate as u64;
         let start = if self.full_at > now { self.full_at } else { now };
         // A full bucket holds `burst` tokens, so after this one at most the time of `burst` tokens may be missing.
-        if start - now > token * (burst as u64 - 1) {
-            None
-        } else {
-            Some(Self { full_at: start + token })
-        }
+        if start - now > token * (burst as u64 - 1) { None } else { Some(Self { full_at: start + token }) }
     }
 }
 
@@ -48,11 +44,7 @@ mod tests {
                 passed += 1;
             }
         }
-        assert_eq!(
-            passed,
-            20 + 99,
-            "10,000 frames in a second against 100 a second with a burst of 20"
-        );
+        assert_eq!(passed, 20 + 99, "10,000 frames in a second against 100 a second with a burst of 20");
     }
 
     #[test]

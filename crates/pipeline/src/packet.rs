@@ -13,7 +13,7 @@ pub struct Meta {
     pub segment: u32,
     /// An 802.1Q tag was taken off the frame by the device and stands beside it.
     pub vlan: bool,
-    /// The frame was put back to the uplink by [`crate::Verdict::Relay`], so as to be sent on.
+    /// The frame was put back to the uplink by [`crate::Action::Relay`], so as to be sent on.
     pub relayed: bool,
 }
 
@@ -23,6 +23,21 @@ pub trait Packet {
     fn bytes<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
     /// The `N` bytes from any offset; `None` if the frame ends before. Slower than [`Packet::bytes`] in the kernel.
     fn bytes_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
+}
+
+/// A packet to be read at offsets that are not constants.
+pub struct AnyOffset<'a, P>(pub &'a P);
+
+impl<P: Packet> Packet for AnyOffset<'_, P> {
+    #[inline(always)]
+    fn bytes<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.0.bytes_at(offset)
+    }
+
+    #[inline(always)]
+    fn bytes_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.0.bytes_at(offset)
+    }
 }
 
 /// The frame could not be changed: too long, or no memory.

@@ -203,11 +203,7 @@ impl RouteKey {
     /// The key that finds the route for one address.
     #[inline(always)]
     pub const fn exact(domain: u32, address: Address) -> Self {
-        Self {
-            prefix_len: Self::DOMAIN_BITS + 128,
-            domain: domain.to_be_bytes(),
-            address,
-        }
+        Self { prefix_len: Self::DOMAIN_BITS + 128, domain: domain.to_be_bytes(), address }
     }
 }
 

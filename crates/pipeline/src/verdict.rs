@@ -1,7 +1,9 @@
 //! What is decided about a packet: plain data, carried out by [`crate::apply`].
 
 use crate::DropReason;
+use crate::encapsulation::Outer;
 use crate::headers::icmp::IcmpError;
+use crate::headers::ip::Ip;
 use crate::headers::transport::Clamp;
 use crate::packet::Network;
 use crate::stages::parse::Parsed;
@@ -22,8 +24,8 @@ pub struct Edit {
     pub network: Network,
     /// Offset of the payload in the frame as it came.
     pub at: u16,
-    /// A maximum segment size to lower.
-    pub clamp: Option<Clamp>,
+    /// A maximum segment size to lower, if its offset is not 0.
+    pub clamp: Clamp,
 }
 
 /// What the encapsulation needs to know.
@@ -42,8 +44,10 @@ pub struct Tunnel<'t> {
 }
 
 /// Addresses to write, for rule TranslationMethodNat; `None` where the frame's own stays.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Translation<'t> {
+    /// There is something to translate.
+    pub wanted: bool,
     /// New source.
     pub source: Option<&'t Address>,
     /// New destination.
@@ -80,9 +84,7 @@ pub enum Answer<'t> {
 pub struct Flood {
     /// VSID.
     pub vsid: u32,
-    /// Indices of `REPLICAS` to serve.
-    pub from: u32,
-    /// End of the indices.
+    /// How many of the subnet's `REPLICAS`, from index 0, get a copy.
     pub to: u32,
     /// Interface index of the port the frame came from, which gets no copy; 0 if it came from another host.
     pub except: u32,
@@ -100,9 +102,9 @@ pub struct Flood {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Strip(pub usize);
 
-/// What happens to a packet.
+/// What happens to a packet: the meaning of a [`Verdict`].
 #[derive(Clone, Copy)]
-pub enum Verdict<'t> {
+pub enum Action<'t> {
     /// Not ours: the host's stack goes on with it, untouched.
     Pass,
     /// It ends here.
@@ -118,7 +120,7 @@ pub enum Verdict<'t> {
         /// Outer headers to take off before.
         strip: Option<Strip>,
         /// Addresses to translate.
-        translation: Option<Translation<'t>>,
+        translation: Translation<'t>,
     },
     /// To another host, encapsulated.
     Encapsulate {
@@ -129,8 +131,6 @@ pub enum Verdict<'t> {
     Plain {
         /// How to reach it.
         peer: &'t Peer,
-        /// Its provider address.
-        remote: &'t Address,
         /// Addresses to translate.
         translation: Translation<'t>,
     },
@@ -142,8 +142,6 @@ pub enum Verdict<'t> {
     Relay {
         /// How to reach the other host.
         peer: &'t Peer,
-        /// Its provider address.
-        remote: Address,
     },
 }
 
@@ -169,35 +167,214 @@ pub struct Learn {
 /// outlives the frame.
 #[derive(Clone, Copy, Default)]
 pub struct Work {
+    /// The outer IP header of a frame from the uplink.
+    pub outer_ip: Ip,
+    /// What the encapsulation of a frame from the uplink says.
+    pub outer: Outer,
     /// The headers; of the inner frame if it is encapsulated.
     pub parsed: Parsed,
+    /// VSID of the record that the packet goes to.
+    pub vsid: u32,
+    /// Why no record was found.
+    pub missing: DropReason,
     /// The changes.
     pub edit: Edit,
 }
 
-/// A verdict, and what goes with it.
-#[derive(Clone, Copy)]
-pub struct Decision<'t> {
-    /// What happens to the packet.
-    pub verdict: Verdict<'t>,
+/// What is decided about a packet, in a shape that the kernel programs can keep on their stack: read it with
+/// [`Verdict::action`].
+///
+/// An enum leaves the bytes that a variant does not use undefined, and the compiler fills them with whatever register is
+/// at hand, half a pointer for example, which the kernel's verifier refuses to see stored. Here every field is always
+/// defined: the caller lends a [`Verdict::default`], and who decides writes into it.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub struct Verdict<'t> {
+    kind: u32,
     /// Slot of the counters of the port that the packet came from; 0 for the uplink.
     pub slot: u32,
+    numbers: [u32; 7],
+    reserved: u32,
+    peer: Option<&'t Peer>,
+    first: Option<&'t Address>,
+    second: Option<&'t Address>,
 }
 
-/// Numbers of the verdicts, by which the kernel reports them to tests.
-impl Verdict<'_> {
-    /// A small number for each kind of verdict.
+const PASS: u32 = 0;
+const DROP: u32 = 1;
+const DELIVER: u32 = 2;
+const ENCAPSULATE: u32 = 3;
+const PLAIN: u32 = 4;
+const ARP: u32 = 5;
+const NEIGHBOR: u32 = 6;
+const ECHO: u32 = 7;
+const TIME_EXCEEDED: u32 = 8;
+const TOO_BIG: u32 = 9;
+const FLOOD: u32 = 10;
+const RELAY: u32 = 11;
+
+#[inline(always)]
+const fn from_mac(mac: [u8; 6]) -> [u32; 2] {
+    let [a, b, c, d, e, f] = mac;
+    [u32::from_ne_bytes([a, b, c, d]), u16::from_ne_bytes([e, f]) as u32]
+}
+
+#[inline(always)]
+const fn to_mac(words: [u32; 2]) -> [u8; 6] {
+    let [high, low] = words;
+    let ([a, b, c, d], [e, f]) = (high.to_ne_bytes(), (low as u16).to_ne_bytes());
+    [a, b, c, d, e, f]
+}
+
+#[inline(always)]
+const fn from_strip(strip: Option<Strip>) -> u32 {
+    match strip {
+        Some(Strip(room)) => room as u32,
+        None => 0,
+    }
+}
+
+#[inline(always)]
+const fn to_strip(room: u32) -> Option<Strip> {
+    if room == 0 { None } else { Some(Strip(room as usize)) }
+}
+
+impl<'t> Verdict<'t> {
+    /// Decides. Writes no more than the action needs: what is not written keeps its default.
+    #[inline(always)]
+    pub fn set(&mut self, action: Action<'t>) {
+        match action {
+            Action::Pass => self.kind = PASS,
+            Action::Drop(reason) => self.put(DROP, [reason as u32]),
+            Action::Deliver { ifindex, slot, peer, strip, translation } => {
+                self.put(DELIVER, [ifindex, slot, peer as u32, from_strip(strip)]);
+                self.translate(translation);
+            }
+            Action::Encapsulate { tunnel } => {
+                self.put(ENCAPSULATE, [tunnel.vsid, tunnel.hash, tunnel.traffic_class as u32]);
+                self.peer = Some(tunnel.peer);
+                self.first = Some(tunnel.remote);
+            }
+            Action::Plain { peer, translation } => {
+                self.kind = PLAIN;
+                self.peer = Some(peer);
+                self.translate(translation);
+            }
+            Action::Answer(Answer::Arp(mac)) => self.put(ARP, from_mac(mac)),
+            Action::Answer(Answer::Neighbor { mac, router }) => {
+                let [high, low] = from_mac(mac);
+                self.put(NEIGHBOR, [high, low, router as u32]);
+            }
+            Action::Answer(Answer::Echo) => self.kind = ECHO,
+            Action::Answer(Answer::Error { error, gateway, length }) => {
+                match error {
+                    IcmpError::TimeExceeded => self.put(TIME_EXCEEDED, [length]),
+                    IcmpError::TooBig(mtu) => self.put(TOO_BIG, [length, mtu]),
+                }
+                self.first = Some(gateway);
+            }
+            Action::Flood(Flood { vsid, to, except, hash, traffic_class, length, strip }) => {
+                self.put(FLOOD, [vsid, to, except, hash, traffic_class as u32, length, from_strip(strip)]);
+            }
+            Action::Relay { peer } => {
+                self.kind = RELAY;
+                self.peer = Some(peer);
+            }
+        }
+    }
+
+    /// Decides on a drop.
+    #[inline(always)]
+    pub fn drop(&mut self, reason: DropReason) {
+        self.set(Action::Drop(reason));
+    }
+
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, kind: u32, numbers: [u32; N]) {
+        self.kind = kind;
+        if let Some(first) = self.numbers.get_mut(..N) {
+            first.copy_from_slice(&numbers);
+        }
+    }
+
+    #[inline(always)]
+    fn translate(&mut self, translation: Translation<'t>) {
+        if translation.wanted {
+            let [_, _, _, _, wanted, ..] = &mut self.numbers;
+            *wanted = 1;
+            self.first = translation.source;
+            self.second = translation.destination;
+        }
+    }
+
+    /// What happens to the packet.
+    #[inline(always)]
+    pub fn action(&self) -> Action<'t> {
+        let [a, b, c, d, e, f, g] = self.numbers;
+        match (self.kind, self.peer, self.first) {
+            (PASS, ..) => Action::Pass,
+            (DELIVER, ..) => Action::Deliver {
+                ifindex: a,
+                slot: b,
+                peer: c != 0,
+                strip: to_strip(d),
+                translation: self.translation(),
+            },
+            (ENCAPSULATE, Some(peer), Some(remote)) => {
+                Action::Encapsulate { tunnel: Tunnel { peer, remote, vsid: a, hash: b, traffic_class: c as u8 } }
+            }
+            (PLAIN, Some(peer), _) => Action::Plain { peer, translation: self.translation() },
+            (ARP, ..) => Action::Answer(Answer::Arp(to_mac([a, b]))),
+            (NEIGHBOR, ..) => Action::Answer(Answer::Neighbor { mac: to_mac([a, b]), router: c != 0 }),
+            (ECHO, ..) => Action::Answer(Answer::Echo),
+            (TIME_EXCEEDED, _, Some(gateway)) => {
+                Action::Answer(Answer::Error { error: IcmpError::TimeExceeded, gateway, length: a })
+            }
+            (TOO_BIG, _, Some(gateway)) => {
+                Action::Answer(Answer::Error { error: IcmpError::TooBig(b), gateway, length: a })
+            }
+            (FLOOD, ..) => Action::Flood(Flood {
+                vsid: a,
+                to: b,
+                except: c,
+                hash: d,
+                traffic_class: e as u8,
+                length: f,
+                strip: to_strip(g),
+            }),
+            (RELAY, Some(peer), _) => Action::Relay { peer },
+            _ => Action::Drop(DropReason::from_number(a)),
+        }
+    }
+
+    /// Whether the host's stack goes on with the packet.
+    #[inline(always)]
+    pub const fn is_pass(&self) -> bool {
+        self.kind == PASS
+    }
+
+    /// Whether the packet becomes an [`Answer`].
+    #[inline(always)]
+    pub const fn is_answer(&self) -> bool {
+        self.kind >= ARP && self.kind <= TOO_BIG
+    }
+
+    /// The number of the reason, if the packet is dropped.
+    #[inline(always)]
+    pub const fn dropped(&self) -> Option<u32> {
+        let [reason, ..] = self.numbers;
+        if self.kind == DROP { Some(reason) } else { None }
+    }
+
+    #[inline(always)]
+    const fn translation(&self) -> Translation<'t> {
+        let [_, _, _, _, wanted, ..] = self.numbers;
+        Translation { wanted: wanted != 0, source: self.first, destination: self.second }
+    }
+
+    /// A small number for each kind of verdict, by which the kernel reports it to tests.
     #[inline(always)]
     pub const fn code(&self) -> u32 {
-        match self {
-            Self::Pass => 0,
-            Self::Drop(_) => 1,
-            Self::Deliver { .. } => 2,
-            Self::Encapsulate { .. } => 3,
-            Self::Plain { .. } => 4,
-            Self::Answer(_) => 5,
-            Self::Flood(_) => 6,
-            Self::Relay { .. } => 7,
-        }
+        self.kind
     }
 }

@@ -7,7 +7,7 @@ use crate::packet::Packet;
 pub const LEN: usize = 28;
 
 /// An ARP message.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Arp {
     /// Request (1) or reply (2).
     pub request: bool,
@@ -22,38 +22,29 @@ pub struct Arp {
 }
 
 impl Arp {
-    /// Reads the message at `offset`; `None` if it is truncated, of other networks, or of an operation other than
+    /// Reads the message at `offset` into this; false if it is truncated, of other networks, or of an operation other than
     /// request and reply.
     #[inline(always)]
-    pub fn read<P: Packet>(packet: &P, offset: usize) -> Option<Self> {
-        let bytes = packet.bytes::<LEN>(offset)?;
+    pub fn read<P: Packet>(&mut self, packet: &P, offset: usize) -> bool {
+        let Some(bytes) = packet.bytes::<LEN>(offset) else { return false };
         let header: [u8; 6] = part(&bytes, 0);
-        if header != [0, 1, 0x08, 0, 6, 4] {
-            return None;
+        let operation = u16::from_be_bytes(part(&bytes, 6));
+        if header != [0, 1, 0x08, 0, 6, 4] || operation == 0 || operation > 2 {
+            return false;
         }
-        let request = match u16::from_be_bytes(part(&bytes, 6)) {
-            1 => true,
-            2 => false,
-            _ => return None,
-        };
-        Some(Self {
-            request,
-            sender_mac: part(&bytes, 8),
-            sender: part(&bytes, 14),
-            target_mac: part(&bytes, 18),
-            target: part(&bytes, 24),
-        })
+        self.request = operation == 1;
+        self.sender_mac = part(&bytes, 8);
+        self.sender = part(&bytes, 14);
+        self.target_mac = part(&bytes, 18);
+        self.target = part(&bytes, 24);
+        true
     }
 
     /// The message's bytes.
     #[inline(always)]
     pub fn write(&self) -> [u8; LEN] {
         let mut bytes = [0; LEN];
-        put(
-            &mut bytes,
-            0,
-            [0, 1, 0x08, 0, 6, 4, 0, if self.request { 1 } else { 2 }],
-        );
+        put(&mut bytes, 0, [0, 1, 0x08, 0, 6, 4, 0, if self.request { 1 } else { 2 }]);
         put(&mut bytes, 8, self.sender_mac);
         put(&mut bytes, 14, self.sender);
         put(&mut bytes, 18, self.target_mac);

@@ -22,15 +22,14 @@ pub struct Ethernet {
 }
 
 impl Ethernet {
-    /// Reads the header at `offset`.
+    /// Reads the header at `offset` into this; false if it is truncated.
     #[inline(always)]
-    pub fn read<P: Packet>(packet: &P, offset: usize) -> Option<Self> {
-        let bytes = packet.bytes::<ETHERNET_LEN>(offset)?;
-        Some(Self {
-            destination: part(&bytes, 0),
-            source: part(&bytes, 6),
-            ethertype: u16::from_be_bytes(part(&bytes, 12)),
-        })
+    pub fn read<P: Packet>(&mut self, packet: &P, offset: usize) -> bool {
+        let Some(bytes) = packet.bytes::<ETHERNET_LEN>(offset) else { return false };
+        self.destination = part(&bytes, 0);
+        self.source = part(&bytes, 6);
+        self.ethertype = u16::from_be_bytes(part(&bytes, 12));
+        true
     }
 
     /// The header's bytes.

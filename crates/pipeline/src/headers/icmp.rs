@@ -24,11 +24,7 @@ pub const fn echo_reply(v4: bool) -> u8 {
 /// RFC 4443, 2.4).
 #[inline(always)]
 pub const fn is_error(v4: bool, kind: u8) -> bool {
-    if v4 {
-        matches!(kind, 3 | 4 | 5 | 11 | 12)
-    } else {
-        kind < 128
-    }
+    if v4 { matches!(kind, 3 | 4 | 5 | 11 | 12) } else { kind < 128 }
 }
 
 /// An error that a router reports.
@@ -49,11 +45,7 @@ impl IcmpError {
             Self::TooBig(mtu) => {
                 let [m0, m1, m2, m3] = mtu.to_be_bytes();
                 // ICMP has 16 bits for the MTU (RFC 1191, section 4), ICMPv6 has 32.
-                if v4 {
-                    [3, 4, 0, 0, 0, 0, m2, m3]
-                } else {
-                    [2, 0, 0, 0, m0, m1, m2, m3]
-                }
+                if v4 { [3, 4, 0, 0, 0, 0, m2, m3] } else { [2, 0, 0, 0, m0, m1, m2, m3] }
             }
         }
     }

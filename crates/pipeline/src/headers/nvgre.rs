@@ -8,34 +8,25 @@ pub const OUTER_TTL: u8 = 64;
 /// Flags and version: key present, nothing else, version 0; then Transparent Ethernet Bridging.
 const PREFIX: [u8; 4] = [0x20, 0x00, 0x65, 0x58];
 
-/// What an NVGRE header says (RFC 7637, section 3.2).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Nvgre {
-    /// Virtual subnet identifier, 24 bits.
-    pub vsid: u32,
-    /// Entropy of the inner flow, so that the underlay spreads flows over its paths.
-    pub flow_id: u8,
+/// Whether a GRE header is NVGRE's: key present and nothing else, protocol Transparent Ethernet Bridging.
+#[inline(always)]
+pub const fn is_nvgre(bytes: &[u8; LEN]) -> bool {
+    let [a, b, c, d, ..] = *bytes;
+    u32::from_ne_bytes([a, b, c, d]) == u32::from_ne_bytes(PREFIX)
 }
 
-impl Nvgre {
-    /// Reads a header; `None` if it is another kind of GRE.
-    #[inline(always)]
-    pub const fn read(bytes: &[u8; LEN]) -> Option<Self> {
-        let [a, b, c, d, v0, v1, v2, flow_id] = *bytes;
-        if u32::from_be_bytes([a, b, c, d]) != u32::from_be_bytes(PREFIX) {
-            return None;
-        }
-        Some(Self {
-            vsid: u32::from_be_bytes([0, v0, v1, v2]),
-            flow_id,
-        })
-    }
+/// The virtual subnet identifier of an NVGRE header: the upper 24 bits of the key (RFC 7637, section 3.2).
+#[inline(always)]
+pub const fn vsid(bytes: &[u8; LEN]) -> u32 {
+    let [_, _, _, _, v0, v1, v2, _] = *bytes;
+    u32::from_be_bytes([0, v0, v1, v2])
+}
 
-    /// The header's bytes.
-    #[inline(always)]
-    pub const fn write(&self) -> [u8; LEN] {
-        let [a, b, c, d] = PREFIX;
-        let [_, v0, v1, v2] = self.vsid.to_be_bytes();
-        [a, b, c, d, v0, v1, v2, self.flow_id]
-    }
+/// An NVGRE header. The FlowID, the lower 8 bits of the key, is entropy of the inner flow, so that the underlay spreads
+/// flows over its paths.
+#[inline(always)]
+pub const fn write(vsid: u32, flow_id: u8) -> [u8; LEN] {
+    let [a, b, c, d] = PREFIX;
+    let [_, v0, v1, v2] = vsid.to_be_bytes();
+    [a, b, c, d, v0, v1, v2, flow_id]
 }

@@ -1,9 +1,9 @@
 //! TCP (RFC 9293) and UDP (RFC 768): ports, the flow's hash, and the maximum segment size of a SYN.
 
 use super::ip::{self, Ip};
+use crate::address::Address;
 use crate::checksum;
 use crate::packet::Packet;
-use crate::address::Address;
 
 /// Offset of the checksum in a TCP header.
 pub const TCP_CHECKSUM: usize = 16;
@@ -54,9 +54,9 @@ pub fn flow_hash(ip: &Ip, ports: u32) -> u32 {
 }
 
 /// A maximum segment size that must be lowered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Clamp {
-    /// Offset of the option's value in the frame.
+    /// Offset of the option's value in the frame; 0 if there is nothing to lower.
     pub offset: u16,
     /// The value to write.
     pub value: u16,
@@ -75,66 +75,55 @@ pub fn is_syn<P: Packet>(ip: &Ip, packet: &P, network: usize) -> bool {
         && matches!(ip.transport::<1, P>(packet, network, 13), Some([flags]) if flags & SYN != 0)
 }
 
-/// The change that brings the maximum segment size of a SYN down to `limit` bytes (RFC 9293, 3.7.1); `None` if the
-/// packet is no SYN or asks for no more.
+/// Notes in `clamp` the change that brings the maximum segment size of a SYN down to `limit` bytes (RFC 9293, 3.7.1);
+/// nothing if the packet is no SYN or asks for no more.
 #[inline(always)]
-pub fn clamp<P: Packet>(ip: &Ip, packet: &P, network: usize, limit: u16) -> Option<Clamp> {
-    if !is_syn(ip, packet, network) {
-        return None;
+pub fn clamp<P: Packet>(ip: &Ip, packet: &P, network: usize, limit: u16, clamp: &mut Clamp) {
+    if is_syn(ip, packet, network)
+        && let Some(transport) = ip.transport_offset(network)
+    {
+        clamp_syn(packet, transport, limit, clamp);
     }
-    let [data_offset] = ip.transport::<1, P>(packet, network, 12)?;
-    find_mss(ip, packet, network, (data_offset >> 4) << 2, limit)
 }
 
-/// Looks through the options of a SYN.
-#[inline(always)]
-fn find_mss<P: Packet>(ip: &Ip, packet: &P, network: usize, header_len: u8, limit: u16) -> Option<Clamp> {
+/// Looks through the options of a SYN whose TCP header is at `transport`.
+#[inline(never)]
+fn clamp_syn<P: Packet>(packet: &P, transport: usize, limit: u16, clamp: &mut Clamp) {
     const END: u8 = 0;
     const PADDING: u8 = 1;
     const MSS: u8 = 2;
-    let transport = ip.transport_offset(network)?;
-    let mut at = TCP_LEN as u8;
+    let Some([data_offset]) = packet.bytes_at::<1>(transport + 12) else { return };
+    let header_len = (data_offset >> 4) as u32 * 4;
+    let mut at = TCP_LEN as u32;
     let mut i = 0;
     while i < MAX_OPTIONS {
         i += 1;
-        if at as u16 + 2 > header_len as u16 {
-            return None;
+        if at + 2 > header_len {
+            return;
         }
         let offset = transport + (at & 0x3f) as usize;
-        let [kind, len] = packet.bytes_at::<2>(offset)?;
-        match kind {
-            END => return None,
-            PADDING => at += 1,
-            MSS => {
-                if len != 4 || at as u16 + 4 > header_len as u16 {
-                    return None;
-                }
-                let old = u16::from_be_bytes(packet.bytes_at::<2>(offset + 2)?);
-                if old <= limit {
-                    return None;
-                }
+        let Some([kind, len]) = packet.bytes_at::<2>(offset) else { return };
+        if kind == MSS {
+            if len != 4 || at + 4 > header_len {
+                return;
+            }
+            let Some(old) = packet.bytes_at::<2>(offset + 2).map(u16::from_be_bytes) else { return };
+            if old > limit {
                 // A value at an odd offset has its bytes in two words of the sum, which swaps them.
-                let (from, to) = if at & 1 == 0 {
-                    (old, limit)
-                } else {
-                    (old.swap_bytes(), limit.swap_bytes())
-                };
-                return Some(Clamp {
-                    offset: (offset + 2) as u16,
-                    value: limit,
-                    checksum: (transport + TCP_CHECKSUM) as u16,
-                    difference: checksum::difference(from as u32, to as u32),
-                });
+                let (from, to) = if at & 1 == 0 { (old, limit) } else { (old.swap_bytes(), limit.swap_bytes()) };
+                clamp.offset = (offset + 2) as u16;
+                clamp.value = limit;
+                clamp.checksum = (transport + TCP_CHECKSUM) as u16;
+                clamp.difference = checksum::difference(from as u32, to as u32);
             }
-            _ => {
-                if len < 2 {
-                    return None;
-                }
-                at = at.saturating_add(len);
-            }
+            return;
         }
+        let step = if kind == PADDING { 1 } else { len as u32 };
+        if kind == END || step == 0 || (kind != PADDING && step < 2) {
+            return;
+        }
+        at += step;
     }
-    None
 }
 
 /// Length of the transport header of a packet that stands for many segments; `None` if it has none that we know.

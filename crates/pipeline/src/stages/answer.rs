@@ -5,17 +5,19 @@
 
 use crate::headers::arp::Arp;
 use crate::headers::ip::{self, Ip};
-use crate::headers::neighbor::{self, Neighbor};
+use crate::headers::neighbor;
 use crate::packet::Packet;
-use crate::stages::parse::{Parsed, Payload};
+use crate::stages::parse::Parsed;
 use crate::tables::{Address, Port, RecordFlags, RecordKey, SubnetFlags, Tables};
-use crate::verdict::{Answer, Verdict};
+use crate::verdict::{Action, Answer, Verdict};
 use crate::{DropReason, Stage};
 
 /// What comes of the stage.
-pub enum Outcome<'t> {
-    /// The journey ends here.
-    Done(Verdict<'t>),
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Outcome {
+    /// The journey ends here; the verdict says how.
+    Done,
     /// Nobody knows the address, but somebody may: ask all ports of the subnet.
     AskAll,
     /// No question that the host answers.
@@ -30,63 +32,53 @@ pub fn decide<'t, P: Packet, T: Tables>(
     port: &Port,
     parsed: &Parsed,
     gateway_mac: &[u8; 6],
-) -> Outcome<'t> {
-    let for_host = parsed.ethernet.is_group() || parsed.ethernet.destination == *gateway_mac;
-    match &parsed.payload {
-        Payload::Arp(arp) if for_host => {
-            tables.enter(Stage::Answer);
-            answer_arp(tables, port, arp)
-        }
-        Payload::Ip(ip) if for_host && ip.protocol == ip::ICMPV6 && !ip.v4 => {
-            let kind = ip.transport::<1, P>(packet, parsed.network, 0);
+    verdict: &mut Verdict<'t>,
+) -> Outcome {
+    if !parsed.ethernet.is_group() && parsed.ethernet.destination != *gateway_mac {
+        return Outcome::GoOn;
+    }
+    if let Some(arp) = parsed.arp() {
+        tables.enter(Stage::Answer);
+        return answer_arp(tables, port, arp, verdict);
+    }
+    match parsed.ip() {
+        Some(ip) if ip.protocol == ip::ICMPV6 && !ip.v4 => {
+            let kind = ip.transport::<1, P>(packet, parsed.network as usize, 0);
             if kind != Some([neighbor::SOLICITATION]) {
                 return Outcome::GoOn;
             }
             tables.enter(Stage::Answer);
-            answer_nd(packet, tables, port, parsed, ip)
+            answer_nd(packet, tables, port, parsed, ip, verdict)
         }
         _ => Outcome::GoOn,
     }
 }
 
-/// Who has an address, in answer to a port.
-enum Holder {
-    /// This MAC address; and whether it is the gateway's.
-    Known([u8; 6], bool),
-    /// The port itself.
-    Asker,
-    /// Nobody we know, but the subnet has ports whose addresses are learnt.
-    Unknown,
-    /// Nobody.
-    Nobody,
-}
-
+/// What to do about an address that no record knows.
 #[inline(always)]
-fn holder<T: Tables>(tables: &T, port: &Port, target: Address) -> Holder {
-    match tables.record(&RecordKey {
-        vsid: port.vsid,
-        address: target,
-    }) {
-        Some(record) if record.mac == port.mac => Holder::Asker,
-        Some(record) => Holder::Known(record.mac, record.flags.has(RecordFlags::GATEWAY)),
-        None => match tables.subnet(port.vsid) {
-            Some(subnet) if subnet.flags.has(SubnetFlags::LEARN) => Holder::Unknown,
-            _ => Holder::Nobody,
-        },
+fn unknown<'t, T: Tables>(tables: &'t T, port: &Port, verdict: &mut Verdict<'t>) -> Outcome {
+    match tables.subnet(port.vsid) {
+        Some(subnet) if subnet.flags.has(SubnetFlags::LEARN) => Outcome::AskAll,
+        _ => {
+            verdict.drop(DropReason::NoRecord);
+            Outcome::Done
+        }
     }
 }
 
 #[inline(always)]
-fn answer_arp<'t, T: Tables>(tables: &'t T, port: &Port, arp: &Arp) -> Outcome<'t> {
+fn answer_arp<'t, T: Tables>(tables: &'t T, port: &Port, arp: &Arp, verdict: &mut Verdict<'t>) -> Outcome {
     // Replies to everybody, and requests for one's own address, are announcements (RFC 5227, 2.3).
     let announcement = !arp.request || arp.target == arp.sender;
-    match holder(tables, port, Address::v4(arp.target)) {
-        Holder::Unknown => Outcome::AskAll,
-        _ if announcement => Outcome::Done(Verdict::Drop(DropReason::OwnAddress)),
-        Holder::Known(mac, _) => Outcome::Done(Verdict::Answer(Answer::Arp(mac))),
-        Holder::Asker => Outcome::Done(Verdict::Drop(DropReason::OwnAddress)),
-        Holder::Nobody => Outcome::Done(Verdict::Drop(DropReason::NoRecord)),
+    let Some(record) = tables.record(&RecordKey { vsid: port.vsid, address: Address::v4(arp.target) }) else {
+        return unknown(tables, port, verdict);
+    };
+    if announcement || record.mac == port.mac {
+        verdict.drop(DropReason::OwnAddress);
+    } else {
+        verdict.set(Action::Answer(Answer::Arp(record.mac)));
     }
+    Outcome::Done
 }
 
 #[inline(always)]
@@ -96,21 +88,26 @@ fn answer_nd<'t, P: Packet, T: Tables>(
     port: &Port,
     parsed: &Parsed,
     ip: &Ip,
-) -> Outcome<'t> {
-    let Some(message) = Neighbor::read(packet, parsed.network + ip::V6_LEN) else {
-        return Outcome::Done(Verdict::Drop(DropReason::Malformed));
-    };
+    verdict: &mut Verdict<'t>,
+) -> Outcome {
+    let target = neighbor::target(packet, parsed.network as usize + ip::V6_LEN);
     // The hop limit proves that the message was not routed (RFC 4861, 7.1.1).
-    if ip.ttl != 255 || neighbor::is_multicast(&message.target) {
-        return Outcome::Done(Verdict::Drop(DropReason::Malformed));
-    }
-    match holder(tables, port, message.target) {
-        Holder::Known(mac, router) => Outcome::Done(Verdict::Answer(Answer::Neighbor { mac, router })),
-        Holder::Asker => Outcome::Done(Verdict::Drop(DropReason::OwnAddress)),
-        Holder::Unknown => Outcome::AskAll,
-        Holder::Nobody if neighbor::link_local(&port.mac) == message.target => {
-            Outcome::Done(Verdict::Drop(DropReason::OwnAddress))
+    let Some(target) = target.filter(|target| ip.ttl == 255 && !neighbor::is_multicast(target)) else {
+        verdict.drop(DropReason::Malformed);
+        return Outcome::Done;
+    };
+    let Some(record) = tables.record(&RecordKey { vsid: port.vsid, address: target }) else {
+        if neighbor::link_local(&port.mac) == target {
+            verdict.drop(DropReason::OwnAddress);
+            return Outcome::Done;
         }
-        Holder::Nobody => Outcome::Done(Verdict::Drop(DropReason::NoRecord)),
+        return unknown(tables, port, verdict);
+    };
+    if record.mac == port.mac {
+        verdict.drop(DropReason::OwnAddress);
+    } else {
+        let router = record.flags.has(RecordFlags::GATEWAY);
+        verdict.set(Action::Answer(Answer::Neighbor { mac: record.mac, router }));
     }
+    Outcome::Done
 }

@@ -1,7 +1,6 @@
 //! Stage "deliver": which port of this host is it for? Last stage from the uplink.
 
 use crate::encapsulation::{self, Outer};
-use crate::headers::ip::Ip;
 use crate::headers::transport;
 use crate::packet::{Meta, Packet};
 use crate::stages::parse::Parsed;
@@ -19,36 +18,25 @@ pub fn encapsulated<'t, P: Packet, T: Tables>(
     packet: &P,
     tables: &'t T,
     meta: &Meta,
-    outer: &Outer,
     work: &mut Work,
-) -> Verdict<'t> {
+    verdict: &mut Verdict<'t>,
+) {
     tables.enter(Stage::Deliver);
-    let Work { parsed, edit } = work;
+    let Work { outer, parsed, edit, .. } = work;
     if let Err(reason) = take_over_congestion(outer, parsed, edit) {
-        return Verdict::Drop(reason);
+        return verdict.drop(reason);
     }
+    let strip = Strip(encapsulation::room(outer.v4));
     if parsed.ethernet.is_group() {
-        return flood::from_uplink(tables, meta, outer.vsid, parsed, Strip(encapsulation::room(outer.v4)));
+        return flood::from_uplink(tables, meta, outer.vsid, parsed, strip, verdict);
     }
-    let key = StationKey {
-        vsid: outer.vsid,
-        mac: parsed.ethernet.destination,
-        reserved: 0,
-    };
-    let Some(station) = tables.station(&key) else {
-        return Verdict::Drop(DropReason::NoRecord);
-    };
+    let key = StationKey { vsid: outer.vsid, mac: parsed.ethernet.destination, reserved: 0 };
+    let Some(station) = tables.station(&key) else { return verdict.drop(DropReason::NoRecord) };
     if station.ifindex == 0 {
-        return Verdict::Drop(DropReason::NoPort);
+        return verdict.drop(DropReason::NoPort);
     }
     clamp(packet, tables, outer, parsed, edit);
-    match locate::to_port(tables, outer.vsid, station.ifindex) {
-        Verdict::Deliver { ifindex, slot, peer, .. } => {
-            let strip = Some(Strip(encapsulation::room(outer.v4)));
-            Verdict::Deliver { ifindex, slot, peer, strip, translation: None }
-        }
-        other => other,
-    }
+    locate::to_port(tables, outer.vsid, station.ifindex, Some(strip), Translation::default(), verdict);
 }
 
 /// The mark that the underlay set to say that it is congested goes to the inner packet, or drops it if that cannot
@@ -70,53 +58,39 @@ fn take_over_congestion(outer: &Outer, parsed: &Parsed, edit: &mut Edit) -> Resu
 /// Lowers what a VM on another kind of host asks for, so that our answers will fit.
 #[inline(always)]
 fn clamp<P: Packet, T: Tables>(packet: &P, tables: &T, outer: &Outer, parsed: &Parsed, edit: &mut Edit) {
+    let network = parsed.network as usize;
     if let Some(ip) = parsed.ip()
-        && transport::is_syn(ip, packet, parsed.network)
+        && transport::is_syn(ip, packet, network)
         && let Some(peer) = tables.peer(&outer.source)
     {
         let headers = (ip.header_len() + transport::TCP_LEN) as u32;
-        let limit = peer
-            .mtu
-            .saturating_sub(encapsulation::overhead(outer.v4))
-            .saturating_sub(headers);
-        edit.clamp = transport::clamp(ip, packet, parsed.network, limit as u16);
+        let limit = peer.mtu.saturating_sub(encapsulation::overhead(outer.v4)).saturating_sub(headers);
+        transport::clamp(ip, packet, network, limit as u16, &mut edit.clamp);
     }
 }
 
 /// Finds the port of a packet that came without encapsulation (rules TranslationMethodNat and TranslationMethodNone).
 #[inline(always)]
-pub fn plain<'t, T: Tables>(tables: &'t T, ip: &Ip, work: &mut Work) -> Verdict<'t> {
+pub fn plain<'t, T: Tables>(tables: &'t T, work: &mut Work, verdict: &mut Verdict<'t>) {
     tables.enter(Stage::Deliver);
-    let Some(to) = tables.plain(&ip.destination) else {
-        return Verdict::Pass;
-    };
-    let Some(record) = tables.record(&RecordKey {
-        vsid: to.vsid,
-        address: to.customer,
-    }) else {
-        return Verdict::Drop(DropReason::NoRecord);
+    let Work { parsed, edit, .. } = work;
+    let Some(ip) = parsed.ip() else { return };
+    let Some(to) = tables.plain(&ip.destination) else { return };
+    let Some(record) = tables.record(&RecordKey { vsid: to.vsid, address: to.customer }) else {
+        return verdict.drop(DropReason::NoRecord);
     };
     // For a VM on another host the packet only passes by, and the host may be a router of the underlay.
     if record.ifindex == 0 {
-        return Verdict::Pass;
+        return;
     }
-    let from = match tables.plain(&ip.source) {
-        Some(from) if from.vsid == to.vsid => from,
-        Some(_) => return Verdict::Drop(DropReason::WrongProvider),
-        None => return Verdict::Drop(DropReason::UnknownProvider),
-    };
-    let Some(sender) = tables.record(&RecordKey {
-        vsid: from.vsid,
-        address: from.customer,
-    }) else {
-        return Verdict::Drop(DropReason::UnknownSource);
-    };
-    work.edit = work.parsed.readdressed(record.mac, sender.mac);
-    match locate::to_port(tables, to.vsid, record.ifindex) {
-        Verdict::Deliver { ifindex, slot, peer, .. } => {
-            let translation = Some(Translation { source: Some(&from.customer), destination: Some(&to.customer) });
-            Verdict::Deliver { ifindex, slot, peer, strip: None, translation }
-        }
-        other => other,
+    let Some(from) = tables.plain(&ip.source) else { return verdict.drop(DropReason::UnknownProvider) };
+    if from.vsid != to.vsid {
+        return verdict.drop(DropReason::WrongProvider);
     }
+    let Some(sender) = tables.record(&RecordKey { vsid: from.vsid, address: from.customer }) else {
+        return verdict.drop(DropReason::UnknownSource);
+    };
+    edit.readdress(parsed, record.mac, sender.mac);
+    let translation = Translation { wanted: true, source: Some(&from.customer), destination: Some(&to.customer) };
+    locate::to_port(tables, to.vsid, record.ifindex, None, translation, verdict);
 }

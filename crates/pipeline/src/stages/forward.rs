@@ -9,18 +9,10 @@ use crate::headers::ip::{self, Ip};
 use crate::packet::Packet;
 use crate::stages::parse::Parsed;
 use crate::tables::{Address, Port, Record, RecordFlags, RecordKey, RouteFlags, RouteKey, StationKey, Tables};
-use crate::verdict::{Answer, Edit, Verdict, Work};
+use crate::verdict::{Action, Answer, Verdict, Work};
 use crate::{DropReason, Stage};
 
-/// The record to go to.
-pub struct Hop<'t> {
-    /// VSID of the record.
-    pub vsid: u32,
-    /// The record.
-    pub record: &'t Record,
-}
-
-/// Finds the record, and notes what changes on the way.
+/// Finds the record, and notes its VSID and what changes on the way; `None` if the verdict says all.
 #[inline(always)]
 pub fn decide<'t, P: Packet, T: Tables>(
     packet: &P,
@@ -28,71 +20,66 @@ pub fn decide<'t, P: Packet, T: Tables>(
     port: &Port,
     work: &mut Work,
     gateway_mac: &[u8; 6],
-) -> Result<Hop<'t>, Verdict<'t>> {
+    verdict: &mut Verdict<'t>,
+) -> Option<&'t Record> {
     tables.enter(Stage::Forward);
-    let Work { parsed, edit } = work;
-    if parsed.ethernet.destination == *gateway_mac {
-        return match parsed.ip() {
-            Some(ip) => route(packet, tables, port, parsed, ip, edit, gateway_mac),
-            None => Err(Verdict::Drop(DropReason::ToGateway)),
-        };
+    work.vsid = port.vsid;
+    let to = work.parsed.ethernet.destination;
+    if to == *gateway_mac {
+        return route(packet, tables, port, work, gateway_mac, verdict);
     }
-    let key = StationKey {
-        vsid: port.vsid,
-        mac: parsed.ethernet.destination,
-        reserved: 0,
-    };
-    if let Some(record) = tables.station(&key) {
-        return Ok(Hop { vsid: port.vsid, record });
+    let station = tables.station(&StationKey { vsid: port.vsid, mac: to, reserved: 0 });
+    if station.is_some() {
+        return station;
     }
-    let found = match parsed.ip() {
+    let found = match work.parsed.ip() {
         Some(ip) => find(tables, port.vsid, &ip.destination),
         None => None,
     };
     match found {
         Some(record) if !record.flags.has(RecordFlags::GATEWAY) => {
-            *edit = parsed.readdressed(record.mac, parsed.ethernet.source);
-            Ok(Hop { vsid: port.vsid, record })
+            work.edit.readdress(&work.parsed, record.mac, work.parsed.ethernet.source);
+            Some(record)
         }
-        _ => Err(Verdict::Drop(DropReason::NoRecord)),
+        _ => {
+            verdict.drop(DropReason::NoRecord);
+            None
+        }
     }
 }
 
 /// The record of an address, or the wildcard that stands for it.
 #[inline(always)]
 pub fn find<'t, T: Tables>(tables: &'t T, vsid: u32, address: &Address) -> Option<&'t Record> {
-    if let Some(record) = tables.record(&RecordKey {
-        vsid,
-        address: *address,
-    }) {
+    if let Some(record) = tables.record(&RecordKey { vsid, address: *address }) {
         return Some(record);
     }
-    let any = if address.is_v4() {
-        Address::UNSPECIFIED_V4
-    } else {
-        Address::UNSPECIFIED_V6
-    };
+    let any = if address.is_v4() { Address::UNSPECIFIED_V4 } else { Address::UNSPECIFIED_V6 };
     tables.record(&RecordKey { vsid, address: any })
 }
 
-/// The record that the customer routes of a routing domain lead to, and its VSID.
+/// The record that the customer routes of a routing domain lead to; its VSID, or why there is none, is noted.
 #[inline(always)]
-pub fn resolve<'t, T: Tables>(tables: &'t T, domain: u32, address: &Address) -> Result<(u32, &'t Record), DropReason> {
+pub fn resolve<'t, T: Tables>(
+    tables: &'t T,
+    domain: u32,
+    address: &Address,
+    vsid: &mut u32,
+    missing: &mut DropReason,
+) -> Option<&'t Record> {
+    *missing = DropReason::NoRoute;
     if domain == 0 {
-        return Err(DropReason::NoRoute);
+        return None;
     }
-    let route = tables
-        .route(&RouteKey::exact(domain, *address))
-        .ok_or(DropReason::NoRoute)?;
-    let next = if route.flags.has(RouteFlags::ON_LINK) {
-        *address
-    } else {
-        route.next_hop
-    };
-    match find(tables, route.vsid, &next) {
-        Some(record) => Ok((route.vsid, record)),
-        None => Err(DropReason::NoRecord),
+    let route = tables.route(&RouteKey::exact(domain, *address))?;
+    // `::/0` is a prefix of the mapped IPv4 addresses too, so it may have been found for one.
+    if route.next_hop.is_v4() != address.is_v4() {
+        return None;
     }
+    *vsid = route.vsid;
+    *missing = DropReason::NoRecord;
+    let next = if route.flags.has(RouteFlags::ON_LINK) { address } else { &route.next_hop };
+    find(tables, route.vsid, next)
 }
 
 /// The distributed router: each host is every subnet's gateway.
@@ -101,51 +88,63 @@ fn route<'t, P: Packet, T: Tables>(
     packet: &P,
     tables: &'t T,
     port: &Port,
-    parsed: &Parsed,
-    ip: &Ip,
-    edit: &mut Edit,
+    work: &mut Work,
     gateway_mac: &[u8; 6],
-) -> Result<Hop<'t>, Verdict<'t>> {
+    verdict: &mut Verdict<'t>,
+) -> Option<&'t Record> {
+    let Work { parsed, edit, vsid, missing, .. } = work;
+    let Some(ip) = parsed.ip() else {
+        verdict.drop(DropReason::ToGateway);
+        return None;
+    };
     // The gateway's own addresses in the port's subnet, its link-local one included, need no route.
-    if let Some(record) = tables.record(&RecordKey {
-        vsid: port.vsid,
-        address: ip.destination,
-    }) && record.flags.has(RecordFlags::GATEWAY)
+    if let Some(record) = tables.record(&RecordKey { vsid: port.vsid, address: ip.destination })
+        && record.flags.has(RecordFlags::GATEWAY)
     {
-        return Err(at_gateway(packet, parsed, ip));
+        at_gateway(packet, parsed, ip, verdict);
+        return None;
     }
     if ip.to_group() {
-        return Err(Verdict::Drop(DropReason::NoRoute));
+        verdict.drop(DropReason::NoRoute);
+        return None;
     }
-    let (vsid, record) = resolve(tables, port.domain, &ip.destination).map_err(Verdict::Drop)?;
+    let Some(record) = resolve(tables, port.domain, &ip.destination, vsid, missing) else {
+        verdict.drop(*missing);
+        return None;
+    };
     if record.flags.has(RecordFlags::GATEWAY) {
-        return Err(at_gateway(packet, parsed, ip));
+        at_gateway(packet, parsed, ip, verdict);
+        return None;
     }
     if ip.ttl <= 1 {
-        return Err(report(packet, tables, port, parsed, ip, IcmpError::TimeExceeded)
-            .unwrap_or(Verdict::Drop(DropReason::TtlExceeded)));
+        if !report(packet, tables, port, parsed, ip, IcmpError::TimeExceeded, verdict) {
+            verdict.drop(DropReason::TtlExceeded);
+        }
+        return None;
     }
-    *edit = parsed.routed(record.mac, *gateway_mac);
-    Ok(Hop { vsid, record })
+    edit.readdress(parsed, record.mac, *gateway_mac);
+    edit.routed = true;
+    Some(record)
 }
 
 /// A packet for the gateway itself: echo requests are answered.
 #[inline(always)]
-fn at_gateway<'t, P: Packet>(packet: &P, parsed: &Parsed, ip: &Ip) -> Verdict<'t> {
+fn at_gateway<P: Packet>(packet: &P, parsed: &Parsed, ip: &Ip, verdict: &mut Verdict) {
     let icmp = ip.protocol == if ip.v4 { ip::ICMP } else { ip::ICMPV6 };
-    if icmp
-        && !ip.fragment
-        && ip
-            .transport::<8, P>(packet, parsed.network, 0)
-            .is_some_and(|[kind, code, ..]| kind == icmp::echo_request(ip.v4) && code == 0)
-    {
-        return Verdict::Answer(Answer::Echo);
+    let request = u16::from_be_bytes([icmp::echo_request(ip.v4), 0]);
+    let kind_and_code = match ip.transport::<2, P>(packet, parsed.network as usize, 0) {
+        Some(bytes) => u16::from_be_bytes(bytes),
+        None => !request,
+    };
+    if icmp && !ip.fragment && kind_and_code == request {
+        verdict.set(Action::Answer(Answer::Echo));
+    } else {
+        verdict.drop(DropReason::ToGateway);
     }
-    Verdict::Drop(DropReason::ToGateway)
 }
 
-/// An ICMP error to the sender of a packet, from its gateway; `None` if the rules forbid one (RFC 1122, 3.2.2;
-/// RFC 4443, 2.4) or there is no gateway to speak.
+/// An ICMP error to the sender of a packet, from its gateway; false if the rules forbid one (RFC 1122, 3.2.2; RFC 4443,
+/// 2.4) or there is no gateway to speak.
 #[inline(always)]
 pub fn report<'t, P: Packet, T: Tables>(
     packet: &P,
@@ -154,25 +153,22 @@ pub fn report<'t, P: Packet, T: Tables>(
     parsed: &Parsed,
     ip: &Ip,
     error: IcmpError,
-) -> Option<Verdict<'t>> {
-    if ip.from_unspecified() || ip.transport == ip::Transport::Absent || parsed.ethernet.is_group() {
-        return None;
+    verdict: &mut Verdict<'t>,
+) -> bool {
+    if ip.from_unspecified() || ip.transport == 0 || parsed.ethernet.is_group() {
+        return false;
     }
-    let icmp = ip.protocol == if ip.v4 { ip::ICMP } else { ip::ICMPV6 };
-    if icmp {
-        let [kind] = ip.transport::<1, P>(packet, parsed.network, 0)?;
-        if icmp::is_error(ip.v4, kind) {
-            return None;
+    if ip.protocol == if ip.v4 { ip::ICMP } else { ip::ICMPV6 } {
+        match ip.transport::<1, P>(packet, parsed.network as usize, 0) {
+            Some([kind]) if !icmp::is_error(ip.v4, kind) => {}
+            _ => return false,
         }
     }
-    let subnet = tables.subnet(port.vsid)?;
+    let Some(subnet) = tables.subnet(port.vsid) else { return false };
     let gateway = if ip.v4 { &subnet.gateway_v4 } else { &subnet.gateway_v6 };
     if *gateway == Address::UNSPECIFIED_V6 {
-        return None;
+        return false;
     }
-    Some(Verdict::Answer(Answer::Error {
-        error,
-        gateway,
-        length: parsed.length,
-    }))
+    verdict.set(Action::Answer(Answer::Error { error, gateway, length: parsed.length }));
+    true
 }

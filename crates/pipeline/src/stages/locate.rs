@@ -4,10 +4,9 @@ use crate::encapsulation;
 use crate::headers::icmp::IcmpError;
 use crate::headers::transport;
 use crate::packet::{Meta, Packet};
-use crate::stages::forward::{self, Hop};
-use crate::stages::parse::Parsed;
+use crate::stages::forward;
 use crate::tables::{Address, Port, PortFlags, Record, RecordFlags, RecordKey, Tables};
-use crate::verdict::{Edit, Translation, Tunnel, Verdict, Work};
+use crate::verdict::{Action, Strip, Translation, Tunnel, Verdict, Work};
 use crate::{DropReason, Stage};
 
 /// Says how the packet reaches the record's VM.
@@ -18,99 +17,84 @@ pub fn decide<'t, P: Packet, T: Tables>(
     meta: &Meta,
     port: &Port,
     work: &mut Work,
-    hop: Hop<'t>,
-) -> Verdict<'t> {
+    record: &'t Record,
+    verdict: &mut Verdict<'t>,
+) {
     tables.enter(Stage::Locate);
-    let Hop { vsid, record } = hop;
-    let Work { parsed, edit } = work;
     if record.ifindex != 0 {
-        return to_port(tables, vsid, record.ifindex);
+        return to_port(tables, work.vsid, record.ifindex, None, Translation::default(), verdict);
     }
     if record.flags.has(RecordFlags::LOCAL) {
-        return Verdict::Drop(DropReason::NoPort);
+        return verdict.drop(DropReason::NoPort);
     }
-    let Some(peer) = tables.peer(&record.provider) else {
-        return Verdict::Drop(DropReason::NoPeer);
-    };
+    let Some(peer) = tables.peer(&record.provider) else { return verdict.drop(DropReason::NoPeer) };
     if record.flags.has(RecordFlags::NAT) || record.flags.has(RecordFlags::BARE) {
-        return plain(packet, tables, meta, port, parsed, record, edit);
+        return plain(packet, tables, meta, port, work, record, verdict);
     }
-    let limit = peer
-        .mtu
-        .saturating_sub(encapsulation::overhead(record.provider.is_v4()));
-    if let Err(verdict) = fit(packet, tables, meta, port, parsed, limit, edit) {
-        return verdict;
+    let limit = peer.mtu.saturating_sub(encapsulation::overhead(record.provider.is_v4()));
+    if !fit(packet, tables, meta, port, work, limit, verdict) {
+        return;
     }
-    Verdict::Encapsulate {
-        tunnel: Tunnel {
-            peer,
-            remote: &record.provider,
-            vsid,
-            hash: parsed.hash(),
-            traffic_class: parsed.outer_traffic_class(),
-        },
-    }
+    let hash = work.parsed.hash();
+    let traffic_class = work.parsed.outer_traffic_class();
+    let tunnel = Tunnel { peer, remote: &record.provider, vsid: work.vsid, hash, traffic_class };
+    verdict.set(Action::Encapsulate { tunnel });
 }
 
 /// To a port of this host.
 #[inline(always)]
-pub fn to_port<'t, T: Tables>(tables: &T, vsid: u32, ifindex: u32) -> Verdict<'t> {
-    let Some(target) = tables.port(ifindex) else {
-        return Verdict::Drop(DropReason::NoPort);
-    };
+pub fn to_port<'t, T: Tables>(
+    tables: &T,
+    vsid: u32,
+    ifindex: u32,
+    strip: Option<Strip>,
+    translation: Translation<'t>,
+    verdict: &mut Verdict<'t>,
+) {
+    let Some(target) = tables.port(ifindex) else { return verdict.drop(DropReason::NoPort) };
     if target.vsid != vsid {
-        return Verdict::Drop(DropReason::SubnetMismatch);
+        return verdict.drop(DropReason::SubnetMismatch);
     }
-    Verdict::Deliver {
-        ifindex,
-        slot: target.slot,
-        peer: target.flags.has(PortFlags::PEER),
-        strip: None,
-        translation: None,
-    }
+    let peer = target.flags.has(PortFlags::PEER);
+    verdict.set(Action::Deliver { ifindex, slot: target.slot, peer, strip, translation });
 }
 
 /// Lets pass what fits into `limit` bytes of network packet, lowers the maximum segment size of a SYN to what will, and
-/// tells the sender of anything else.
+/// tells the sender of anything else. False if the verdict says all.
 #[inline(always)]
 fn fit<'t, P: Packet, T: Tables>(
     packet: &P,
     tables: &'t T,
     meta: &Meta,
     port: &Port,
-    parsed: &Parsed,
+    work: &mut Work,
     limit: u32,
-    edit: &mut Edit,
-) -> Result<(), Verdict<'t>> {
+    verdict: &mut Verdict<'t>,
+) -> bool {
+    let Work { parsed, edit, .. } = work;
+    let network = parsed.network as usize;
     let Some(ip) = parsed.ip() else {
-        return if parsed.length <= limit {
-            Ok(())
-        } else {
-            Err(Verdict::Drop(DropReason::TooBig))
-        };
+        if parsed.length > limit {
+            verdict.drop(DropReason::TooBig);
+        }
+        return parsed.length <= limit;
     };
-    let length = if meta.segment == 0 {
-        parsed.length
-    } else {
-        let header = transport::segment_header_len(ip, packet, parsed.network).unwrap_or(0);
-        ip.header_len() as u32 + header + meta.segment
-    };
+    let mut length = parsed.length;
+    if meta.segment != 0 {
+        let header = transport::segment_header_len(ip, packet, network).unwrap_or(0);
+        length = ip.header_len() as u32 + header + meta.segment;
+    }
     if length > limit {
         // Without "don't fragment" a router would fragment. This one cannot, so it tells the sender too, whose own
         // stack then does (Linux: `ip_rt_update_pmtu` heeds the message in both cases).
-        return Err(
-            forward::report(packet, tables, port, parsed, ip, IcmpError::TooBig(limit))
-                .unwrap_or(Verdict::Drop(DropReason::TooBig)),
-        );
+        if !forward::report(packet, tables, port, parsed, ip, IcmpError::TooBig(limit), verdict) {
+            verdict.drop(DropReason::TooBig);
+        }
+        return false;
     }
-    let headers = ip.header_len() + transport::TCP_LEN;
-    edit.clamp = transport::clamp(
-        ip,
-        packet,
-        parsed.network,
-        (limit as u16).saturating_sub(headers as u16),
-    );
-    Ok(())
+    let headers = (ip.header_len() + transport::TCP_LEN) as u32;
+    transport::clamp(ip, packet, network, limit.saturating_sub(headers) as u16, &mut edit.clamp);
+    true
 }
 
 /// To a VM that is reached without encapsulation (rules TranslationMethodNat and TranslationMethodNone).
@@ -120,46 +104,32 @@ fn plain<'t, P: Packet, T: Tables>(
     tables: &'t T,
     meta: &Meta,
     port: &Port,
-    parsed: &Parsed,
+    work: &mut Work,
     record: &'t Record,
-    edit: &mut Edit,
-) -> Verdict<'t> {
-    let Some(ip) = parsed.ip() else {
-        return Verdict::Drop(DropReason::NotIp);
+    verdict: &mut Verdict<'t>,
+) {
+    let Some(source) = work.parsed.ip().map(|ip| ip.source) else { return verdict.drop(DropReason::NotIp) };
+    let Some(peer) = tables.peer(&record.provider) else { return verdict.drop(DropReason::NoPeer) };
+    let Some(sender) = tables.record(&RecordKey { vsid: port.vsid, address: source }) else {
+        return verdict.drop(DropReason::NotTranslated);
     };
-    let Some(peer) = tables.peer(&record.provider) else {
-        return Verdict::Drop(DropReason::NoPeer);
-    };
-    let Some(sender) = tables.record(&RecordKey {
-        vsid: port.vsid,
-        address: ip.source,
-    }) else {
-        return Verdict::Drop(DropReason::NotTranslated);
-    };
-    let (Ok(source), Ok(destination)) = (on_wire(sender), on_wire(record)) else {
-        return Verdict::Drop(DropReason::NotTranslated);
-    };
-    if let Err(verdict) = fit(packet, tables, meta, port, parsed, peer.mtu, edit) {
-        return verdict;
+    if !travels_plain(sender) || !travels_plain(record) {
+        return verdict.drop(DropReason::NotTranslated);
     }
-    Verdict::Plain {
-        peer,
-        remote: &record.provider,
-        translation: Translation { source, destination },
+    if fit(packet, tables, meta, port, work, peer.mtu, verdict) {
+        let translation = Translation { wanted: true, source: on_wire(sender), destination: on_wire(record) };
+        verdict.set(Action::Plain { peer, translation });
     }
 }
 
-/// The address that stands for a record's customer address on the wire, `None` if that is the customer address itself.
-///
-/// # Errors
-/// When the customer address only travels encapsulated.
+/// Whether a customer address is reached without encapsulation.
 #[inline(always)]
-fn on_wire(record: &Record) -> Result<Option<&Address>, ()> {
-    if record.flags.has(RecordFlags::NAT) {
-        Ok(Some(&record.provider))
-    } else if record.flags.has(RecordFlags::BARE) {
-        Ok(None)
-    } else {
-        Err(())
-    }
+fn travels_plain(record: &Record) -> bool {
+    record.flags.has(RecordFlags::NAT) || record.flags.has(RecordFlags::BARE)
+}
+
+/// The address that stands for a record's customer address on the wire; `None` if that is the customer address itself.
+#[inline(always)]
+fn on_wire(record: &Record) -> Option<&Address> {
+    if record.flags.has(RecordFlags::NAT) { Some(&record.provider) } else { None }
 }

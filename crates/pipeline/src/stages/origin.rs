@@ -6,10 +6,10 @@
 use crate::encapsulation::Outer;
 use crate::headers::arp::Arp;
 use crate::headers::ip::{self, Ip};
-use crate::headers::neighbor::{self, Neighbor};
+use crate::headers::neighbor;
 use crate::packet::{Meta, Packet};
 use crate::stages::forward;
-use crate::stages::parse::{Parsed, Payload};
+use crate::stages::parse::Parsed;
 use crate::tables::{Address, Record, RecordFlags, RecordKey, StationKey, Tables};
 use crate::verdict::Learn;
 use crate::{DropReason, Stage};
@@ -30,19 +30,13 @@ pub fn check<P: Packet, T: Tables>(
             return routed(tables, outer, &ip.source);
         }
         // The common case is one look-up: the source has a record, and the record agrees.
-        if let Some(record) = tables.record(&RecordKey {
-            vsid: outer.vsid,
-            address: ip.source,
-        }) && record.mac == parsed.ethernet.source
+        if let Some(record) = tables.record(&RecordKey { vsid: outer.vsid, address: ip.source })
+            && record.mac == parsed.ethernet.source
         {
             return at(tables, record, outer);
         }
     }
-    let key = StationKey {
-        vsid: outer.vsid,
-        mac: parsed.ethernet.source,
-        reserved: 0,
-    };
+    let key = StationKey { vsid: outer.vsid, mac: parsed.ethernet.source, reserved: 0 };
     let Some(station) = tables.station(&key) else {
         return Err(match tables.subnet(outer.vsid) {
             Some(_) => DropReason::UnknownSource,
@@ -50,10 +44,12 @@ pub fn check<P: Packet, T: Tables>(
         });
     };
     at(tables, station, outer)?;
-    match &parsed.payload {
-        Payload::Ip(ip) => ip_of_station(packet, tables, meta, outer, parsed, ip, station),
-        Payload::Arp(arp) => arp_of_station(tables, meta, outer, parsed, arp, station),
-        Payload::Other => Ok(()),
+    if let Some(ip) = parsed.ip() {
+        return ip_of_station(packet, tables, meta, outer, parsed, ip, station);
+    }
+    match parsed.arp() {
+        Some(arp) => arp_of_station(tables, meta, outer, parsed, arp, station),
+        None => Ok(()),
     }
 }
 
@@ -73,9 +69,10 @@ fn at<T: Tables>(tables: &T, record: &Record, outer: &Outer) -> Result<(), DropR
 #[inline(always)]
 fn routed<T: Tables>(tables: &T, outer: &Outer, source: &Address) -> Result<(), DropReason> {
     let subnet = tables.subnet(outer.vsid).ok_or(DropReason::UnknownSubnet)?;
-    match forward::resolve(tables, subnet.domain, source) {
-        Ok((_, record)) => at(tables, record, outer),
-        Err(_) => Err(DropReason::UnknownSource),
+    let (mut vsid, mut missing) = (0, DropReason::NoRoute);
+    match forward::resolve(tables, subnet.domain, source, &mut vsid, &mut missing) {
+        Some(record) => at(tables, record, outer),
+        None => Err(DropReason::UnknownSource),
     }
 }
 
@@ -96,29 +93,18 @@ fn ip_of_station<P: Packet, T: Tables>(
     if !ip.v4 && ip.source == neighbor::link_local(&station.mac) {
         return Ok(());
     }
-    let unknown = tables
-        .record(&RecordKey {
-            vsid: outer.vsid,
-            address: ip.source,
-        })
-        .is_none();
+    let unknown = tables.record(&RecordKey { vsid: outer.vsid, address: ip.source }).is_none();
     if !unknown || !station.flags.has(RecordFlags::L2_ONLY) {
         return Err(DropReason::SourceAddress);
     }
-    let kind = if ip.protocol == ip::ICMPV6 && !ip.v4 {
-        ip.transport::<1, P>(packet, parsed.network, 0)
-    } else {
-        None
-    };
-    let address = match kind {
-        Some([neighbor::SOLICITATION]) => ip.source,
-        Some([neighbor::ADVERTISEMENT]) => match Neighbor::read(packet, parsed.network + ip::V6_LEN) {
-            Some(message) if message.target == ip.source => ip.source,
-            _ => return Ok(()),
-        },
-        _ => return Ok(()),
-    };
-    learn(tables, meta, outer, parsed, address);
+    // A solicitation, or an advertisement of its own address, tells the address for sure.
+    let message = parsed.network as usize + ip::V6_LEN;
+    let kind = if ip.protocol == ip::ICMPV6 && !ip.v4 { packet.bytes::<1>(message) } else { None };
+    if kind == Some([neighbor::SOLICITATION])
+        || kind == Some([neighbor::ADVERTISEMENT]) && neighbor::target(packet, message) == Some(ip.source)
+    {
+        learn(tables, meta, outer, parsed, ip.source);
+    }
     Ok(())
 }
 
@@ -139,10 +125,7 @@ fn arp_of_station<T: Tables>(
         return Ok(());
     }
     let address = Address::v4(arp.sender);
-    match tables.record(&RecordKey {
-        vsid: outer.vsid,
-        address,
-    }) {
+    match tables.record(&RecordKey { vsid: outer.vsid, address }) {
         Some(record) if record.mac == station.mac => Ok(()),
         None if station.flags.has(RecordFlags::L2_ONLY) => {
             learn(tables, meta, outer, parsed, address);
@@ -156,11 +139,5 @@ fn arp_of_station<T: Tables>(
 #[inline(always)]
 fn learn<T: Tables>(tables: &T, meta: &Meta, outer: &Outer, parsed: &Parsed, address: Address) {
     let mac = parsed.ethernet.source;
-    tables.learnt(&Learn {
-        ifindex: meta.ifindex,
-        vsid: outer.vsid,
-        address,
-        mac,
-        reserved: 0,
-    });
+    tables.learnt(&Learn { ifindex: meta.ifindex, vsid: outer.vsid, address, mac, reserved: 0 });
 }

@@ -9,70 +9,82 @@ use crate::packet::{Meta, Packet};
 use crate::verdict::{Edit, Work};
 
 /// What a frame carries.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u32)]
 pub enum Payload {
-    /// IPv4 or IPv6.
-    Ip(Ip),
-    /// ARP.
-    Arp(Arp),
-    /// Anything else, which only its MAC addresses can lead.
+    /// Anything that only its MAC addresses can lead.
     #[default]
     Other,
+    /// IPv4 or IPv6.
+    Ip,
+    /// ARP.
+    Arp,
 }
 
 /// A frame that has been read.
 #[derive(Clone, Copy, Default)]
 pub struct Parsed {
-    /// Ethernet header.
-    pub ethernet: Ethernet,
     /// What it carries.
     pub payload: Payload,
-    /// Offset of the network header in the frame.
-    pub network: usize,
     /// Source and destination port, 0 where there are none.
     pub ports: u32,
     /// Length in bytes of the network packet; with Ethernet's padding if it is not IP.
     pub length: u32,
+    /// Offset of the network header in the frame; a byte, so that the verifier sees it bounded.
+    pub network: u8,
+    /// Ethernet header.
+    pub ethernet: Ethernet,
+    ip: Ip,
+    arp: Arp,
 }
 
 /// Reads the frame that begins at `base`, and makes the edit one that changes nothing.
 #[inline(always)]
 pub fn read<P: Packet>(packet: &P, meta: &Meta, base: usize, work: &mut Work) -> Result<(), DropReason> {
-    let ethernet = Ethernet::read(packet, base).ok_or(DropReason::Malformed)?;
-    if meta.vlan || ethernet.is_tagged() {
+    let Work { parsed, edit, .. } = work;
+    if !parsed.ethernet.read(packet, base) {
+        return Err(DropReason::Malformed);
+    }
+    if meta.vlan || parsed.ethernet.is_tagged() {
         return Err(DropReason::VlanTag);
     }
     // A source that is a group is no sender (IEEE 802.3, 3.2.3).
-    if ethernet::is_group(&ethernet.source) {
+    if ethernet::is_group(&parsed.ethernet.source) {
         return Err(DropReason::Malformed);
     }
     let network = base + ETHERNET_LEN;
     let available = meta.len.saturating_sub(network as u32);
-    let (payload, ports, length) = match ethernet.ethertype {
-        ethernet::IPV4 => {
-            let ip = bounded(Ip::read_v4(packet, network), meta, available)?;
-            (Payload::Ip(ip), transport::ports(&ip, packet, network), ip.length)
-        }
-        ethernet::IPV6 => {
-            let ip = bounded(Ip::read_v6(packet, network), meta, available)?;
-            (Payload::Ip(ip), transport::ports(&ip, packet, network), ip.length)
+    parsed.network = network as u8;
+    parsed.length = available;
+    parsed.ports = 0;
+    match parsed.ethernet.ethertype {
+        ethernet::IPV4 | ethernet::IPV6 => {
+            let is_v4 = parsed.ethernet.ethertype == ethernet::IPV4;
+            let ip = &mut parsed.ip;
+            if !(if is_v4 { ip.read_v4(packet, network) } else { ip.read_v6(packet, network) }) {
+                return Err(DropReason::Malformed);
+            }
+            bound(ip, meta, available)?;
+            parsed.payload = Payload::Ip;
+            parsed.ports = transport::ports(ip, packet, network);
+            parsed.length = ip.length;
         }
         ethernet::ARP => {
-            let arp = Arp::read(packet, network).ok_or(DropReason::Malformed)?;
-            (Payload::Arp(arp), 0, available)
+            if !parsed.arp.read(packet, network) {
+                return Err(DropReason::Malformed);
+            }
+            parsed.payload = Payload::Arp;
         }
-        _ => (Payload::Other, 0, available),
-    };
-    work.parsed = Parsed { ethernet, payload, network, ports, length };
-    work.edit = work.parsed.unchanged();
+        _ => parsed.payload = Payload::Other,
+    }
+    edit.reset(parsed);
     Ok(())
 }
 
-/// The header if the frame holds all of the packet that it announces. A header with length 0 announces a packet of
-/// more than 65,535 bytes that stands for many segments (`BIG TCP`), or, in IPv6, one without payload.
+/// Sees to it that the frame holds all of the packet that its header announces. A header with length 0 announces a packet
+/// of more than 65,535 bytes that stands for many segments (`BIG TCP`), or, in IPv6, one without payload.
 #[inline(always)]
-fn bounded(ip: Option<Ip>, meta: &Meta, available: u32) -> Result<Ip, DropReason> {
-    let mut ip = ip.ok_or(DropReason::Malformed)?;
+fn bound(ip: &mut Ip, meta: &Meta, available: u32) -> Result<(), DropReason> {
     if ip.length == 0 {
         ip.length = match (meta.segment != 0, ip.v4) {
             (true, _) => available,
@@ -80,28 +92,28 @@ fn bounded(ip: Option<Ip>, meta: &Meta, available: u32) -> Result<Ip, DropReason
             (false, false) => V6_LEN as u32,
         };
     }
-    if ip.length > available {
-        return Err(DropReason::Malformed);
-    }
-    Ok(ip)
+    if ip.length > available { Err(DropReason::Malformed) } else { Ok(()) }
 }
 
 impl Parsed {
     /// The IP header, if it is an IP packet.
     #[inline(always)]
     pub fn ip(&self) -> Option<&Ip> {
-        match &self.payload {
-            Payload::Ip(ip) => Some(ip),
-            _ => None,
-        }
+        if self.payload == Payload::Ip { Some(&self.ip) } else { None }
+    }
+
+    /// The message, if it is ARP.
+    #[inline(always)]
+    pub fn arp(&self) -> Option<&Arp> {
+        if self.payload == Payload::Arp { Some(&self.arp) } else { None }
     }
 
     /// Hash of the flow; for frames other than IP of nothing, since they have no flow.
     #[inline(always)]
     pub fn hash(&self) -> u32 {
-        match &self.payload {
-            Payload::Ip(ip) => transport::flow_hash(ip, self.ports),
-            _ => 0,
+        match self.ip() {
+            Some(ip) => transport::flow_hash(ip, self.ports),
+            None => 0,
         }
     }
 
@@ -109,48 +121,30 @@ impl Parsed {
     /// (RFC 6040, section 4.1). The DSCP is the underlay's own.
     #[inline(always)]
     pub fn outer_traffic_class(&self) -> u8 {
-        match &self.payload {
-            Payload::Ip(ip) => ip.traffic_class & 3,
-            _ => 0,
+        match self.ip() {
+            Some(ip) => ip.traffic_class & 3,
+            None => 0,
         }
     }
+}
 
-    /// The edit that changes nothing.
+impl Edit {
+    /// Makes this the edit that changes nothing.
     #[inline(always)]
-    pub fn unchanged(&self) -> Edit {
-        Edit {
-            ethernet: self.ethernet.write(),
-            rewrite_ethernet: false,
-            routed: false,
-            congestion: false,
-            network: self.ethernet.network(),
-            at: self.network as u16,
-            clamp: None,
-        }
+    fn reset(&mut self, parsed: &Parsed) {
+        self.ethernet = parsed.ethernet.write();
+        self.rewrite_ethernet = false;
+        self.routed = false;
+        self.congestion = false;
+        self.network = parsed.ethernet.network();
+        self.at = parsed.network as u16;
+        self.clamp.offset = 0;
     }
 
-    /// The edit that a router makes: new MAC addresses, one hop less.
+    /// Gives the frame new MAC addresses.
     #[inline(always)]
-    pub fn routed(&self, destination: [u8; 6], source: [u8; 6]) -> Edit {
-        Edit {
-            routed: true,
-            ..self.readdressed(destination, source)
-        }
-    }
-
-    /// The edit that gives new MAC addresses alone.
-    #[inline(always)]
-    pub fn readdressed(&self, destination: [u8; 6], source: [u8; 6]) -> Edit {
-        let ethernet = Ethernet {
-            destination,
-            source,
-            ethertype: self.ethernet.ethertype,
-        }
-        .write();
-        Edit {
-            ethernet,
-            rewrite_ethernet: true,
-            ..self.unchanged()
-        }
+    pub fn readdress(&mut self, parsed: &Parsed, destination: [u8; 6], source: [u8; 6]) {
+        self.ethernet = Ethernet { destination, source, ethertype: parsed.ethernet.ethertype }.write();
+        self.rewrite_ethernet = true;
     }
 }

@@ -6,9 +6,9 @@
 
 use crate::headers::arp::Arp;
 use crate::headers::ip::{self, Ip};
-use crate::headers::neighbor::{self, Neighbor};
+use crate::headers::neighbor;
 use crate::packet::{Meta, Packet};
-use crate::stages::parse::{Parsed, Payload};
+use crate::stages::parse::Parsed;
 use crate::tables::{Address, Port, PortFlags, RecordKey, Tables};
 use crate::verdict::Learn;
 use crate::{DropReason, Stage};
@@ -26,10 +26,12 @@ pub fn check<P: Packet, T: Tables>(
     if parsed.ethernet.source != port.mac {
         return Err(DropReason::SourceMac);
     }
-    match &parsed.payload {
-        Payload::Ip(ip) => check_ip(packet, tables, meta, port, parsed, ip),
-        Payload::Arp(arp) => check_arp(tables, meta, port, arp),
-        Payload::Other => Ok(()),
+    if let Some(ip) = parsed.ip() {
+        return check_ip(packet, tables, meta, port, parsed, ip);
+    }
+    match parsed.arp() {
+        Some(arp) => check_arp(tables, meta, port, arp),
+        None => Ok(()),
     }
 }
 
@@ -46,10 +48,7 @@ enum Owner {
 
 #[inline(always)]
 fn owner<T: Tables>(tables: &T, port: &Port, address: &Address) -> Owner {
-    match tables.record(&RecordKey {
-        vsid: port.vsid,
-        address: *address,
-    }) {
+    match tables.record(&RecordKey { vsid: port.vsid, address: *address }) {
         Some(record) if record.mac == port.mac => Owner::Port,
         Some(_) => Owner::Other,
         None => Owner::Nobody,
@@ -73,13 +72,7 @@ fn claim<T: Tables>(tables: &T, meta: &Meta, port: &Port, address: Address) -> R
     match owner(tables, port, &address) {
         Owner::Port => Ok(()),
         Owner::Nobody if port.flags.has(PortFlags::LEARN) => {
-            tables.learnt(&Learn {
-                ifindex: meta.ifindex,
-                vsid: port.vsid,
-                address,
-                mac: port.mac,
-                reserved: 0,
-            });
+            tables.learnt(&Learn { ifindex: meta.ifindex, vsid: port.vsid, address, mac: port.mac, reserved: 0 });
             Ok(())
         }
         Owner::Nobody if port.flags.has(PortFlags::FORWARDER) => Ok(()),
@@ -98,11 +91,7 @@ fn check_ip<P: Packet, T: Tables>(
     ip: &Ip,
 ) -> Result<(), DropReason> {
     if ip.from_unspecified() {
-        return if has_no_address_yet(parsed, ip) {
-            Ok(())
-        } else {
-            Err(DropReason::SourceAddress)
-        };
+        return if has_no_address_yet(parsed, ip) { Ok(()) } else { Err(DropReason::SourceAddress) };
     }
     let owner = owner(tables, port, &ip.source);
     let forwards = port.flags.has(PortFlags::FORWARDER);
@@ -143,7 +132,7 @@ fn check_nd<P: Packet, T: Tables>(
     parsed: &Parsed,
     ip: &Ip,
 ) -> Result<(), DropReason> {
-    let Some([kind]) = ip.transport::<1, P>(packet, parsed.network, 0) else {
+    let Some([kind]) = ip.transport::<1, P>(packet, parsed.network as usize, 0) else {
         return Err(DropReason::Malformed);
     };
     match kind {
@@ -151,15 +140,12 @@ fn check_nd<P: Packet, T: Tables>(
             Err(DropReason::RouterGuard)
         }
         neighbor::SOLICITATION | neighbor::ADVERTISEMENT => {
-            let message = Neighbor::read(packet, parsed.network + ip::V6_LEN).ok_or(DropReason::Malformed)?;
-            if message.link_layer.is_some_and(|mac| mac != port.mac) {
+            let message = parsed.network as usize + ip::V6_LEN;
+            let Some(target) = neighbor::target(packet, message) else { return Err(DropReason::Malformed) };
+            if neighbor::names_another(packet, message, &port.mac) {
                 return Err(DropReason::NeighborSpoof);
             }
-            let claimed = if kind == neighbor::ADVERTISEMENT {
-                message.target
-            } else {
-                ip.source
-            };
+            let claimed = if kind == neighbor::ADVERTISEMENT { target } else { ip.source };
             claim(tables, meta, port, claimed)
         }
         _ => Ok(()),

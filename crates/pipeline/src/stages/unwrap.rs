@@ -3,87 +3,102 @@
 //! What is not ours goes on to the host's stack untouched: the host's own traffic, and other uses of GRE.
 
 use crate::encapsulation::{self, Outer};
-use crate::headers::ethernet::{self, Ethernet};
+use crate::headers::ethernet;
 use crate::headers::ip::{self, Ip};
 use crate::headers::{ETHERNET_LEN, nvgre};
 use crate::packet::{Meta, Packet};
 use crate::tables::{HostFlags, Tables};
-use crate::verdict::Verdict;
+use crate::verdict::{Action, Verdict, Work};
 use crate::{DropReason, Stage};
 
+/// Offset of the EtherType.
+const ETHERTYPE: usize = 12;
+
 /// What the outer headers say.
-pub enum Outcome<'t> {
-    /// The journey ends here.
-    Done(Verdict<'t>),
-    /// An encapsulated frame for us.
-    Encapsulated(Outer),
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Outcome {
+    /// The journey ends here; the verdict says how.
+    Done,
+    /// An encapsulated frame for us; `outer` of the [`Work`] says more.
+    Encapsulated,
     /// An unencapsulated packet that may stand for one of a VM's.
-    Plain(Ip),
+    Plain,
 }
 
-/// Looks at the outer headers.
+/// Looks at the outer headers, and notes what they say. The verdict is to pass unless something else is found.
 #[inline(always)]
-pub fn decide<'t, P: Packet, T: Tables>(packet: &P, tables: &'t T, meta: &Meta) -> Outcome<'t> {
+pub fn decide<'t, P: Packet, T: Tables>(
+    packet: &P,
+    tables: &'t T,
+    meta: &Meta,
+    work: &mut Work,
+    verdict: &mut Verdict<'t>,
+) -> Outcome {
     tables.enter(Stage::Unwrap);
+    verdict.set(Action::Pass);
     // A tag beside the frame makes it another network's, which has a device of its own.
     if meta.vlan {
-        return Outcome::Done(Verdict::Pass);
+        return Outcome::Done;
     }
-    let Some(ethernet) = Ethernet::read(packet, 0) else {
-        return Outcome::Done(Verdict::Pass);
+    let Work { outer_ip: ip, outer, .. } = work;
+    let readable = match packet.bytes::<2>(ETHERTYPE).map(u16::from_be_bytes) {
+        Some(ethernet::IPV4) => ip.read_v4(packet, ETHERNET_LEN),
+        Some(ethernet::IPV6) => ip.read_v6(packet, ETHERNET_LEN),
+        _ => false,
     };
-    let ip = match ethernet.ethertype {
-        ethernet::IPV4 => Ip::read_v4(packet, ETHERNET_LEN),
-        ethernet::IPV6 => Ip::read_v6(packet, ETHERNET_LEN),
-        _ => None,
-    };
-    let Some(ip) = ip else {
-        return Outcome::Done(Verdict::Pass);
-    };
+    if !readable {
+        return Outcome::Done;
+    }
     if ip.protocol == ip::GRE || ip.protocol == ip::FRAGMENT {
-        let outcome = gre(packet, tables, meta, &ip);
-        if let Some(outcome) = outcome {
-            return outcome;
+        match gre(packet, tables, meta, ip, outer, verdict) {
+            Outcome::Plain => {}
+            outcome => return outcome,
         }
     }
     match tables.host() {
-        Some(host) if host.flags.has(HostFlags::PLAIN) && tables.plain(&ip.destination).is_some() => Outcome::Plain(ip),
-        _ => Outcome::Done(Verdict::Pass),
+        Some(host) if host.flags.has(HostFlags::PLAIN) && tables.plain(&ip.destination).is_some() => Outcome::Plain,
+        _ => Outcome::Done,
     }
 }
 
-/// GRE; `None` if it is not for us.
+/// GRE; [`Outcome::Plain`] if it is not an encapsulated frame for us.
 #[inline(always)]
-fn gre<'t, P: Packet, T: Tables>(packet: &P, tables: &'t T, meta: &Meta, ip: &Ip) -> Option<Outcome<'t>> {
+fn gre<'t, P: Packet, T: Tables>(
+    packet: &P,
+    tables: &'t T,
+    meta: &Meta,
+    ip: &Ip,
+    outer: &mut Outer,
+    verdict: &mut Verdict<'t>,
+) -> Outcome {
     if meta.relayed {
-        return Some(Outcome::Done(match tables.peer(&ip.destination) {
-            Some(peer) => Verdict::Relay {
-                peer,
-                remote: ip.destination,
-            },
-            None => Verdict::Drop(DropReason::RelayFailed),
-        }));
+        match tables.peer(&ip.destination) {
+            Some(peer) => verdict.set(Action::Relay { peer }),
+            None => verdict.drop(DropReason::RelayFailed),
+        }
+        return Outcome::Done;
     }
-    tables.provider(&ip.destination)?;
-    let fragment = ip.fragment && (ip.protocol == ip::GRE || is_gre_fragment(packet));
-    if fragment {
-        return Some(Outcome::Done(Verdict::Drop(DropReason::OuterFragment)));
+    if tables.provider(&ip.destination).is_none() {
+        return Outcome::Plain;
     }
-    if ip.protocol != ip::GRE {
-        return None;
+    if ip.fragment && (ip.protocol == ip::GRE || is_gre_fragment(packet)) {
+        verdict.drop(DropReason::OuterFragment);
+        return Outcome::Done;
     }
-    let bytes = ip.transport::<{ nvgre::LEN }, P>(packet, ETHERNET_LEN, 0)?;
-    let header = nvgre::Nvgre::read(&bytes)?;
     // Options of an outer IPv4 header are nothing that any host of ours sends.
-    if matches!(ip.transport, ip::Transport::V4Options(_)) {
-        return None;
+    if ip.protocol != ip::GRE || ip.transport as usize != ip.header_len() {
+        return Outcome::Plain;
     }
-    Some(Outcome::Encapsulated(Outer {
-        vsid: header.vsid,
-        source: ip.source,
-        v4: ip.v4,
-        congestion: ip.traffic_class & 3 == encapsulation::CONGESTION_EXPERIENCED,
-    }))
+    let Some(bytes) = ip.transport::<{ nvgre::LEN }, P>(packet, ETHERNET_LEN, 0) else { return Outcome::Plain };
+    if !nvgre::is_nvgre(&bytes) {
+        return Outcome::Plain;
+    }
+    outer.vsid = nvgre::vsid(&bytes);
+    outer.source = ip.source;
+    outer.v4 = ip.v4;
+    outer.congestion = ip.traffic_class & 3 == encapsulation::CONGESTION_EXPERIENCED;
+    Outcome::Encapsulated
 }
 
 /// Whether an IPv6 fragment header announces GRE.

@@ -1,0 +1,238 @@
+//! The maps: filling them with what changed, and reading all of them back.
+
+use std::borrow::{Borrow, BorrowMut};
+use std::collections::BTreeMap;
+
+use aya::maps::lpm_trie::{Key as TrieKey, LpmTrie};
+use aya::maps::{Array, HashMap, MapData, MapError};
+use pipeline::{
+    Counters, Host, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS, Peer, Plain, Port,
+    Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet,
+};
+use plan::{Changes, HostTables, TableChanges};
+
+use crate::Datapath;
+use crate::error::Error;
+use crate::raw::{Layout, Raw};
+
+/// Raised when the meaning of an entry changes while its size stays.
+const MEANING: u64 = 1;
+
+/// What the maps look like, as a number: two versions of netvirt with the same one share the maps, and one with another
+/// makes new ones beside the old, fills them, and then switches the programs over.
+pub const LAYOUT: u32 = {
+    let numbers = [
+        MEANING,
+        size_of::<Host>() as u64,
+        size_of::<Port>() as u64,
+        size_of::<RecordKey>() as u64,
+        size_of::<StationKey>() as u64,
+        size_of::<Record>() as u64,
+        size_of::<Subnet>() as u64,
+        size_of::<RouteKey>() as u64,
+        size_of::<Route>() as u64,
+        size_of::<Peer>() as u64,
+        size_of::<Provider>() as u64,
+        size_of::<ReplicaKey>() as u64,
+        size_of::<Replica>() as u64,
+        size_of::<Plain>() as u64,
+        size_of::<Counters>() as u64,
+        MAX_PORTS as u64,
+        MAX_RECORDS as u64,
+        MAX_ROUTES as u64,
+        MAX_SUBNETS as u64,
+        MAX_PEERS as u64,
+        MAX_PROVIDERS as u64,
+    ];
+    // FNV-1a.
+    let mut hash = 0x811c_9dc5_u32;
+    let mut i = 0;
+    while i < numbers.len() {
+        hash = (hash ^ (numbers[i] as u32)).wrapping_mul(0x0100_0193);
+        hash = (hash ^ ((numbers[i] >> 32) as u32)).wrapping_mul(0x0100_0193);
+        i += 1;
+    }
+    hash
+};
+
+/// The key of the trie behind its prefix length.
+type RouteBytes = [u8; 20];
+
+fn to_trie_key(key: &RouteKey) -> TrieKey<RouteBytes> {
+    let mut data = [0; 20];
+    data[..4].copy_from_slice(&key.domain);
+    data[4..].copy_from_slice(&key.address.octets());
+    TrieKey::new(key.prefix_len, data)
+}
+
+fn from_trie_key(key: &TrieKey<RouteBytes>) -> RouteKey {
+    let data = key.data();
+    let (domain, address) = data.split_at(4);
+    RouteKey {
+        prefix_len: key.prefix_len(),
+        domain: domain.try_into().expect("split at 4"),
+        address: pipeline::Address::new(address.try_into().expect("16 of 20 bytes are left")),
+    }
+}
+
+impl Datapath {
+    /// Carries changes out: first what is written, then what is removed, so that nothing that stays in force is missing
+    /// in between. Ports and subnets go last on the way in, and first on the way out: a packet finds its port only when
+    /// all that the port needs is there.
+    ///
+    /// # Errors
+    /// When the kernel refuses an entry, for instance since the map is full. What came before it has been written; the
+    /// caller takes it back by applying the reverse of the changes.
+    pub fn apply(&mut self, changes: &Changes) -> Result<(), Error> {
+        if let Some(host) = changes.host {
+            self.write_host(host)?;
+        }
+        self.upsert("PROVIDERS", &changes.providers)?;
+        self.upsert("PEERS", &changes.peers)?;
+        self.upsert("PLAIN", &changes.plain)?;
+        self.upsert("STATIONS", &changes.stations)?;
+        self.upsert("RECORDS", &changes.records)?;
+        self.upsert("REPLICAS", &changes.replicas)?;
+        self.upsert_routes(&changes.routes)?;
+        self.upsert("SUBNETS", &changes.subnets)?;
+        self.upsert("PORTS", &changes.ports)?;
+
+        self.delete("PORTS", &changes.ports)?;
+        self.delete("SUBNETS", &changes.subnets)?;
+        self.delete_routes(&changes.routes)?;
+        self.delete("REPLICAS", &changes.replicas)?;
+        self.delete("RECORDS", &changes.records)?;
+        self.delete("STATIONS", &changes.stations)?;
+        self.delete("PLAIN", &changes.plain)?;
+        self.delete("PEERS", &changes.peers)?;
+        self.delete("PROVIDERS", &changes.providers)
+    }
+
+    /// Reads all tables back from the kernel.
+    ///
+    /// # Errors
+    /// When a map cannot be read.
+    pub fn tables(&self) -> Result<HostTables, Error> {
+        Ok(HostTables {
+            host: self.read_host()?,
+            ports: self.read("PORTS")?,
+            records: self.read("RECORDS")?,
+            stations: self.read("STATIONS")?,
+            subnets: self.read("SUBNETS")?,
+            routes: self.read_routes()?,
+            peers: self.read("PEERS")?,
+            providers: self.read("PROVIDERS")?,
+            replicas: self.read("REPLICAS")?,
+            plain: self.read("PLAIN")?,
+        })
+    }
+
+    fn read_host(&self) -> Result<Option<Host>, Error> {
+        let map = self.ebpf.map("HOST").ok_or(Error::Missing("HOST"))?;
+        let array: Array<&MapData, Raw<Host>> = map.try_into().map_err(|e: MapError| Error::map("open", "HOST", &e))?;
+        let Raw(host) = array.get(&0, 0).map_err(|e| Error::map("read", "HOST", &e))?;
+        // An array's entry always exists; before it is written it is all zero, which no gateway's MAC address is.
+        Ok((host != Host::default()).then_some(host))
+    }
+
+    fn write_host(&mut self, host: Option<Host>) -> Result<(), Error> {
+        let map = self.ebpf.map_mut("HOST").ok_or(Error::Missing("HOST"))?;
+        let mut array: Array<&mut MapData, Raw<Host>> =
+            map.try_into().map_err(|e: MapError| Error::map("open", "HOST", &e))?;
+        array.set(0, Raw(host.unwrap_or_default()), 0).map_err(|e| Error::map("write", "HOST", &e))
+    }
+
+    fn hash<K: Layout, V: Layout>(&self, name: &'static str) -> Result<HashMap<&MapData, Raw<K>, Raw<V>>, Error> {
+        let map = self.ebpf.map(name).ok_or(Error::Missing(name))?;
+        map.try_into().map_err(|e: MapError| Error::map("open", name, &e))
+    }
+
+    fn hash_mut<K: Layout, V: Layout>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<HashMap<&mut MapData, Raw<K>, Raw<V>>, Error> {
+        let map = self.ebpf.map_mut(name).ok_or(Error::Missing(name))?;
+        map.try_into().map_err(|e: MapError| Error::map("open", name, &e))
+    }
+
+    fn read<K: Layout + Ord, V: Layout>(&self, name: &'static str) -> Result<BTreeMap<K, V>, Error> {
+        self.hash::<K, V>(name)?
+            .iter()
+            .map(|entry| entry.map(|(Raw(key), Raw(value))| (key, value)))
+            .collect::<Result<_, _>>()
+            .map_err(|e| Error::map("read", name, &e))
+    }
+
+    fn upsert<K: Layout + Ord, V: Layout>(
+        &mut self,
+        name: &'static str,
+        changes: &TableChanges<K, V>,
+    ) -> Result<(), Error> {
+        if changes.upserts.is_empty() {
+            return Ok(());
+        }
+        let mut map = self.hash_mut::<K, V>(name)?;
+        for (key, value) in &changes.upserts {
+            map.insert(Raw(*key), Raw(*value), 0).map_err(|e| Error::map("write to", name, &e))?;
+        }
+        Ok(())
+    }
+
+    fn delete<K: Layout + Ord, V: Layout>(
+        &mut self,
+        name: &'static str,
+        changes: &TableChanges<K, V>,
+    ) -> Result<(), Error> {
+        if changes.deletions.is_empty() {
+            return Ok(());
+        }
+        let mut map = self.hash_mut::<K, V>(name)?;
+        for key in &changes.deletions {
+            absent_is_fine(map.remove(&Raw(*key))).map_err(|e| Error::map("delete from", name, &e))?;
+        }
+        Ok(())
+    }
+
+    fn trie<T: Borrow<MapData>>(
+        map: Result<LpmTrie<T, RouteBytes, Raw<Route>>, MapError>,
+    ) -> Result<LpmTrie<T, RouteBytes, Raw<Route>>, Error> {
+        map.map_err(|e| Error::map("open", "ROUTES", &e))
+    }
+
+    fn routes_mut(&mut self) -> Result<LpmTrie<impl BorrowMut<MapData>, RouteBytes, Raw<Route>>, Error> {
+        Self::trie(self.ebpf.map_mut("ROUTES").ok_or(Error::Missing("ROUTES"))?.try_into())
+    }
+
+    fn read_routes(&self) -> Result<BTreeMap<RouteKey, Route>, Error> {
+        let trie = Self::trie(self.ebpf.map("ROUTES").ok_or(Error::Missing("ROUTES"))?.try_into())?;
+        trie.iter()
+            .map(|entry| entry.map(|(key, Raw(route))| (from_trie_key(&key), route)))
+            .collect::<Result<_, _>>()
+            .map_err(|e| Error::map("read", "ROUTES", &e))
+    }
+
+    fn upsert_routes(&mut self, changes: &TableChanges<RouteKey, Route>) -> Result<(), Error> {
+        let mut trie = self.routes_mut()?;
+        for (key, route) in &changes.upserts {
+            trie.insert(&to_trie_key(key), Raw(*route), 0).map_err(|e| Error::map("write to", "ROUTES", &e))?;
+        }
+        Ok(())
+    }
+
+    fn delete_routes(&mut self, changes: &TableChanges<RouteKey, Route>) -> Result<(), Error> {
+        let mut trie = self.routes_mut()?;
+        for key in &changes.deletions {
+            absent_is_fine(trie.remove(&to_trie_key(key))).map_err(|e| Error::map("delete from", "ROUTES", &e))?;
+        }
+        Ok(())
+    }
+}
+
+/// To delete what is not there is no failure: the state afterwards is the one that was asked for.
+fn absent_is_fine(result: Result<(), MapError>) -> Result<(), MapError> {
+    match result {
+        Err(MapError::KeyNotFound) => Ok(()),
+        Err(MapError::SyscallError(error)) if error.io_error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

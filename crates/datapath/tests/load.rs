@@ -1,0 +1,20 @@
+//! The kernel takes the programs, within the complexity that is promised.
+
+use datapath::{Datapath, Role};
+
+/// Most instructions that the verifier may walk through for one program; the kernel's own limit is 1,000,000.
+const CEILING: u32 = 800_000;
+
+#[test]
+fn the_verifier_takes_the_programs_well_below_its_limit() {
+    host::kernel::ensure_bpffs(std::path::Path::new(host::kernel::BPFFS_ROOT)).unwrap();
+    let folder =
+        std::path::Path::new(host::kernel::BPFFS_ROOT).join(format!("netvirt-test-load-{}", std::process::id()));
+    let mut datapath = Datapath::open(&folder).unwrap();
+    for role in Role::ALL {
+        let count = datapath.verified_instructions(role).unwrap();
+        println!("{role:?}: {count} instructions");
+        assert!(count < CEILING, "{role:?} took the verifier {count} instructions");
+    }
+    Datapath::remove(&folder).unwrap();
+}
