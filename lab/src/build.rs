@@ -253,8 +253,9 @@ pub(crate) fn unplug(topology: &Topology, vm: &Vm, host: &str, device: &str) -> 
         .in_node(host)
 }
 
-/// Sets the MTU of a VM's interface.
-pub(crate) fn set_vm_mtu(topology: &Topology, vm: &str, mtu: u32) -> Result<(), LabError> {
+/// Sets the MTU of both ends of a VM's cable. A veth drops what is larger than the MTU of the end that receives.
+pub(crate) fn set_vm_mtu(topology: &Topology, vm: &str, host: &str, device: &str, mtu: u32) -> Result<(), LabError> {
+    Site::open(topology, host)?.netlink.set_mtu(device, mtu).in_node(host)?;
     Site::open(topology, vm)?.netlink.set_mtu(ETH0, mtu).in_node(vm)
 }
 

@@ -85,8 +85,8 @@ impl Lab {
                 agent::await_ready(&self.name, host, child, self.options.ready_within)?;
             }
         }
-        for vm in &topology.vms {
-            self.fit_mtu(&topology, vm, vm.host.as_str())?;
+        for (vm, device) in topology.vms.iter().zip(topology.vm_devices()) {
+            self.fit_mtu(&topology, vm, vm.host.as_str(), &device)?;
         }
         state.complete = true;
         state.save()
@@ -250,20 +250,20 @@ impl Lab {
     /// When there is no such VM, or its host's agent does not know the port.
     pub fn fit_vm_mtu(&self, vm: &str) -> Result<(), LabError> {
         let state = State::load(&self.name)?;
-        let (vm, _) = find_vm(&state, vm)?;
+        let (vm, device) = find_vm(&state, vm)?;
         match state.host_of(vm.name.as_str()) {
-            Some(host) => self.fit_mtu(&state.topology, &vm, &host),
+            Some(host) => self.fit_mtu(&state.topology, &vm, &host, &device),
             None => Ok(()),
         }
     }
 
-    fn fit_mtu(&self, topology: &Topology, vm: &Vm, host: &str) -> Result<(), LabError> {
+    fn fit_mtu(&self, topology: &Topology, vm: &Vm, host: &str, device: &str) -> Result<(), LabError> {
         let has_agent = topology.hosts.iter().any(|its| its.name.as_str() == host && its.agent);
         if !has_agent || vm.mtu.is_some() {
             return Ok(());
         }
         let mtu = agent::port_mtu(&self.name, host, vm.name.as_str(), self.options.ready_within)?;
-        build::set_vm_mtu(topology, vm.name.as_str(), mtu)
+        build::set_vm_mtu(topology, vm.name.as_str(), host, device, mtu)
     }
 
     fn end_agent(&mut self, host: &str, signal: Signal) -> Result<(), LabError> {

@@ -151,11 +151,10 @@ fn agents_get_their_configuration_and_vms_the_mtu_that_agents_say() {
         .map(|item| item.name)
         .collect();
     assert_eq!(ports, ["blue2", "red2"]);
-    // The agent's word, which no default is.
-    assert_eq!(
-        lab.vm("blue2").unwrap().netlink().unwrap().link("eth0").unwrap().mtu,
-        1458
-    );
+    // The agent's word, which no default is, at both ends of the cable.
+    let mtu = |node: &lab::Node, device| node.netlink().unwrap().link(device).unwrap().mtu;
+    assert_eq!(mtu(&lab.vm("blue2").unwrap(), "eth0"), 1458);
+    assert_eq!(mtu(&lab.host(&h2).unwrap(), "blue2"), 1458);
 
     lab.down().unwrap();
     assert_eq!(remains(&name, &[&h1, &h2]), Vec::<String>::new());
