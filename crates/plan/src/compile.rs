@@ -17,6 +17,8 @@ mod records;
 mod subnets;
 mod underlay;
 
+pub use domains::domain_numbers;
+
 #[cfg(test)]
 mod finding_tests;
 #[cfg(test)]
@@ -133,7 +135,7 @@ pub fn compile(intent: &Intent, facts: &Facts, settings: &Settings) -> Compiled 
 
 impl<'a> Context<'a> {
     fn new(intent: &'a Intent, facts: &'a Facts, settings: &'a Settings) -> Self {
-        let numbers = domains::numbers(intent.customer_routes().map(|route| route.rdid));
+        let numbers = domain_numbers(intent);
         Self {
             intent,
             facts,

@@ -16,7 +16,7 @@ mod tables;
 
 pub use address::{to_address, to_ip};
 pub use changes::{Changes, TableChanges, diff};
-pub use compile::{Compiled, PortState, PortStatus, compile};
+pub use compile::{Compiled, PortState, PortStatus, compile, domain_numbers};
 pub use facts::{Facts, Link, LinkKind, Settings};
 pub use finding::{Finding, Severity};
 pub use tables::HostTables;

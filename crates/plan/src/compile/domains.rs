@@ -2,13 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::RoutingDomainId;
+use model::{Intent, RoutingDomainId};
+
+/// The number of each routing domain of an intent, by which the tables name it.
+pub fn domain_numbers(intent: &Intent) -> BTreeMap<RoutingDomainId, u32> {
+    numbers(intent.customer_routes().map(|route| route.rdid))
+}
 
 /// Gives each routing domain a number other than 0 and other than that of the others.
 ///
 /// The number is a hash of the UUID, so that it stays what it is when other domains come and go, and a restarted agent
 /// finds it again without having kept anything. Where two hashes meet, the higher UUID takes the next free number.
-pub(super) fn numbers(rdids: impl IntoIterator<Item = RoutingDomainId>) -> BTreeMap<RoutingDomainId, u32> {
+fn numbers(rdids: impl IntoIterator<Item = RoutingDomainId>) -> BTreeMap<RoutingDomainId, u32> {
     place(rdids.into_iter().map(|rdid| (rdid, fnv1a(rdid.as_bytes()))))
 }
 
