@@ -1,1 +1,24 @@
-//! Tier 3: the role of one host.
+//! The agent: the role of one host. It makes the kernel programs do what is declared for this host, and keeps them so.
+//!
+//! [`run`] is the whole of it: a configuration file, and resources over a unix socket. Decisions are elsewhere: about
+//! packets in `pipeline`, about tables in `plan`. What the agent adds is the order of things: check, write down, carry
+//! out, and if that fails, take back.
+//!
+//! **Invariant:** stopping, killing or upgrading the agent changes nothing for packets: programs, maps and links are
+//! pinned, and a start changes only what differs.
+
+mod config;
+mod core;
+mod error;
+mod facts;
+mod learnt;
+mod local_api;
+mod run;
+mod saved;
+mod statuses;
+mod trace { pub fn trace(_: &plan::HostTables, _: &model::Intent, _: &dyn Fn(u32) -> Option<String>, _: &api::TraceRequest) -> Result<api::TraceReport, api::Problem> { Err(api::Problem::not_found("later")) } }
+
+pub use config::{Config, ConfigError};
+pub use error::RunError;
+pub use run::run;
+pub use trace::trace;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use model::Kind;
+use model::{Kind, Resource};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -50,6 +50,13 @@ impl From<ItemStatus> for Value {
         // The statuses are structures of strings, numbers and addresses: there is nothing in them that JSON cannot say.
         serde_json::to_value(status).unwrap_or(Self::Null)
     }
+}
+
+/// What was declared of a resource, without its kind and name.
+pub fn spec_of(resource: &Resource) -> Value {
+    // Resources are structures of strings, numbers and addresses: there is nothing in them that JSON cannot say.
+    let mut whole = serde_json::to_value(resource).unwrap_or(Value::Null);
+    whole.get_mut("spec").map_or(Value::Null, Value::take)
 }
 
 /// Whether what was declared acts on packets.

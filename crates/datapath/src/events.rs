@@ -1,14 +1,15 @@
 //! What the kernel programs tell the agent: addresses to learn.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::AsFd as _;
 
 use aya::maps::{MapData, MapError, RingBuf};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pipeline::{Address, Learn};
 
 use crate::Datapath;
 use crate::error::Error;
 
-/// The agent's end of the ring of events. Becomes readable when there is one.
+/// The agent's end of the ring of events.
 pub struct Events(RingBuf<MapData>);
 
 impl Datapath {
@@ -23,6 +24,20 @@ impl Datapath {
 }
 
 impl Events {
+    /// Waits until there is an event.
+    ///
+    /// # Errors
+    /// When the kernel does not let wait.
+    pub fn wait(&self) -> std::io::Result<()> {
+        let mut ring = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        loop {
+            match poll(&mut ring, PollTimeout::NONE) {
+                Err(nix::errno::Errno::EINTR) => {}
+                result => return result.map(|_| ()).map_err(Into::into),
+            }
+        }
+    }
+
     /// The next event, if there is one.
     pub fn next_event(&mut self) -> Option<Learn> {
         loop {
@@ -41,18 +56,6 @@ fn decode(bytes: &[u8]) -> Option<Learn> {
     let address = Address::new(bytes.get(8..24)?.try_into().ok()?);
     let mac = bytes.get(24..30)?.try_into().ok()?;
     Some(Learn { ifindex, vsid, address, mac, reserved: 0 })
-}
-
-impl AsRawFd for Events {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
-    }
-}
-
-impl AsFd for Events {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
 }
 
 #[cfg(test)]

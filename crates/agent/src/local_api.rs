@@ -1,0 +1,119 @@
+//! The agent's side of the northbound interface.
+
+use api::{
+    ChangeReport, ChangeSet, DropCounter, HostApi, HostStatus, Item, Problem, TraceReport, TraceRequest, UPLINK,
+    UplinkStatus,
+};
+use model::Kind;
+use pipeline::DropReason;
+
+use crate::core::{Core, device_name};
+use crate::run::{Shared, lock};
+use crate::statuses;
+
+/// Answers for the core.
+pub struct LocalApi(pub Shared);
+
+impl HostApi for LocalApi {
+    fn status(&self) -> Result<HostStatus, Problem> {
+        Ok(status(&lock(&self.0)))
+    }
+
+    fn list(&self, kind: Kind) -> Result<Vec<Item>, Problem> {
+        let core = lock(&self.0);
+        core.intent.resources().filter(|resource| resource.kind() == kind).map(|r| statuses::item(&core, r)).collect()
+    }
+
+    fn get(&self, kind: Kind, name: &str) -> Result<Item, Problem> {
+        let core = lock(&self.0);
+        let found = core.intent.resources().find(|resource| resource.kind() == kind && resource.key().name == name);
+        match found {
+            Some(resource) => statuses::item(&core, resource),
+            None => Err(Problem::not_found(format!("there is no {kind} {name} on host {}", core.name))),
+        }
+    }
+
+    fn change(&self, changes: ChangeSet) -> Result<ChangeReport, Problem> {
+        lock(&self.0).change(changes)
+    }
+
+    fn drops(&self) -> Result<Vec<DropCounter>, Problem> {
+        let core = lock(&self.0);
+        let mut drops = Vec::new();
+        for (name, slot) in slots(&core) {
+            let counters = core.datapath.counters(slot).map_err(internal)?;
+            drops.extend(DropReason::ALL.iter().filter_map(|reason| {
+                let packets = counters.drops(*reason);
+                (packets > 0).then(|| DropCounter {
+                    port: name.clone(),
+                    reason: reason.name().to_owned(),
+                    explanation: reason.explanation().to_owned(),
+                    packets,
+                })
+            }));
+        }
+        Ok(drops)
+    }
+
+    fn clear_drops(&self) -> Result<(), Problem> {
+        let mut core = lock(&self.0);
+        for (_, slot) in slots(&core) {
+            core.datapath.clear_counters(slot).map_err(internal)?;
+        }
+        Ok(())
+    }
+
+    fn trace(&self, request: TraceRequest) -> Result<TraceReport, Problem> {
+        let core = lock(&self.0);
+        // Over what the kernel holds, not over what we believe that it holds.
+        let tables = core.datapath.tables().map_err(internal)?;
+        let names = |ifindex: u32| {
+            let device = device_name(&core.facts, ifindex)?;
+            let port = core.intent.ports().find(|port| port.device == *device);
+            Some(port.map_or_else(|| device.to_string(), |port| port.name.to_string()))
+        };
+        crate::trace(&tables, &core.intent, &names, &request)
+    }
+}
+
+/// Each bound port with its counters' slot, and the uplink.
+fn slots(core: &Core) -> Vec<(String, u32)> {
+    let ports = core.compiled.ports.iter().filter_map(|(name, status)| match status.state {
+        plan::PortState::Bound { slot, .. } => Some((name.to_string(), slot)),
+        plan::PortState::NoDevice => None,
+    });
+    ports.chain([(UPLINK.to_owned(), 0)]).collect()
+}
+
+fn status(core: &Core) -> HostStatus {
+    let mut uplinks: Vec<UplinkStatus> = Vec::new();
+    for address in core.intent.provider_addresses() {
+        let Some(link) = core.facts.links.get(&address.interface) else { continue };
+        match uplinks.iter_mut().find(|uplink| uplink.ifindex == link.ifindex) {
+            Some(uplink) => uplink.addresses.push(address.address),
+            None => uplinks.push(UplinkStatus {
+                interface: address.interface.to_string(),
+                ifindex: link.ifindex,
+                mtu: link.mtu,
+                addresses: vec![address.address],
+            }),
+        }
+    }
+    HostStatus {
+        name: core.name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started: humantime::format_rfc3339_seconds(core.started).to_string(),
+        uplinks,
+        ports: core.intent.ports().count(),
+        bound_ports: core.compiled.ports.values().filter(|status| status.ifindex().is_some()).count(),
+        records: core.intent.lookup_records().count(),
+        routes: core.intent.customer_routes().count(),
+        drift: core.drift.clone(),
+        findings: core.compiled.findings.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn internal(error: datapath::Error) -> Problem {
+    Problem::new(api::ProblemType::Internal, error.to_string())
+}

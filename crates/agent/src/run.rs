@@ -1,0 +1,123 @@
+//! The life of an agent: checks, start, three watchers (devices, learnt addresses, the socket), end.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use datapath::Events;
+use host::{LinkEvent, LinkWatch, Netlink};
+use model::Intent;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::Config;
+use crate::core::Core;
+use crate::error::RunError;
+use crate::local_api::LocalApi;
+
+/// How long device events are gathered before they are acted on: a device comes with a handful of them.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// The core, shared by the watchers. A panic in one of them leaves it as it is: what is in force is in the kernel.
+pub type Shared = Arc<Mutex<Core>>;
+
+/// Locks the core.
+pub fn lock(core: &Shared) -> MutexGuard<'_, Core> {
+    core.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs an agent until it is asked to end by SIGTERM or SIGINT; with `check`, only says what is wrong with the
+/// configuration.
+///
+/// # Errors
+/// When the configuration, this host or the kernel does not allow it. Nothing is changed then.
+pub fn run(config: &Path, check: bool) -> Result<(), RunError> {
+    let config = Config::read(config)?;
+    if check {
+        Intent::new(config.resources.iter().cloned()).map_err(RunError::Contradiction)?;
+        return Ok(());
+    }
+    start_log();
+    host::capabilities::require(&host::capabilities::Capability::AGENT)?;
+    host::kernel::check()?;
+    host::kernel::ensure_bpffs(&config.bpffs)?;
+    // The socket comes first: of two agents of one host the second must not touch anything.
+    let socket = api::Socket::bind(&config.socket)?;
+    let watch = Netlink::current()?.watch_links()?;
+    let mut core = Core::start(&config)?;
+    let events = core.datapath.take_events()?;
+    tracing::info!(host = core.name, socket = %config.socket.display(), "started");
+    let core = Arc::new(Mutex::new(core));
+    watch_devices(watch, Arc::clone(&core))?;
+    watch_events(events, Arc::clone(&core))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|source| RunError::Io { what: "start the runtime", source })?;
+    runtime.block_on(serve(socket, core))
+}
+
+/// The agent's own log goes to the standard error; `RUST_LOG` chooses how much.
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // A second subscriber, in a test for example, is refused, and the first one serves.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
+}
+
+/// Binds ports when their devices appear, and unbinds them when they go.
+fn watch_devices(mut watch: LinkWatch, core: Shared) -> Result<(), RunError> {
+    let body = move || {
+        while let Some(event) = watch.next() {
+            if let Err(error) = event {
+                tracing::error!("cannot watch devices any more: {error}");
+                return;
+            }
+            while let Ok(Some(LinkEvent::Appeared(_) | LinkEvent::Changed(_) | LinkEvent::Gone(_))) =
+                watch.next_within(GATHER)
+            {}
+            if let Err(error) = lock(&core).refresh() {
+                tracing::error!("cannot follow a change of devices: {error}");
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("devices".to_owned())
+        .spawn(body)
+        .map(|_| ())
+        .map_err(|source| RunError::Io { what: "start the watch over devices", source })
+}
+
+/// Answers on the socket until a signal says to end.
+async fn serve(socket: api::Socket, core: Shared) -> Result<(), RunError> {
+    let io = |what| move |source| RunError::Io { what, source };
+    let mut terminate = signal(SignalKind::terminate()).map_err(io("wait for SIGTERM"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(io("wait for SIGINT"))?;
+    let end = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("asked to end; programs and tables stay in force");
+    };
+    api::server::serve(socket, Arc::new(LocalApi(core)), end).await.map_err(io("serve the socket"))?;
+    Ok(())
+}
+
+/// Takes over the addresses that the kernel programs heard.
+fn watch_events(mut events: Events, core: Shared) -> Result<(), RunError> {
+    let body = move || loop {
+        if let Err(error) = events.wait() {
+            tracing::error!("cannot hear of addresses to learn any more: {error}");
+            return;
+        }
+        while let Some(learn) = events.next_event() {
+            lock(&core).learn(&learn);
+        }
+    };
+    std::thread::Builder::new()
+        .name("events".to_owned())
+        .spawn(body)
+        .map(|_| ())
+        .map_err(|source| RunError::Io { what: "start the watch over events", source })
+}

@@ -1,0 +1,127 @@
+//! What the host knows of each resource: read off the tables that are in force.
+
+use api::{
+    Counters, CustomerRouteStatus, Item, ItemStatus, LookupRecordStatus, PortStatus, Problem, ProblemType,
+    ProviderAddressStatus, ProviderRouteStatus, RealizedState,
+};
+use ipnet::IpNet;
+use model::{CustomerRoute, LookupRecord, Port, ProviderAddress, ProviderRoute, Resource};
+use pipeline::{RecordKey, RouteFlags, StationKey};
+use plan::PortState;
+
+use crate::core::Core;
+
+/// A resource with its status.
+pub fn item(core: &Core, resource: &Resource) -> Result<Item, Problem> {
+    let status = match resource {
+        Resource::Port(port) => ItemStatus::Port(of_port(core, port)?),
+        Resource::LookupRecord(record) => ItemStatus::LookupRecord(of_record(core, record)),
+        Resource::CustomerRoute(route) => ItemStatus::CustomerRoute(of_route(core, route)),
+        Resource::ProviderAddress(address) => ItemStatus::ProviderAddress(of_address(core, address)),
+        Resource::ProviderRoute(route) => ItemStatus::ProviderRoute(of_provider_route(core, route)),
+    };
+    let key = resource.key();
+    Ok(Item { kind: key.kind, name: key.name, spec: api::spec_of(resource), status: status.into() })
+}
+
+fn of_port(core: &Core, port: &Port) -> Result<PortStatus, Problem> {
+    let Some(status) = core.compiled.ports.get(&port.name) else { return Ok(PortStatus::default()) };
+    let PortState::Bound { ifindex, slot } = status.state else {
+        return Ok(PortStatus { mtu: status.mtu, ..PortStatus::default() });
+    };
+    let counters = core
+        .datapath
+        .counters(slot)
+        .map_err(|error| Problem::new(ProblemType::Internal, error.to_string()))?;
+    Ok(PortStatus {
+        state: api::PortState::Bound,
+        ifindex: Some(ifindex),
+        mtu: status.mtu,
+        slot: Some(slot),
+        counters: Counters {
+            rx_packets: counters.from_packets,
+            rx_bytes: counters.from_bytes,
+            tx_packets: counters.to_packets,
+            tx_bytes: counters.to_bytes,
+            drops: counters.all_drops(),
+        },
+    })
+}
+
+/// Whether it acts, by the reason why it does not.
+fn realized(reason: &Option<String>) -> RealizedState {
+    if reason.is_none() { RealizedState::InForce } else { RealizedState::NotInForce }
+}
+
+fn of_record(core: &Core, record: &LookupRecord) -> LookupRecordStatus {
+    let local = core.intent.provider_addresses().any(|own| own.address == record.provider_address);
+    let port = core.intent.ports().find(|port| port.mac == record.mac && port.vsid == Some(record.vsid));
+    let in_tables = match record.customer_address {
+        Some(address) => {
+            let key = RecordKey { vsid: record.vsid.get(), address: plan::to_address(address) };
+            core.tables.records.contains_key(&key)
+        }
+        None => {
+            let key = StationKey { vsid: record.vsid.get(), mac: record.mac.octets(), reserved: 0 };
+            core.tables.stations.contains_key(&key)
+        }
+    };
+    let bound = port.is_some_and(|port| core.compiled.ports.get(&port.name).is_some_and(|s| s.ifindex().is_some()));
+    let reason = if !in_tables {
+        Some("the kernel's tables do not have it".to_owned())
+    } else if local && !bound {
+        Some(format!("no port with MAC address {} is bound in VSID {} here", record.mac, record.vsid))
+    } else {
+        None
+    };
+    LookupRecordStatus { state: realized(&reason), reason, local, port: port.map(|port| port.name.to_string()) }
+}
+
+fn of_route(core: &Core, route: &CustomerRoute) -> CustomerRouteStatus {
+    let better = core
+        .intent
+        .customer_routes()
+        .filter(|other| other.rdid == route.rdid && other.prefix == route.prefix)
+        .min_by_key(|other| (other.metric, other.vsid, other.next_hop));
+    let reason = match better {
+        Some(better) if better != route => Some(format!(
+            "the route by {} in VSID {} has a better metric, {}",
+            if better.is_on_link() { "on-link".to_owned() } else { better.next_hop.to_string() },
+            better.vsid,
+            better.metric
+        )),
+        _ if !in_tables(core, route) => Some("the kernel's tables do not have it".to_owned()),
+        _ => None,
+    };
+    CustomerRouteStatus { state: realized(&reason), reason }
+}
+
+fn in_tables(core: &Core, route: &CustomerRoute) -> bool {
+    let address = plan::to_address(route.prefix.addr());
+    core.tables.routes.iter().any(|(key, value)| {
+        let bits = key.prefix_len.saturating_sub(pipeline::RouteKey::DOMAIN_BITS);
+        let mapped = if matches!(route.prefix, IpNet::V4(_)) { 96 } else { 0 };
+        key.address == address
+            && bits == u32::from(route.prefix.prefix_len()) + mapped
+            && value.vsid == route.vsid.get()
+            && (value.flags.has(RouteFlags::ON_LINK) || value.next_hop == plan::to_address(route.next_hop))
+    })
+}
+
+fn of_address(core: &Core, address: &ProviderAddress) -> ProviderAddressStatus {
+    let link = core.facts.links.get(&address.interface);
+    let present = link.is_some_and(|link| link.addresses.iter().any(|net| net.addr() == address.address));
+    let reason = if present { None } else { Some(format!("it is not on {}", address.interface)) };
+    ProviderAddressStatus {
+        state: realized(&reason),
+        reason,
+        ifindex: link.map(|link| link.ifindex),
+        mtu: link.map(|link| link.mtu),
+    }
+}
+
+fn of_provider_route(core: &Core, route: &ProviderRoute) -> ProviderRouteStatus {
+    let hosts = core.tables.peers.iter().filter(|(_, peer)| plan::to_ip(peer.next_hop) == route.next_hop);
+    let hosts = hosts.map(|(remote, _)| plan::to_ip(*remote)).filter(|ip| route.prefix.contains(ip)).collect();
+    ProviderRouteStatus { state: RealizedState::InForce, reason: None, hosts }
+}

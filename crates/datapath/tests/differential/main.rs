@@ -1,0 +1,189 @@
+//! The cornerstone: the kernel programs and the pipeline in user space decide alike.
+//!
+//! Random frames over random tables go through both. What is decided, why, for whom, every byte of the frame that comes
+//! out, what is learnt and what is counted must agree. Needs root: it loads the programs (`BPF_PROG_TEST_RUN`) and makes
+//! devices in a network namespace of its own.
+
+mod coverage;
+mod craft;
+mod port_frames;
+mod report;
+mod uplink_frames;
+mod userspace;
+mod world;
+
+use std::collections::BTreeSet;
+
+use datapath::testrun::Outcome;
+use datapath::{Datapath, Events, Role};
+use pipeline::{DropReason, Learn};
+use plan::HostTables;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use coverage::Coverage;
+use port_frames::{Case, Frames};
+use userspace::{Counts, Expected};
+use world::World;
+
+/// How many tables, and how many frames over each.
+const BATCHES: u64 = 160;
+const FRAMES: usize = 160;
+/// Which packets the fixed test draws.
+const SEED: u64 = 0x6e65_7476_6972_7431;
+/// How many mismatches are told.
+const TOLD: usize = 20;
+
+#[test]
+fn kernel_and_user_space_decide_alike() {
+    let coverage = compare("fixed", SEED);
+    coverage.assert_complete();
+}
+
+#[test]
+fn kernel_and_user_space_decide_alike_about_new_packets_each_time() {
+    let seed = match std::env::var("NETVIRT_SEED") {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("NETVIRT_SEED is {text:?}; it must be a number of 64 bits")),
+        Err(_) => rand::rng().random(),
+    };
+    println!("to repeat this: NETVIRT_SEED={seed}");
+    compare("random", seed);
+}
+
+/// Compares on all batches of a seed.
+fn compare(test: &str, seed: u64) -> Coverage {
+    let world = World::new(test);
+    let run = || {
+        let mut datapath = Datapath::open(&world.folder).expect("the kernel takes the programs");
+        let events = datapath.take_events().expect("the ring of events");
+        let mut comparison = Comparison {
+            world: &world,
+            datapath,
+            events,
+            tables: HostTables::default(),
+            coverage: Coverage::default(),
+            seed,
+            mismatches: Vec::new(),
+        };
+        for batch in 0..BATCHES {
+            comparison.batch(batch);
+            if comparison.mismatches.len() > TOLD {
+                break;
+            }
+        }
+        let Comparison { mismatches, coverage, .. } = comparison;
+        println!("{coverage}");
+        let told = mismatches.join("\n");
+        assert!(mismatches.is_empty(), "kernel and user space differ:\n{told}");
+        assert!(coverage.compared >= 20_000, "{} frames are too few", coverage.compared);
+        coverage
+    };
+    world.namespace.run(run).expect("the namespace can be entered")
+}
+
+struct Comparison<'w> {
+    world: &'w World,
+    datapath: Datapath,
+    events: Events,
+    /// What the kernel's maps hold.
+    tables: HostTables,
+    coverage: Coverage,
+    seed: u64,
+    mismatches: Vec<String>,
+}
+
+impl Comparison<'_> {
+    /// One set of tables, and frames over it.
+    fn batch(&mut self, batch: u64) {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ batch.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let tables = world::tables(self.world, &mut rng);
+        self.datapath.apply(&plan::diff(&self.tables, &tables)).expect("the kernel takes the tables");
+        assert_eq!(self.datapath.tables().expect("the tables"), tables, "the kernel holds other tables than written");
+        self.tables = tables;
+        let slots: BTreeSet<u32> = self.tables.ports.values().map(|port| port.slot).chain([0]).collect();
+        for slot in &slots {
+            self.datapath.clear_counters(*slot).expect("the counters can be cleared");
+        }
+        let mut counts = Counts::default();
+        for index in 0..FRAMES {
+            let case = Frames::new(&mut rng, &self.tables, self.world).draw();
+            self.frame(&case, &mut counts, &format!("batch {batch}, frame {index}"));
+            if rng.random_bool(0.01) {
+                self.user_space_alone(&case);
+            }
+        }
+        for slot in slots {
+            let expected = counts.remove(&slot).unwrap_or_default();
+            let got = self.datapath.counters(slot).expect("the counters");
+            let drops = DropReason::ALL.iter().map(|reason| got.drops(*reason));
+            let same = (got.from_packets, got.from_bytes) == expected.from
+                && (got.to_packets, got.to_bytes) == expected.to
+                && drops.eq(expected.drops[..DropReason::ALL.len()].iter().copied());
+            if !same {
+                let text = format!("batch {batch}: counters of slot {slot} are {got:?}, and should be {expected:?}");
+                self.mismatches.push(text);
+            }
+        }
+        assert_eq!(counts, Counts::default(), "user space counted for slots that no port has");
+    }
+
+    /// Compares on one frame.
+    fn frame(&mut self, case: &Case, counts: &mut Counts, place: &str) {
+        let before = counts.clone();
+        let expected = userspace::run(case.role, &case.frame, &case.meta, &self.tables, counts);
+        let outcome = match self.datapath.test_run(case.role, &case.frame, &case.meta) {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                // The frame counts for nothing.
+                *counts = before;
+                assert!(refused_by_test_run(&case.frame), "{place}: {error} for {:02x?}", case.frame);
+                self.coverage.refused += 1;
+                return;
+            }
+        };
+        self.coverage.add(case, &expected);
+        let mut learnt = Vec::new();
+        while let Some(learn) = self.events.next_event() {
+            learnt.push(learn);
+        }
+        if !agree(&expected, &outcome, &learnt) {
+            let tables = self.mismatches.is_empty().then_some(&self.tables);
+            let text = report::mismatch(self.seed, place, case, &expected, &outcome, &learnt, tables);
+            self.mismatches.push(text);
+        }
+    }
+
+    /// A tag beside the frame, which a test run cannot have.
+    fn user_space_alone(&self, case: &Case) {
+        let mut meta = case.meta;
+        meta.vlan = true;
+        let expected = userspace::run(case.role, &case.frame, &meta, &self.tables, &mut Counts::default());
+        let Some(port) = self.tables.ports.get(&meta.ifindex).filter(|port| port.vsid != 0) else { return };
+        if case.role == Role::Uplink {
+            assert_eq!(expected.kind, "pass");
+        } else if case.frame.len() >= 14 && self.tables.host.is_some() {
+            assert_eq!(expected.reason, Some(DropReason::VlanTag), "port {port:?}");
+        }
+    }
+}
+
+/// Whether the kernel refuses to run a program on a frame: shorter than its Ethernet header, or than the IP header that
+/// the EtherType announces.
+fn refused_by_test_run(frame: &[u8]) -> bool {
+    match frame {
+        [_, _, _, _, _, _, _, _, _, _, _, _, 0x08, 0x00, rest @ ..] => rest.len() < 20,
+        [_, _, _, _, _, _, _, _, _, _, _, _, 0x86, 0xdd, rest @ ..] => rest.len() < 40,
+        _ => frame.len() <= 14,
+    }
+}
+
+/// Whether both say the same. A frame that could not be changed is dropped, whatever is left of it.
+fn agree(expected: &Expected, outcome: &Outcome, learnt: &[Learn]) -> bool {
+    let same = if expected.reason == Some(DropReason::NoRoom) {
+        let Outcome { action, verdict, detail, .. } = expected.outcome;
+        (action, verdict, detail) == (outcome.action, outcome.verdict, outcome.detail)
+    } else {
+        expected.outcome == *outcome
+    };
+    same && expected.learnt == learnt
+}

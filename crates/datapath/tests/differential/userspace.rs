@@ -1,0 +1,265 @@
+//! What user space makes of a frame: the pipeline on ordered maps, and what the kernel's entry points do with a verdict.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use datapath::Role;
+use datapath::testrun::Outcome;
+use pipeline::apply::{self, Dressed};
+use pipeline::stages::flood;
+use pipeline::{
+    Action, Address, Buffer, DropReason, Flood, Frame as _, Host, Learn, MAX_REASONS, MAX_REPLICAS, Meta, NoRoom, Peer,
+    Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, Stage, StationKey, Strip, Subnet,
+    Tables, Translation, Verdict, Work,
+};
+use plan::HostTables;
+
+/// `TCX_NEXT`, `TCX_DROP` and `TCX_REDIRECT`.
+const NEXT: i32 = -1;
+const DROP: i32 = 2;
+const REDIRECT: i32 = 7;
+
+/// Tables that listen to what the pipeline says on its way.
+struct Recorder<'t> {
+    tables: &'t HostTables,
+    stages: RefCell<Vec<Stage>>,
+    learnt: RefCell<Vec<Learn>>,
+}
+
+impl Tables for Recorder<'_> {
+    fn host(&self) -> Option<&Host> {
+        self.tables.host()
+    }
+    fn port(&self, ifindex: u32) -> Option<&Port> {
+        self.tables.port(ifindex)
+    }
+    fn record(&self, key: &RecordKey) -> Option<&Record> {
+        self.tables.record(key)
+    }
+    fn station(&self, key: &StationKey) -> Option<&Record> {
+        self.tables.station(key)
+    }
+    fn subnet(&self, vsid: u32) -> Option<&Subnet> {
+        self.tables.subnet(vsid)
+    }
+    fn route(&self, key: &RouteKey) -> Option<&Route> {
+        self.tables.route(key)
+    }
+    fn peer(&self, provider: &Address) -> Option<&Peer> {
+        self.tables.peer(provider)
+    }
+    fn provider(&self, address: &Address) -> Option<&Provider> {
+        self.tables.provider(address)
+    }
+    fn replica(&self, key: &ReplicaKey) -> Option<&Replica> {
+        self.tables.replica(key)
+    }
+    fn plain(&self, address: &Address) -> Option<&Plain> {
+        self.tables.plain(address)
+    }
+    fn admit_flood(&self, slot: u32) -> bool {
+        self.tables.admit_flood(slot)
+    }
+    fn learnt(&self, learn: &Learn) {
+        self.learnt.borrow_mut().push(*learn);
+    }
+    fn enter(&self, stage: Stage) {
+        self.stages.borrow_mut().push(stage);
+    }
+}
+
+/// What is counted for one slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Count {
+    pub from: (u64, u64),
+    pub to: (u64, u64),
+    pub drops: [u64; MAX_REASONS],
+}
+
+impl Default for Count {
+    fn default() -> Self {
+        Self { from: (0, 0), to: (0, 0), drops: [0; MAX_REASONS] }
+    }
+}
+
+/// The counters by slot.
+pub type Counts = BTreeMap<u32, Count>;
+
+/// What user space makes of a frame.
+pub struct Expected {
+    pub outcome: Outcome,
+    /// Name of the verdict.
+    pub kind: &'static str,
+    pub reason: Option<DropReason>,
+    pub stages: Vec<Stage>,
+    pub learnt: Vec<Learn>,
+    /// VSID of the port that it goes to, or that the encapsulation names.
+    pub vsid: Option<u32>,
+}
+
+/// Decides about a frame, carries the decision out on a copy, and counts.
+pub fn run(role: Role, frame: &[u8], meta: &Meta, tables: &HostTables, counts: &mut Counts) -> Expected {
+    let recorder = Recorder { tables, stages: RefCell::default(), learnt: RefCell::default() };
+    let mut room = vec![0; frame.len() + 256.max(1400)];
+    room[..frame.len()].copy_from_slice(frame);
+    let mut buffer = Buffer::new(&mut room, frame.len());
+    let (mut work, mut verdict) = (Work::default(), Verdict::default());
+    match role {
+        Role::Port => pipeline::from_port(&buffer, &recorder, meta, &mut work, &mut verdict),
+        Role::Uplink => pipeline::from_uplink(&buffer, &recorder, meta, &mut work, &mut verdict),
+    }
+    let kind = kind(&verdict);
+    let mut finish = Finish { tables, meta, counts, reported: (0, 0) };
+    let action = finish.finish(&mut buffer, &verdict, &work);
+    let (verdict_code, detail) = finish.reported;
+    let vsid = match verdict.action() {
+        Action::Deliver { ifindex, .. } => tables.port(ifindex).map(|port| port.vsid),
+        Action::Encapsulate { tunnel } => Some(tunnel.vsid),
+        Action::Flood(flood) => Some(flood.vsid),
+        _ => None,
+    };
+    let outcome = Outcome { action, verdict: verdict_code, detail, frame: buffer.as_slice().to_vec() };
+    let reason = (verdict_code == 1).then(|| DropReason::from_number(detail));
+    let (stages, learnt) = (recorder.stages.into_inner(), recorder.learnt.into_inner());
+    Expected { outcome, kind, reason, stages, learnt, vsid }
+}
+
+/// The name of a verdict.
+pub fn kind(verdict: &Verdict) -> &'static str {
+    use pipeline::Answer;
+    use pipeline::headers::icmp::IcmpError;
+    match verdict.action() {
+        Action::Pass => "pass",
+        Action::Drop(_) => "drop",
+        Action::Deliver { strip: Some(_), .. } => "deliver, decapsulated",
+        Action::Deliver { translation, .. } if translation.wanted => "deliver, translated",
+        Action::Deliver { .. } => "deliver",
+        Action::Encapsulate { tunnel } if tunnel.remote.is_v4() => "encapsulate over IPv4",
+        Action::Encapsulate { .. } => "encapsulate over IPv6",
+        Action::Plain { .. } => "plain",
+        Action::Answer(Answer::Arp(_)) => "answer ARP",
+        Action::Answer(Answer::Neighbor { .. }) => "answer ND",
+        Action::Answer(Answer::Echo) => "answer echo",
+        Action::Answer(Answer::Error { error: IcmpError::TimeExceeded, .. }) => "answer time exceeded",
+        Action::Answer(Answer::Error { error: IcmpError::TooBig(_), .. }) => "answer too big",
+        Action::Flood(Flood { strip: None, .. }) => "flood from a port",
+        Action::Flood(_) => "flood from the uplink",
+        Action::Relay { .. } => "relay",
+    }
+}
+
+/// All names that [`kind`] gives.
+pub const KINDS: [&str; 16] = [
+    "pass",
+    "drop",
+    "deliver, decapsulated",
+    "deliver, translated",
+    "deliver",
+    "encapsulate over IPv4",
+    "encapsulate over IPv6",
+    "plain",
+    "answer ARP",
+    "answer ND",
+    "answer echo",
+    "answer time exceeded",
+    "answer too big",
+    "flood from a port",
+    "flood from the uplink",
+    "relay",
+];
+
+/// Does what `ebpf/src/egress.rs` does.
+struct Finish<'a> {
+    tables: &'a HostTables,
+    meta: &'a Meta,
+    counts: &'a mut Counts,
+    /// What the kernel leaves in the control block.
+    reported: (u32, u32),
+}
+
+impl Finish<'_> {
+    fn finish(&mut self, frame: &mut Buffer, verdict: &Verdict, work: &Work) -> i32 {
+        if verdict.is_pass() {
+            return NEXT;
+        }
+        let from = &mut self.counts.entry(verdict.slot).or_default().from;
+        *from = (from.0 + 1, from.1 + u64::from(self.meta.len));
+        match self.carry_out(frame, verdict, work) {
+            Ok(action) => action,
+            Err(reason) => {
+                self.reported = (1, reason as u32);
+                self.counts.entry(verdict.slot).or_default().drops[reason as usize] += 1;
+                DROP
+            }
+        }
+    }
+
+    fn carry_out(&mut self, frame: &mut Buffer, verdict: &Verdict, work: &Work) -> Result<i32, DropReason> {
+        let no_room = |NoRoom| DropReason::NoRoom;
+        let len = self.meta.len;
+        match verdict.action() {
+            Action::Pass => {}
+            Action::Drop(reason) => return Err(reason),
+            Action::Answer(_) => {
+                self.reported = (verdict.code(), self.meta.ifindex);
+                let host = self.tables.host.ok_or(DropReason::NotConfigured)?;
+                apply::answer(frame, verdict, &host.gateway_mac).map_err(no_room)?;
+            }
+            Action::Deliver { ifindex, slot, strip, translation, .. } => {
+                self.reported = (verdict.code(), ifindex);
+                apply::edit(frame, &work.edit, &translation).map_err(no_room)?;
+                apply::deliver(frame, strip, &work.edit).map_err(no_room)?;
+                self.count_to(slot, len);
+            }
+            Action::Encapsulate { tunnel } => {
+                self.reported = (verdict.code(), tunnel.peer.uplink);
+                self.count_to(0, len);
+                apply::edit(frame, &work.edit, &Translation::default()).map_err(no_room)?;
+                apply::encapsulate(frame, &tunnel, &work.edit, len).map_err(no_room)?;
+            }
+            Action::Plain { peer, translation } => {
+                self.reported = (verdict.code(), peer.uplink);
+                self.count_to(0, len);
+                apply::edit(frame, &work.edit, &translation).map_err(no_room)?;
+                apply::plain(frame, &work.edit).map_err(no_room)?;
+            }
+            Action::Flood(flood) => {
+                self.reported = (verdict.code(), flood.to);
+                self.replicate(frame, &flood, work).map_err(no_room)?;
+                return Ok(DROP);
+            }
+            Action::Relay { peer } => self.reported = (verdict.code(), peer.uplink),
+        }
+        Ok(REDIRECT)
+    }
+
+    fn count_to(&mut self, slot: u32, len: u32) {
+        let to = &mut self.counts.entry(slot).or_default().to;
+        *to = (to.0 + 1, to.1 + u64::from(len));
+    }
+
+    fn replicate(&mut self, frame: &mut Buffer, flood: &Flood, work: &Work) -> Result<(), NoRoom> {
+        let (mut len, mut dressed, mut result) = (self.meta.len, Dressed::Bare, Ok(()));
+        if let Some(Strip(room)) = flood.strip {
+            frame.decapsulate(room, &work.edit.ethernet, work.edit.network)?;
+            len -= room as u32;
+        }
+        for index in 0..flood.to.min(MAX_REPLICAS) {
+            let Some(replica) = flood::replica(self.tables, flood, index) else { continue };
+            if replica.ifindex != 0 {
+                continue;
+            }
+            let Some(peer) = flood::peer(self.tables, flood, replica) else { continue };
+            let tunnel = flood::tunnel(flood, peer, replica);
+            match apply::dress(frame, dressed, &tunnel, &work.edit.ethernet, len) {
+                Ok(now) => dressed = now,
+                Err(NoRoom) => {
+                    result = Err(NoRoom);
+                    continue;
+                }
+            }
+            self.count_to(0, len);
+        }
+        result
+    }
+}
