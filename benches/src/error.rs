@@ -50,7 +50,8 @@ pub enum Error {
     },
     /// The netvirt binary is not there.
     #[error(
-        "there is no netvirt beside this program ({0}); build it with \"cargo build --release -p netvirt\", or name it in NETVIRT_BIN"
+        "there is no netvirt beside this program ({0}); build it with \"cargo build --release -p netvirt\", or name it \
+         in NETVIRT_BIN"
     )]
     NoNetvirt(PathBuf),
     /// A contestant could not be set up.

@@ -116,10 +116,12 @@ impl Report {
         let mut text = format!(
             "
 - (a): median ± coefficient of variation. Others: median of the ratios to (a) in the same round, ± their variation.
-- {rounds} interleaved rounds, the order turned each time; {measured_seconds} s each after {warm_up_seconds} s of warm-up.
-- Two cores: client, its VM and host 1 on CPU {client_cpu}; server, its VM and host 2 on CPU {server_cpu}. A veth's receive path runs on the
-  sender's CPU, so each uplink hands what it receives to its host's CPU (RPS). What an uplink's own GRO does still runs
-  on the sender's, as does waking the other CPU, which in a virtual machine costs about as much as a packet.
+- {rounds} interleaved rounds, the order turned each time; {measured_seconds} s each after
+  {warm_up_seconds} s of warm-up.
+- Two cores: client, its VM and host 1 on CPU {client_cpu}; server, its VM and host 2 on CPU {server_cpu}.
+  A veth's receive path runs on the sender's CPU, so each uplink hands what it receives to its host's CPU (RPS). What an
+  uplink's own GRO does still runs on the sender's, as does waking the other CPU, which in a virtual machine may cost
+  about as much as a packet.
 - One core: all on CPU {client_cpu}. On one host nothing is steered: packets are delivered on the sender's CPU.
 - All TCP sockets use CUBIC; client and server are threads of one process.
 - MTU of the underlay 1600 unless stated, of the VMs what fits; on one host 1500.
@@ -127,8 +129,8 @@ impl Report {
         );
         if self.shows(Contestant::OpenVswitch) {
             text += &format!(
-                "- (c): {far_off_rounds} rounds. It reads frames one by one, so its VMs' offloads are off always. Its daemons are pinned to the CPU of \
-                 their host.\n"
+                "- (c): {far_off_rounds} rounds. It reads frames one by one, so its VMs' offloads are off always.\n  Its daemons \
+                 are pinned to the CPU of their host.\n"
             );
         }
         text
@@ -152,7 +154,8 @@ impl Report {
         let missed = if short.is_empty() { "none".to_owned() } else { short.join(", ") };
         let (met, all) = (reached.len() - short.len(), reached.len());
         format!(
-            "netvirt reaches its goal (0.95 in TCP streams, else 1.00) in {met} of {all} measures; short of it: {missed}.\n"
+            "netvirt reaches its goal (0.95 in TCP streams, else 1.00) in {met} of {all} measures; short of it: \
+             {missed}.\n"
         )
     }
 
