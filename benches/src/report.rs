@@ -129,8 +129,8 @@ impl Report {
         );
         if self.shows(Contestant::OpenVswitch) {
             text += &format!(
-                "- (c): {far_off_rounds} rounds. It reads frames one by one, so its VMs' offloads are off always.\n  Its daemons \
-                 are pinned to the CPU of their host.\n"
+                "- (c): {far_off_rounds} rounds. It reads frames one by one, so its VMs' offloads are off always. Its \
+                 daemons are pinned\n  to the CPU of their host.\n"
             );
         }
         text
@@ -149,7 +149,7 @@ impl Report {
         let short: Vec<_> = reached
             .iter()
             .filter(|(ratio, goal, _)| ratio < goal)
-            .map(|(ratio, goal, name)| format!("{name} {ratio:.2} of {goal:.2}"))
+            .map(|(ratio, goal, name)| format!("{name} {ratio:.3} of {goal:.2}"))
             .collect();
         let missed = if short.is_empty() { "none".to_owned() } else { short.join(", ") };
         let (met, all) = (reached.len() - short.len(), reached.len());
@@ -316,7 +316,7 @@ mod tests {
             let lines = lines(&outcome("tcp-rr-1", &rates));
             Report { machine, settings, lines, failures: Vec::new() }
         };
-        assert!(report(9.9e4).text().contains("in 0 of 1 measures; short of it: tcp-rr-1 0.99 of 1.00."));
+        assert!(report(9.9e4).text().contains("in 0 of 1 measures; short of it: tcp-rr-1 0.990 of 1.00."));
         assert!(report(1e5).text().contains("in 1 of 1 measures; short of it: none."));
     }
 
