@@ -61,7 +61,9 @@ macro_rules! get {
 impl Tables for Maps {
     #[inline(always)]
     fn host(&self) -> Option<&Host> {
-        HOST.get(0)
+        // An array's entry always exists; before the agent has written it, it is all zero, which is no gateway's MAC
+        // address. One byte of it would not do: the first of some is zero.
+        HOST.get(0).filter(|host| host.gateway_mac != [0; 6])
     }
     #[inline(always)]
     fn port(&self, ifindex: u32) -> Option<&Port> {
