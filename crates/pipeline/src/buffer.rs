@@ -1,7 +1,7 @@
 //! A frame in a slice of bytes: the user-space counterpart of an skb, for tests and `netvirt trace`.
 
 use crate::checksum;
-use crate::headers::ETHERNET_LEN;
+use crate::headers::{ETHERNET_LEN, ip};
 use crate::packet::{ChecksumField, Frame, Network, NoRoom, Packet};
 
 /// A frame in a buffer of fixed capacity.
@@ -53,6 +53,13 @@ impl Frame for Buffer<'_> {
         Ok(())
     }
 
+    fn store_words<const N: usize>(&mut self, offset: usize, words: &Words<N>) -> Result<(), NoRoom> {
+        for (index, word) in words.iter().enumerate() {
+            self.store(offset + 2 * index, &word.to_ne_bytes())?;
+        }
+        Ok(())
+    }
+
     fn correct_checksum(&mut self, field: ChecksumField, difference: u16) -> Result<(), NoRoom> {
         let old = u16::from_be_bytes(self.bytes(field.offset).ok_or(NoRoom)?);
         if field.udp && old == 0 {
@@ -86,20 +93,22 @@ impl Frame for Buffer<'_> {
         _outer: Network,
         _inner: Network,
     ) -> Result<(), NoRoom> {
-        self.prepend(N - ETHERNET_LEN, header)
+        self.prepend(2 * N - ETHERNET_LEN, header)
     }
 
-    fn prepend<const N: usize>(&mut self, room: usize, header: &[u8; N]) -> Result<(), NoRoom> {
+    fn prepend<const N: usize>(&mut self, room: usize, header: &Words<N>) -> Result<(), NoRoom> {
         self.insert(0, room)?;
-        self.store(0, header)
+        self.store_words(0, header)
     }
 
-    fn decapsulate(&mut self, room: usize, ethernet: &[u8; 14], _inner: Network) -> Result<(), NoRoom> {
-        if self.len < ETHERNET_LEN + room {
+    fn decapsulate(&mut self, room: usize, ethernet: &[u8; 14], inner: Network) -> Result<(), NoRoom> {
+        // The kernel's helper wants an IP header to be left, and takes what is not IP for IPv4.
+        let least = if inner == Network::V6 { ip::V6_LEN } else { ip::V4_LEN };
+        if self.len < ETHERNET_LEN + room + least {
             return Err(NoRoom);
         }
         self.bytes.copy_within(ETHERNET_LEN + room..self.len, ETHERNET_LEN);
         self.len -= room;
-        self.store(0, ethernet)
+        self.store_words(0, ethernet)
     }
 }
