@@ -1,0 +1,83 @@
+//! What would become of a packet: `netvirt trace`.
+//!
+//! Builds the frame that a VM would send ([`packet`]), lets the pipeline decide about it as the kernel does while a
+//! [`recorder`] takes down each look-up, carries the decision out on the frame ([`outcome`]) and reads what leaves
+//! ([`decode`]). How keys and values of the tables are worded stands in [`words`].
+//!
+//! **Invariant:** no decision is made here. The verdict is that of [`pipeline::from_port`], and nothing changes: neither
+//! tables nor counters nor what a port may still flood.
+
+use api::{Problem, TraceReport, TraceRequest};
+use model::Intent;
+use pipeline::{Verdict, Work};
+use plan::HostTables;
+
+mod decode;
+mod outcome;
+mod packet;
+#[cfg(test)]
+mod properties;
+mod recorder;
+mod words;
+
+use packet::Sender;
+use recorder::Recorder;
+use words::Words;
+
+/// Says what would become of a packet.
+///
+/// `tables` are those in force, `intent` is what they were made of, and `names` gives the name of the port, or else of
+/// the interface, with an interface index.
+///
+/// # Errors
+/// When there is no such port, it is not virtualized, its device is absent, or no VM would send such a packet.
+pub fn trace(
+    tables: &HostTables,
+    intent: &Intent,
+    names: &dyn Fn(u32) -> Option<String>,
+    request: &TraceRequest,
+) -> Result<TraceReport, Problem> {
+    let words = Words::new(intent, names);
+    let sender = sender(tables, intent, &request.from)?;
+    let sent = packet::build(tables, intent, &sender, request)?;
+    let recorder = Recorder::new(tables, &words, sender.ifindex);
+    let (mut work, mut verdict) = (Work::default(), Verdict::default());
+    let mut room = sent.room();
+    pipeline::from_port(&sent.frame(&mut room), &recorder, &sent.meta(), &mut work, &mut verdict);
+    let outcome = outcome::carry_out(&recorder, &words, &sent, &work, &verdict);
+    Ok(TraceReport {
+        packet: sent.summary,
+        steps: recorder.into_steps(),
+        verdict: outcome.verdict,
+        reason: outcome.reason.map(|reason| reason.name().to_owned()),
+        explanation: outcome.explanation,
+        output: outcome.output,
+    })
+}
+
+/// The port of this name, and what the tables hold of it.
+fn sender<'a>(tables: &'a HostTables, intent: &'a Intent, name: &str) -> Result<Sender<'a>, Problem> {
+    let Some(port) = intent.ports().find(|port| port.name.as_str() == name) else {
+        let names: Vec<&str> = intent.ports().map(|port| port.name.as_str()).collect();
+        let there = match names.is_empty() {
+            true => "this host has none; create one with \"netvirt create port\"".to_owned(),
+            false => format!("the ports of this host are {}", names.join(", ")),
+        };
+        return Err(Problem::not_found(format!("there is no port \"{name}\"; {there}")));
+    };
+    let Some(vsid) = port.vsid else {
+        return Err(Problem::invalid(format!(
+            "port {name} has VSID 0, so its packets pass through this host unvirtualized and there is nothing to trace; \
+             give it a VSID with \"netvirt set port {name} --vsid NUMBER\""
+        )));
+    };
+    // A MAC address stands once in a VSID, so both together are the port's.
+    let entry = tables.ports.iter().find(|(_, entry)| entry.vsid == vsid.get() && entry.mac == port.mac.octets());
+    let Some((ifindex, entry)) = entry else {
+        return Err(Problem::unavailable(format!(
+            "port {name} is not bound: this host has no device \"{}\"; start the VM, or create the device",
+            port.device
+        )));
+    };
+    Ok(Sender { name: &port.name, ifindex: *ifindex, entry, vsid })
+}

@@ -1,0 +1,135 @@
+//! The host's tables with somebody who takes down each stage and each look-up.
+
+use std::cell::RefCell;
+
+use api::{TraceLookup, TraceStep};
+use pipeline::{
+    Address, Host, Learn, Peer, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, Stage,
+    StationKey, Subnet, Tables,
+};
+use plan::HostTables;
+
+use super::words::{self, Words};
+
+/// Tables that answer as those of the host and remember what they were asked.
+pub(super) struct Recorder<'t> {
+    tables: &'t HostTables,
+    words: &'t Words<'t>,
+    /// Interface index of the port that the frame comes from.
+    from: u32,
+    steps: RefCell<Vec<TraceStep>>,
+}
+
+impl<'t> Recorder<'t> {
+    pub fn new(tables: &'t HostTables, words: &'t Words<'t>, from: u32) -> Self {
+        Self { tables, words, from, steps: RefCell::default() }
+    }
+
+    /// What was taken down.
+    pub fn into_steps(self) -> Vec<TraceStep> {
+        self.steps.into_inner()
+    }
+
+    /// The gateway's MAC address, without taking it down; all zero where the host is not configured.
+    pub fn gateway_mac(&self) -> [u8; 6] {
+        self.tables.host.unwrap_or_default().gateway_mac
+    }
+
+    /// Takes a look-up down in the stage that is on.
+    fn note(&self, table: &str, key: String, found: Option<String>) {
+        if let Some(step) = self.steps.borrow_mut().last_mut() {
+            step.lookups.push(TraceLookup { table: table.to_owned(), key, found });
+        }
+    }
+}
+
+impl Tables for Recorder<'_> {
+    fn host(&self) -> Option<&Host> {
+        let found = self.tables.host();
+        self.note("host", "this host".to_owned(), found.map(|host| self.words.host(host)));
+        found
+    }
+
+    fn port(&self, ifindex: u32) -> Option<&Port> {
+        let found = self.tables.port(ifindex);
+        self.note("port", self.words.interface(ifindex), found.map(|port| self.words.port(port)));
+        found
+    }
+
+    fn record(&self, key: &RecordKey) -> Option<&Record> {
+        let found = self.tables.record(key);
+        self.note("lookup record", Words::record_key(key), found.map(|record| self.words.record(record)));
+        found
+    }
+
+    fn station(&self, key: &StationKey) -> Option<&Record> {
+        let found = self.tables.station(key);
+        self.note("station", Words::station_key(key), found.map(|record| self.words.record(record)));
+        found
+    }
+
+    fn subnet(&self, vsid: u32) -> Option<&Subnet> {
+        let found = self.tables.subnet(vsid);
+        self.note("VM subnet", vsid.to_string(), found.map(|subnet| self.words.subnet(subnet)));
+        found
+    }
+
+    fn route(&self, key: &RouteKey) -> Option<&Route> {
+        let found = self.tables.route_entry(key);
+        self.note("customer route", self.words.route_key(key), found.map(|(key, route)| self.words.route(key, route)));
+        found.map(|(_, route)| route)
+    }
+
+    fn peer(&self, provider: &Address) -> Option<&Peer> {
+        let found = self.tables.peer(provider);
+        self.note("peer", provider.to_string(), found.map(|peer| self.words.peer(peer)));
+        found
+    }
+
+    fn provider(&self, address: &Address) -> Option<&Provider> {
+        let found = self.tables.provider(address);
+        self.note("provider address", address.to_string(), found.map(|provider| self.words.provider(provider)));
+        found
+    }
+
+    fn replica(&self, key: &ReplicaKey) -> Option<&Replica> {
+        let found = self.tables.replica(key);
+        let from = self.from;
+        let sender = |replica: &Replica| if replica.ifindex == from { ", the sender, which gets none" } else { "" };
+        let what = found.map(|replica| format!("{}{}", self.words.replica(replica), sender(replica)));
+        self.note("replicas", Words::replica_key(key), what);
+        found
+    }
+
+    fn plain(&self, address: &Address) -> Option<&Plain> {
+        let found = self.tables.plain(address);
+        self.note("unencapsulated address", address.to_string(), found.map(|plain| self.words.plain(plain)));
+        found
+    }
+
+    /// Asks whether the host allows such frames at all; takes no token of the port's.
+    fn admit_flood(&self, slot: u32) -> bool {
+        let admitted = self.tables.admit_flood(slot);
+        let rate = self
+            .tables
+            .host
+            .filter(|_| admitted)
+            .map(|host| format!("at most {} frames a second, {} at once", host.flood_rate, host.flood_burst));
+        self.note("flood limit", format!("counter slot {slot}"), rate);
+        admitted
+    }
+
+    fn learnt(&self, learn: &Learn) {
+        let key = Words::record_key(&RecordKey { vsid: learn.vsid, address: learn.address });
+        let found = format!("{} on {}", words::mac(learn.mac), self.words.interface(learn.ifindex));
+        self.note("lookup record to be learnt", key, Some(found));
+    }
+
+    fn enter(&self, stage: Stage) {
+        self.steps.borrow_mut().push(TraceStep {
+            stage: stage.name().to_owned(),
+            question: stage.question().to_owned(),
+            lookups: Vec::new(),
+        });
+    }
+}

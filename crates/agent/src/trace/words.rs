@@ -1,0 +1,154 @@
+//! Keys and values of the tables as operators read them: in the words of the resources that they were made of.
+
+use std::collections::BTreeMap;
+
+use model::{Intent, RoutingDomainId};
+use pipeline::{
+    Host, HostFlags, Peer, PeerFlags, Plain, Port, PortFlags, Provider, Record, RecordFlags, RecordKey, Replica,
+    ReplicaKey, Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags,
+};
+
+/// Six bytes as Hyper-V writes a MAC address, groups too.
+pub(super) fn mac(octets: [u8; 6]) -> String {
+    octets.map(|octet| format!("{octet:02X}")).join("-")
+}
+
+/// "1 port", "2 ports".
+pub(super) fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+/// What gives numbers in the tables their names.
+pub(super) struct Words<'a> {
+    names: &'a dyn Fn(u32) -> Option<String>,
+    domains: BTreeMap<u32, RoutingDomainId>,
+}
+
+impl<'a> Words<'a> {
+    /// The names that an intent and the host's interfaces have.
+    pub fn new(intent: &Intent, names: &'a dyn Fn(u32) -> Option<String>) -> Self {
+        let domains = plan::domain_numbers(intent).into_iter().map(|(rdid, number)| (number, rdid)).collect();
+        Self { names, domains }
+    }
+
+    /// The port or interface with this index.
+    pub fn interface(&self, ifindex: u32) -> String {
+        (self.names)(ifindex).unwrap_or_else(|| format!("interface {ifindex}"))
+    }
+
+    /// The routing domain with this number in the tables.
+    fn domain(&self, number: u32) -> String {
+        match (number, self.domains.get(&number)) {
+            (_, Some(rdid)) => format!("RDID {rdid}"),
+            (0, None) => "no RDID".to_owned(),
+            (number, None) => format!("routing domain {number:08x}, which no customer route names any more"),
+        }
+    }
+
+    pub fn host(&self, host: &Host) -> String {
+        let plain = if host.flags.has(HostFlags::PLAIN) { ", some packets travel unencapsulated" } else { "" };
+        format!("gateway MAC {}{plain}", mac(host.gateway_mac))
+    }
+
+    pub fn port(&self, port: &Port) -> String {
+        let flags = flags([
+            (port.flags.has(PortFlags::LEARN), "its addresses are learnt"),
+            (port.flags.has(PortFlags::FORWARDER), "forwards for others"),
+        ]);
+        format!("VSID {}, {}, MAC {}{flags}", port.vsid, self.domain(port.domain), mac(port.mac))
+    }
+
+    pub fn record_key(key: &RecordKey) -> String {
+        format!("{}/{}", key.vsid, key.address)
+    }
+
+    pub fn station_key(key: &StationKey) -> String {
+        format!("{}/{}", key.vsid, mac(key.mac))
+    }
+
+    pub fn record(&self, record: &Record) -> String {
+        let has = |flag| record.flags.has(flag);
+        if has(RecordFlags::GATEWAY) {
+            return format!("{}, the gateway, which each host is", mac(record.mac));
+        }
+        let rule = match (has(RecordFlags::NAT), has(RecordFlags::BARE)) {
+            (true, _) => "TranslationMethodNat",
+            (_, true) => "TranslationMethodNone",
+            _ => "TranslationMethodEncap",
+        };
+        let record_type = match (has(RecordFlags::WILDCARD), has(RecordFlags::L2_ONLY), has(RecordFlags::DYNAMIC)) {
+            (true, ..) => "GatewayWildcard",
+            (_, true, _) => "L2Only",
+            (.., true) => "Dynamic",
+            _ => "Static",
+        };
+        let port = match record.ifindex {
+            0 if has(RecordFlags::LOCAL) => " (this host, but no port is plugged)".to_owned(),
+            0 => String::new(),
+            ifindex => format!(" (port {} of this host)", self.interface(ifindex)),
+        };
+        let flags = flags([(has(RecordFlags::FORWARDER), "forwards for others")]);
+        format!("{} at {}{port}, {rule}, {record_type}{flags}", mac(record.mac), record.provider)
+    }
+
+    pub fn subnet(&self, subnet: &Subnet) -> String {
+        let gateways =
+            [subnet.gateway_v4, subnet.gateway_v6].into_iter().filter(|gateway| *gateway != Default::default());
+        let gateways: String = gateways.map(|gateway| format!(", gateway {gateway}")).collect();
+        let (here, all) = (subnet.local_replicas as usize, subnet.replicas as usize);
+        let learn = flags([(subnet.flags.has(SubnetFlags::LEARN), "has L2Only records")]);
+        format!(
+            "{}{gateways}, {} here, {}{learn}",
+            self.domain(subnet.domain),
+            count(here, "port"),
+            count(all.saturating_sub(here), "other host"),
+        )
+    }
+
+    pub fn route_key(&self, key: &RouteKey) -> String {
+        format!("{} to {}", self.domain(u32::from_be_bytes(key.domain)), key.address)
+    }
+
+    /// A customer route, whose prefix is its key's.
+    pub fn route(&self, key: &RouteKey, route: &Route) -> String {
+        let bits = key.prefix_len.saturating_sub(RouteKey::DOMAIN_BITS);
+        let bits = if key.address.is_v4() { bits.saturating_sub(96) } else { bits };
+        let way = match route.flags.has(RouteFlags::ON_LINK) {
+            true => "on-link".to_owned(),
+            false => format!("next hop {}", route.next_hop),
+        };
+        format!("{}/{bits} in VSID {}, {way}", key.address, route.vsid)
+    }
+
+    pub fn peer(&self, peer: &Peer) -> String {
+        let next_hop = match peer.flags.has(PeerFlags::NEXT_HOP) {
+            true => format!("next hop {}", peer.next_hop),
+            false => "next hop by the kernel's routing table".to_owned(),
+        };
+        format!("from {} by {}, MTU {}, {next_hop}", peer.local, self.interface(peer.uplink), peer.mtu)
+    }
+
+    pub fn provider(&self, provider: &Provider) -> String {
+        format!("this host's, on {}", self.interface(provider.uplink))
+    }
+
+    pub fn replica_key(key: &ReplicaKey) -> String {
+        format!("{}/{}", key.vsid, key.index)
+    }
+
+    pub fn replica(&self, replica: &Replica) -> String {
+        match replica.ifindex {
+            0 => format!("host {}", replica.provider),
+            ifindex => format!("port {}", self.interface(ifindex)),
+        }
+    }
+
+    pub fn plain(&self, plain: &Plain) -> String {
+        format!("{}/{}", plain.vsid, plain.customer)
+    }
+}
+
+/// The words of the bits that are set, each after a comma.
+fn flags<const N: usize>(flags: [(bool, &str); N]) -> String {
+    flags.into_iter().filter(|(set, _)| *set).map(|(_, word)| format!(", {word}")).collect()
+}
