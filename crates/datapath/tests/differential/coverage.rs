@@ -17,6 +17,8 @@ pub struct Coverage {
     pub compared: u64,
     /// Frames that the kernel's test run does not take; user space took them without a panic.
     pub refused: u64,
+    /// Sound frames that were sent on.
+    pub sound: u64,
     kinds: BTreeMap<&'static str, u64>,
     reasons: BTreeMap<DropReason, u64>,
     tried: BTreeMap<&'static str, u64>,
@@ -46,6 +48,7 @@ impl Coverage {
 impl std::fmt::Display for Coverage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{} frames compared, {} taken by user space alone", self.compared, self.refused)?;
+        writeln!(f, "{} sound ones were sent on, and sound they came out", self.sound)?;
         writeln!(f, "frames:")?;
         self.tried.iter().try_for_each(|(what, count)| writeln!(f, "  {count:6} {what}"))?;
         writeln!(f, "verdicts:")?;

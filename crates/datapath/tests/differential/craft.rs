@@ -70,11 +70,6 @@ impl Ip {
         self.source.is_v4()
     }
 
-    /// Its EtherType.
-    pub fn ethertype(&self) -> u16 {
-        if self.v4() { IPV4 } else { IPV6 }
-    }
-
     /// The packet.
     pub fn packet(&self, payload: &[u8]) -> Vec<u8> {
         if self.v4() { self.packet_v4(payload) } else { self.packet_v6(payload) }

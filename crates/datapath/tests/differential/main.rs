@@ -6,8 +6,11 @@
 
 mod coverage;
 mod craft;
+mod isolation;
+mod limits;
 mod port_frames;
 mod report;
+mod soundness;
 mod uplink_frames;
 mod userspace;
 mod world;
@@ -28,7 +31,7 @@ use world::World;
 
 /// How many tables, and how many frames over each.
 const BATCHES: u64 = 160;
-const FRAMES: usize = 160;
+const FRAMES: usize = 200;
 /// Which packets the fixed test draws.
 const SEED: u64 = 0x6e65_7476_6972_7431;
 /// How many mismatches are told.
@@ -96,7 +99,7 @@ impl Comparison<'_> {
     /// One set of tables, and frames over it.
     fn batch(&mut self, batch: u64) {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ batch.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let tables = world::tables(self.world, &mut rng);
+        let tables = world::tables(&self.world.devices, &mut rng);
         self.datapath.apply(&plan::diff(&self.tables, &tables)).expect("the kernel takes the tables");
         assert_eq!(self.datapath.tables().expect("the tables"), tables, "the kernel holds other tables than written");
         self.tables = tables;
@@ -106,7 +109,7 @@ impl Comparison<'_> {
         }
         let mut counts = Counts::default();
         for index in 0..FRAMES {
-            let case = Frames::new(&mut rng, &self.tables, self.world).draw();
+            let case = Frames::new(&mut rng, &self.tables, &self.world.devices).draw();
             self.frame(&case, &mut counts, &format!("batch {batch}, frame {index}"));
             if rng.random_bool(0.01) {
                 self.user_space_alone(&case);
@@ -151,6 +154,12 @@ impl Comparison<'_> {
             let text = report::mismatch(self.seed, place, case, &expected, &outcome, &learnt, tables);
             self.mismatches.push(text);
         }
+        // What is sent on must be sound; what is handed on to the host's stack or dropped is what it was.
+        if outcome.verdict > 1 && soundness::is_sound(&case.frame) && !soundness::is_sound(&outcome.frame) {
+            let text = report::mismatch(self.seed, place, case, &expected, &outcome, &learnt, None);
+            self.mismatches.push(format!("a sound frame came out unsound: {text}"));
+        }
+        self.coverage.sound += u64::from(outcome.verdict > 1 && soundness::is_sound(&case.frame));
     }
 
     /// A tag beside the frame, which a test run cannot have.

@@ -8,7 +8,7 @@ use rand::seq::{IndexedRandom as _, IteratorRandom as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::craft::{self, BROADCAST, Ip, Mac};
-use crate::world::World;
+use crate::world::Devices;
 
 /// A frame, and how it comes in.
 #[derive(Clone, Debug)]
@@ -31,14 +31,14 @@ impl Case {
 pub struct Frames<'a> {
     pub rng: &'a mut ChaCha8Rng,
     pub tables: &'a HostTables,
-    pub world: &'a World,
+    pub devices: &'a Devices,
     pub gateway_mac: Mac,
 }
 
 impl<'a> Frames<'a> {
-    pub fn new(rng: &'a mut ChaCha8Rng, tables: &'a HostTables, world: &'a World) -> Self {
+    pub fn new(rng: &'a mut ChaCha8Rng, tables: &'a HostTables, devices: &'a Devices) -> Self {
         let gateway_mac = tables.host.map_or([2, 0, 0, 0, 0, 9], |host| host.gateway_mac);
-        Self { rng, tables, world, gateway_mac }
+        Self { rng, tables, devices, gateway_mac }
     }
 
     /// The next one.
@@ -81,13 +81,13 @@ impl<'a> Frames<'a> {
     /// A frame that a VM sends.
     fn from_port(&mut self) -> Case {
         let Some((ifindex, port)) = self.tables.ports.iter().choose(self.rng).map(|(i, p)| (*i, *p)) else {
-            let device = *self.world.devices.choose(self.rng).expect("devices");
+            let device = *self.devices.ports.choose(self.rng).expect("devices");
             let frame = craft::ethernet(BROADCAST, [2, 0, 0, 0, 0, 1], craft::IPV4, &[0; 60]);
             return Case::new(Role::Port, frame, device, "no port");
         };
         if self.rng.random_bool(0.01) {
             let frame = craft::ethernet(self.gateway_mac, port.mac, craft::ARP, &[0; 60]);
-            return Case::new(Role::Port, frame, self.world.uplink, "no port");
+            return Case::new(Role::Port, frame, self.devices.uplink, "no port");
         }
         match self.rng.random_range(0..100) {
             0..12 => self.arp(ifindex, &port),
@@ -186,6 +186,26 @@ impl<'a> Frames<'a> {
         }
     }
 
+    /// A family that the port has an address of, if it has any.
+    fn family(&mut self, port: &Port) -> bool {
+        let own = self.tables.records.iter().filter(|(key, record)| key.vsid == port.vsid && record.mac == port.mac);
+        let own = own.map(|(key, _)| key.address.is_v4()).choose(self.rng);
+        if self.rng.random_bool(0.85) { own.unwrap_or(true) } else { self.rng.random() }
+    }
+
+    /// For a sender that is reached without encapsulation often another one of its subnet.
+    fn of_the_same_kind(&mut self, vsid: u32, source: &Address) -> Option<Address> {
+        let plain = |flags: RecordFlags| flags.has(RecordFlags::NAT) || flags.has(RecordFlags::BARE);
+        let record = self.tables.records.get(&pipeline::RecordKey { vsid, address: *source })?;
+        if !plain(record.flags) || self.rng.random_bool(0.3) {
+            return None;
+        }
+        let others = self.tables.records.iter().filter(|(key, other)| {
+            key.vsid == vsid && key.address.is_v4() == source.is_v4() && plain(other.flags) && other.ifindex == 0
+        });
+        others.map(|(key, _)| key.address).choose(self.rng)
+    }
+
     fn source_mac(&mut self, port: &Port) -> Mac {
         match self.rng.random_range(0..100) {
             0..2 => [6, 6, 0, 0, 0, self.rng.random()],
@@ -196,8 +216,10 @@ impl<'a> Frames<'a> {
 
     /// An IP packet from a port: the frame, its segment size, and what it tries.
     fn ip(&mut self, port: &Port) -> (Vec<u8>, u32, &'static str) {
-        let v4 = self.rng.random();
-        let (source, destination) = (self.source(port, v4), self.destination(port, v4));
+        let v4 = self.family(port);
+        let source = self.source(port, v4);
+        let destination = self.destination(port, v4);
+        let destination = self.of_the_same_kind(port.vsid, &source).unwrap_or(destination);
         let mac = self.toward(port.vsid, &destination);
         let (packet, segment, what) = self.packet(source, destination);
         let ethertype = if v4 { craft::IPV4 } else { craft::IPV6 };
@@ -260,7 +282,11 @@ impl<'a> Frames<'a> {
                 let more = rng.random_bool(0.5);
                 let offset: u16 = if more && rng.random() { 0 } else { rng.random_range(1..0x2000) };
                 ip.fragment = offset | if more { 0x2000 } else { 0 };
-                let mut body = if v4 { vec![] } else { vec![craft::UDP, 0, (offset >> 5) as u8, (offset << 3) as u8 | u8::from(more), 0, 0, 0, 1] };
+                let mut body = if v4 {
+                    vec![]
+                } else {
+                    vec![craft::UDP, 0, (offset >> 5) as u8, (offset << 3) as u8 | u8::from(more), 0, 0, 0, 1]
+                };
                 body.extend(ip.udp(ports, true, &payload));
                 (body, "fragment")
             }
@@ -338,7 +364,11 @@ impl<'a> Frames<'a> {
 
     /// Neither IP nor ARP.
     fn other(&mut self, ifindex: u32, port: &Port) -> Case {
-        let mac = self.tables.stations.keys().filter(|key| key.vsid == port.vsid).map(|key| key.mac).choose(self.rng);
+        let stations = self.tables.stations.iter().filter(|(key, _)| key.vsid == port.vsid);
+        let plain = |flags: RecordFlags| flags.has(RecordFlags::NAT) || flags.has(RecordFlags::BARE);
+        let bare = stations.clone().filter(|(_, record)| plain(record.flags) && record.ifindex == 0);
+        let bare = bare.map(|(key, _)| key.mac).choose(self.rng).filter(|_| self.rng.random_bool(0.9));
+        let mac = bare.or_else(|| stations.map(|(key, _)| key.mac).choose(self.rng));
         let mac = if self.rng.random_bool(0.7) { mac.unwrap_or(self.gateway_mac) } else { BROADCAST };
         let ethertype = *[0x88b5, 0x88cc, 0x0026, 0x8847].choose(self.rng).expect("some");
         let limits: Vec<u32> = self.tables.peers.values().map(|peer| peer.mtu).collect();

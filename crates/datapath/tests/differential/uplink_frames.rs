@@ -14,8 +14,8 @@ impl Frames<'_> {
     /// A frame from the underlay.
     pub fn from_uplink(&mut self) -> Case {
         match self.rng.random_range(0..100) {
-            0..78 => self.encapsulated(),
-            78..92 => self.plain(),
+            0..87 => self.encapsulated(),
+            87..97 => self.plain(),
             _ => self.foreign(),
         }
     }
@@ -101,7 +101,7 @@ impl Frames<'_> {
 
     /// An encapsulated frame, right or wrong.
     fn encapsulated(&mut self) -> Case {
-        let uplink = self.world.uplink;
+        let uplink = self.devices.uplink;
         let Some((inner, vsid, provider, segment, what)) = self.inner() else { return self.foreign() };
         let from = match self.rng.random_range(0..20) {
             0 => self.tables.peers.keys().copied().choose(self.rng).unwrap_or(provider),
@@ -186,7 +186,7 @@ impl Frames<'_> {
 
     /// A packet that may stand for one of a VM's: rules Nat and None.
     fn plain(&mut self) -> Case {
-        let uplink = self.world.uplink;
+        let uplink = self.devices.uplink;
         let local = self.tables.plain.iter().filter(|(_, plain)| {
             let key = RecordKey { vsid: plain.vsid, address: plain.customer };
             self.tables.records.get(&key).is_some_and(|record| record.ifindex != 0)
@@ -215,7 +215,7 @@ impl Frames<'_> {
 
     /// The underlay's own traffic.
     fn foreign(&mut self) -> Case {
-        let uplink = self.world.uplink;
+        let uplink = self.devices.uplink;
         let v4 = self.rng.random();
         let own = self.tables.providers.keys().filter(|own| own.is_v4() == v4).copied().choose(self.rng);
         let (from, to) = (self.unknown(v4), own.unwrap_or_else(|| self.unknown(v4)));

@@ -8,9 +8,9 @@ use datapath::testrun::Outcome;
 use pipeline::apply::{self, Dressed};
 use pipeline::stages::flood;
 use pipeline::{
-    Action, Address, Buffer, DropReason, Flood, Frame as _, Host, Learn, MAX_REASONS, MAX_REPLICAS, Meta, NoRoom, Peer,
-    Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, Stage, StationKey, Strip, Subnet,
-    Tables, Translation, Verdict, Work,
+    Action, Address, Buffer, ChecksumField, DropReason, Flood, Frame, Host, Learn, MAX_REASONS, MAX_REPLICAS, Meta,
+    Network, NoRoom, Packet, Peer, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey,
+    Stage, StationKey, Strip, Subnet, Tables, Translation, Verdict, Work,
 };
 use plan::HostTables;
 
@@ -102,7 +102,7 @@ pub fn run(role: Role, frame: &[u8], meta: &Meta, tables: &HostTables, counts: &
     let recorder = Recorder { tables, stages: RefCell::default(), learnt: RefCell::default() };
     let mut room = vec![0; frame.len() + 256.max(1400)];
     room[..frame.len()].copy_from_slice(frame);
-    let mut buffer = Buffer::new(&mut room, frame.len());
+    let mut buffer = AsTestRun { buffer: Buffer::new(&mut room, frame.len()), untyped: meta.segment != 0 };
     let (mut work, mut verdict) = (Work::default(), Verdict::default());
     match role {
         Role::Port => pipeline::from_port(&buffer, &recorder, meta, &mut work, &mut verdict),
@@ -118,10 +118,64 @@ pub fn run(role: Role, frame: &[u8], meta: &Meta, tables: &HostTables, counts: &
         Action::Flood(flood) => Some(flood.vsid),
         _ => None,
     };
-    let outcome = Outcome { action, verdict: verdict_code, detail, frame: buffer.as_slice().to_vec() };
+    let outcome = Outcome { action, verdict: verdict_code, detail, frame: buffer.buffer.as_slice().to_vec() };
     let reason = (verdict_code == 1).then(|| DropReason::from_number(detail));
     let (stages, learnt) = (recorder.stages.into_inner(), recorder.learnt.into_inner());
     Expected { outcome, kind, reason, stages, learnt, vsid }
+}
+
+/// A buffer that refuses what the kernel refuses in a test run: frames that stand for many segments have no type there
+/// (`gso_type`), and without one `bpf_skb_adjust_room` does not touch them. Changes of the length make single frames of
+/// them.
+struct AsTestRun<'a> {
+    buffer: Buffer<'a>,
+    untyped: bool,
+}
+
+impl AsTestRun<'_> {
+    fn adjustable(&self) -> Result<(), NoRoom> {
+        if self.untyped { Err(NoRoom) } else { Ok(()) }
+    }
+}
+
+impl Packet for AsTestRun<'_> {
+    fn bytes<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.buffer.bytes(offset)
+    }
+    fn bytes_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.buffer.bytes_at(offset)
+    }
+}
+
+impl Frame for AsTestRun<'_> {
+    fn store<const N: usize>(&mut self, offset: usize, bytes: &[u8; N]) -> Result<(), NoRoom> {
+        self.buffer.store(offset, bytes)
+    }
+    fn correct_checksum(&mut self, field: ChecksumField, difference: u16) -> Result<(), NoRoom> {
+        self.buffer.correct_checksum(field, difference)
+    }
+    fn resize(&mut self, len: usize) -> Result<(), NoRoom> {
+        self.untyped = false;
+        self.buffer.resize(len)
+    }
+    fn open(&mut self, room: usize) -> Result<(), NoRoom> {
+        self.adjustable()?;
+        self.buffer.open(room)
+    }
+    fn encapsulate<const N: usize>(&mut self, header: &[u8; N], outer: Network, inner: Network) -> Result<(), NoRoom> {
+        if inner != Network::Other {
+            self.adjustable()?;
+        }
+        self.buffer.encapsulate(header, outer, inner)
+    }
+    fn prepend<const N: usize>(&mut self, room: usize, header: &[u8; N]) -> Result<(), NoRoom> {
+        self.untyped = false;
+        self.buffer.prepend(room, header)
+    }
+    fn decapsulate(&mut self, room: usize, ethernet: &[u8; 14], inner: Network) -> Result<(), NoRoom> {
+        self.adjustable()?;
+        self.buffer.decapsulate(room, ethernet, inner)
+    }
 }
 
 /// The name of a verdict.
@@ -178,7 +232,7 @@ struct Finish<'a> {
 }
 
 impl Finish<'_> {
-    fn finish(&mut self, frame: &mut Buffer, verdict: &Verdict, work: &Work) -> i32 {
+    fn finish(&mut self, frame: &mut AsTestRun, verdict: &Verdict, work: &Work) -> i32 {
         if verdict.is_pass() {
             return NEXT;
         }
@@ -194,7 +248,7 @@ impl Finish<'_> {
         }
     }
 
-    fn carry_out(&mut self, frame: &mut Buffer, verdict: &Verdict, work: &Work) -> Result<i32, DropReason> {
+    fn carry_out(&mut self, frame: &mut AsTestRun, verdict: &Verdict, work: &Work) -> Result<i32, DropReason> {
         let no_room = |NoRoom| DropReason::NoRoom;
         let len = self.meta.len;
         match verdict.action() {
@@ -238,7 +292,7 @@ impl Finish<'_> {
         *to = (to.0 + 1, to.1 + u64::from(len));
     }
 
-    fn replicate(&mut self, frame: &mut Buffer, flood: &Flood, work: &Work) -> Result<(), NoRoom> {
+    fn replicate(&mut self, frame: &mut AsTestRun, flood: &Flood, work: &Work) -> Result<(), NoRoom> {
         let (mut len, mut dressed, mut result) = (self.meta.len, Dressed::Bare, Ok(()));
         if let Some(Strip(room)) = flood.strip {
             frame.decapsulate(room, &work.edit.ethernet, work.edit.network)?;

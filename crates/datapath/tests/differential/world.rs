@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use host::{Namespace, Netlink, TapOptions};
 use ipnet::IpNet;
 use model::generators::UPLINK;
-use model::{Intent, LookupRecordType, Name, Port, ProviderAddress, Resource, TranslationMethod};
+use model::{Intent, Name, Port, ProviderAddress, Resource, TranslationMethod};
 use pipeline::{Address, PortFlags, RecordFlags};
 use plan::{Facts, HostTables, Link, LinkKind, Settings};
 use proptest::strategy::{Strategy as _, ValueTree as _};
@@ -19,14 +19,18 @@ use rand_chacha::ChaCha8Rng;
 /// How many ports there can be.
 const DEVICES: usize = 40;
 
+/// Interface indexes of a host.
+#[derive(Default)]
+pub struct Devices {
+    pub ports: Vec<u32>,
+    pub uplink: u32,
+}
+
 /// A namespace with devices, and a folder in the BPF file system; both go with it.
 pub struct World {
     pub namespace: Namespace,
     pub folder: PathBuf,
-    /// Interface indexes for ports.
-    pub devices: Vec<u32>,
-    /// Interface index of the uplink.
-    pub uplink: u32,
+    pub devices: Devices,
 }
 
 impl World {
@@ -38,17 +42,18 @@ impl World {
         host::kernel::ensure_bpffs(&folder).expect("a folder in the BPF file system");
         let namespace = Namespace::create(&name).expect("a namespace can be made");
         // From here on the drop cleans up.
-        let mut world = Self { namespace, folder, devices: Vec::new(), uplink: 0 };
+        let mut world = Self { namespace, folder, devices: Devices::default() };
         let netlink = Netlink::in_namespace(&world.namespace).expect("netlink in the namespace");
         let tap = TapOptions { vnet_hdr: false, multi_queue: false };
         let names: Vec<String> = (0..DEVICES).map(|i| format!("tap{i}")).chain(["uplink".to_owned()]).collect();
         for name in &names {
             netlink.create_tap(name, tap).expect("a tap can be made");
         }
-        world.devices = netlink.links().expect("the links").into_iter().map(|link| link.index).collect();
-        world.uplink = netlink.link("uplink").expect("the uplink").index;
-        let uplink = world.uplink;
-        world.devices.retain(|index| *index != uplink && *index > 1);
+        let links = netlink.links().expect("the links");
+        let index = |name: &String| links.iter().find(|link| link.name == *name).expect("a device just made").index;
+        let mut indexes: Vec<u32> = names.iter().map(index).collect();
+        world.devices.uplink = indexes.pop().expect("the uplink is the last");
+        world.devices.ports = indexes;
         world
     }
 }
@@ -97,7 +102,11 @@ fn seen_from(intent: &Intent, host: u8, rng: &mut ChaCha8Rng) -> Intent {
     for (address, prefix_length) in addresses.iter().take(if both { 2 } else { 1 }) {
         let address = address.parse().expect("an address");
         let interface = uplink.clone();
-        resources.push(Resource::ProviderAddress(ProviderAddress { address, interface, prefix_length: *prefix_length }));
+        resources.push(Resource::ProviderAddress(ProviderAddress {
+            address,
+            interface,
+            prefix_length: *prefix_length,
+        }));
     }
     let mut stations = BTreeSet::new();
     for record in intent.lookup_records() {
@@ -119,15 +128,13 @@ fn seen_from(intent: &Intent, host: u8, rng: &mut ChaCha8Rng) -> Intent {
 }
 
 /// What the host observes: nearly all devices are there.
-fn facts(world: &World, intent: &Intent, rng: &mut ChaCha8Rng) -> Facts {
+fn facts(devices: &Devices, intent: &Intent, rng: &mut ChaCha8Rng) -> Facts {
     let mtu = *[1600, 1500, 1400, 1342, 9000, rng.random_range(1280..2000)].iter().choose(rng).expect("six");
-    let addresses = intent
-        .provider_addresses()
-        .filter_map(|own| IpNet::new(own.address, own.prefix_length).ok())
-        .collect();
-    let uplink = Link { ifindex: world.uplink, mtu, kind: LinkKind::Other, addresses };
+    let addresses =
+        intent.provider_addresses().filter_map(|own| IpNet::new(own.address, own.prefix_length).ok()).collect();
+    let uplink = Link { ifindex: devices.uplink, mtu, kind: LinkKind::Other, addresses };
     let mut links = BTreeMap::from([(UPLINK.parse().expect("a name"), uplink)]);
-    for (port, ifindex) in intent.ports().zip(&world.devices) {
+    for (port, ifindex) in intent.ports().zip(&devices.ports) {
         let kind = match rng.random_range(0..3) {
             0 => LinkKind::Tap,
             other => LinkKind::Veth { peer_in_other_namespace: other == 1 },
@@ -139,30 +146,37 @@ fn facts(world: &World, intent: &Intent, rng: &mut ChaCha8Rng) -> Facts {
     Facts { links, slots: BTreeMap::new() }
 }
 
-/// Random tables of one host of a random network; some of them broken by hand.
-pub fn tables(world: &World, rng: &mut ChaCha8Rng) -> HostTables {
+/// A random network as one of its hosts sees it, and the tables of that host.
+pub fn network(devices: &Devices, rng: &mut ChaCha8Rng) -> (Intent, HostTables) {
     let intent = intent(rng);
     let host = rng.random_range(0..4);
     let intent = if host == 0 { intent } else { seen_from(&intent, host, rng) };
-    let facts = facts(world, &intent, rng);
+    let facts = facts(devices, &intent, rng);
     // No frame is refused for its number, since the kernel's limiter has a clock and user space has none.
     let flood_rate = if rng.random_bool(0.06) { 0 } else { 1_000_000_000 };
     let settings = Settings { flood_rate, flood_burst: u32::MAX, ..Settings::default() };
-    let mut tables = plan::compile(&intent, &facts, &settings).tables;
-    let types: BTreeSet<_> = intent.lookup_records().map(|record| record.record_type as u8).collect();
-    assert!(types.iter().all(|kind| *kind <= LookupRecordType::GatewayWildcard as u8));
+    let tables = plan::compile(&intent, &facts, &settings).tables;
+    (intent, tables)
+}
+
+/// Random tables of one host, nearly always with a port; some of them broken by hand.
+pub fn tables(devices: &Devices, rng: &mut ChaCha8Rng) -> HostTables {
+    let mut tables = network(devices, rng).1;
+    while (tables.ports.len() < 2 || tables.peers.is_empty()) && rng.random_bool(0.9) {
+        tables = network(devices, rng).1;
+    }
     if rng.random_bool(0.4) {
         for _ in 0..rng.random_range(1..6) {
-            breakage(world, &mut tables, rng);
+            breakage(devices, &mut tables, rng);
         }
     }
     tables
 }
 
 /// Breaks one thing that the compiler would never leave broken.
-fn breakage(world: &World, tables: &mut HostTables, rng: &mut ChaCha8Rng) {
-    let device = *world.devices.iter().choose(rng).expect("devices");
-    match rng.random_range(0..16) {
+fn breakage(devices: &Devices, tables: &mut HostTables, rng: &mut ChaCha8Rng) {
+    let device = *devices.ports.iter().choose(rng).expect("devices");
+    match rng.random_range(0..19) {
         0 => drop(any_key(&tables.ports, rng).map(|key| tables.ports.remove(&key))),
         1 => drop(any_key(&tables.peers, rng).map(|key| tables.peers.remove(&key))),
         2 => drop(any_key(&tables.subnets, rng).map(|key| tables.subnets.remove(&key))),
@@ -171,7 +185,7 @@ fn breakage(world: &World, tables: &mut HostTables, rng: &mut ChaCha8Rng) {
         5 => drop(any_key(&tables.routes, rng).map(|key| tables.routes.remove(&key))),
         6 => drop(any_key(&tables.replicas, rng).map(|key| tables.replicas.remove(&key))),
         7 => drop(any_key(&tables.providers, rng).map(|key| tables.providers.remove(&key))),
-        8 if rng.random_bool(0.3) => tables.host = None,
+        8 if rng.random_bool(0.2) => tables.host = None,
         9 => {
             let vsid = tables.subnets.keys().copied().choose(rng).unwrap_or(0);
             if let Some(port) = tables.ports.values_mut().choose(rng) {
@@ -198,7 +212,13 @@ fn breakage(world: &World, tables: &mut HostTables, rng: &mut ChaCha8Rng) {
                 port.flags = PortFlags(rng.random::<u16>() & 7);
             }
         }
-        14 => {
+        14 | 16 | 17 => {
+            // A station is never one that is reached without encapsulation, since only addresses lead there.
+            if let Some(station) = tables.stations.values_mut().choose(rng) {
+                station.flags = if rng.random() { RecordFlags::BARE } else { RecordFlags::NAT };
+            }
+        }
+        15 => {
             // Hosts in the wrong order: IPv6 before IPv4.
             let values: Vec<_> = tables.replicas.values().copied().collect();
             for (slot, value) in tables.replicas.values_mut().zip(values.into_iter().rev()) {
