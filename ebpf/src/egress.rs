@@ -7,8 +7,8 @@ use aya_ebpf::helpers::generated::{
 use pipeline::apply::{self, Dressed};
 use pipeline::stages::flood;
 use pipeline::{
-    Action, DropReason, Edit, Flood, MAX_REPLICAS, Meta, Network, NoRoom, Peer, PeerFlags, Tables, Translation, Tunnel,
-    Verdict, Work,
+    Action, DropReason, Edit, Flood, MAX_REPLICAS, Meta, Network, NoRoom, Peer, PeerFlags, Tables, Tunnel, Verdict,
+    Work,
 };
 
 use crate::maps::{self, MAPS};
@@ -74,7 +74,7 @@ fn carry_out<const LINEAR: usize>(
         Action::Drop(reason) => Err(*reason),
         Action::Deliver { ifindex, slot, peer, strip, translation } => {
             skb.report(verdict.code(), *ifindex);
-            apply::edit(skb, &work.edit, translation)
+            apply::translate(skb, &work.edit, translation)
                 .and_then(|()| apply::deliver(skb, *strip, &work.edit))
                 .map(|()| to_port(skb, meta, *ifindex, *slot, *peer && work.edit.network != Network::Other, from_port))
                 .map_err(|NoRoom| DropReason::NoRoom)
@@ -82,14 +82,14 @@ fn carry_out<const LINEAR: usize>(
         Action::Encapsulate { tunnel } => {
             skb.report(verdict.code(), tunnel.peer.uplink);
             count_to(0, meta.len);
-            apply::edit(skb, &work.edit, &Translation::default())
+            apply::edit(skb, &work.edit)
                 .map_err(|NoRoom| DropReason::NoRoom)
                 .and_then(|()| checked(encapsulate(skb, tunnel, &work.edit, meta.len)))
         }
         Action::Plain { peer, translation } => {
             skb.report(verdict.code(), peer.uplink);
             count_to(0, meta.len);
-            apply::edit(skb, &work.edit, translation)
+            apply::translate(skb, &work.edit, translation)
                 .and_then(|()| apply::plain(skb, &work.edit))
                 .map(|()| to_underlay(peer))
                 .map_err(|NoRoom| DropReason::NoRoom)

@@ -10,7 +10,7 @@ use aya_ebpf::helpers::generated::{
     bpf_l4_csum_replace, bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_tail, bpf_skb_load_bytes,
     bpf_skb_pull_data, bpf_skb_store_bytes,
 };
-use pipeline::headers::ETHERNET_LEN;
+use pipeline::headers::{ETHERNET_LEN, EthernetWords, Words};
 use pipeline::{ChecksumField, Frame, Meta, Network, NoRoom, Packet};
 
 /// Mark of a frame that this host puts back to its own uplink, to be sent on from there. Marks do not cross the wire.
@@ -149,6 +149,12 @@ impl<const LINEAR: usize> Frame for Skb<LINEAR> {
     }
 
     #[inline(always)]
+    fn store_words<const N: usize>(&mut self, offset: usize, words: &Words<N>) -> Result<(), NoRoom> {
+        // SAFETY: the helper reads 2 N bytes.
+        done(unsafe { bpf_skb_store_bytes(self.raw, offset as u32, words.as_ptr().cast(), 2 * N as u32, 0) })
+    }
+
+    #[inline(always)]
     fn correct_checksum(&mut self, field: ChecksumField, difference: u16) -> Result<(), NoRoom> {
         let mut flags = 0;
         if field.pseudo {
@@ -175,32 +181,32 @@ impl<const LINEAR: usize> Frame for Skb<LINEAR> {
     }
 
     #[inline(always)]
-    fn encapsulate<const N: usize>(&mut self, header: &[u8; N], outer: Network, inner: Network) -> Result<(), NoRoom> {
+    fn encapsulate<const N: usize>(&mut self, header: &Words<N>, outer: Network, inner: Network) -> Result<(), NoRoom> {
         let l3 = match outer {
             Network::V6 => BPF_F_ADJ_ROOM_ENCAP_L3_IPV6,
             _ => BPF_F_ADJ_ROOM_ENCAP_L3_IPV4,
         };
         // The helper refuses payloads that are not IP.
         if inner == Network::Other {
-            return self.prepend(N - ETHERNET_LEN, header);
+            return self.prepend(2 * N - ETHERNET_LEN, header);
         }
         // FIXED_GSO: the pipeline has seen to it that each segment fits.
         let flags = ENCAP_L2
             | (BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L4_GRE | BPF_F_ADJ_ROOM_ENCAP_L2_ETH | l3) as u64;
         // SAFETY: the helper checks the length.
-        done(unsafe { bpf_skb_adjust_room(self.raw, (N - ETHERNET_LEN) as i32, BPF_ADJ_ROOM_MAC, flags) })?;
-        self.store(0, header)
+        done(unsafe { bpf_skb_adjust_room(self.raw, (2 * N - ETHERNET_LEN) as i32, BPF_ADJ_ROOM_MAC, flags) })?;
+        self.store_words(0, header)
     }
 
     #[inline(always)]
-    fn prepend<const N: usize>(&mut self, room: usize, header: &[u8; N]) -> Result<(), NoRoom> {
+    fn prepend<const N: usize>(&mut self, room: usize, header: &Words<N>) -> Result<(), NoRoom> {
         // SAFETY: the helper checks the length.
         done(unsafe { bpf_skb_change_head(self.raw, room as u32, 0) })?;
-        self.store(0, header)
+        self.store_words(0, header)
     }
 
     #[inline(always)]
-    fn decapsulate(&mut self, room: usize, ethernet: &[u8; 14], inner: Network) -> Result<(), NoRoom> {
+    fn decapsulate(&mut self, room: usize, ethernet: &EthernetWords, inner: Network) -> Result<(), NoRoom> {
         // A payload that is neither is called IPv4 so as to pass the helper's check of its length; the device that
         // the frame goes to reads the protocol from the Ethernet header anew.
         let l3 = match inner {
@@ -212,6 +218,6 @@ impl<const LINEAR: usize> Frame for Skb<LINEAR> {
         let flags = (BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET | l3) as u64;
         // SAFETY: the helper checks the length.
         done(unsafe { bpf_skb_adjust_room(self.raw, -(room as i32), BPF_ADJ_ROOM_MAC, flags) })?;
-        self.store(0, ethernet)
+        self.store_words(0, ethernet)
     }
 }

@@ -88,8 +88,8 @@ impl Config {
     /// # Errors
     /// When the file cannot be read, or something in it is not as it must be; line and column are named.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         Self::from_yaml(&text).map_err(|reason| ConfigError::Content { path: path.to_owned(), reason })
     }
 

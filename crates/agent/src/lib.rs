@@ -16,7 +16,7 @@ mod local_api;
 mod run;
 mod saved;
 mod statuses;
-mod trace { pub fn trace(_: &plan::HostTables, _: &model::Intent, _: &dyn Fn(u32) -> Option<String>, _: &api::TraceRequest) -> Result<api::TraceReport, api::Problem> { Err(api::Problem::not_found("later")) } }
+mod trace;
 
 pub use config::{Config, ConfigError};
 pub use error::RunError;

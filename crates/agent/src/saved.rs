@@ -40,8 +40,11 @@ impl Saved {
     /// # Errors
     /// When the folder cannot be made.
     pub fn in_folder(folder: &Path) -> Result<Self, SavedError> {
-        fs::create_dir_all(folder)
-            .map_err(|source| SavedError::Io { what: "make the folder", path: folder.to_owned(), source })?;
+        fs::create_dir_all(folder).map_err(|source| SavedError::Io {
+            what: "make the folder",
+            path: folder.to_owned(),
+            source,
+        })?;
         Ok(Self { folder: folder.to_owned() })
     }
 

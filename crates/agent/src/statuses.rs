@@ -29,10 +29,8 @@ fn of_port(core: &Core, port: &Port) -> Result<PortStatus, Problem> {
     let PortState::Bound { ifindex, slot } = status.state else {
         return Ok(PortStatus { mtu: status.mtu, ..PortStatus::default() });
     };
-    let counters = core
-        .datapath
-        .counters(slot)
-        .map_err(|error| Problem::new(ProblemType::Internal, error.to_string()))?;
+    let counters =
+        core.datapath.counters(slot).map_err(|error| Problem::new(ProblemType::Internal, error.to_string()))?;
     Ok(PortStatus {
         state: api::PortState::Bound,
         ifindex: Some(ifindex),

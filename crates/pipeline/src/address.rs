@@ -78,12 +78,19 @@ impl Address {
         octets
     }
 
+    /// Sum of the two 16-bit words of an IPv4 address, for the Internet checksum.
+    #[inline(always)]
+    pub const fn sum_v4(&self) -> u32 {
+        let [_, _, _, last] = self.words;
+        let last = u32::from_be(last);
+        (last >> 16) + (last & 0xffff)
+    }
+
     /// Sum of the 16-bit words that stand in a packet, for the Internet checksum.
     #[inline(always)]
     pub const fn sum(&self) -> u32 {
-        let [a, b, c, d] = self.words;
-        let last = u32::from_be(d);
-        let mut sum = (last >> 16) + (last & 0xffff);
+        let [a, b, c, _] = self.words;
+        let mut sum = self.sum_v4();
         if !self.is_v4() {
             let (a, b, c) = (u32::from_be(a), u32::from_be(b), u32::from_be(c));
             sum += (a >> 16) + (a & 0xffff) + (b >> 16) + (b & 0xffff) + (c >> 16) + (c & 0xffff);

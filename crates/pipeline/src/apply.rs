@@ -8,7 +8,7 @@ use crate::headers::ethernet::{self, Ethernet};
 use crate::headers::icmp;
 use crate::headers::ip::{self, Ip};
 use crate::headers::transport::{self, Clamp};
-use crate::headers::{ETHERNET_LEN, neighbor, nvgre, part, put};
+use crate::headers::{ETHERNET_LEN, EthernetWords, neighbor, nvgre, part, put};
 use crate::packet::{AnyOffset, ChecksumField, Frame, Network, NoRoom};
 use crate::tables::Address;
 use crate::verdict::{Action, Answer, Edit, Strip, Translation, Tunnel, Verdict};
@@ -26,21 +26,45 @@ const ADVERTISEMENT_FRAME: usize = ETHERNET_LEN + ip::V6_LEN + neighbor::LEN_WIT
 /// # Errors
 /// When the kernel has no room.
 #[inline(always)]
-pub fn edit<F: Frame>(frame: &mut F, edit: &Edit, translation: &Translation) -> Result<(), NoRoom> {
+pub fn edit<F: Frame>(frame: &mut F, edit: &Edit) -> Result<(), NoRoom> {
     if edit.clamp.offset != 0 {
         clamp(frame, &edit.clamp)?;
     }
-    if translation.wanted {
-        translate_checksum(frame, edit, translation.source, translation.destination)?;
-    }
-    if translation.wanted || edit.routed || edit.congestion {
-        return match edit.network {
-            Network::V4 => edit_v4(frame, edit, translation.source, translation.destination),
-            Network::V6 => edit_v6(frame, edit, translation.source, translation.destination),
-            Network::Other => Ok(()),
-        };
+    if edit.routed || edit.congestion {
+        return rewrite(frame, edit, None, None);
     }
     Ok(())
+}
+
+/// [`edit()`], and a translation of addresses if one is wanted.
+///
+/// # Errors
+/// When the kernel has no room.
+#[inline(always)]
+pub fn translate<F: Frame>(frame: &mut F, edit: &Edit, translation: &Translation) -> Result<(), NoRoom> {
+    if !translation.wanted {
+        return self::edit(frame, edit);
+    }
+    if edit.clamp.offset != 0 {
+        clamp(frame, &edit.clamp)?;
+    }
+    translate_checksum(frame, edit, translation.source, translation.destination)?;
+    rewrite(frame, edit, translation.source, translation.destination)
+}
+
+/// Rewrites the IP header.
+#[inline(always)]
+fn rewrite<F: Frame>(
+    frame: &mut F,
+    edit: &Edit,
+    source: Option<&Address>,
+    destination: Option<&Address>,
+) -> Result<(), NoRoom> {
+    match edit.network {
+        Network::V4 => edit_v4(frame, edit, source, destination),
+        Network::V6 => edit_v6(frame, edit, source, destination),
+        Network::Other => Ok(()),
+    }
 }
 
 /// Lowers a maximum segment size. A call of its own in the kernel, as the next ones: rare, and so they take no stack from
@@ -148,7 +172,7 @@ fn translate_checksum<F: Frame>(
 pub fn deliver<F: Frame>(frame: &mut F, strip: Option<Strip>, edit: &Edit) -> Result<(), NoRoom> {
     match strip {
         Some(Strip(room)) => frame.decapsulate(room, &edit.ethernet, edit.network),
-        None if edit.rewrite_ethernet => frame.store(0, &edit.ethernet),
+        None if edit.rewrite_ethernet => frame.store_words(0, &edit.ethernet),
         None => Ok(()),
     }
 }
@@ -160,9 +184,8 @@ pub fn deliver<F: Frame>(frame: &mut F, strip: Option<Strip>, edit: &Edit) -> Re
 #[inline(always)]
 pub fn plain<F: Frame>(frame: &mut F, edit: &Edit) -> Result<(), NoRoom> {
     // The MAC addresses are the underlay's business; the kernel's neighbour table fills them in.
-    let mut ethernet = [0; ETHERNET_LEN];
-    put(&mut ethernet, 12, part::<14, 2>(&edit.ethernet, 12));
-    frame.store(0, &ethernet)
+    let [.., ethertype] = edit.ethernet;
+    frame.store_words(0, &[0, 0, 0, 0, 0, 0, ethertype])
 }
 
 /// For another host, encapsulated, after [`edit()`]; `len` is the frame's length.
@@ -201,14 +224,14 @@ pub fn dress<F: Frame>(
     frame: &mut F,
     dressed: Dressed,
     tunnel: &Tunnel,
-    ethernet: &[u8; ETHERNET_LEN],
+    ethernet: &EthernetWords,
     len: u32,
 ) -> Result<Dressed, NoRoom> {
     if tunnel.remote.is_v4() {
         let header = encapsulation::header_v4(tunnel, ethernet, len as usize);
         match dressed {
             Dressed::Bare => frame.prepend(HEADER_V4 - ETHERNET_LEN, &header)?,
-            Dressed::V4 => frame.store(0, &header)?,
+            Dressed::V4 => frame.store_words(0, &header)?,
             Dressed::V6 => return Err(NoRoom),
         }
         Ok(Dressed::V4)
@@ -217,7 +240,7 @@ pub fn dress<F: Frame>(
         match dressed {
             Dressed::Bare => frame.prepend(HEADER_V6 - ETHERNET_LEN, &header)?,
             Dressed::V4 => frame.prepend(HEADER_V6 - HEADER_V4, &header)?,
-            Dressed::V6 => frame.store(0, &header)?,
+            Dressed::V6 => frame.store_words(0, &header)?,
         }
         Ok(Dressed::V6)
     }

@@ -2,8 +2,8 @@
 //!
 //! This is the one place that knows that NVGRE is what travels between hosts.
 
-use crate::headers::ip::{self, Ip};
-use crate::headers::{ETHERNET_LEN, nvgre, put};
+use crate::checksum;
+use crate::headers::{ETHERNET_LEN, EthernetWords, Words, ethernet, halves, ip, nvgre};
 use crate::verdict::Tunnel;
 
 /// ECN field of a packet that met congestion (RFC 3168, section 5).
@@ -39,52 +39,72 @@ pub const fn overhead(v4: bool) -> u32 {
     room(v4) as u32
 }
 
-/// The outer IP header. Its fragmentation is forbidden (RFC 7637, section 4.4), so IPv4 needs no identification
-/// (RFC 6864, section 4.1).
-#[inline(always)]
-fn outer_ip(tunnel: &Tunnel, length: usize) -> Ip {
-    let v4 = tunnel.remote.is_v4();
-    Ip {
-        v4,
-        source: tunnel.peer.local,
-        destination: *tunnel.remote,
-        traffic_class: tunnel.traffic_class,
-        ttl: nvgre::OUTER_TTL,
-        protocol: ip::GRE,
-        dont_fragment: true,
-        fragment: false,
-        transport: 0,
-        length: length as u32,
-    }
-}
+/// Words of [`HEADER_V4`].
+pub const WORDS_V4: usize = HEADER_V4 / 2;
+/// Words of [`HEADER_V6`].
+pub const WORDS_V6: usize = HEADER_V6 / 2;
 
 /// The NVGRE header; its FlowID is the upper, best mixed, part of the flow's hash.
 #[inline(always)]
-fn gre(tunnel: &Tunnel) -> [u8; nvgre::LEN] {
-    nvgre::write(tunnel.vsid, (tunnel.hash >> 24) as u8)
+fn gre(tunnel: &Tunnel) -> Words<4> {
+    nvgre::words(tunnel.vsid, (tunnel.hash >> 24) as u8)
 }
 
-/// Headers over IPv4 for a frame of `len` bytes whose Ethernet header is `inner`. The outer MAC addresses stay zero: the
-/// kernel's neighbour table fills them in.
+/// The length field of an outer header; 0 for a packet of more than 65,535 bytes, which stands for many segments (Linux:
+/// `iph_set_totlen`, `ipv6_set_payload_len`).
 #[inline(always)]
-pub fn header_v4(tunnel: &Tunnel, inner: &[u8; ETHERNET_LEN], len: usize) -> [u8; HEADER_V4] {
-    let length = len + ip::V4_LEN + nvgre::LEN;
-    let mut bytes = [0; HEADER_V4];
-    put(&mut bytes, 12, [0x08, 0x00]);
-    put(&mut bytes, ETHERNET_LEN, ip::write_v4(&outer_ip(tunnel, length), 0));
-    put(&mut bytes, ETHERNET_LEN + ip::V4_LEN, gre(tunnel));
-    put(&mut bytes, HEADER_V4 - ETHERNET_LEN, *inner);
-    bytes
+const fn length_field(length: usize) -> u16 {
+    if length > u16::MAX as usize { 0 } else { length as u16 }
+}
+
+/// Headers over IPv4 for a frame of `len` bytes whose Ethernet header is `inner`. The outer MAC addresses are
+/// any but a group's, here the inner source's: the kernel's neighbour table fills them in. Fragmentation is forbidden (RFC 7637, section 4.4), so there is no need of an
+/// identification (RFC 6864, section 4.1).
+#[rustfmt::skip]
+#[inline(always)]
+pub fn header_v4(tunnel: &Tunnel, inner: &EthernetWords, len: usize) -> Words<WORDS_V4> {
+    const DONT_FRAGMENT: u16 = 0x4000;
+    let length = length_field(len + ip::V4_LEN + nvgre::LEN);
+    let version_and_class = 0x4500 | tunnel.traffic_class as u16;
+    let ttl_and_protocol = ((nvgre::OUTER_TTL as u16) << 8) | ip::GRE as u16;
+    let (source, destination) = (&tunnel.peer.local, tunnel.remote);
+    let sum = version_and_class as u32 + length as u32 + DONT_FRAGMENT as u32 + ttl_and_protocol as u32
+        + source.sum_v4() + destination.sum_v4();
+    let checksum = !checksum::fold(sum);
+    let [_, _, _, s] = source.words();
+    let [_, _, _, d] = destination.words();
+    let ([s0, s1], [d0, d1]) = (halves(s), halves(d));
+    let [g0, g1, g2, g3] = gre(tunnel);
+    let [i0, i1, i2, i3, i4, i5, i6] = *inner;
+    [
+        i3, i4, i5, i3, i4, i5, ethernet::IPV4.to_be(),
+        version_and_class.to_be(), length.to_be(), 0, DONT_FRAGMENT.to_be(), ttl_and_protocol.to_be(), checksum.to_be(),
+        s0, s1, d0, d1,
+        g0, g1, g2, g3,
+        i0, i1, i2, i3, i4, i5, i6,
+    ]
 }
 
 /// The same over IPv6; the flow label is the flow's hash (RFC 6438).
+#[rustfmt::skip]
 #[inline(always)]
-pub fn header_v6(tunnel: &Tunnel, inner: &[u8; ETHERNET_LEN], len: usize) -> [u8; HEADER_V6] {
-    let length = len + ip::V6_LEN + nvgre::LEN;
-    let mut bytes = [0; HEADER_V6];
-    put(&mut bytes, 12, [0x86, 0xdd]);
-    put(&mut bytes, ETHERNET_LEN, ip::write_v6(&outer_ip(tunnel, length), tunnel.hash));
-    put(&mut bytes, ETHERNET_LEN + ip::V6_LEN, gre(tunnel));
-    put(&mut bytes, HEADER_V6 - ETHERNET_LEN, *inner);
-    bytes
+pub fn header_v6(tunnel: &Tunnel, inner: &EthernetWords, len: usize) -> Words<WORDS_V6> {
+    let payload = length_field(len + nvgre::LEN);
+    let first = (6 << 28) | ((tunnel.traffic_class as u32) << 20) | (tunnel.hash & 0xf_ffff);
+    let next_and_hops = ((ip::GRE as u16) << 8) | nvgre::OUTER_TTL as u16;
+    let [s0, s1, s2, s3] = tunnel.peer.local.words();
+    let [d0, d1, d2, d3] = tunnel.remote.words();
+    let ([f0, f1], [s0, s1], [s2, s3], [s4, s5], [s6, s7]) =
+        (halves(first.to_be()), halves(s0), halves(s1), halves(s2), halves(s3));
+    let ([d0, d1], [d2, d3], [d4, d5], [d6, d7]) = (halves(d0), halves(d1), halves(d2), halves(d3));
+    let [g0, g1, g2, g3] = gre(tunnel);
+    let [i0, i1, i2, i3, i4, i5, i6] = *inner;
+    [
+        i3, i4, i5, i3, i4, i5, ethernet::IPV6.to_be(),
+        f0, f1, payload.to_be(), next_and_hops.to_be(),
+        s0, s1, s2, s3, s4, s5, s6, s7,
+        d0, d1, d2, d3, d4, d5, d6, d7,
+        g0, g1, g2, g3,
+        i0, i1, i2, i3, i4, i5, i6,
+    ]
 }

@@ -2,6 +2,8 @@
 //!
 //! In the kernel both are an skb; in user space both are bytes ([`crate::Buffer`]).
 
+use crate::headers::{EthernetWords, Words};
+
 /// What is known of a frame beside its bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Meta {
@@ -76,6 +78,11 @@ pub trait Frame: Packet {
     /// # Errors
     /// When the frame ends before.
     fn store<const N: usize>(&mut self, offset: usize, bytes: &[u8; N]) -> Result<(), NoRoom>;
+    /// Overwrites bytes, given as words.
+    ///
+    /// # Errors
+    /// When the frame ends before.
+    fn store_words<const N: usize>(&mut self, offset: usize, words: &Words<N>) -> Result<(), NoRoom>;
     /// Corrects a transport checksum by a difference in the sense of [`crate::checksum::difference`].
     ///
     /// # Errors
@@ -91,21 +98,21 @@ pub trait Frame: Packet {
     /// # Errors
     /// When there is no room.
     fn open(&mut self, room: usize) -> Result<(), NoRoom>;
-    /// Puts the frame, whose payload is `inner`, behind outer headers of protocol `outer`: the first 14 bytes of
-    /// `header` are the outer Ethernet header, its last 14 replace the frame's own.
+    /// Puts the frame, whose payload is `inner`, behind outer headers of protocol `outer`: the first 7 words of `header`
+    /// are the outer Ethernet header, its last 7 replace the frame's own.
     ///
     /// # Errors
     /// When there is no room.
-    fn encapsulate<const N: usize>(&mut self, header: &[u8; N], outer: Network, inner: Network) -> Result<(), NoRoom>;
+    fn encapsulate<const N: usize>(&mut self, header: &Words<N>, outer: Network, inner: Network) -> Result<(), NoRoom>;
     /// Puts `header` before the frame and forgets what the kernel knew of the frame's structure; for the second and
     /// later copies of a flooded frame, whose outer headers `header` replaces from the front.
     ///
     /// # Errors
     /// When there is no room.
-    fn prepend<const N: usize>(&mut self, room: usize, header: &[u8; N]) -> Result<(), NoRoom>;
+    fn prepend<const N: usize>(&mut self, room: usize, header: &Words<N>) -> Result<(), NoRoom>;
     /// Takes `room` bytes off behind the first 14 and makes `ethernet` the frame's Ethernet header.
     ///
     /// # Errors
     /// When the frame is shorter.
-    fn decapsulate(&mut self, room: usize, ethernet: &[u8; 14], inner: Network) -> Result<(), NoRoom>;
+    fn decapsulate(&mut self, room: usize, ethernet: &EthernetWords, inner: Network) -> Result<(), NoRoom>;
 }

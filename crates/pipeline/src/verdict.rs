@@ -2,6 +2,7 @@
 
 use crate::DropReason;
 use crate::encapsulation::Outer;
+use crate::headers::EthernetWords;
 use crate::headers::icmp::IcmpError;
 use crate::headers::ip::Ip;
 use crate::headers::transport::Clamp;
@@ -13,7 +14,7 @@ use crate::tables::{Address, Peer};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Edit {
     /// The Ethernet header that the receiving VM sees.
-    pub ethernet: [u8; 14],
+    pub ethernet: EthernetWords,
     /// That header differs from the frame's.
     pub rewrite_ethernet: bool,
     /// A router was passed: the time to live goes down by one.

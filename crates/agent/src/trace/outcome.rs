@@ -58,13 +58,13 @@ pub(super) fn carry_out(tables: &Recorder, words: &Words, sent: &Sent, work: &Wo
     let result = match &verdict.action() {
         Action::Pass => Ok(journey.unvirtualized(&frame)),
         Action::Drop(reason) => Ok(Outcome::dropped(*reason)),
-        Action::Deliver { ifindex, strip, translation, .. } => apply::edit(&mut frame, &work.edit, translation)
+        Action::Deliver { ifindex, strip, translation, .. } => apply::translate(&mut frame, &work.edit, translation)
             .and_then(|()| apply::deliver(&mut frame, *strip, &work.edit))
             .map(|()| journey.delivered(*ifindex, &frame)),
-        Action::Encapsulate { tunnel } => apply::edit(&mut frame, &work.edit, &Translation::default())
+        Action::Encapsulate { tunnel } => apply::edit(&mut frame, &work.edit)
             .and_then(|()| apply::encapsulate(&mut frame, tunnel, &work.edit, sent.meta().len))
             .map(|()| journey.encapsulated(tunnel, &frame)),
-        Action::Plain { peer, translation } => apply::edit(&mut frame, &work.edit, translation)
+        Action::Plain { peer, translation } => apply::translate(&mut frame, &work.edit, translation)
             .and_then(|()| apply::plain(&mut frame, &work.edit))
             .map(|()| journey.plain(peer, translation, &frame)),
         Action::Answer(answer) => {

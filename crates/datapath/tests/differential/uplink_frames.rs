@@ -136,11 +136,13 @@ impl Frames<'_> {
         let mut head = [0; ETHERNET_LEN];
         let known = inner.len().min(ETHERNET_LEN);
         head[..known].copy_from_slice(&inner[..known]);
-        let mut frame = if from.is_v4() {
+        let head = std::array::from_fn(|i| u16::from_ne_bytes([head[2 * i], head[2 * i + 1]]));
+        let words = if from.is_v4() {
             encapsulation::header_v4(&tunnel, &head, inner.len()).to_vec()
         } else {
             encapsulation::header_v6(&tunnel, &head, inner.len()).to_vec()
         };
+        let mut frame: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         frame[..12].copy_from_slice(&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2]);
         frame.extend(inner.get(ETHERNET_LEN..).unwrap_or_default());
         frame

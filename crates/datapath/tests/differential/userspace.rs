@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use datapath::Role;
 use datapath::testrun::Outcome;
 use pipeline::apply::{self, Dressed};
+use pipeline::headers::{EthernetWords, Words};
 use pipeline::stages::flood;
 use pipeline::{
     Action, Address, Buffer, ChecksumField, DropReason, Flood, Frame, Host, Learn, MAX_REASONS, MAX_REPLICAS, Meta,
     Network, NoRoom, Packet, Peer, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey,
-    Stage, StationKey, Strip, Subnet, Tables, Translation, Verdict, Work,
+    Stage, StationKey, Strip, Subnet, Tables, Verdict, Work,
 };
 use plan::HostTables;
 
@@ -158,21 +159,24 @@ impl Frame for AsTestRun<'_> {
         self.untyped = false;
         self.buffer.resize(len)
     }
+    fn store_words<const N: usize>(&mut self, offset: usize, words: &Words<N>) -> Result<(), NoRoom> {
+        self.buffer.store_words(offset, words)
+    }
     fn open(&mut self, room: usize) -> Result<(), NoRoom> {
         self.adjustable()?;
         self.buffer.open(room)
     }
-    fn encapsulate<const N: usize>(&mut self, header: &[u8; N], outer: Network, inner: Network) -> Result<(), NoRoom> {
+    fn encapsulate<const N: usize>(&mut self, header: &Words<N>, outer: Network, inner: Network) -> Result<(), NoRoom> {
         if inner != Network::Other {
             self.adjustable()?;
         }
         self.buffer.encapsulate(header, outer, inner)
     }
-    fn prepend<const N: usize>(&mut self, room: usize, header: &[u8; N]) -> Result<(), NoRoom> {
+    fn prepend<const N: usize>(&mut self, room: usize, header: &Words<N>) -> Result<(), NoRoom> {
         self.untyped = false;
         self.buffer.prepend(room, header)
     }
-    fn decapsulate(&mut self, room: usize, ethernet: &[u8; 14], inner: Network) -> Result<(), NoRoom> {
+    fn decapsulate(&mut self, room: usize, ethernet: &EthernetWords, inner: Network) -> Result<(), NoRoom> {
         self.adjustable()?;
         self.buffer.decapsulate(room, ethernet, inner)
     }
@@ -261,20 +265,20 @@ impl Finish<'_> {
             }
             Action::Deliver { ifindex, slot, strip, translation, .. } => {
                 self.reported = (verdict.code(), ifindex);
-                apply::edit(frame, &work.edit, &translation).map_err(no_room)?;
+                apply::translate(frame, &work.edit, &translation).map_err(no_room)?;
                 apply::deliver(frame, strip, &work.edit).map_err(no_room)?;
                 self.count_to(slot, len);
             }
             Action::Encapsulate { tunnel } => {
                 self.reported = (verdict.code(), tunnel.peer.uplink);
                 self.count_to(0, len);
-                apply::edit(frame, &work.edit, &Translation::default()).map_err(no_room)?;
+                apply::edit(frame, &work.edit).map_err(no_room)?;
                 apply::encapsulate(frame, &tunnel, &work.edit, len).map_err(no_room)?;
             }
             Action::Plain { peer, translation } => {
                 self.reported = (verdict.code(), peer.uplink);
                 self.count_to(0, len);
-                apply::edit(frame, &work.edit, &translation).map_err(no_room)?;
+                apply::translate(frame, &work.edit, &translation).map_err(no_room)?;
                 apply::plain(frame, &work.edit).map_err(no_room)?;
             }
             Action::Flood(flood) => {

@@ -1,6 +1,6 @@
 //! Ethernet II (IEEE 802.3), without and with tags.
 
-use super::{ETHERNET_LEN, part, put};
+use super::{ETHERNET_LEN, EthernetWords, mac_words, part, put};
 use crate::packet::{Network, Packet};
 
 /// EtherType of IPv4.
@@ -40,6 +40,13 @@ impl Ethernet {
         put(&mut bytes, 6, self.source);
         put(&mut bytes, 12, self.ethertype.to_be_bytes());
         bytes
+    }
+
+    /// The header in words.
+    #[inline(always)]
+    pub const fn words(&self) -> EthernetWords {
+        let ([d0, d1, d2], [s0, s1, s2]) = (mac_words(&self.destination), mac_words(&self.source));
+        [d0, d1, d2, s0, s1, s2, self.ethertype.to_be()]
     }
 
     /// Whether a VLAN tag follows: 802.1Q, 802.1ad, or the 0x9100 of older double tagging.

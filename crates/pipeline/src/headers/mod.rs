@@ -11,6 +11,35 @@ pub mod transport;
 /// Length of an Ethernet header without tags.
 pub const ETHERNET_LEN: usize = 14;
 
+/// Bytes of a header as 16-bit words in memory order.
+///
+/// What is written for every packet is written so: all fields of the headers between hosts begin at even offsets, and the
+/// compiler, which must take a byte array to lie anywhere, would store each byte by itself.
+pub type Words<const N: usize> = [u16; N];
+
+/// An Ethernet header in words.
+pub type EthernetWords = Words<7>;
+
+/// Two bytes as a word in memory order.
+#[inline(always)]
+pub(crate) const fn word(first: u8, second: u8) -> u16 {
+    u16::from_ne_bytes([first, second])
+}
+
+/// Four bytes, given as a number in memory order, as two words.
+#[inline(always)]
+pub(crate) const fn halves(four: u32) -> [u16; 2] {
+    let [a, b, c, d] = four.to_ne_bytes();
+    [word(a, b), word(c, d)]
+}
+
+/// A MAC address as three words.
+#[inline(always)]
+pub(crate) const fn mac_words(mac: &[u8; 6]) -> [u16; 3] {
+    let [a, b, c, d, e, f] = *mac;
+    [word(a, b), word(c, d), word(e, f)]
+}
+
 /// The bytes `offset..offset + N` of a longer array whose length is known; both are constants, so that the compiler
 /// reads them as one word and sees that the bounds hold.
 #[inline(always)]

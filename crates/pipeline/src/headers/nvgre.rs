@@ -1,5 +1,7 @@
 //! NVGRE (RFC 7637): GRE (RFC 2890) with a key and nothing else around an Ethernet frame.
 
+use super::{Words, word};
+
 /// Length of the GRE header with its key.
 pub const LEN: usize = 8;
 /// TTL of outer headers; the same that Linux tunnels use by default (`IPDEFTTL`).
@@ -22,11 +24,11 @@ pub const fn vsid(bytes: &[u8; LEN]) -> u32 {
     u32::from_be_bytes([0, v0, v1, v2])
 }
 
-/// An NVGRE header. The FlowID, the lower 8 bits of the key, is entropy of the inner flow, so that the underlay spreads
-/// flows over its paths.
+/// An NVGRE header in words. The FlowID, the lower 8 bits of the key, is entropy of the inner flow, so that the underlay
+/// spreads flows over its paths.
 #[inline(always)]
-pub const fn write(vsid: u32, flow_id: u8) -> [u8; LEN] {
+pub const fn words(vsid: u32, flow_id: u8) -> Words<4> {
     let [a, b, c, d] = PREFIX;
-    let [_, v0, v1, v2] = vsid.to_be_bytes();
-    [a, b, c, d, v0, v1, v2, flow_id]
+    let key = (vsid << 8) | flow_id as u32;
+    [word(a, b), word(c, d), ((key >> 16) as u16).to_be(), (key as u16).to_be()]
 }

@@ -132,7 +132,7 @@ impl Edit {
     /// Makes this the edit that changes nothing.
     #[inline(always)]
     fn reset(&mut self, parsed: &Parsed) {
-        self.ethernet = parsed.ethernet.write();
+        self.ethernet = parsed.ethernet.words();
         self.rewrite_ethernet = false;
         self.routed = false;
         self.congestion = false;
@@ -144,7 +144,7 @@ impl Edit {
     /// Gives the frame new MAC addresses.
     #[inline(always)]
     pub fn readdress(&mut self, parsed: &Parsed, destination: [u8; 6], source: [u8; 6]) {
-        self.ethernet = Ethernet { destination, source, ethertype: parsed.ethernet.ethertype }.write();
+        self.ethernet = Ethernet { destination, source, ethertype: parsed.ethernet.ethertype }.words();
         self.rewrite_ethernet = true;
     }
 }
