@@ -1,5 +1,10 @@
 //! What the end-to-end tests share. Each file of `tests/` tells one story.
 
+pub mod capture;
+pub mod frames;
+pub mod stage;
+pub mod tools;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -33,11 +38,7 @@ fn walk(root: &Path, folder: &str, files: &mut Vec<String>) {
     };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let path = if folder.is_empty() {
-            name.clone()
-        } else {
-            format!("{folder}/{name}")
-        };
+        let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
         match entry.file_type() {
             Ok(kind) if kind.is_dir() && !FOREIGN.contains(&name.as_str()) => walk(root, &path, files),
             Ok(kind) if kind.is_file() => files.push(path),
