@@ -133,6 +133,34 @@ impl<const LINEAR: usize> Packet for Skb<LINEAR> {
     }
 
     #[inline(always)]
+    fn words<const N: usize>(&self, offset: usize) -> Option<Words<N>> {
+        let mut words = [0u16; N];
+        // SAFETY: the verifier checks that the access is bounded by data_end.
+        unsafe {
+            let data = (*self.raw).data as usize;
+            let end = (*self.raw).data_end as usize;
+            if data + offset + 2 * N <= end {
+                let from = (data + offset) as *const u16;
+                let mut i = 0;
+                while i < N {
+                    if let Some(word) = words.get_mut(i) {
+                        *word = *from.add(i);
+                    }
+                    i += 1;
+                }
+                return Some(words);
+            }
+        }
+        if offset + 2 * N <= LINEAR {
+            return None;
+        }
+        // SAFETY: the helper writes 2 N bytes or fails.
+        let result =
+            unsafe { bpf_skb_load_bytes(self.raw.cast(), offset as u32, words.as_mut_ptr().cast(), 2 * N as u32) };
+        if result == 0 { Some(words) } else { None }
+    }
+
+    #[inline(always)]
     fn bytes_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let mut bytes = [0u8; N];
         // SAFETY: the helper writes N bytes or fails.

@@ -23,6 +23,20 @@ pub struct Meta {
 pub trait Packet {
     /// The `N` bytes from an offset that is a constant after inlining; `None` if the frame ends before.
     fn bytes<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
+    /// The `2 N` bytes from an offset that is a constant after inlining, as words; `None` if the frame ends before.
+    #[inline(always)]
+    fn words<const N: usize>(&self, offset: usize) -> Option<Words<N>> {
+        let mut words = [0; N];
+        let mut i = 0;
+        while i < N {
+            let bytes = self.bytes::<2>(offset + 2 * i)?;
+            if let Some(word) = words.get_mut(i) {
+                *word = u16::from_ne_bytes(bytes);
+            }
+            i += 1;
+        }
+        Some(words)
+    }
     /// The `N` bytes from any offset; `None` if the frame ends before. Slower than [`Packet::bytes`] in the kernel.
     fn bytes_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
 }

@@ -1,6 +1,6 @@
 //! Ethernet II (IEEE 802.3), without and with tags.
 
-use super::{ETHERNET_LEN, EthernetWords, mac_words, part, put};
+use super::{ETHERNET_LEN, EthernetWords, mac_of, mac_words, put};
 use crate::packet::{Network, Packet};
 
 /// EtherType of IPv4.
@@ -12,6 +12,7 @@ pub const IPV6: u16 = 0x86dd;
 
 /// An Ethernet header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C)]
 pub struct Ethernet {
     /// Destination MAC address.
     pub destination: [u8; 6],
@@ -25,10 +26,10 @@ impl Ethernet {
     /// Reads the header at `offset` into this; false if it is truncated.
     #[inline(always)]
     pub fn read<P: Packet>(&mut self, packet: &P, offset: usize) -> bool {
-        let Some(bytes) = packet.bytes::<ETHERNET_LEN>(offset) else { return false };
-        self.destination = part(&bytes, 0);
-        self.source = part(&bytes, 6);
-        self.ethertype = u16::from_be_bytes(part(&bytes, 12));
+        let Some([d0, d1, d2, s0, s1, s2, ethertype]) = packet.words::<7>(offset) else { return false };
+        self.destination = mac_of([d0, d1, d2]);
+        self.source = mac_of([s0, s1, s2]);
+        self.ethertype = u16::from_be(ethertype);
         true
     }
 
@@ -44,7 +45,7 @@ impl Ethernet {
 
     /// The header in words.
     #[inline(always)]
-    pub const fn words(&self) -> EthernetWords {
+    pub fn words(&self) -> EthernetWords {
         let ([d0, d1, d2], [s0, s1, s2]) = (mac_words(&self.destination), mac_words(&self.source));
         [d0, d1, d2, s0, s1, s2, self.ethertype.to_be()]
     }

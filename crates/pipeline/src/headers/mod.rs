@@ -35,9 +35,24 @@ pub(crate) const fn halves(four: u32) -> [u16; 2] {
 
 /// A MAC address as three words.
 #[inline(always)]
-pub(crate) const fn mac_words(mac: &[u8; 6]) -> [u16; 3] {
-    let [a, b, c, d, e, f] = *mac;
-    [word(a, b), word(c, d), word(e, f)]
+pub(crate) fn mac_words(mac: &[u8; 6]) -> [u16; 3] {
+    let word = |at| u16::from_ne_bytes(part(mac, at));
+    [word(0), word(2), word(4)]
+}
+
+/// Three words as a MAC address.
+#[inline(always)]
+pub(crate) const fn mac_of(words: [u16; 3]) -> [u8; 6] {
+    let [first, second, third] = words;
+    let ([a, b], [c, d], [e, f]) = (first.to_ne_bytes(), second.to_ne_bytes(), third.to_ne_bytes());
+    [a, b, c, d, e, f]
+}
+
+/// Whether two MAC addresses are the same, compared by words.
+#[inline(always)]
+pub fn same_mac(one: &[u8; 6], other: &[u8; 6]) -> bool {
+    let ([a, b, c], [d, e, f]) = (mac_words(one), mac_words(other));
+    (a ^ d) | (b ^ e) | (c ^ f) == 0
 }
 
 /// The bytes `offset..offset + N` of a longer array whose length is known; both are constants, so that the compiler

@@ -6,6 +6,7 @@
 use crate::headers::arp::Arp;
 use crate::headers::ip::{self, Ip};
 use crate::headers::neighbor;
+use crate::headers::same_mac;
 use crate::packet::Packet;
 use crate::stages::parse::Parsed;
 use crate::tables::{Address, Port, RecordFlags, RecordKey, SubnetFlags, Tables};
@@ -34,7 +35,7 @@ pub fn decide<'t, P: Packet, T: Tables>(
     gateway_mac: &[u8; 6],
     verdict: &mut Verdict<'t>,
 ) -> Outcome {
-    if !parsed.ethernet.is_group() && parsed.ethernet.destination != *gateway_mac {
+    if !parsed.ethernet.is_group() && !same_mac(&parsed.ethernet.destination, gateway_mac) {
         return Outcome::GoOn;
     }
     if let Some(arp) = parsed.arp() {
@@ -73,7 +74,7 @@ fn answer_arp<'t, T: Tables>(tables: &'t T, port: &Port, arp: &Arp, verdict: &mu
     let Some(record) = tables.record(&RecordKey { vsid: port.vsid, address: Address::v4(arp.target) }) else {
         return unknown(tables, port, verdict);
     };
-    if announcement || record.mac == port.mac {
+    if announcement || same_mac(&record.mac, &port.mac) {
         verdict.drop(DropReason::OwnAddress);
     } else {
         verdict.set(Action::Answer(Answer::Arp(record.mac)));
@@ -103,7 +104,7 @@ fn answer_nd<'t, P: Packet, T: Tables>(
         }
         return unknown(tables, port, verdict);
     };
-    if record.mac == port.mac {
+    if same_mac(&record.mac, &port.mac) {
         verdict.drop(DropReason::OwnAddress);
     } else {
         let router = record.flags.has(RecordFlags::GATEWAY);

@@ -6,6 +6,7 @@
 
 use crate::headers::icmp::{self, IcmpError};
 use crate::headers::ip::{self, Ip};
+use crate::headers::same_mac;
 use crate::packet::Packet;
 use crate::stages::parse::Parsed;
 use crate::tables::{Address, Port, Record, RecordFlags, RecordKey, RouteFlags, RouteKey, StationKey, Tables};
@@ -25,7 +26,7 @@ pub fn decide<'t, P: Packet, T: Tables>(
     tables.enter(Stage::Forward);
     work.vsid = port.vsid;
     let to = work.parsed.ethernet.destination;
-    if to == *gateway_mac {
+    if same_mac(&to, gateway_mac) {
         return route(packet, tables, port, work, gateway_mac, verdict);
     }
     let station = tables.station(&StationKey { vsid: port.vsid, mac: to, reserved: 0 });

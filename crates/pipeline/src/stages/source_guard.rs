@@ -7,6 +7,7 @@
 use crate::headers::arp::Arp;
 use crate::headers::ip::{self, Ip};
 use crate::headers::neighbor;
+use crate::headers::same_mac;
 use crate::packet::{Meta, Packet};
 use crate::stages::parse::Parsed;
 use crate::tables::{Address, Port, PortFlags, RecordKey, Tables};
@@ -23,7 +24,7 @@ pub fn check<P: Packet, T: Tables>(
     parsed: &Parsed,
 ) -> Result<(), DropReason> {
     tables.enter(Stage::SourceGuard);
-    if parsed.ethernet.source != port.mac {
+    if !same_mac(&parsed.ethernet.source, &port.mac) {
         return Err(DropReason::SourceMac);
     }
     if let Some(ip) = parsed.ip() {
@@ -49,7 +50,7 @@ enum Owner {
 #[inline(always)]
 fn owner<T: Tables>(tables: &T, port: &Port, address: &Address) -> Owner {
     match tables.record(&RecordKey { vsid: port.vsid, address: *address }) {
-        Some(record) if record.mac == port.mac => Owner::Port,
+        Some(record) if same_mac(&record.mac, &port.mac) => Owner::Port,
         Some(_) => Owner::Other,
         None => Owner::Nobody,
     }
@@ -57,7 +58,7 @@ fn owner<T: Tables>(tables: &T, port: &Port, address: &Address) -> Owner {
 
 #[inline(always)]
 fn check_arp<T: Tables>(tables: &T, meta: &Meta, port: &Port, arp: &Arp) -> Result<(), DropReason> {
-    if arp.sender_mac != port.mac {
+    if !same_mac(&arp.sender_mac, &port.mac) {
         return Err(DropReason::NeighborSpoof);
     }
     if arp.sender == [0; 4] {
