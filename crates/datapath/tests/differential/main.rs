@@ -64,6 +64,7 @@ fn compare(test: &str, seed: u64) -> Coverage {
             datapath,
             events,
             tables: HostTables::default(),
+            broken: false,
             coverage: Coverage::default(),
             seed,
             mismatches: Vec::new(),
@@ -90,6 +91,8 @@ struct Comparison<'w> {
     events: Events,
     /// What the kernel's maps hold.
     tables: HostTables,
+    /// They are such as the compiler never makes.
+    broken: bool,
     coverage: Coverage,
     seed: u64,
     mismatches: Vec<String>,
@@ -99,10 +102,11 @@ impl Comparison<'_> {
     /// One set of tables, and frames over it.
     fn batch(&mut self, batch: u64) {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ batch.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let tables = world::tables(&self.world.devices, &mut rng);
+        let (tables, broken) = world::tables(&self.world.devices, &mut rng);
         self.datapath.apply(&plan::diff(&self.tables, &tables)).expect("the kernel takes the tables");
         assert_eq!(self.datapath.tables().expect("the tables"), tables, "the kernel holds other tables than written");
         self.tables = tables;
+        self.broken = broken;
         let slots: BTreeSet<u32> = self.tables.ports.values().map(|port| port.slot).chain([0]).collect();
         for slot in &slots {
             self.datapath.clear_counters(*slot).expect("the counters can be cleared");
@@ -154,12 +158,14 @@ impl Comparison<'_> {
             let text = report::mismatch(self.seed, place, case, &expected, &outcome, &learnt, tables);
             self.mismatches.push(text);
         }
-        // What is sent on must be sound; what is handed on to the host's stack or dropped is what it was.
-        if outcome.verdict > 1 && soundness::is_sound(&case.frame) && !soundness::is_sound(&outcome.frame) {
+        // What is sent on must be sound; what is handed on to the host's stack or dropped is what it was. With tables that
+        // say that an IPv6 address stands for an IPv4 address there is no right checksum.
+        let sound = !self.broken && outcome.verdict > 1 && soundness::is_sound(&case.frame);
+        if sound && !soundness::is_sound(&outcome.frame) {
             let text = report::mismatch(self.seed, place, case, &expected, &outcome, &learnt, None);
             self.mismatches.push(format!("a sound frame came out unsound: {text}"));
         }
-        self.coverage.sound += u64::from(outcome.verdict > 1 && soundness::is_sound(&case.frame));
+        self.coverage.sound += u64::from(sound);
     }
 
     /// A tag beside the frame, which a test run cannot have.

@@ -16,6 +16,8 @@ pub fn is_sound(frame: &[u8]) -> bool {
             }
             (ip.payload().ip_number, ip.payload())
         }
+        // Without a length there is no payload; the parser takes all that follows for a jumbogram's.
+        Some(NetSlice::Ipv6(ip)) if ip.header().payload_length() == 0 => return false,
         Some(NetSlice::Ipv6(ip)) => (ip.payload().ip_number, ip.payload()),
         _ => return true,
     };

@@ -159,18 +159,19 @@ pub fn network(devices: &Devices, rng: &mut ChaCha8Rng) -> (Intent, HostTables) 
     (intent, tables)
 }
 
-/// Random tables of one host, nearly always with a port; some of them broken by hand.
-pub fn tables(devices: &Devices, rng: &mut ChaCha8Rng) -> HostTables {
+/// Random tables of one host, nearly always with a port, and whether they were broken by hand.
+pub fn tables(devices: &Devices, rng: &mut ChaCha8Rng) -> (HostTables, bool) {
     let mut tables = network(devices, rng).1;
     while (tables.ports.len() < 2 || tables.peers.is_empty()) && rng.random_bool(0.9) {
         tables = network(devices, rng).1;
     }
-    if rng.random_bool(0.4) {
+    let broken = rng.random_bool(0.4);
+    if broken {
         for _ in 0..rng.random_range(1..6) {
             breakage(devices, &mut tables, rng);
         }
     }
-    tables
+    (tables, broken)
 }
 
 /// Breaks one thing that the compiler would never leave broken.
