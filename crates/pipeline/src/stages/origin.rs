@@ -7,6 +7,7 @@ use crate::encapsulation::Outer;
 use crate::headers::arp::Arp;
 use crate::headers::ip::{self, Ip};
 use crate::headers::neighbor;
+use crate::headers::same_mac;
 use crate::packet::{Meta, Packet};
 use crate::stages::forward;
 use crate::stages::parse::Parsed;
@@ -26,12 +27,12 @@ pub fn check<P: Packet, T: Tables>(
 ) -> Result<(), DropReason> {
     tables.enter(Stage::Origin);
     if let Some(ip) = parsed.ip() {
-        if parsed.ethernet.source == *gateway_mac {
+        if same_mac(&parsed.ethernet.source, gateway_mac) {
             return routed(tables, outer, &ip.source);
         }
         // The common case is one look-up: the source has a record, and the record agrees.
         if let Some(record) = tables.record(&RecordKey { vsid: outer.vsid, address: ip.source })
-            && record.mac == parsed.ethernet.source
+            && same_mac(&record.mac, &parsed.ethernet.source)
         {
             return at(tables, record, outer);
         }
@@ -119,7 +120,7 @@ fn arp_of_station<T: Tables>(
     arp: &Arp,
     station: &Record,
 ) -> Result<(), DropReason> {
-    if arp.sender_mac != station.mac {
+    if !same_mac(&arp.sender_mac, &station.mac) {
         return Err(DropReason::NeighborSpoof);
     }
     if arp.sender == [0; 4] {
@@ -127,7 +128,7 @@ fn arp_of_station<T: Tables>(
     }
     let address = Address::v4(arp.sender);
     match tables.record(&RecordKey { vsid: outer.vsid, address }) {
-        Some(record) if record.mac == station.mac => Ok(()),
+        Some(record) if same_mac(&record.mac, &station.mac) => Ok(()),
         None if station.flags.has(RecordFlags::L2_ONLY) => {
             learn(tables, meta, outer, parsed, address);
             Ok(())
