@@ -30,8 +30,10 @@ impl Capture {
     pub fn start(node: &Node, device: &str, filter: &str) -> Self {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let file = folder.path().join("packets.pcap");
-        // As root throughout: another user may not write into the scratch folder.
-        let command = format!("tcpdump -i {device} -n -U --immediate-mode -Z root -w {} {filter}", file.display());
+        // As root throughout: another user may not write into the scratch folder. Of each packet the headers alone, since
+        // with --immediate-mode the buffer has room for whole packets of the largest size, which are few.
+        let command =
+            format!("tcpdump -i {device} -n -U --immediate-mode -s 300 -B 8192 -Z root -w {} {filter}", file.display());
         let tcpdump = Background::start(node, &command);
         tcpdump.await_words("listening on");
         Self { tcpdump, folder }

@@ -17,14 +17,20 @@ pub const BROADCAST: Mac = [0xff; 6];
 /// Sends a frame as it is by a device of a node.
 #[track_caller]
 pub fn send(node: &Node, device: &str, frame: &[u8]) {
+    send_many(node, device, frame, 1);
+}
+
+/// Sends a frame so many times, as fast as it goes.
+#[track_caller]
+pub fn send_many(node: &Node, device: &str, frame: &[u8], count: usize) {
     let link = node.netlink().expect("the node is there").link(device).expect("the device is there");
     let index = link.index;
     let sent = node.namespace().run(|| {
         let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll)?;
-        sendto(socket.as_raw_fd(), frame, &device_address(index), MsgFlags::empty())
+        let address = device_address(index);
+        (0..count).try_for_each(|_| sendto(socket.as_raw_fd(), frame, &address, MsgFlags::empty()).map(|_| ()))
     });
-    let sent = sent.expect("the namespace can be entered").expect("a packet socket sends");
-    assert_eq!(sent, frame.len());
+    sent.expect("the namespace can be entered").expect("a packet socket sends");
 }
 
 /// The address that names a device by its index.
@@ -102,4 +108,11 @@ pub fn nvgre_v4(
     header.write(&mut frame).expect("a vector takes it");
     frame.extend_from_slice(&payload);
     frame
+}
+
+/// The MAC address of a node's device.
+#[track_caller]
+pub fn mac_of(node: &Node, device: &str) -> Mac {
+    let link = node.netlink().expect("the node is there").link(device).expect("the device is there");
+    link.mac.expect("an Ethernet device")
 }

@@ -73,6 +73,10 @@ fn the_host_answers_neighbour_discovery_and_the_underlay_hears_nothing() {
 fn a_vm_that_takes_anothers_address_is_told_of_the_conflict_and_cannot_use_it() {
     let stage = Stage::up(TOPOLOGY);
     let blue3 = stage.vm("blue3");
+    // A lab's VMs do without, so that their addresses can be used at once.
+    for (key, value) in [("accept_dad", "1"), ("dad_transmits", "1")] {
+        blue3.namespace().set_sysctl(&format!("ipv6/conf/eth0/{key}"), value).unwrap();
+    }
     // One is on its own host and one on the other.
     for address in ["fd00:a::5", "fd00:a::7"] {
         run(&blue3, &format!("ip -6 address add {address}/64 dev eth0"));
