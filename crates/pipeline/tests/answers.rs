@@ -20,7 +20,7 @@ fn arp_is_answered_from_the_records_and_by_the_gateway() {
     let net = Net::new();
     for (target, mac) in [("10.0.0.7", blue(7)), ("10.0.0.6", blue(6)), ("10.0.0.1", GATEWAY)] {
         let request = arp(BROADCAST, ArpOperation::REQUEST, (blue(5), "10.0.0.5"), ([0; 6], target));
-        let reply = net.from_port(11, &request).went(&Way::Answer);
+        let reply = net.port_sends(11, &request).went(&Way::Answer);
         assert_eq!(reply, arp(blue(5), ArpOperation::REPLY, (mac, target), (blue(5), "10.0.0.5")));
     }
 }
@@ -32,11 +32,11 @@ fn announcements_and_probes_of_ones_own_address_are_not_answered() {
         [(ArpOperation::REQUEST, "10.0.0.5"), (ArpOperation::REPLY, "10.0.0.5"), (ArpOperation::REQUEST, "0.0.0.0")]
     {
         let frame = arp(BROADCAST, operation, (blue(5), sender), ([0; 6], "10.0.0.5"));
-        net.from_port(11, &frame).dropped(DropReason::OwnAddress);
+        net.port_sends(11, &frame).dropped(DropReason::OwnAddress);
     }
     // A probe of another's address is answered, so that the conflict is seen (RFC 5227).
     let probe = arp(BROADCAST, ArpOperation::REQUEST, (blue(5), "0.0.0.0"), ([0; 6], "10.0.0.6"));
-    let reply = net.from_port(11, &probe).went(&Way::Answer);
+    let reply = net.port_sends(11, &probe).went(&Way::Answer);
     assert_eq!(reply, arp(blue(5), ArpOperation::REPLY, (blue(6), "10.0.0.6"), (blue(5), "0.0.0.0")));
 }
 
@@ -44,18 +44,18 @@ fn announcements_and_probes_of_ones_own_address_are_not_answered() {
 fn who_nobody_knows_is_asked_for_only_where_addresses_are_learnt() {
     let mut net = Net::new();
     let request = arp(BROADCAST, ArpOperation::REQUEST, (blue(5), "10.0.0.5"), ([0; 6], "10.0.0.99"));
-    net.from_port(11, &request).dropped(DropReason::NoRecord);
+    net.port_sends(11, &request).dropped(DropReason::NoRecord);
     net.subnets.get_mut(&5001).unwrap().flags = SubnetFlags::LEARN;
-    assert!(matches!(net.from_port(11, &request).way, Way::Flood(_)));
+    assert!(matches!(net.port_sends(11, &request).way, Way::Flood(_)));
 }
 
 #[test]
 fn a_probe_to_one_neighbour_goes_there() {
     let net = Net::new();
     let probe = arp(blue(6), ArpOperation::REQUEST, (blue(5), "10.0.0.5"), ([0; 6], "10.0.0.6"));
-    assert_eq!(net.from_port(11, &probe).went(&Way::Port(12)), probe);
+    assert_eq!(net.port_sends(11, &probe).went(&Way::Port(12)), probe);
     let probe = solicitation(blue(6), "fd00::5", "fd00::6", "fd00::6");
-    assert_eq!(net.from_port(11, &probe).went(&Way::Port(12)), probe);
+    assert_eq!(net.port_sends(11, &probe).went(&Way::Port(12)), probe);
 }
 
 fn solicitation(to: Mac, source: &str, destination: &str, target: &str) -> Vec<u8> {
@@ -91,28 +91,28 @@ fn solicitations_are_answered_with_the_flags_of_rfc_4861() {
     let net = Net::new();
     let group = [0x33, 0x33, 0xff, 0, 0, 7];
     let frame = solicitation(group, "fd00::5", "ff02::1:ff00:7", "fd00::7");
-    let answer = advertisement(&net.from_port(11, &frame).went(&Way::Answer));
+    let answer = advertisement(&net.port_sends(11, &frame).went(&Way::Answer));
     // Solicited and override.
     assert_eq!(answer, (136, 0x60, ip("fd00::7").octets(), [2, 1, 6, 6, 0, 0, 0, 7], blue(5), ip("fd00::5").octets()));
     for gateway in ["fd00::1", "fe80::4e:56ff:fe00:1"] {
         let frame = solicitation([0x33, 0x33, 0xff, 0, 0, 1], "fd00::5", "ff02::1:ff00:1", gateway);
-        let (_, flags, target, option, ..) = advertisement(&net.from_port(11, &frame).went(&Way::Answer));
+        let (_, flags, target, option, ..) = advertisement(&net.port_sends(11, &frame).went(&Way::Answer));
         assert_eq!((flags, target), (0xe0, ip(gateway).octets()), "router, solicited and override");
         assert_eq!(option, [2, 1, 0x02, 0x4e, 0x56, 0, 0, 1]);
     }
     // Who looks for duplicates has no address yet: all nodes hear of it, and it is not solicited.
     let frame = solicitation(group, "::", "ff02::1:ff00:7", "fd00::7");
-    let (_, flags, _, _, mac, to) = advertisement(&net.from_port(11, &frame).went(&Way::Answer));
+    let (_, flags, _, _, mac, to) = advertisement(&net.port_sends(11, &frame).went(&Way::Answer));
     assert_eq!((flags, mac, to), (0x20, [0x33, 0x33, 0, 0, 0, 1], ip("ff02::1").octets()));
     let own = solicitation([0x33, 0x33, 0xff, 0, 0, 5], "::", "ff02::1:ff00:5", "fd00::5");
-    net.from_port(11, &own).dropped(DropReason::OwnAddress);
+    net.port_sends(11, &own).dropped(DropReason::OwnAddress);
 }
 
 #[test]
 fn a_solicitation_that_was_routed_is_refused() {
     let mut frame = solicitation([0x33, 0x33, 0xff, 0, 0, 7], "fd00::5", "ff02::1:ff00:7", "fd00::7");
     frame[21] = 254;
-    Net::new().from_port(11, &frame).dropped(DropReason::Malformed);
+    Net::new().port_sends(11, &frame).dropped(DropReason::Malformed);
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn the_gateway_answers_echo_requests_and_nothing_else() {
         // An odd number of bytes, too.
         for payload in [&b""[..], b"hello", &[0xff; 100]] {
             let request = echo(GATEWAY, blue(5), source, gateway, payload);
-            let reply = net.from_port(11, &request).went(&Way::Answer);
+            let reply = net.port_sends(11, &request).went(&Way::Answer);
             assert_sound(&reply);
             let mut expected = Vec::new();
             let step = packet(blue(5), GATEWAY, gateway, source, 64);
@@ -135,7 +135,7 @@ fn the_gateway_answers_echo_requests_and_nothing_else() {
             }
             assert_eq!(reply, expected, "{gateway}");
         }
-        net.from_port(11, &udp(GATEWAY, blue(5), source, gateway, b"")).dropped(DropReason::ToGateway);
+        net.port_sends(11, &udp(GATEWAY, blue(5), source, gateway, b"")).dropped(DropReason::ToGateway);
     }
 }
 
@@ -176,7 +176,7 @@ fn a_time_to_live_that_runs_out_is_told_by_the_gateway() {
                 let mut frame = Vec::new();
                 let step = packet(GATEWAY, blue(5), source, destination, ttl).udp(1, 33_434);
                 step.write(&mut frame, &vec![0x5a; payload]).unwrap();
-                let answer = net.from_port(11, &frame).went(&Way::Answer);
+                let answer = net.port_sends(11, &frame).went(&Way::Answer);
                 assert_eq!(error(&answer, &frame, kind, most), [0; 4]);
             }
         }
@@ -190,7 +190,7 @@ fn what_is_too_big_is_told_with_the_size_that_fits() {
         [("10.0.0.5", "10.0.0.7", (3, 4), 544), ("fd00::5", "fd00::7", (2, 0), 1232)]
     {
         let frame = udp(blue(7), blue(5), source, destination, &[0; 1600]);
-        let answer = net.from_port(11, &frame).went(&Way::Answer);
+        let answer = net.port_sends(11, &frame).went(&Way::Answer);
         assert_eq!(error(&answer, &frame, kind, most), [0, 0, 0x06, 0x16], "1558 bytes fit");
         let longest = if source.contains(':') { 1280 } else { 576 };
         assert!(answer.len() - 14 <= longest, "an error has at most {longest} bytes");
@@ -208,10 +208,10 @@ fn errors_and_later_fragments_are_not_answered_with_errors() {
         } else {
             step.icmpv6_raw(kind, 0, [0; 4]).write(&mut frame, &[0; 40]).unwrap();
         }
-        net.from_port(11, &frame).dropped(DropReason::TtlExceeded);
+        net.port_sends(11, &frame).dropped(DropReason::TtlExceeded);
     }
     let mut fragment = Vec::new();
     packet(GATEWAY, blue(5), "10.0.0.5", "10.0.1.7", 1).udp(1, 2).write(&mut fragment, &[0; 40]).unwrap();
     fragment[20..22].copy_from_slice(&[0x00, 0x10]);
-    net.from_port(11, &fragment).dropped(DropReason::TtlExceeded);
+    net.port_sends(11, &fragment).dropped(DropReason::TtlExceeded);
 }

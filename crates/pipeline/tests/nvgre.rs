@@ -17,7 +17,7 @@ fn gre(frame: &[u8]) -> [u8; 8] {
 #[test]
 fn over_ipv4_every_field_is_what_the_rfc_says() {
     let sent = udp(blue(7), blue(5), "10.0.0.5", "10.0.0.7", b"hello");
-    let frame = Net::new().from_port(11, &sent).went(&Way::Tunnel(5001));
+    let frame = Net::new().port_sends(11, &sent).went(&Way::Tunnel(5001));
     // The kernel's neighbour table fills in the MAC addresses; until then they must be no group's.
     assert_eq!((frame[0] & 1, frame[6] & 1, &frame[12..14]), (0, 0, &[0x08, 0x00][..]));
     let outer = Ipv4HeaderSlice::from_slice(&frame[14..]).unwrap().to_header();
@@ -35,7 +35,7 @@ fn over_ipv4_every_field_is_what_the_rfc_says() {
 #[test]
 fn over_ipv6_every_field_is_what_the_rfc_says() {
     let sent = udp(blue(8), blue(5), "fd00::5", "fd00::8", b"hello");
-    let frame = Net::new().from_port(11, &sent).went(&Way::Tunnel(5001));
+    let frame = Net::new().port_sends(11, &sent).went(&Way::Tunnel(5001));
     assert_eq!(frame[12..14], [0x86, 0xdd]);
     let outer = Ipv6HeaderSlice::from_slice(&frame[14..]).unwrap().to_header();
     assert_eq!((outer.source, outer.destination), (ip("fd01::11").octets(), ip("fd01::22").octets()));
@@ -54,9 +54,9 @@ fn the_flow_id_spreads_flows_evenly_and_stays_for_one_flow() {
     for port in 0..FLOWS as u16 {
         let mut sent = udp(blue(7), blue(5), "10.0.0.5", "10.0.0.7", b"");
         sent[34..36].copy_from_slice(&port.to_be_bytes());
-        let frame = net.from_port(11, &sent).went(&Way::Tunnel(5001));
+        let frame = net.port_sends(11, &sent).went(&Way::Tunnel(5001));
         seen[usize::from(gre(&frame)[7])] += 1;
-        assert_eq!(gre(&net.from_port(11, &sent).frame), gre(&frame));
+        assert_eq!(gre(&net.port_sends(11, &sent).frame), gre(&frame));
     }
     // Chi-squared with 255 degrees of freedom: 99.9 % of even spreads stay below 330.
     let expected = f64::from(FLOWS) / 256.0;
@@ -72,7 +72,7 @@ fn what_was_encapsulated_comes_out_as_it_was() {
         for prefix in ["10.0.0.", "fd00::"] {
             let sent = udp(blue(5), mac, &format!("{prefix}{number}"), &format!("{prefix}5"), b"hello");
             let frame = nvgre(outer, here, 5001, &sent);
-            assert_eq!(net.from_uplink(&frame).went(&Way::Port(11)), sent);
+            assert_eq!(net.underlay_sends(&frame).went(&Way::Port(11)), sent);
         }
     }
 }
@@ -82,7 +82,7 @@ fn the_same_addresses_in_two_networks_stay_apart() {
     let net = Net::new();
     let blues = udp(blue(5), blue(7), "10.0.0.7", "10.0.0.5", b"blue");
     let reds = udp(red(5), red(7), "10.0.0.7", "10.0.0.5", b"red");
-    let from = |vsid, inner: &[u8]| net.from_uplink(&nvgre("192.168.4.22", "192.168.4.11", vsid, inner));
+    let from = |vsid, inner: &[u8]| net.underlay_sends(&nvgre("192.168.4.22", "192.168.4.11", vsid, inner));
     from(5001, &blues).went(&Way::Port(11));
     from(6001, &reds).went(&Way::Port(21));
     from(5001, &reds).dropped(DropReason::UnknownSource);
@@ -98,12 +98,12 @@ fn what_is_not_nvgre_for_us_is_left_to_the_host() {
     for (at, value) in [(34, 0xa0), (34, 0x60), (34, 0x30), (34, 0x00), (35, 1), (35, 0x80), (36, 0x08)] {
         let mut frame = good.clone();
         frame[at] = value;
-        assert_eq!(net.from_uplink(&frame).went(&Way::Pass), frame, "byte {at} is {value:#x}");
+        assert_eq!(net.underlay_sends(&frame).went(&Way::Pass), frame, "byte {at} is {value:#x}");
     }
     for frame in
         [nvgre("192.168.4.22", "192.168.4.99", 5001, &sent), udp([2; 6], [4; 6], "192.168.4.22", "192.168.4.11", b"")]
     {
-        assert_eq!(net.from_uplink(&frame).went(&Way::Pass), frame);
+        assert_eq!(net.underlay_sends(&frame).went(&Way::Pass), frame);
     }
 }
 
@@ -116,10 +116,10 @@ fn a_frame_of_the_underlays_mtu_fits_and_one_byte_more_does_not() {
         let source = if destination.contains(':') { "fd00::5" } else { "10.0.0.5" };
         let headers = if destination.contains(':') { 48 } else { 28 };
         let fits = udp(blue(to), blue(5), source, destination, &vec![0; limit - headers]);
-        let frame = net.from_port(11, &fits).went(&Way::Tunnel(5001));
+        let frame = net.port_sends(11, &fits).went(&Way::Tunnel(5001));
         assert_eq!(frame.len() - 14, MTU as usize, "the outer packet to {destination}");
         let more = udp(blue(to), blue(5), source, destination, &vec![0; limit - headers + 1]);
-        net.from_port(11, &more).went(&Way::Answer);
+        net.port_sends(11, &more).went(&Way::Answer);
     }
 }
 
@@ -131,7 +131,7 @@ fn segments_count_and_not_the_frame_that_stands_for_them() {
     step.write(&mut sent, &vec![0; 40_000]).unwrap();
     let as_segments = |segment| {
         let meta = Meta { ifindex: 11, len: sent.len() as u32, segment, ..Meta::default() };
-        net.from_port_as(&meta, &sent)
+        net.port_sends_as(&meta, &sent)
     };
     let frame = as_segments(1558 - 40).went(&Way::Tunnel(5001));
     assert_eq!(frame.len(), sent.len() + 42, "it crosses whole");
@@ -164,13 +164,13 @@ fn a_syn_asks_for_no_more_than_fits() {
         ] {
             let sent = syn(blue(to), blue(5), source, destination, options);
             assert_sound(&sent);
-            let frame = net.from_port(11, &sent).went(&Way::Tunnel(5001));
+            let frame = net.port_sends(11, &sent).went(&Way::Tunnel(5001));
             assert_eq!(mss(inner(&frame)), Some(limit), "{destination}, {options:?}");
             assert_sound(inner(&frame));
             // The other way, as a host would send it that does not clamp.
             let (from, here) = if to == 8 { ("fd01::22", "fd01::11") } else { ("192.168.4.22", "192.168.4.11") };
             let back = nvgre(from, here, 5001, &syn(blue(5), blue(to), destination, source, options));
-            let frame = net.from_uplink(&back).went(&Way::Port(11));
+            let frame = net.underlay_sends(&back).went(&Way::Port(11));
             assert_eq!(mss(&frame), Some(limit), "from {destination}, {options:?}");
             assert_sound(&frame);
         }
@@ -181,9 +181,9 @@ fn a_syn_asks_for_no_more_than_fits() {
 fn a_smaller_maximum_segment_size_and_frames_of_this_host_stay_as_they_are() {
     let net = Net::new();
     let modest = syn(blue(7), blue(5), "10.0.0.5", "10.0.0.7", &[2, 4, 0x05, 0xb4]);
-    assert_eq!(inner(&net.from_port(11, &modest).went(&Way::Tunnel(5001))), modest);
+    assert_eq!(inner(&net.port_sends(11, &modest).went(&Way::Tunnel(5001))), modest);
     let local = syn(blue(6), blue(5), "10.0.0.5", "10.0.0.6", &[2, 4, 0x23, 0x28]);
-    assert_eq!(net.from_port(11, &local).went(&Way::Port(12)), local);
+    assert_eq!(net.port_sends(11, &local).went(&Way::Port(12)), local);
 }
 
 /// The inner packet's ECN field after encapsulation (the outer one) and after decapsulation: RFC 6040, 4.1 and 4.2.
@@ -203,13 +203,13 @@ fn congestion_is_told_through_the_tunnel() {
                 }
                 frame
             };
-            let out = net.from_port(11, &marked(udp(blue(7), blue(5), source, destination, b"")));
+            let out = net.port_sends(11, &marked(udp(blue(7), blue(5), source, destination, b"")));
             assert_eq!(out.frame[15], ecn, "the outer field is a copy");
             for outer in 0..4u8 {
                 let sent = marked(udp(blue(5), blue(7), destination, source, b""));
                 let mut frame = nvgre("192.168.4.22", "192.168.4.11", 5001, &sent);
                 frame[15] = outer;
-                let done = net.from_uplink(&frame);
+                let done = net.underlay_sends(&frame);
                 if outer == 3 && ecn == 0 {
                     done.dropped(DropReason::Congestion);
                     continue;
@@ -230,7 +230,7 @@ fn a_broadcast_is_copied_to_each_port_and_host_once() {
     sent[..6].copy_from_slice(&BROADCAST);
     sent[6..12].copy_from_slice(&blue(5));
     sent[12..14].copy_from_slice(&[0x88, 0xb5]);
-    let Way::Flood(flood) = net.from_port(11, &sent).way else { panic!("no flood") };
+    let Way::Flood(flood) = net.port_sends(11, &sent).way else { panic!("no flood") };
     let replicas: Vec<_> = (0..flood.to).filter_map(|index| flood::replica(&net, &flood, index)).collect();
     let ports: Vec<u32> = replicas.iter().map(|replica| replica.ifindex).filter(|ifindex| *ifindex != 0).collect();
     assert_eq!(ports, [12, 14], "all ports of the VSID but the sender's");

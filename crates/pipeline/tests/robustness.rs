@@ -35,8 +35,8 @@ fn good() -> Vec<Vec<u8>> {
 
 fn run(net: &Net, mut meta: Meta, frame: &[u8]) -> Way {
     meta.len = frame.len() as u32;
-    let port = net.from_port_as(&meta, frame).way;
-    let uplink = net.from_uplink_as(&meta, frame).way;
+    let port = net.port_sends_as(&meta, frame).way;
+    let uplink = net.underlay_sends_as(&meta, frame).way;
     if meta.ifindex == UPLINK { uplink } else { port }
 }
 

@@ -128,7 +128,7 @@ impl Ip {
         segment[13] = flags;
         segment[14..16].copy_from_slice(&[0xfa, 0xf0]);
         segment.extend(options);
-        while segment.len() % 4 != 0 {
+        while !segment.len().is_multiple_of(4) {
             segment.push(0);
         }
         segment[12] = ((segment.len() / 4) as u8) << 4;

@@ -14,9 +14,8 @@ const MAC: craft::Mac = [6, 6, 0, 0, 0, 5];
 
 /// A port in a subnet with another one.
 fn tables(world: &World, rate: u32, burst: u32) -> HostTables {
-    let mut tables = HostTables::default();
-    tables.host =
-        Some(Host { gateway_mac: [2, 0, 0, 0, 0, 1], flood_rate: rate, flood_burst: burst, ..Host::default() });
+    let host = Some(Host { gateway_mac: [2, 0, 0, 0, 0, 1], flood_rate: rate, flood_burst: burst, ..Host::default() });
+    let mut tables = HostTables { host, ..HostTables::default() };
     for (index, ifindex) in (0..2).zip(&world.devices.ports) {
         let mac = [6, 6, 0, 0, 0, 5 + index as u8];
         tables.ports.insert(*ifindex, Port { vsid: VSID, slot: 1 + index, mac, ..Port::default() });

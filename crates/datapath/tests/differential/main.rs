@@ -1,7 +1,7 @@
 //! The cornerstone: the kernel programs and the pipeline in user space decide alike.
 //!
-//! Random frames over random tables go through both. What is decided, why, for whom, every byte of the frame that comes
-//! out, what is learnt and what is counted must agree. Needs root: it loads the programs (`BPF_PROG_TEST_RUN`) and makes
+//! Random frames over random tables go through both. What is decided, why, for whom, every byte that comes out, what is
+//! learnt and what is counted must agree. Needs root: it loads the programs (`BPF_PROG_TEST_RUN`) and makes
 //! devices in a network namespace of its own.
 
 mod coverage;
@@ -158,8 +158,8 @@ impl Comparison<'_> {
             let text = report::mismatch(self.seed, place, case, &expected, &outcome, &learnt, tables);
             self.mismatches.push(text);
         }
-        // What is sent on must be sound; what is handed on to the host's stack or dropped is what it was. With tables that
-        // say that an IPv6 address stands for an IPv4 address there is no right checksum.
+        // What is sent on must be sound; the rest is what it was. With tables that let an IPv6 address stand for an IPv4
+        // address there is no right checksum.
         let sound = !self.broken && outcome.verdict > 1 && soundness::is_sound(&case.frame);
         if sound && !soundness::is_sound(&outcome.frame) {
             let text = report::mismatch(self.seed, place, case, &expected, &outcome, &learnt, None);

@@ -43,7 +43,7 @@ impl<'a> Frames<'a> {
 
     /// The next one.
     pub fn draw(&mut self) -> Case {
-        let mut case = if self.rng.random_bool(0.55) { self.from_port() } else { self.from_uplink() };
+        let mut case = if self.rng.random_bool(0.55) { self.port_frame() } else { self.uplink_frame() };
         match self.rng.random_range(0..100) {
             0..8 => self.truncate(&mut case),
             8..16 => self.flip(&mut case),
@@ -79,7 +79,7 @@ impl<'a> Frames<'a> {
     }
 
     /// A frame that a VM sends.
-    fn from_port(&mut self) -> Case {
+    fn port_frame(&mut self) -> Case {
         let Some((ifindex, port)) = self.tables.ports.iter().choose(self.rng).map(|(i, p)| (*i, *p)) else {
             let device = *self.devices.ports.choose(self.rng).expect("devices");
             let frame = craft::ethernet(BROADCAST, [2, 0, 0, 0, 0, 1], craft::IPV4, &[0; 60]);
@@ -278,16 +278,7 @@ impl<'a> Frames<'a> {
                 (ip.icmp(kind, rng.random_range(0..3), [0; 4], &payload), "ICMP")
             }
             82..90 => {
-                ip.protocol = if v4 { *[craft::TCP, craft::UDP, craft::ICMP].choose(rng).expect("some") } else { 44 };
-                let more = rng.random_bool(0.5);
-                let offset: u16 = if more && rng.random() { 0 } else { rng.random_range(1..0x2000) };
-                ip.fragment = offset | if more { 0x2000 } else { 0 };
-                let mut body = if v4 {
-                    vec![]
-                } else {
-                    vec![craft::UDP, 0, (offset >> 5) as u8, (offset << 3) as u8 | u8::from(more), 0, 0, 0, 1]
-                };
-                body.extend(ip.udp(ports, true, &payload));
+                let body = fragment(rng, &mut ip, ports, &payload);
                 (body, "fragment")
             }
             90..93 if !v4 => {
@@ -302,15 +293,7 @@ impl<'a> Frames<'a> {
             }
         };
         let mut packet = ip.packet(&transport);
-        let length_at = if v4 { 2 } else { 4 };
-        match rng.random_range(0..60) {
-            0 => packet[length_at..length_at + 2].copy_from_slice(&[0, 0]),
-            1 => {
-                let length = rng.random::<u16>() & 0x7ff;
-                packet[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
-            }
-            _ => {}
-        }
+        misstate_length(rng, &mut packet, v4);
         (packet, segment, what)
     }
 
@@ -405,6 +388,34 @@ impl Ip {
     fn to_group(self) -> bool {
         if self.destination.is_v4() { self.destination.last4()[0] >= 224 } else { self.destination.octets()[0] == 0xff }
     }
+}
+
+/// What follows the IP header of a fragment of a datagram.
+fn fragment(rng: &mut ChaCha8Rng, ip: &mut Ip, ports: (u16, u16), payload: &[u8]) -> Vec<u8> {
+    let more = rng.random_bool(0.5);
+    let offset: u16 = if more && rng.random() { 0 } else { rng.random_range(1..0x2000) };
+    ip.fragment = offset | if more { 0x2000 } else { 0 };
+    let mut body = Vec::new();
+    if ip.v4() {
+        ip.protocol = *[craft::TCP, craft::UDP, craft::ICMP].choose(rng).expect("some");
+    } else {
+        ip.protocol = craft::FRAGMENT;
+        let [high, low] = ((offset << 3) | u16::from(more)).to_be_bytes();
+        body.extend([craft::UDP, 0, high, low, 0, 0, 0, 1]);
+    }
+    body.extend(ip.udp(ports, true, payload));
+    body
+}
+
+/// Makes the length in an IP header wrong now and then.
+fn misstate_length(rng: &mut ChaCha8Rng, packet: &mut [u8], v4: bool) {
+    let length = match rng.random_range(0..60) {
+        0 => 0,
+        1 => rng.random::<u16>() & 0x7ff,
+        _ => return,
+    };
+    let at = if v4 { 2 } else { 4 };
+    packet[at..at + 2].copy_from_slice(&length.to_be_bytes());
 }
 
 /// Some bytes: few, many, or about as many as fit.

@@ -12,7 +12,7 @@ use crate::port_frames::{Case, Frames, unspecified};
 
 impl Frames<'_> {
     /// A frame from the underlay.
-    pub fn from_uplink(&mut self) -> Case {
+    pub fn uplink_frame(&mut self) -> Case {
         match self.rng.random_range(0..100) {
             0..87 => self.encapsulated(),
             87..97 => self.plain(),

@@ -1,4 +1,4 @@
-//! What user space makes of a frame: the pipeline on ordered maps, and what the kernel's entry points do with a verdict.
+//! What user space makes of a frame: the pipeline on ordered maps, and what the kernel's entry points do with verdicts.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -101,7 +101,7 @@ pub struct Expected {
 /// Decides about a frame, carries the decision out on a copy, and counts.
 pub fn run(role: Role, frame: &[u8], meta: &Meta, tables: &HostTables, counts: &mut Counts) -> Expected {
     let recorder = Recorder { tables, stages: RefCell::default(), learnt: RefCell::default() };
-    let mut room = vec![0; frame.len() + 256.max(1400)];
+    let mut room = vec![0; frame.len() + 1400];
     room[..frame.len()].copy_from_slice(frame);
     let mut buffer = AsTestRun { buffer: Buffer::new(&mut room, frame.len()), untyped: meta.segment != 0 };
     let (mut work, mut verdict) = (Work::default(), Verdict::default());

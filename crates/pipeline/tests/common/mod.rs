@@ -165,8 +165,8 @@ impl Net {
         }
     }
 
-    /// Blue 9 here and Blue 10 elsewhere are reached without encapsulation: by Nat at 198.18.0.x and fd03::x, by None at
-    /// 172.16.0.x.
+    /// Blue 9 here and Blue 10 elsewhere are reached without encapsulation: by Nat at 198.18.0.x and fd03::x, by None
+    /// at 172.16.0.x.
     fn plain_vms(&mut self) {
         self.vm(14, 5001, blue(9), "", "192.168.4.11");
         for (number, ifindex) in [(9, 14), (10, 0)] {
@@ -219,12 +219,12 @@ impl Net {
     }
 
     /// A frame that the VM behind a port sends.
-    pub fn from_port(&self, ifindex: u32, frame: &[u8]) -> Done {
-        self.from_port_as(&meta(ifindex, frame), frame)
+    pub fn port_sends(&self, ifindex: u32, frame: &[u8]) -> Done {
+        self.port_sends_as(&meta(ifindex, frame), frame)
     }
 
     /// The same, with what is known beside the bytes.
-    pub fn from_port_as(&self, meta: &Meta, frame: &[u8]) -> Done {
+    pub fn port_sends_as(&self, meta: &Meta, frame: &[u8]) -> Done {
         let mut room = vec![0; frame.len() + 2048];
         room[..frame.len()].copy_from_slice(frame);
         let mut buffer = Buffer::new(&mut room, frame.len());
@@ -235,12 +235,12 @@ impl Net {
     }
 
     /// A frame that comes from the underlay.
-    pub fn from_uplink(&self, frame: &[u8]) -> Done {
-        self.from_uplink_as(&meta(UPLINK, frame), frame)
+    pub fn underlay_sends(&self, frame: &[u8]) -> Done {
+        self.underlay_sends_as(&meta(UPLINK, frame), frame)
     }
 
     /// The same, with what is known beside the bytes.
-    pub fn from_uplink_as(&self, meta: &Meta, frame: &[u8]) -> Done {
+    pub fn underlay_sends_as(&self, meta: &Meta, frame: &[u8]) -> Done {
         let mut room = vec![0; frame.len() + 2048];
         room[..frame.len()].copy_from_slice(frame);
         let mut buffer = Buffer::new(&mut room, frame.len());
