@@ -41,7 +41,12 @@ impl Learnt {
                 record_type: LookupRecordType::Dynamic,
                 vm_name: station.vm_name.clone(),
             };
-            match intent.with([Change::Set(Resource::LookupRecord(record))]) {
+            let record = Resource::LookupRecord(record);
+            // What is declared is never replaced by what is heard.
+            if intent.get(&record.key()).is_some() {
+                return false;
+            }
+            match intent.with([Change::Set(record)]) {
                 Ok(merged) => {
                     intent = merged;
                     true

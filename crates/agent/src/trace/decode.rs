@@ -31,7 +31,8 @@ fn headers(packet: &LaxSlicedPacket, lines: &mut Vec<String>) {
     if let Some(LinkSlice::Ethernet2(ethernet)) = &packet.link {
         let kind = ether_type(ethernet.ether_type());
         lines.push(match (ethernet.source(), ethernet.destination()) {
-            ([0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]) => {
+            // Towards the underlay they are still any; no frame on a wire is from its own destination.
+            (source, destination) if source == destination => {
                 format!("Ethernet, its MAC addresses by the kernel's neighbour table, {kind}")
             }
             (source, destination) => format!("Ethernet {} -> {}, {kind}", mac(source), mac(destination)),
