@@ -75,11 +75,7 @@ pub(crate) fn write_configs(topology: &Topology) -> Result<(), LabError> {
             resources: resources_of(topology, host),
         };
         let path = config_path(lab, name);
-        let failed = |source| LabError::File {
-            action: "write",
-            path: path.clone(),
-            source,
-        };
+        let failed = |source| LabError::File { action: "write", path: path.clone(), source };
         let text = serde_saphyr::to_string(&config).map_err(|error| failed(std::io::Error::other(error)))?;
         fs::write(&path, text).map_err(failed)?;
     }
@@ -89,36 +85,20 @@ pub(crate) fn write_configs(topology: &Topology) -> Result<(), LabError> {
 /// What a host is given: its provider addresses, the ports of its VMs, and what all hosts get.
 pub(crate) fn resources_of(topology: &Topology, host: &crate::topology::Host) -> Vec<Resource> {
     let interface: Result<Name, _> = ETH0.parse();
-    let addresses = host
-        .addresses
-        .iter()
-        .zip(interface.iter().cycle())
-        .map(|(address, interface)| {
-            Resource::ProviderAddress(ProviderAddress {
-                address: address.addr(),
-                interface: interface.clone(),
-                prefix_length: address.prefix_len(),
-            })
-        });
-    let ports = topology
-        .vms
-        .iter()
-        .zip(topology.vm_devices())
-        .filter(|(vm, _)| vm.host == host.name);
+    let addresses = host.addresses.iter().zip(interface.iter().cycle()).map(|(address, interface)| {
+        Resource::ProviderAddress(ProviderAddress {
+            address: address.addr(),
+            interface: interface.clone(),
+            prefix_length: address.prefix_len(),
+        })
+    });
+    let ports = topology.vms.iter().zip(topology.vm_devices()).filter(|(vm, _)| vm.host == host.name);
     let ports = ports.filter_map(|(vm, device)| {
         // Short names of VMs are legal names, because those of VMs are.
         let device = device.parse().ok()?;
-        Some(Resource::Port(Port {
-            name: vm.name.clone(),
-            device,
-            mac: vm.mac,
-            vsid: vm.vsid,
-        }))
+        Some(Resource::Port(Port { name: vm.name.clone(), device, mac: vm.mac, vsid: vm.vsid }))
     });
-    addresses
-        .chain(ports)
-        .chain(topology.resources.iter().cloned())
-        .collect()
+    addresses.chain(ports).chain(topology.resources.iter().cloned()).collect()
 }
 
 /// The program that the agents are: this one, if it is netvirt, or the one that NETVIRT_BIN names.
@@ -139,11 +119,7 @@ pub(crate) fn program() -> Result<PathBuf, LabError> {
 pub(crate) fn start(state: &mut State, program: &Path, host: &str) -> Result<Child, LabError> {
     let lab = state.topology.name.to_string();
     let path = log_path(&lab, host);
-    let failed = |source| LabError::File {
-        action: "write",
-        path: path.clone(),
-        source,
-    };
+    let failed = |source| LabError::File { action: "write", path: path.clone(), source };
     let log = File::options().create(true).append(true).open(&path).map_err(failed)?;
     let errors = log.try_clone().map_err(failed)?;
     let namespace = Namespace::open(&namespace_name(&state.topology.name, host)).in_node(host)?;
@@ -157,20 +133,10 @@ pub(crate) fn start(state: &mut State, program: &Path, host: &str) -> Result<Chi
         // A group of its own: what interrupts the caller at the terminal does not reach the agent.
         .process_group(0)
         .spawn()
-        .map_err(|source| LabError::Run {
-            program: program.display().to_string(),
-            node: host.to_owned(),
-            source,
-        })?;
+        .map_err(|source| LabError::Run { program: program.display().to_string(), node: host.to_owned(), source })?;
     // Who dies between these two lines leaves an agent that is found by its namespace when the lab is taken down.
     let start_time = host::process::start_time(child.id()).unwrap_or_default();
-    state.agents.insert(
-        host.to_owned(),
-        Process {
-            pid: child.id(),
-            start_time,
-        },
-    );
+    state.agents.insert(host.to_owned(), Process { pid: child.id(), start_time });
     state.save()?;
     Ok(child)
 }
@@ -180,12 +146,7 @@ pub(crate) fn await_ready(lab: &str, host: &str, child: &mut Child, limit: Durat
     let log = log_path(lab, host);
     let failed = |problem: String| {
         let tail = tail(&log);
-        Err(LabError::Agent {
-            host: host.to_owned(),
-            problem,
-            log: log.clone(),
-            tail,
-        })
+        Err(LabError::Agent { host: host.to_owned(), problem, log: log.clone(), tail })
     };
     let client = client(host, "its status")?.with_timeout(ANSWER_LIMIT);
     let end = Instant::now() + limit;
@@ -223,12 +184,7 @@ pub(crate) fn port_mtu(lab: &str, host: &str, vm: &str, limit: Duration) -> Resu
             let log = log_path(lab, host);
             let (tail, host) = (tail(&log), host.to_owned());
             let problem = format!("has not bound port {vm} within {} s", limit.as_secs());
-            return Err(LabError::Agent {
-                host,
-                problem,
-                log,
-                tail,
-            });
+            return Err(LabError::Agent { host, problem, log, tail });
         }
         thread::sleep(GLANCE);
     }
@@ -276,9 +232,7 @@ fn gone_within(process: Process, limit: Duration) -> bool {
 
 /// The last lines of a log.
 fn tail(log: &Path) -> String {
-    let text = fs::read(log)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default();
+    let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
     match lines.len() {
         0 => "(empty)".to_owned(),

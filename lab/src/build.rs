@@ -38,22 +38,14 @@ impl Site {
             }
         }
         netlink.set_up("lo").in_node(node)?;
-        Ok(Self {
-            name: node.to_owned(),
-            namespace,
-            netlink,
-        })
+        Ok(Self { name: node.to_owned(), namespace, netlink })
     }
 
     /// Opens a node that is there.
     fn open(topology: &Topology, node: &str) -> Result<Self, LabError> {
         let namespace = Namespace::open(&namespace_name(&topology.name, node)).in_node(node)?;
         let netlink = Netlink::in_namespace(&namespace).in_node(node)?;
-        Ok(Self {
-            name: node.to_owned(),
-            namespace,
-            netlink,
-        })
+        Ok(Self { name: node.to_owned(), namespace, netlink })
     }
 }
 
@@ -76,10 +68,7 @@ fn settings(role: Role) -> Vec<(&'static str, &'static str)> {
         Role::Segment => settings.push(("ipv6/conf/default/disable_ipv6", "1")),
         Role::Router => settings.extend([("ipv4/ip_forward", "1"), ("ipv6/conf/all/forwarding", "1")]),
         Role::Host | Role::Vm => {
-            settings.extend([
-                ("ipv4/ip_forward", "0"),
-                ("ipv6/conf/default/router_solicitations", "0"),
-            ]);
+            settings.extend([("ipv4/ip_forward", "0"), ("ipv6/conf/default/router_solicitations", "0")]);
         }
     }
     settings
@@ -116,10 +105,7 @@ pub(crate) fn build(topology: &Topology) -> Result<(), LabError> {
 fn build_segment(topology: &Topology, hosts: &[Site]) -> Result<(), LabError> {
     let segment = Site::create(topology, SEGMENT, Role::Segment)?;
     segment.netlink.create_bridge(BRIDGE).in_node(SEGMENT)?;
-    segment
-        .netlink
-        .set_mtu(BRIDGE, topology.underlay.mtu)
-        .in_node(SEGMENT)?;
+    segment.netlink.set_mtu(BRIDGE, topology.underlay.mtu).in_node(SEGMENT)?;
     segment.netlink.set_up(BRIDGE).in_node(SEGMENT)?;
     for (host, device) in hosts.iter().zip(topology.underlay_devices()) {
         lay_uplink(topology, host, &segment, &device)?;
@@ -155,13 +141,8 @@ fn build_cable(topology: &Topology, hosts: &[Site]) -> Result<(), LabError> {
 
 /// A cable between a host's uplink and a device elsewhere, both ends up.
 fn lay_uplink(topology: &Topology, host: &Site, far: &Site, device: &str) -> Result<(), LabError> {
-    let end = |name| VethEnd {
-        mtu: Some(topology.underlay.mtu),
-        ..VethEnd::named(name)
-    };
-    host.netlink
-        .create_veth(end(ETH0), end(device), &far.namespace)
-        .in_node(&host.name)?;
+    let end = |name| VethEnd { mtu: Some(topology.underlay.mtu), ..VethEnd::named(name) };
+    host.netlink.create_veth(end(ETH0), end(device), &far.namespace).in_node(&host.name)?;
     far.netlink.set_up(device).in_node(&far.name)?;
     host.netlink.set_up(ETH0).in_node(&host.name)
 }
@@ -169,20 +150,11 @@ fn lay_uplink(topology: &Topology, host: &Site, far: &Site, device: &str) -> Res
 /// The router is a host's way to all other prefixes.
 fn add_default_routes(host: &Host, site: &Site) -> Result<(), LabError> {
     for is_ipv4 in [true, false] {
-        let mut routers = host
-            .addresses
-            .iter()
-            .filter(|its| its.addr().is_ipv4() == is_ipv4)
-            .filter_map(router_address);
+        let mut routers =
+            host.addresses.iter().filter(|its| its.addr().is_ipv4() == is_ipv4).filter_map(router_address);
         let Some(router) = routers.next() else { continue };
-        let everywhere = if is_ipv4 {
-            IpNet::V4(Default::default())
-        } else {
-            IpNet::V6(Default::default())
-        };
-        site.netlink
-            .add_route(&Route::via(everywhere, router.addr()))
-            .in_node(&site.name)?;
+        let everywhere = if is_ipv4 { IpNet::V4(Default::default()) } else { IpNet::V6(Default::default()) };
+        site.netlink.add_route(&Route::via(everywhere, router.addr())).in_node(&site.name)?;
     }
     Ok(())
 }
@@ -191,18 +163,9 @@ fn add_default_routes(host: &Host, site: &Site) -> Result<(), LabError> {
 fn build_vm(topology: &Topology, vm: &Vm, device: &str) -> Result<(), LabError> {
     let site = Site::create(topology, vm.name.as_str(), Role::Vm)?;
     let host = Site::open(topology, vm.host.as_str())?;
-    let end = VethEnd {
-        mac: Some(vm.mac.octets()),
-        mtu: vm.mtu,
-        name: ETH0,
-    };
-    let host_end = VethEnd {
-        mtu: vm.mtu,
-        ..VethEnd::named(device)
-    };
-    site.netlink
-        .create_veth(end, host_end, &host.namespace)
-        .in_node(&site.name)?;
+    let end = VethEnd { mac: Some(vm.mac.octets()), mtu: vm.mtu, name: ETH0 };
+    let host_end = VethEnd { mtu: vm.mtu, ..VethEnd::named(device) };
+    site.netlink.create_veth(end, host_end, &host.namespace).in_node(&site.name)?;
     connect(topology, vm, &host, device)?;
     site.netlink.set_up(ETH0).in_node(&site.name)?;
     set_offloads(&site, vm.offloads)?;
@@ -210,10 +173,7 @@ fn build_vm(topology: &Topology, vm: &Vm, device: &str) -> Result<(), LabError> 
         site.netlink.add_address(ETH0, *address).in_node(&site.name)?;
     }
     for route in &vm.routes {
-        let route = Route {
-            device: Some(ETH0),
-            ..Route::via(route.to, route.via)
-        };
+        let route = Route { device: Some(ETH0), ..Route::via(route.to, route.via) };
         site.netlink.add_route(&route).in_node(&site.name)?;
     }
     Ok(())
@@ -221,15 +181,10 @@ fn build_vm(topology: &Topology, vm: &Vm, device: &str) -> Result<(), LabError> 
 
 /// Sets the host's end of a VM's cable up, wherever it came from.
 fn connect(topology: &Topology, vm: &Vm, host: &Site, device: &str) -> Result<(), LabError> {
-    let agent = topology
-        .hosts
-        .iter()
-        .any(|its| its.name.as_str() == host.name && its.agent);
+    let agent = topology.hosts.iter().any(|its| its.name.as_str() == host.name && its.agent);
     if agent && vm.vsid.is_some() {
         // The host's own stack has no business on a virtualized port: it would talk of itself to the VM.
-        host.namespace
-            .set_sysctl(&format!("ipv6/conf/{device}/disable_ipv6"), "1")
-            .in_node(&host.name)?;
+        host.namespace.set_sysctl(&format!("ipv6/conf/{device}/disable_ipv6"), "1").in_node(&host.name)?;
     }
     host.netlink.set_up(device).in_node(&host.name)
 }
@@ -238,9 +193,7 @@ fn connect(topology: &Topology, vm: &Vm, host: &Site, device: &str) -> Result<()
 pub(crate) fn plug(topology: &Topology, vm: &Vm, from: (&str, &str), to: &str, device: &str) -> Result<(), LabError> {
     let (from_node, from_device) = from;
     let (from, to) = (Site::open(topology, from_node)?, Site::open(topology, to)?);
-    from.netlink
-        .move_link(from_device, &to.namespace, Some(device))
-        .in_node(from_node)?;
+    from.netlink.move_link(from_device, &to.namespace, Some(device)).in_node(from_node)?;
     connect(topology, vm, &to, device)
 }
 
@@ -248,9 +201,7 @@ pub(crate) fn plug(topology: &Topology, vm: &Vm, from: (&str, &str), to: &str, d
 /// carrier, as with a cable that is pulled.
 pub(crate) fn unplug(topology: &Topology, vm: &Vm, host: &str, device: &str) -> Result<(), LabError> {
     let (from, to) = (Site::open(topology, host)?, Site::open(topology, vm.name.as_str())?);
-    from.netlink
-        .move_link(device, &to.namespace, Some(PARKED))
-        .in_node(host)
+    from.netlink.move_link(device, &to.namespace, Some(PARKED)).in_node(host)
 }
 
 /// Sets the MTU of both ends of a VM's cable. A veth drops what is larger than the MTU of the end that receives.
@@ -263,12 +214,7 @@ pub(crate) fn set_vm_mtu(topology: &Topology, vm: &str, host: &str, device: &str
 fn set_offloads(site: &Site, offloads: Offloads) -> Result<(), LabError> {
     let Offloads { gro, gso, tso, tx } = offloads;
     // The checksum comes first, because TSO needs it.
-    for (offload, on) in [
-        (Offload::TxChecksum, tx),
-        (Offload::Tso, tso),
-        (Offload::Gso, gso),
-        (Offload::Gro, gro),
-    ] {
+    for (offload, on) in [(Offload::TxChecksum, tx), (Offload::Tso, tso), (Offload::Gso, gso), (Offload::Gro, gro)] {
         if let Some(on) = on {
             site.netlink.set_offload(ETH0, offload, on).in_node(&site.name)?;
         }

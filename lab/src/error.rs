@@ -191,9 +191,6 @@ pub(crate) trait InNode<T> {
 
 impl<T> InNode<T> for Result<T, host::Error> {
     fn in_node(self, node: &str) -> Result<T, LabError> {
-        self.map_err(|source| LabError::Host {
-            node: node.to_owned(),
-            source,
-        })
+        self.map_err(|source| LabError::Host { node: node.to_owned(), source })
     }
 }

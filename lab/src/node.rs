@@ -53,21 +53,13 @@ impl Output {
             return Ok(self.stdout);
         }
         let printed = format!("{}{}", self.stdout, self.stderr);
-        Err(LabError::Failed {
-            program: self.program,
-            node: self.node,
-            status: self.status,
-            printed,
-        })
+        Err(LabError::Failed { program: self.program, node: self.node, status: self.status, printed })
     }
 }
 
 impl Node {
     pub(crate) fn open(name: &str, namespace: &str) -> Result<Self, LabError> {
-        Ok(Self {
-            name: name.to_owned(),
-            namespace: Namespace::open(namespace).in_node(name)?,
-        })
+        Ok(Self { name: name.to_owned(), namespace: Namespace::open(namespace).in_node(name)? })
     }
 
     /// Its name in the topology.
@@ -101,14 +93,8 @@ impl Node {
     /// [`Output::ok`].
     pub fn output(&self, args: &[&str], limit: Duration) -> Result<Output, LabError> {
         let program = args.join(" ");
-        let failed = |source| LabError::Run {
-            program: program.clone(),
-            node: self.name.clone(),
-            source,
-        };
-        let (first, rest) = args
-            .split_first()
-            .ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?;
+        let failed = |source| LabError::Run { program: program.clone(), node: self.name.clone(), source };
+        let (first, rest) = args.split_first().ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?;
         let mut child = self
             .command(first)
             .args(rest)
@@ -129,19 +115,10 @@ impl Node {
         }
         let (stdout, stderr) = (stdout.join().unwrap_or_default(), stderr.join().unwrap_or_default());
         match ended {
-            Some(status) => Ok(Output {
-                node: self.name.clone(),
-                program,
-                status,
-                stdout,
-                stderr,
-            }),
-            None => Err(LabError::Timeout {
-                program,
-                node: self.name.clone(),
-                limit,
-                printed: format!("{stdout}{stderr}"),
-            }),
+            Some(status) => Ok(Output { node: self.name.clone(), program, status, stdout, stderr }),
+            None => {
+                Err(LabError::Timeout { program, node: self.name.clone(), limit, printed: format!("{stdout}{stderr}") })
+            }
         }
     }
 }

@@ -72,21 +72,11 @@ impl State {
         if Self::path(lab).exists() {
             return Err(LabError::UpAlready(lab.to_owned()));
         }
-        let with_agent = || {
-            topology
-                .hosts
-                .iter()
-                .filter(|host| host.agent)
-                .map(|host| host.name.as_str())
-        };
+        let with_agent = || topology.hosts.iter().filter(|host| host.agent).map(|host| host.name.as_str());
         let state = Self {
             topology: topology.clone(),
             complete: false,
-            namespaces: topology
-                .nodes()
-                .iter()
-                .map(|node| namespace_name(&topology.name, node))
-                .collect(),
+            namespaces: topology.nodes().iter().map(|node| namespace_name(&topology.name, node)).collect(),
             sockets: with_agent().map(socket_path).collect(),
             bpffs: with_agent().map(bpffs_folder).collect(),
             agents: BTreeMap::new(),
@@ -101,12 +91,7 @@ impl State {
 
     /// Refuses what belongs to somebody else already: taking the lab down would destroy it.
     fn check_free(&self) -> Result<(), LabError> {
-        let taken = |problem| {
-            Err(LabError::Taken {
-                lab: self.topology.name.to_string(),
-                problem,
-            })
-        };
+        let taken = |problem| Err(LabError::Taken { lab: self.topology.name.to_string(), problem });
         for other in Self::names()? {
             let Ok(state) = Self::load(&other) else { continue };
             if let Some(socket) = state.sockets.iter().find(|socket| self.sockets.contains(socket)) {
@@ -125,10 +110,7 @@ impl State {
         }
         for socket in &self.sockets {
             if std::os::unix::net::UnixStream::connect(socket).is_ok() {
-                return taken(format!(
-                    "an agent outside of any lab listens on {}; stop it first",
-                    socket.display()
-                ));
+                return taken(format!("an agent outside of any lab listens on {}; stop it first", socket.display()));
             }
         }
         if let Some(folder) = self.bpffs.iter().find(|folder| folder.exists()) {
@@ -151,27 +133,16 @@ impl State {
                 return Err(LabError::NoLab(lab.to_owned()));
             }
             Err(source) => {
-                return Err(LabError::File {
-                    action: "read",
-                    path,
-                    source,
-                });
+                return Err(LabError::File { action: "read", path, source });
             }
         };
-        serde_json::from_str(&text).map_err(|error| LabError::State {
-            path,
-            reason: error.to_string(),
-        })
+        serde_json::from_str(&text).map_err(|error| LabError::State { path, reason: error.to_string() })
     }
 
     /// Writes it, whole or not at all.
     pub(crate) fn save(&self) -> Result<(), LabError> {
         let path = Self::path(self.topology.name.as_str());
-        let failed = |source| LabError::File {
-            action: "write",
-            path: path.clone(),
-            source,
-        };
+        let failed = |source| LabError::File { action: "write", path: path.clone(), source };
         let text = serde_json::to_vec_pretty(self).map_err(|error| failed(error.into()))?;
         let fresh = path.with_extension("json.new");
         let mut file = File::create(&fresh).map_err(failed)?;
@@ -182,11 +153,7 @@ impl State {
     /// Removes the lab's folder with the state in it: the last step of taking a lab down. The state goes last.
     pub(crate) fn remove(lab: &str) -> Result<(), LabError> {
         let folder = lab_folder(lab);
-        let failed = |source| LabError::File {
-            action: "remove",
-            path: folder.clone(),
-            source,
-        };
+        let failed = |source| LabError::File { action: "remove", path: folder.clone(), source };
         for entry in fs::read_dir(&folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             if entry.file_name() != STATE {
@@ -199,11 +166,7 @@ impl State {
     /// Names of all labs, sorted.
     pub(crate) fn names() -> Result<Vec<String>, LabError> {
         let path = labs_folder();
-        let failed = |source| LabError::File {
-            action: "read",
-            path: path.clone(),
-            source,
-        };
+        let failed = |source| LabError::File { action: "read", path: path.clone(), source };
         let entries = match fs::read_dir(&path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -232,23 +195,14 @@ impl State {
     pub(crate) fn host_of(&self, vm: &str) -> Option<String> {
         match self.moved.get(vm) {
             Some(host) => host.clone(),
-            None => self
-                .topology
-                .vms
-                .iter()
-                .find(|its| its.name.as_str() == vm)
-                .map(|its| its.host.to_string()),
+            None => self.topology.vms.iter().find(|its| its.name.as_str() == vm).map(|its| its.host.to_string()),
         }
     }
 }
 
 /// Removes a file or folder.
 fn remove_any(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        fs::remove_dir_all(path)
-    } else {
-        fs::remove_file(path)
-    }
+    if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
 
 /// Makes a folder and those above it.
@@ -263,11 +217,7 @@ fn make_folder(path: &Path) -> Result<(), LabError> {
 /// Waits for the lock on a folder. Who removed the folder meanwhile held the lock of something that is gone, so that
 /// it is asked again whether there is such a folder.
 fn lock(folder: &Path) -> Result<Lock, LabError> {
-    let failed = |source| LabError::File {
-        action: "lock",
-        path: folder.to_owned(),
-        source,
-    };
+    let failed = |source| LabError::File { action: "lock", path: folder.to_owned(), source };
     loop {
         let file = File::open(folder).map_err(failed)?;
         let locked = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| failed(error.into()))?;

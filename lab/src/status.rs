@@ -90,12 +90,7 @@ pub(crate) fn list() -> Result<Vec<LabSummary>, LabError> {
     for name in State::names()? {
         match State::load(&name) {
             Ok(State { topology, complete, .. }) => {
-                labs.push(LabSummary {
-                    name,
-                    hosts: topology.hosts.len(),
-                    vms: topology.vms.len(),
-                    complete,
-                });
+                labs.push(LabSummary { name, hosts: topology.hosts.len(), vms: topology.vms.len(), complete });
             }
             // It was taken down between the two.
             Err(LabError::NoLab(_)) => {}
@@ -108,32 +103,24 @@ pub(crate) fn list() -> Result<Vec<LabSummary>, LabError> {
 /// One lab.
 pub(crate) fn status(state: &State) -> LabStatus {
     let topology = &state.topology;
-    let underlay = topology
-        .underlay_node()
-        .map(|name| node(state, name, NodeKind::Underlay));
+    let underlay = topology.underlay_node().map(|name| node(state, name, NodeKind::Underlay));
     let hosts = topology.hosts.iter().map(|host| NodeStatus {
         agent: host.agent.then(|| agent(state, host.name.as_str())),
         ..node(state, host.name.as_str(), NodeKind::Host)
     });
-    let vms = topology.vms.iter().map(|vm| NodeStatus {
-        host: state.host_of(vm.name.as_str()),
-        ..node(state, vm.name.as_str(), NodeKind::Vm)
-    });
+    let vms = topology
+        .vms
+        .iter()
+        .map(|vm| NodeStatus { host: state.host_of(vm.name.as_str()), ..node(state, vm.name.as_str(), NodeKind::Vm) });
     let nodes = underlay.into_iter().chain(hosts).chain(vms).collect();
-    LabStatus {
-        name: topology.name.to_string(),
-        complete: state.complete,
-        nodes,
-    }
+    LabStatus { name: topology.name.to_string(), complete: state.complete, nodes }
 }
 
 /// What all nodes have.
 fn node(state: &State, name: &str, kind: NodeKind) -> NodeStatus {
     let namespace = namespace_name(&state.topology.name, name);
     // A node that is not there, or goes while it is looked at, has no links.
-    let links = Namespace::open(&namespace)
-        .and_then(|open| Netlink::in_namespace(&open))
-        .and_then(|open| open.links());
+    let links = Namespace::open(&namespace).and_then(|open| Netlink::in_namespace(&open)).and_then(|open| open.links());
     let mut links = links.unwrap_or_default();
     links.retain(|link| link.name == ETH0 || (kind == NodeKind::Underlay && link.name != "lo"));
     let addresses = links.iter().flat_map(|link| &link.addresses).copied();

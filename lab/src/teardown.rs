@@ -42,10 +42,7 @@ pub(crate) fn take_down(state: &State, children: &mut BTreeMap<String, Child>) -
     if problems.is_empty() {
         return State::remove(lab);
     }
-    Err(LabError::Leftovers {
-        lab: lab.to_owned(),
-        problems,
-    })
+    Err(LabError::Leftovers { lab: lab.to_owned(), problems })
 }
 
 /// Ends the processes in a lab's namespace: programs that users left running, and agents that were not written down

@@ -53,11 +53,7 @@ impl Underlay {
 
 impl Default for Underlay {
     fn default() -> Self {
-        Self {
-            kind: UnderlayKind::default(),
-            mtu: Self::default_mtu(),
-            offloads: Offloads::default(),
-        }
+        Self { kind: UnderlayKind::default(), mtu: Self::default_mtu(), offloads: Offloads::default() }
     }
 }
 
@@ -152,10 +148,7 @@ impl Topology {
     /// # Errors
     /// When it cannot be read, is not YAML of this shape (with line and column), or contradicts itself.
     pub fn from_file(path: &Path) -> Result<Self, LabError> {
-        let text = fs::read_to_string(path).map_err(|source| LabError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = fs::read_to_string(path).map_err(|source| LabError::Read { path: path.to_owned(), source })?;
         Self::from_yaml(&text)
     }
 
@@ -187,11 +180,7 @@ impl serde_saphyr::Localizer for WithoutPlace {
 fn yaml_error(error: &serde_saphyr::Error) -> LabError {
     let (line, column) = error.location().map_or((1, 1), |place| (place.line(), place.column()));
     let formatter = serde_saphyr::UserMessageFormatter.with_localizer(&WithoutPlace);
-    LabError::Yaml {
-        line,
-        column,
-        message: error.without_snippet().render_with_formatter(&formatter),
-    }
+    LabError::Yaml { line, column, message: error.without_snippet().render_with_formatter(&formatter) }
 }
 
 /// Reads a VSID; 0 and null are none.

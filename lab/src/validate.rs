@@ -29,33 +29,17 @@ impl Topology {
         self.check_vms(&mut problems);
         self.check_resources(&mut problems);
         self.check_intents(&mut problems);
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(LabError::Invalid {
-                lab: self.name.to_string(),
-                problems,
-            })
-        }
+        if problems.is_empty() { Ok(()) } else { Err(LabError::Invalid { lab: self.name.to_string(), problems }) }
     }
 
     fn check_names(&self, problems: &mut Vec<String>) {
         let mut seen = BTreeSet::new();
-        for name in self
-            .hosts
-            .iter()
-            .map(|host| &host.name)
-            .chain(self.vms.iter().map(|vm| &vm.name))
-        {
+        for name in self.hosts.iter().map(|host| &host.name).chain(self.vms.iter().map(|vm| &vm.name)) {
             if !seen.insert(name) {
-                problems.push(format!(
-                    "two nodes are named {name}; give each host and VM a name of its own"
-                ));
+                problems.push(format!("two nodes are named {name}; give each host and VM a name of its own"));
             }
             if [SEGMENT, ROUTER].contains(&name.as_str()) {
-                problems.push(format!(
-                    "a node is named {name}, which is the underlay's own; choose another name"
-                ));
+                problems.push(format!("a node is named {name}, which is the underlay's own; choose another name"));
             }
             let namespace = namespace_name(&self.name, name.as_str());
             if namespace.len() > MAX_NAMESPACE {
@@ -74,16 +58,11 @@ impl Topology {
             problems.push("there is no host; name at least one under \"hosts\"".to_owned());
         }
         if self.underlay.kind == UnderlayKind::Cable && count != 2 {
-            problems.push(format!(
-                "a cable joins exactly two hosts, and there are {count}; use kind: segment"
-            ));
+            problems.push(format!("a cable joins exactly two hosts, and there are {count}; use kind: segment"));
         }
         if !MTU.contains(&self.underlay.mtu) {
             let (least, most) = MTU.into_inner();
-            problems.push(format!(
-                "the underlay's MTU is {}; choose one of {least} to {most}",
-                self.underlay.mtu
-            ));
+            problems.push(format!("the underlay's MTU is {}; choose one of {least} to {most}", self.underlay.mtu));
         }
     }
 
@@ -91,18 +70,11 @@ impl Topology {
         let mut owners = BTreeMap::new();
         for host in &self.hosts {
             if host.addresses.is_empty() {
-                problems.push(format!(
-                    "host {} has no address; list at least one under \"addresses\"",
-                    host.name
-                ));
+                problems.push(format!("host {} has no address; list at least one under \"addresses\"", host.name));
             }
             for address in &host.addresses {
                 if let Some(other) = owners.insert(address.addr(), &host.name) {
-                    problems.push(format!(
-                        "{} is an address of both {other} and {}",
-                        address.addr(),
-                        host.name
-                    ));
+                    problems.push(format!("{} is an address of both {other} and {}", address.addr(), host.name));
                 }
                 self.check_routed_prefix(host.name.as_str(), address, problems);
             }
@@ -115,9 +87,7 @@ impl Topology {
             return;
         }
         if router_address(address).is_none() {
-            problems.push(format!(
-                "the prefix of {address} (host {host}) has no address left for the router"
-            ));
+            problems.push(format!("the prefix of {address} (host {host}) has no address left for the router"));
         }
         for other in self.hosts.iter().filter(|other| other.name.as_str() < host) {
             if other.addresses.iter().any(|its| overlaps(its, address)) {
@@ -134,31 +104,20 @@ impl Topology {
         let (mut macs, mut addresses) = (BTreeMap::new(), BTreeMap::new());
         for vm in &self.vms {
             if !self.hosts.iter().any(|host| host.name == vm.host) {
-                problems.push(format!(
-                    "VM {} is on host {}, which is not under \"hosts\"",
-                    vm.name, vm.host
-                ));
+                problems.push(format!("VM {} is on host {}, which is not under \"hosts\"", vm.name, vm.host));
             }
             if let Some(mtu) = vm.mtu.filter(|mtu| !MTU.contains(mtu)) {
                 let (least, most) = MTU.into_inner();
-                problems.push(format!(
-                    "the MTU of VM {} is {mtu}; choose one of {least} to {most}",
-                    vm.name
-                ));
+                problems.push(format!("the MTU of VM {} is {mtu}; choose one of {least} to {most}", vm.name));
             }
             if let Some(other) = macs.insert((vm.vsid, vm.mac), &vm.name) {
-                problems.push(format!(
-                    "{} is the MAC address of both {other} and {} in one VM subnet",
-                    vm.mac, vm.name
-                ));
+                problems
+                    .push(format!("{} is the MAC address of both {other} and {} in one VM subnet", vm.mac, vm.name));
             }
             for address in &vm.addresses {
                 if let Some(other) = addresses.insert((vm.vsid, address.addr()), &vm.name) {
                     let address = address.addr();
-                    problems.push(format!(
-                        "{address} is an address of both {other} and {} in one VM subnet",
-                        vm.name
-                    ));
+                    problems.push(format!("{address} is an address of both {other} and {} in one VM subnet", vm.name));
                 }
             }
             for route in &vm.routes {

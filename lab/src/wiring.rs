@@ -60,9 +60,7 @@ pub(crate) fn router_address(host: &IpNet) -> Option<IpNet> {
     let mut candidates = host.hosts().filter(|ip| !is_anycast(host, *ip));
     let lowest = candidates.next()?;
     let chosen = if lowest == host.addr() { highest(host)? } else { lowest };
-    (chosen != host.addr())
-        .then(|| IpNet::new(chosen, host.prefix_len()).ok())
-        .flatten()
+    (chosen != host.addr()).then(|| IpNet::new(chosen, host.prefix_len()).ok()).flatten()
 }
 
 /// The first address of an IPv6 prefix stands for any router (RFC 4291, section 2.6.1) and is no host's.
@@ -74,9 +72,7 @@ fn is_anycast(net: &IpNet, ip: IpAddr) -> bool {
 fn highest(net: &IpNet) -> Option<IpAddr> {
     match net {
         IpNet::V4(net) if net.prefix_len() >= 31 => Some(net.broadcast().into()),
-        IpNet::V4(net) => u32::from(net.broadcast())
-            .checked_sub(1)
-            .map(|bits| std::net::Ipv4Addr::from(bits).into()),
+        IpNet::V4(net) => u32::from(net.broadcast()).checked_sub(1).map(|bits| std::net::Ipv4Addr::from(bits).into()),
         IpNet::V6(net) => Some(net.broadcast().into()),
     }
 }
@@ -95,12 +91,7 @@ impl Topology {
     pub(crate) fn nodes(&self) -> Vec<String> {
         let hosts = self.hosts.iter().map(|host| host.name.to_string());
         let vms = self.vms.iter().map(|vm| vm.name.to_string());
-        self.underlay_node()
-            .map(str::to_owned)
-            .into_iter()
-            .chain(hosts)
-            .chain(vms)
-            .collect()
+        self.underlay_node().map(str::to_owned).into_iter().chain(hosts).chain(vms).collect()
     }
 
     /// Names of the host's ends of the VMs' cables, in the order of the VMs: unique in the whole lab, so that a VM may

@@ -51,18 +51,11 @@ fn act_as_agent() -> bool {
     std::fs::write(&config.state, "kept").unwrap();
     let memory = MemoryHost::new();
     let changes = config.resources.into_iter().map(Change::Create).collect();
-    memory
-        .change(ChangeSet {
-            changes,
-            dry_run: false,
-        })
-        .unwrap();
+    memory.change(ChangeSet { changes, dry_run: false }).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let socket = api::Socket::bind(config.socket).unwrap();
-        api::server::serve(socket, Arc::new(memory), std::future::pending())
-            .await
-            .unwrap();
+        api::server::serve(socket, Arc::new(memory), std::future::pending()).await.unwrap();
     });
     true
 }
@@ -71,10 +64,7 @@ fn act_as_agent() -> bool {
 fn agent_program(folder: &Path, test: &str) -> PathBuf {
     let path = folder.join("agent");
     let own = std::env::current_exe().unwrap();
-    let text = format!(
-        "#!/bin/sh\n{COPY_CONFIG}=\"$3\" exec {} {test} --exact --nocapture\n",
-        own.display()
-    );
+    let text = format!("#!/bin/sh\n{COPY_CONFIG}=\"$3\" exec {} {test} --exact --nocapture\n", own.display());
     std::fs::write(&path, text).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     path
@@ -85,23 +75,11 @@ fn blue_red(lab: &str) -> Topology {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/blue-red.yaml");
     let text = std::fs::read_to_string(file).unwrap();
     let text = text.replace("name: blue-red", &format!("name: {lab}"));
-    Topology::from_yaml(
-        &text
-            .replace("host1", &format!("{lab}h1"))
-            .replace("host2", &format!("{lab}h2")),
-    )
-    .unwrap()
+    Topology::from_yaml(&text.replace("host1", &format!("{lab}h1")).replace("host2", &format!("{lab}h2"))).unwrap()
 }
 
 fn agent(lab: &Lab, host: &str) -> AgentStatus {
-    lab.status()
-        .unwrap()
-        .nodes
-        .into_iter()
-        .find(|node| node.name == host)
-        .unwrap()
-        .agent
-        .unwrap()
+    lab.status().unwrap().nodes.into_iter().find(|node| node.name == host).unwrap().agent.unwrap()
 }
 
 #[test]
@@ -112,44 +90,18 @@ fn agents_get_their_configuration_and_vms_the_mtu_that_agents_say() {
     let folder = tempfile::tempdir().unwrap();
     let name = fresh_name();
     let (h1, h2) = (format!("{name}h1"), format!("{name}h2"));
-    let program = agent_program(
-        folder.path(),
-        "agents_get_their_configuration_and_vms_the_mtu_that_agents_say",
-    );
-    let options = UpOptions {
-        program: Some(program),
-        ..UpOptions::default()
-    };
+    let program = agent_program(folder.path(), "agents_get_their_configuration_and_vms_the_mtu_that_agents_say");
+    let options = UpOptions { program: Some(program), ..UpOptions::default() };
     let mut lab = LabGuard::up(&blue_red(&name), options).unwrap();
 
     let config = read_config(Path::new(&format!("/run/netvirt/lab/{name}/{h1}.yaml")));
-    assert_eq!(
-        (config.name.as_str(), config.flood.rate, config.flood.burst),
-        (h1.as_str(), 1000, 200)
-    );
-    let keys: Vec<_> = config
-        .resources
-        .iter()
-        .map(|resource| resource.key().to_string())
-        .collect();
-    assert_eq!(
-        keys[..4],
-        [
-            "provider-address 192.168.4.11",
-            "provider-address fd00:4::11",
-            "port blue1",
-            "port red1"
-        ]
-    );
+    assert_eq!((config.name.as_str(), config.flood.rate, config.flood.burst), (h1.as_str(), 1000, 200));
+    let keys: Vec<_> = config.resources.iter().map(|resource| resource.key().to_string()).collect();
+    assert_eq!(keys[..4], ["provider-address 192.168.4.11", "provider-address fd00:4::11", "port blue1", "port red1"]);
     assert_eq!(keys.len(), 4 + 4 + 2, "all lookup records and customer routes too");
 
     let client = Client::new(lab.socket(&h2).unwrap()).unwrap();
-    let ports: Vec<_> = client
-        .list(Kind::Port)
-        .unwrap()
-        .into_iter()
-        .map(|item| item.name)
-        .collect();
+    let ports: Vec<_> = client.list(Kind::Port).unwrap().into_iter().map(|item| item.name).collect();
     assert_eq!(ports, ["blue2", "red2"]);
     // The agent's word, which no default is, at both ends of the cable.
     let mtu = |node: &lab::Node, device| node.netlink().unwrap().link(device).unwrap().mtu;
@@ -169,10 +121,7 @@ fn an_agent_is_killed_and_started_again() {
     let name = fresh_name();
     let host = format!("{name}h1");
     let program = agent_program(folder.path(), "an_agent_is_killed_and_started_again");
-    let options = UpOptions {
-        program: Some(program),
-        ..UpOptions::default()
-    };
+    let options = UpOptions { program: Some(program), ..UpOptions::default() };
     let mut lab = LabGuard::up(&blue_red(&name), options).unwrap();
     let first = agent(&lab, &host);
     assert!(first.alive);

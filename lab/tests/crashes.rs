@@ -35,8 +35,7 @@ fn wide(lab: &str, host: &str, agent: bool) -> String {
 fn mute_agent(folder: &std::path::Path) -> PathBuf {
     let path = folder.join("mute-agent");
     let mut file = std::fs::File::create(&path).unwrap();
-    file.write_all(b"#!/bin/sh\necho \"started with $*\"\nexec sleep 600\n")
-        .unwrap();
+    file.write_all(b"#!/bin/sh\necho \"started with $*\"\nexec sleep 600\n").unwrap();
     file.set_permissions(std::fs::Permissions::from_mode(0o755)).unwrap();
     path
 }
@@ -48,14 +47,7 @@ fn act_as_copy() -> bool {
     };
     let topology = Topology::from_file(file.as_ref()).unwrap();
     let program = std::env::var_os(COPY_PROGRAM).map(PathBuf::from);
-    let _lab = Lab::up(
-        &topology,
-        UpOptions {
-            program,
-            ready_within: Duration::from_secs(60),
-        },
-    )
-    .unwrap();
+    let _lab = Lab::up(&topology, UpOptions { program, ready_within: Duration::from_secs(60) }).unwrap();
     std::thread::sleep(Duration::from_secs(60));
     true
 }
@@ -63,11 +55,7 @@ fn act_as_copy() -> bool {
 /// Starts the copy.
 fn copy(test: &str, file: &std::path::Path, program: Option<&std::path::Path>) -> std::process::Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args([test, "--exact"])
-        .env(COPY_FILE, file)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.args([test, "--exact"]).env(COPY_FILE, file).stdout(Stdio::null()).stderr(Stdio::null());
     if let Some(program) = program {
         command.env(COPY_PROGRAM, program);
     }
@@ -95,15 +83,8 @@ fn what_a_killed_builder_left_is_removed_by_down() {
         let file = folder.path().join("lab.yaml");
         std::fs::write(&file, wide(&name, "h1", false)).unwrap();
         let mut child = copy("what_a_killed_builder_left_is_removed_by_down", &file, None);
-        wait_for("the claim", || {
-            !remains(&name, &[]).is_empty() && Lab::open(&name).is_ok()
-        });
-        let count = || {
-            remains(&name, &[])
-                .iter()
-                .filter(|found| !found.starts_with('/'))
-                .count()
-        };
+        wait_for("the claim", || !remains(&name, &[]).is_empty() && Lab::open(&name).is_ok());
+        let count = || remains(&name, &[]).iter().filter(|found| !found.starts_with('/')).count();
         wait_for("the namespaces", || count() >= reached);
         child.kill().unwrap();
         child.wait().unwrap();
@@ -127,18 +108,13 @@ fn the_agent_of_a_killed_builder_is_ended_by_down() {
     let mut child = copy("the_agent_of_a_killed_builder_is_ended_by_down", &file, Some(&program));
     let agent = || {
         let nodes = lab::status(&name).ok()?.nodes;
-        nodes
-            .iter()
-            .find_map(|node| node.agent.as_ref().filter(|agent| agent.alive)?.pid)
+        nodes.iter().find_map(|node| node.agent.as_ref().filter(|agent| agent.alive)?.pid)
     };
     wait_for("the agent", || agent().is_some());
     let pid = agent().unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(
-        host::process::start_time(pid).is_some(),
-        "the agent outlives its starter"
-    );
+    assert!(host::process::start_time(pid).is_some(), "the agent outlives its starter");
     lab::down(&name).unwrap();
     assert_eq!(host::process::start_time(pid), None);
     assert_eq!(remains(&name, &[&host]), Vec::<String>::new());
@@ -152,10 +128,7 @@ fn an_agent_that_ends_at_once_takes_the_lab_down_and_its_log_is_shown() {
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     let (name, host) = (fresh_name(), format!("h{}", fresh_name()));
     let topology = Topology::from_yaml(&wide(&name, &host, true)).unwrap();
-    let options = UpOptions {
-        program: Some(program),
-        ..UpOptions::default()
-    };
+    let options = UpOptions { program: Some(program), ..UpOptions::default() };
     let text = Lab::up(&topology, options).unwrap_err().to_string();
     assert!(text.contains("ended (exit status: 3) instead of starting"), "{text}");
     assert!(text.ends_with("this host has no agent"), "{text}");
@@ -168,18 +141,10 @@ fn an_agent_that_never_answers_takes_the_lab_down() {
     let (name, host) = (fresh_name(), format!("h{}", fresh_name()));
     let topology = Topology::from_yaml(&wide(&name, &host, true)).unwrap();
     let program = Some(mute_agent(folder.path()));
-    let options = UpOptions {
-        program,
-        ready_within: Duration::from_millis(500),
-    };
+    let options = UpOptions { program, ready_within: Duration::from_millis(500) };
     let text = Lab::up(&topology, options).unwrap_err().to_string();
     assert!(text.contains("does not answer within"), "{text}");
-    assert!(
-        text.contains(&format!(
-            "started with agent --config /run/netvirt/lab/{name}/{host}.yaml"
-        )),
-        "{text}"
-    );
+    assert!(text.contains(&format!("started with agent --config /run/netvirt/lab/{name}/{host}.yaml")), "{text}");
     assert_eq!(remains(&name, &[&host]), Vec::<String>::new());
 }
 
@@ -195,10 +160,7 @@ fn two_labs_cannot_have_one_host() {
     let program = mute_agent(folder.path());
     let mut child = copy("two_labs_cannot_have_one_host", &file, Some(&program));
     wait_for("the first lab", || Lab::open(&first).is_ok());
-    let options = UpOptions {
-        program: Some(program),
-        ..UpOptions::default()
-    };
+    let options = UpOptions { program: Some(program), ..UpOptions::default() };
     let refused = Lab::up(&Topology::from_yaml(&wide(&second, &host, true)).unwrap(), options);
     child.kill().unwrap();
     child.wait().unwrap();

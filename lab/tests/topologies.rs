@@ -14,43 +14,20 @@ const HOSTS: &str = "name: x\nhosts:\n  - {name: h1, addresses: [192.168.4.11/24
 fn what_is_no_topology_is_refused_with_line_and_column() {
     for (text, place, words) in [
         ("name: x\nhosts: [", "line 2", ""),
-        (
-            "name: x\nhosts:\n  - {name: h1, addresses: [192.168.4.11/24], agnet: true}\n",
-            "line 3, column 46",
-            "agnet",
-        ),
-        (
-            "name: x\nhosts:\n  - {name: h1, addresses: [192.168.4.311/24]}\n",
-            "line 3, column 28",
-            "invalid",
-        ),
-        (
-            "name: x\nunderlay: {kind: ring}\nhosts: []\n",
-            "line 2, column 18",
-            "ring",
-        ),
+        ("name: x\nhosts:\n  - {name: h1, addresses: [192.168.4.11/24], agnet: true}\n", "line 3, column 46", "agnet"),
+        ("name: x\nhosts:\n  - {name: h1, addresses: [192.168.4.311/24]}\n", "line 3, column 28", "invalid"),
+        ("name: x\nunderlay: {kind: ring}\nhosts: []\n", "line 2, column 18", "ring"),
         ("hosts: []\n", "line 1", "name"),
         (
             &format!("{HOSTS}vms:\n  - name: v\n    host: h1\n    mac: 06-06-00-00-00-05\n    vsid: 70\n"),
             "line 8",
             "VSID 70 is out of range; choose one of 4096 to 16777214",
         ),
-        (
-            &format!("{HOSTS}vms:\n  - {{name: v, host: h1, mac: 01-00-5e-00-00-05}}\n"),
-            "line 5",
-            "multicast",
-        ),
-        (
-            &format!("{HOSTS}resources:\n  - kind: lookup-rekord\n    spec: {{}}\n"),
-            "line 5",
-            "lookup-rekord",
-        ),
+        (&format!("{HOSTS}vms:\n  - {{name: v, host: h1, mac: 01-00-5e-00-00-05}}\n"), "line 5", "multicast"),
+        (&format!("{HOSTS}resources:\n  - kind: lookup-rekord\n    spec: {{}}\n"), "line 5", "lookup-rekord"),
     ] {
         let refused = refusal(text);
-        assert!(
-            refused.starts_with(place) && refused.contains(words),
-            "{text}\nis refused so: {refused}"
-        );
+        assert!(refused.starts_with(place) && refused.contains(words), "{text}\nis refused so: {refused}");
     }
 }
 
@@ -95,10 +72,7 @@ resources:
     ] {
         assert!(refused.contains(sentence), "{sentence}\nis not in\n{refused}");
     }
-    assert!(
-        !refused.contains("v3"),
-        "another VM subnet may have the same addresses: {refused}"
-    );
+    assert!(!refused.contains("v3"), "another VM subnet may have the same addresses: {refused}");
 }
 
 #[test]
@@ -106,14 +80,8 @@ fn a_router_needs_subnets_that_differ() {
     let text = "name: x\nunderlay: {kind: routed}\nhosts:\n  - {name: h1, addresses: [192.168.4.11/24]}\n  - {name: \
                 h2, addresses: [192.168.4.22/24]}\n  - {name: h3, addresses: [10.0.0.1/32]}\n";
     let refused = refusal(text);
-    assert!(
-        refused.contains("192.168.4.22/24 of host h2 is in the same subnet as host h1"),
-        "{refused}"
-    );
-    assert!(
-        refused.contains("the prefix of 10.0.0.1/32 (host h3) has no address left for the router"),
-        "{refused}"
-    );
+    assert!(refused.contains("192.168.4.22/24 of host h2 is in the same subnet as host h1"), "{refused}");
+    assert!(refused.contains("the prefix of 10.0.0.1/32 (host h3) has no address left for the router"), "{refused}");
 }
 
 #[test]
@@ -173,11 +141,7 @@ fn contradicting_records_are_refused_before_anything_is_built() {
              192.168.4.11}}\n"
         )
     };
-    let text = format!(
-        "{HOSTS}resources:\n{}{}",
-        record("06-06-00-00-00-05"),
-        record("06-06-00-00-00-06")
-    );
+    let text = format!("{HOSTS}resources:\n{}{}", record("06-06-00-00-00-05"), record("06-06-00-00-00-06"));
     let refused = refusal(&text);
     assert!(refused.contains("5001/10.0.0.5"), "{refused}");
 }

@@ -8,11 +8,7 @@ use std::path::{Path, PathBuf};
 const LINES: usize = 600;
 
 /// What stands for work not done, spelt in two halves so that this file does not hold it.
-const UNFINISHED: [&str; 3] = [
-    concat!("todo", "!("),
-    concat!("unimplemented", "!("),
-    concat!("#[ig", "nore"),
-];
+const UNFINISHED: [&str; 3] = [concat!("todo", "!("), concat!("unimplemented", "!("), concat!("#[ig", "nore")];
 
 /// Folders that exist on somebody's machine alone.
 const PRIVATE: [&str; 3] = [concat!("/wo", "rk"), concat!("/ho", "me"), concat!("/ro", "ot")];
@@ -22,9 +18,7 @@ fn broken(path: &str, text: &str) -> Vec<String> {
     let mut sentences = Vec::new();
     if path.ends_with(".rs") {
         if !text.starts_with("//!") {
-            sentences.push(format!(
-                "{path} does not begin with a \"//!\" header that says its one purpose"
-            ));
+            sentences.push(format!("{path} does not begin with a \"//!\" header that says its one purpose"));
         }
         let lines = text.lines().count();
         if lines > LINES {
@@ -62,50 +56,29 @@ fn root() -> PathBuf {
 #[test]
 fn every_file_is_in_the_style_of_the_house() {
     let files = tests::project_files(&root());
-    assert!(
-        files.iter().any(|path| path == "tests/tests/house.rs"),
-        "the list of files is wrong: {files:?}"
-    );
+    assert!(files.iter().any(|path| path == "tests/tests/house.rs"), "the list of files is wrong: {files:?}");
     // What is no text, like a picture, has no style.
-    let texts = files
-        .iter()
-        .filter_map(|path| Some((path, fs::read_to_string(root().join(path)).ok()?)));
+    let texts = files.iter().filter_map(|path| Some((path, fs::read_to_string(root().join(path)).ok()?)));
     let sentences: Vec<String> = texts.flat_map(|(path, text)| broken(path, &text)).collect();
-    assert!(
-        sentences.is_empty(),
-        "{} sentences:\n{}",
-        sentences.len(),
-        sentences.join("\n")
-    );
+    assert!(sentences.is_empty(), "{} sentences:\n{}", sentences.len(), sentences.join("\n"));
 }
 
 #[test]
 fn the_licences_are_there_in_full() {
     for (file, words) in [
-        (
-            "LICENSE-APACHE",
-            ["Apache License", "END OF TERMS AND CONDITIONS", "The netvirt authors"],
-        ),
-        (
-            "LICENSE-MIT",
-            ["MIT License", "WITHOUT WARRANTY OF ANY KIND", "The netvirt authors"],
-        ),
+        ("LICENSE-APACHE", ["Apache License", "END OF TERMS AND CONDITIONS", "The netvirt authors"]),
+        ("LICENSE-MIT", ["MIT License", "WITHOUT WARRANTY OF ANY KIND", "The netvirt authors"]),
     ] {
         let text = fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         for word in words {
             assert!(text.contains(word), "{file} lacks \"{word}\"");
         }
     }
-    let manifests = tests::project_files(&root())
-        .into_iter()
-        .filter(|path| path.ends_with("Cargo.toml"));
+    let manifests = tests::project_files(&root()).into_iter().filter(|path| path.ends_with("Cargo.toml"));
     for manifest in manifests {
         let text = fs::read_to_string(root().join(&manifest)).expect("a file just listed");
         let stated = text.contains("license.workspace = true") || text.contains("license = \"Apache-2.0 OR MIT\"");
-        assert!(
-            stated,
-            "{manifest} does not state the licence; write \"license.workspace = true\""
-        );
+        assert!(stated, "{manifest} does not state the licence; write \"license.workspace = true\"");
     }
 }
 
@@ -120,11 +93,7 @@ fn each_rule_names_the_file_that_breaks_it() {
     let one = |path: &str, text: &str, words: &[&str]| {
         let sentences = broken(path, text);
         assert_eq!(sentences.len(), 1, "{text:.60} gives {sentences:?}");
-        assert!(
-            words.iter().all(|word| sentences[0].contains(word)),
-            "{words:?} not in: {}",
-            sentences[0]
-        );
+        assert!(words.iter().all(|word| sentences[0].contains(word)), "{words:?} not in: {}", sentences[0]);
     };
     one("a.rs", "use std::fs;\n", &["a.rs", "header"]);
     one("a.rs", &format!("//! Long.\n{}", "\n".repeat(LINES)), &["601 lines"]);

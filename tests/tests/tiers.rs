@@ -44,18 +44,10 @@ const KERNEL: &str = "netvirt-ebpf";
 /// them, and what is being owned.
 const OWNED: &[(&[&str], &[&str], &str)] = &[
     (&["aya-ebpf*"], &[KERNEL], "the kernel's side of BPF"),
-    (
-        &["aya", "aya-obj", "aya-log*", "libbpf*"],
-        &["datapath"],
-        "the loading and filling of kernel programs",
-    ),
+    (&["aya", "aya-obj", "aya-log*", "libbpf*"], &["datapath"], "the loading and filling of kernel programs"),
     (&["rtnetlink", "netlink-*", "genetlink", "neli*"], &["host"], "netlink"),
     (&["redb", "etcd-client"], &["store"], "what is kept on disk"),
-    (
-        &["tonic*", "prost*", "protox*"],
-        &["proto"],
-        "the protocol between controller and agent",
-    ),
+    (&["tonic*", "prost*", "protox*"], &["proto"], "the protocol between controller and agent"),
     (
         &["axum*", "hyper*", "http-body*", "reqwest", "tower-http"],
         &["api", "controller", "console"],
@@ -65,17 +57,7 @@ const OWNED: &[(&[&str], &[&str], &str)] = &[
 
 /// All sentences, one a broken rule and arrow.
 fn broken(crates: &[Crate]) -> Vec<String> {
-    let rules = [
-        placed,
-        upward,
-        sideways,
-        roles,
-        lab,
-        outermost,
-        pipeline_alone,
-        kernel_alone,
-        owned,
-    ];
+    let rules = [placed, upward, sideways, roles, lab, outermost, pipeline_alone, kernel_alone, owned];
     rules.iter().flat_map(|rule| rule(crates)).collect()
 }
 
@@ -94,12 +76,7 @@ fn arrows(crates: &[Crate]) -> impl Iterator<Item = (&str, &str)> {
     let ours = move |name: &str| crates.iter().any(|member| member.name == name);
     crates
         .iter()
-        .flat_map(|member| {
-            member
-                .needs
-                .iter()
-                .map(|need| (member.name.as_str(), need.name.as_str()))
-        })
+        .flat_map(|member| member.needs.iter().map(|need| (member.name.as_str(), need.name.as_str())))
         .filter(move |(from, to)| from != to && ours(to))
 }
 
@@ -178,9 +155,7 @@ fn outermost(crates: &[Crate]) -> Vec<String> {
 
 fn pipeline_alone(crates: &[Crate]) -> Vec<String> {
     let pipeline = crates.iter().filter(|member| member.name == "pipeline");
-    let needs = pipeline
-        .flat_map(|member| &member.needs)
-        .filter(|need| need.kind != DependencyKind::Development);
+    let needs = pipeline.flat_map(|member| &member.needs).filter(|need| need.kind != DependencyKind::Development);
     needs
         .map(|need| {
             let name = &need.name;
@@ -191,9 +166,7 @@ fn pipeline_alone(crates: &[Crate]) -> Vec<String> {
 
 fn kernel_alone(crates: &[Crate]) -> Vec<String> {
     let kernel = crates.iter().filter(|member| member.name == KERNEL);
-    let needs = kernel
-        .flat_map(|member| &member.needs)
-        .filter(|need| !["pipeline", "aya-ebpf"].contains(&&*need.name));
+    let needs = kernel.flat_map(|member| &member.needs).filter(|need| !["pipeline", "aya-ebpf"].contains(&&*need.name));
     needs
         .map(|need| {
             let name = &need.name;
@@ -217,9 +190,7 @@ fn owned(crates: &[Crate]) -> Vec<String> {
                 let (user, name) = (&member.name, &need.name);
                 if foreign.iter().any(|pattern| matches(pattern, name)) && !owners.contains(&user.as_str()) {
                     let owners = owners.join("\" or \"");
-                    sentences.push(format!(
-                        "\"{user}\" depends on \"{name}\", but \"{owners}\" owns {what}"
-                    ));
+                    sentences.push(format!("\"{user}\" depends on \"{name}\", but \"{owners}\" owns {what}"));
                 }
             }
         }
@@ -234,15 +205,9 @@ fn namespace_calls(path: &str, text: &str) -> Vec<String> {
         return Vec::new();
     }
     // Spelt in two halves, or this file would be found.
-    let calls = [
-        concat!("nix::", "sched"),
-        concat!("libc::", "setns"),
-        concat!("libc::", "unshare"),
-    ];
+    let calls = [concat!("nix::", "sched"), concat!("libc::", "setns"), concat!("libc::", "unshare")];
     let found = calls.iter().filter(|call| text.contains(**call));
-    found
-        .map(|call| format!("{path} uses {call}, but \"host\" alone enters namespaces; use its functions"))
-        .collect()
+    found.map(|call| format!("{path} uses {call}, but \"host\" alone enters namespaces; use its functions")).collect()
 }
 
 fn root() -> PathBuf {
@@ -252,21 +217,10 @@ fn root() -> PathBuf {
 
 fn read(manifest: &Path) -> Vec<Crate> {
     let mut command = MetadataCommand::new();
-    let metadata = command
-        .manifest_path(manifest)
-        .no_deps()
-        .exec()
-        .expect("cargo describes the project");
+    let metadata = command.manifest_path(manifest).no_deps().exec().expect("cargo describes the project");
     let package = |package: cargo_metadata::Package| Crate {
         name: package.name.to_string(),
-        needs: package
-            .dependencies
-            .into_iter()
-            .map(|it| Need {
-                name: it.name,
-                kind: it.kind,
-            })
-            .collect(),
+        needs: package.dependencies.into_iter().map(|it| Need { name: it.name, kind: it.kind }).collect(),
     };
     metadata.packages.into_iter().map(package).collect()
 }
@@ -275,38 +229,27 @@ fn read(manifest: &Path) -> Vec<Crate> {
 fn the_project_keeps_its_tiers() {
     let mut crates = read(&root().join("Cargo.toml"));
     crates.extend(read(&root().join("ebpf/Cargo.toml")));
-    assert!(
-        crates.iter().any(|member| member.name == KERNEL) && crates.len() > 5,
-        "cargo names too few crates"
-    );
+    assert!(crates.iter().any(|member| member.name == KERNEL) && crates.len() > 5, "cargo names too few crates");
     let sentences = broken(&crates);
     assert!(sentences.is_empty(), "the tiers are broken:\n{}", sentences.join("\n"));
 }
 
 #[test]
 fn only_host_enters_namespaces() {
-    let sources = tests::project_files(&root())
-        .into_iter()
-        .filter(|path| path.ends_with(".rs"));
+    let sources = tests::project_files(&root()).into_iter().filter(|path| path.ends_with(".rs"));
     let sentences: Vec<String> = sources
         .flat_map(|path| {
             let text = std::fs::read_to_string(root().join(&path)).unwrap_or_default();
             namespace_calls(&path, &text)
         })
         .collect();
-    assert!(
-        sentences.is_empty(),
-        "namespaces are entered:\n{}",
-        sentences.join("\n")
-    );
+    assert!(sentences.is_empty(), "namespaces are entered:\n{}", sentences.join("\n"));
 }
 
 #[test]
 fn the_lock_of_the_kernel_programs_is_current() {
     let mut command = MetadataCommand::new();
-    command
-        .manifest_path(root().join("ebpf/Cargo.toml"))
-        .other_options(["--locked".to_owned()]);
+    command.manifest_path(root().join("ebpf/Cargo.toml")).other_options(["--locked".to_owned()]);
     if let Err(error) = command.exec() {
         panic!("ebpf/Cargo.lock does not fit ebpf/Cargo.toml; build once and commit the lock: {error}");
     }
@@ -318,20 +261,14 @@ fn graph(arrows: &[&str]) -> Vec<Crate> {
     let need = |crates: &mut Vec<Crate>, name: &str| match crates.iter().position(|member| member.name == name) {
         Some(at) => at,
         None => {
-            crates.push(Crate {
-                name: name.to_owned(),
-                needs: Vec::new(),
-            });
+            crates.push(Crate { name: name.to_owned(), needs: Vec::new() });
             crates.len() - 1
         }
     };
     for arrow in arrows {
         let (from, to) = arrow.split_once(" -> ").expect("an arrow");
         let at = need(&mut crates, from);
-        crates[at].needs.push(Need {
-            name: to.to_owned(),
-            kind: DependencyKind::Normal,
-        });
+        crates[at].needs.push(Need { name: to.to_owned(), kind: DependencyKind::Normal });
         if known(to) {
             need(&mut crates, to);
         }
@@ -344,11 +281,7 @@ fn assert_broken(arrow: &str, words: &[&str]) {
     let sentences = broken(&graph(&[arrow]));
     assert_eq!(sentences.len(), 1, "{arrow} gives {sentences:?}");
     for word in words {
-        assert!(
-            sentences[0].contains(word),
-            "\"{word}\" is missing in: {}",
-            sentences[0]
-        );
+        assert!(sentences[0].contains(word), "\"{word}\" is missing in: {}", sentences[0]);
     }
 }
 
@@ -375,50 +308,29 @@ fn a_sound_graph_breaks_nothing() {
 
 #[test]
 fn each_rule_names_the_arrow_that_breaks_it() {
-    assert_broken(
-        "model -> api",
-        &["\"model\" (tier 1)", "\"api\" (tier 2)", "never point up"],
-    );
+    assert_broken("model -> api", &["\"model\" (tier 1)", "\"api\" (tier 2)", "never point up"]);
     assert_broken("pipeline-dev -> serde", &["\"pipeline-dev\"", "no place in the tiers"]);
     assert_broken("model -> plan", &["\"model\" depends on \"plan\"", "inside a tier"]);
     assert_broken("api -> host", &["\"api\" depends on \"host\"", "both of tier 2"]);
-    assert_broken(
-        "cli -> agent",
-        &["\"cli\" depends on \"agent\"", "roles never import each other"],
-    );
+    assert_broken("cli -> agent", &["\"cli\" depends on \"agent\"", "roles never import each other"]);
     assert_broken("agent -> lab", &["\"agent\" depends on \"lab\"", "alone"]);
     assert_broken("lab -> agent", &["\"lab\" depends on \"agent\"", "over tier 2"]);
     assert_broken("cli -> tests", &["\"cli\" depends on \"tests\"", "outermost"]);
     assert_broken("pipeline -> serde", &["\"pipeline\" depends on \"serde\"", "nothing"]);
     assert_broken("netvirt-ebpf -> serde", &["ebpf/ depends on \"serde\"", "alone"]);
     assert_broken("agent -> aya", &["\"agent\" depends on \"aya\"", "\"datapath\" owns"]);
-    assert_broken(
-        "lab -> rtnetlink",
-        &["\"lab\" depends on \"rtnetlink\"", "\"host\" owns"],
-    );
+    assert_broken("lab -> rtnetlink", &["\"lab\" depends on \"rtnetlink\"", "\"host\" owns"]);
     assert_broken("agent -> netlink-packet-route", &["\"host\" owns netlink"]);
     assert_broken("agent -> redb", &["\"store\" owns"]);
     assert_broken("agent -> prost-types", &["\"proto\" owns"]);
-    assert_broken(
-        "agent -> hyper-util",
-        &["\"api\" or \"controller\" or \"console\" owns"],
-    );
+    assert_broken("agent -> hyper-util", &["\"api\" or \"controller\" or \"console\" owns"]);
     assert_broken("datapath -> aya-ebpf", &["\"netvirt-ebpf\" owns"]);
 }
 
 #[test]
 fn tests_of_the_pipeline_may_use_what_they_like() {
-    let need = Need {
-        name: "proptest".to_owned(),
-        kind: DependencyKind::Development,
-    };
-    assert!(
-        broken(&[Crate {
-            name: "pipeline".to_owned(),
-            needs: vec![need]
-        }])
-        .is_empty()
-    );
+    let need = Need { name: "proptest".to_owned(), kind: DependencyKind::Development };
+    assert!(broken(&[Crate { name: "pipeline".to_owned(), needs: vec![need] }]).is_empty());
 }
 
 #[test]

@@ -93,15 +93,8 @@ impl Client {
     /// # Errors
     /// [`ClientError::Start`].
     pub fn new(socket: impl Into<PathBuf>) -> Result<Self, ClientError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(ClientError::Start)?;
-        Ok(Self {
-            socket: socket.into(),
-            timeout: DEFAULT_TIMEOUT,
-            runtime,
-        })
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ClientError::Start)?;
+        Ok(Self { socket: socket.into(), timeout: DEFAULT_TIMEOUT, runtime })
     }
 
     /// The same with another time to wait for each answer.
@@ -179,10 +172,7 @@ impl Client {
         body: Option<&impl Serialize>,
     ) -> Result<T, ClientError> {
         let asked = format!("{method} {path}");
-        let misunderstood = |reason: String| ClientError::Answer {
-            request: asked.clone(),
-            reason,
-        };
+        let misunderstood = |reason: String| ClientError::Answer { request: asked.clone(), reason };
         let body = match body {
             Some(body) => serde_json::to_vec(body).map_err(|error| misunderstood(error.to_string()))?,
             None => Vec::new(),
@@ -200,10 +190,10 @@ impl Client {
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| misunderstood(error.to_string()))?;
         let exchange = async { tokio::time::timeout(self.timeout, self.exchange(request)).await };
-        let (status, body) = self.runtime.block_on(exchange).map_err(|_| ClientError::Timeout {
-            socket: self.socket.clone(),
-            seconds: self.timeout.as_secs(),
-        })??;
+        let (status, body) = self
+            .runtime
+            .block_on(exchange)
+            .map_err(|_| ClientError::Timeout { socket: self.socket.clone(), seconds: self.timeout.as_secs() })??;
         if status.is_success() {
             // An answer without a body (204) is the unit type's `null`.
             let body: &[u8] = if body.is_empty() { b"null" } else { &body };
@@ -217,22 +207,14 @@ impl Client {
 
     /// One request on one connection.
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), ClientError> {
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|error| self.unreachable(error))?;
-        let broken = |reason: String| ClientError::Broken {
-            socket: self.socket.clone(),
-            reason,
-        };
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.unreachable(error))?;
+        let broken = |reason: String| ClientError::Broken { socket: self.socket.clone(), reason };
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| broken(error.to_string()))?;
         // The connection's own error is reported by the request that it cuts short.
         tokio::spawn(connection);
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(|error| broken(error.to_string()))?;
+        let response = sender.send_request(request).await.map_err(|error| broken(error.to_string()))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES);
         let body = body.collect().await.map_err(|error| broken(error.to_string()))?;

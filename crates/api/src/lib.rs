@@ -24,7 +24,8 @@ pub use client::{Client, ClientError, DEFAULT_TIMEOUT};
 pub use host_api::HostApi;
 pub use item::{
     Counters, CustomerRouteStatus, Item, ItemStatus, LookupRecordStatus, PortState, PortStatus, ProviderAddressStatus,
-    ProviderRouteStatus, RealizedState, spec_of};
+    ProviderRouteStatus, RealizedState, spec_of,
+};
 pub use paths::MAX_BODY_BYTES;
 pub use problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};
 pub use socket::{Socket, SocketError};

@@ -31,10 +31,7 @@ impl MemoryHost {
             drop("blue1", "source-mac", "The source MAC address is not the port's.", 3),
             drop(UPLINK, "unknown-vsid", "The VSID is not known on this host.", 12),
         ];
-        Self {
-            resources: Mutex::default(),
-            drops: Mutex::new(drops),
-        }
+        Self { resources: Mutex::default(), drops: Mutex::new(drops) }
     }
 }
 
@@ -56,13 +53,7 @@ fn item(resource: &Resource) -> Result<Item, Problem> {
             ifindex: Some(7),
             mtu: Some(1458),
             slot: Some(1),
-            counters: Counters {
-                rx_packets: 10,
-                rx_bytes: 980,
-                tx_packets: 9,
-                tx_bytes: 882,
-                drops: 3,
-            },
+            counters: Counters { rx_packets: 10, rx_bytes: 980, tx_packets: 9, tx_bytes: 882, drops: 3 },
         }),
         Resource::LookupRecord(_) => ItemStatus::LookupRecord(LookupRecordStatus {
             local: true,
@@ -78,12 +69,7 @@ fn item(resource: &Resource) -> Result<Item, Problem> {
         Resource::ProviderRoute(_) => ItemStatus::ProviderRoute(ProviderRouteStatus::default()),
     };
     let Key { kind, name } = resource.key();
-    Ok(Item {
-        kind,
-        name,
-        spec: written["spec"].take(),
-        status: status.into(),
-    })
+    Ok(Item { kind, name, spec: written["spec"].take(), status: status.into() })
 }
 
 /// What one change does to the resources.
@@ -91,9 +77,7 @@ fn carry_out(resources: &mut BTreeMap<Key, Resource>, change: Change) -> Result<
     let key = change.key();
     let outcome = match change {
         Change::Create(_) if resources.contains_key(&key) => {
-            return Err(Problem::conflict(format!(
-                "{key} exists; change it with \"netvirt set {key}\""
-            )));
+            return Err(Problem::conflict(format!("{key} exists; change it with \"netvirt set {key}\"")));
         }
         Change::Replace(_) | Change::Delete(_) if !resources.contains_key(&key) => return Err(missing(&key)),
         Change::Create(resource) | Change::Put(resource) | Change::Replace(resource) => {
@@ -136,22 +120,12 @@ impl HostApi for MemoryHost {
     }
 
     fn list(&self, kind: Kind) -> Result<Vec<Item>, Problem> {
-        locked(&self.resources)
-            .values()
-            .filter(|resource| resource.kind() == kind)
-            .map(item)
-            .collect()
+        locked(&self.resources).values().filter(|resource| resource.kind() == kind).map(item).collect()
     }
 
     fn get(&self, kind: Kind, name: &str) -> Result<Item, Problem> {
-        let key = Key {
-            kind,
-            name: name.to_owned(),
-        };
-        locked(&self.resources)
-            .get(&key)
-            .ok_or_else(|| missing(&key))
-            .and_then(item)
+        let key = Key { kind, name: name.to_owned() };
+        locked(&self.resources).get(&key).ok_or_else(|| missing(&key)).and_then(item)
     }
 
     fn change(&self, changes: ChangeSet) -> Result<ChangeReport, Problem> {
@@ -165,21 +139,14 @@ impl HostApi for MemoryHost {
             }
         }
         if let Some(first) = problems.first() {
-            let problem_type = if problems.len() == 1 {
-                first.problem_type
-            } else {
-                ProblemType::Invalid
-            };
+            let problem_type = if problems.len() == 1 { first.problem_type } else { ProblemType::Invalid };
             let errors = problems.into_iter().map(|problem| problem.detail).collect();
             return Err(Problem::with_errors(problem_type, errors));
         }
         if !changes.dry_run {
             *resources = next;
         }
-        Ok(ChangeReport {
-            results,
-            findings: Vec::new(),
-        })
+        Ok(ChangeReport { results, findings: Vec::new() })
     }
 
     fn drops(&self) -> Result<Vec<DropCounter>, Problem> {

@@ -46,14 +46,8 @@ mod tests {
 
     #[test]
     fn a_name_with_slashes_is_one_segment() {
-        assert_eq!(
-            resource(Kind::LookupRecord, "5001/10.0.0.5"),
-            "/v1/lookup-records/5001%2F10.0.0.5"
-        );
-        assert_eq!(
-            resource(Kind::ProviderAddress, "fd00::1"),
-            "/v1/provider-addresses/fd00%3A%3A1"
-        );
+        assert_eq!(resource(Kind::LookupRecord, "5001/10.0.0.5"), "/v1/lookup-records/5001%2F10.0.0.5");
+        assert_eq!(resource(Kind::ProviderAddress, "fd00::1"), "/v1/provider-addresses/fd00%3A%3A1");
     }
 
     #[test]

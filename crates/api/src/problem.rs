@@ -104,10 +104,7 @@ impl Problem {
         if errors.len() == 1 {
             errors.clear();
         }
-        Self {
-            errors,
-            ..Self::new(problem_type, detail)
-        }
+        Self { errors, ..Self::new(problem_type, detail) }
     }
 
     /// [`ProblemType::NotFound`].

@@ -75,10 +75,7 @@ pub async fn serve(socket: Socket, api: Arc<dyn HostApi>, shutdown: impl Future<
     }
     drop(listener);
     if tokio::time::timeout(SHUTDOWN_GRACE, graceful.shutdown()).await.is_err() {
-        tracing::warn!(
-            "some requests did not end within {} s and are cut off",
-            SHUTDOWN_GRACE.as_secs()
-        );
+        tracing::warn!("some requests did not end within {} s and are cut off", SHUTDOWN_GRACE.as_secs());
     }
     Ok(())
 }
@@ -122,12 +119,7 @@ type Answer = Result<Response, Failure>;
 fn json(status: StatusCode, media_type: &'static str, value: &impl Serialize) -> Response {
     // What is written here are structures with text keys, which serde_json cannot fail on.
     let body = serde_json::to_vec(value).unwrap_or_default();
-    (
-        status,
-        [(header::CONTENT_TYPE, HeaderValue::from_static(media_type))],
-        body,
-    )
-        .into_response()
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static(media_type))], body).into_response()
 }
 
 /// 200 with a body.
@@ -144,9 +136,7 @@ async fn call<T: Send + 'static>(
         Ok(answer) => answer.map_err(Failure),
         Err(error) => {
             tracing::error!(%error, "a request failed");
-            Err(Failure(Problem::internal(
-                "the agent failed while it answered, which is a bug; its log says where",
-            )))
+            Err(Failure(Problem::internal("the agent failed while it answered, which is a bug; its log says where")))
         }
     }
 }
@@ -166,18 +156,14 @@ type Segments<T> = Result<Path<T>, PathRejection>;
 
 fn segments<T>(path: Segments<T>) -> Result<T, Failure> {
     let Path(segments) = path.map_err(|rejection| {
-        Problem::bad_request(format!(
-            "the path is not percent-encoded UTF-8: {}",
-            rejection.body_text()
-        ))
+        Problem::bad_request(format!("the path is not percent-encoded UTF-8: {}", rejection.body_text()))
     })?;
     Ok(segments)
 }
 
 /// The kind in the path.
 fn kind(word: &str) -> Result<Kind, Failure> {
-    word.parse::<Kind>()
-        .map_err(|error| Failure(Problem::not_found(error.to_string())))
+    word.parse::<Kind>().map_err(|error| Failure(Problem::not_found(error.to_string())))
 }
 
 /// What may follow the question mark of a change.
@@ -194,18 +180,9 @@ type ChangeOptions = Result<Query<ChangeQuery>, QueryRejection>;
 /// Carries out one change.
 async fn change(api: Api, change: Change, options: ChangeOptions) -> Result<ChangeReport, Failure> {
     let Query(ChangeQuery { dry_run }) = options.map_err(|rejection| {
-        Problem::bad_request(format!(
-            "only dryRun=true or false may follow the \"?\": {}",
-            rejection.body_text()
-        ))
+        Problem::bad_request(format!("only dryRun=true or false may follow the \"?\": {}", rejection.body_text()))
     })?;
-    call(api, move |api| {
-        api.change(ChangeSet {
-            changes: vec![change],
-            dry_run,
-        })
-    })
-    .await
+    call(api, move |api| api.change(ChangeSet { changes: vec![change], dry_run })).await
 }
 
 async fn status(State(api): State<Api>) -> Answer {
@@ -260,31 +237,14 @@ async fn put(
     body: Result<Bytes, BytesRejection>,
 ) -> Answer {
     let (word, name) = segments(path)?;
-    let key = Key {
-        kind: kind(&word)?,
-        name,
-    };
+    let key = Key { kind: kind(&word)?, name };
     let resource: Resource = parse("a resource", body)?;
     if resource.key() != key {
-        let detail = format!(
-            "the path names {key}, but the body is {}; make them the same",
-            resource.key()
-        );
+        let detail = format!("the path names {key}, but the body is {}; make them the same", resource.key());
         return Err(Failure(Problem::bad_request(detail)));
     }
-    let must_exist = headers
-        .get(header::IF_MATCH)
-        .is_some_and(|value| value.as_bytes() == b"*");
-    ok(&change(
-        api,
-        if must_exist {
-            Change::Replace(resource)
-        } else {
-            Change::Put(resource)
-        },
-        options,
-    )
-    .await?)
+    let must_exist = headers.get(header::IF_MATCH).is_some_and(|value| value.as_bytes() == b"*");
+    ok(&change(api, if must_exist { Change::Replace(resource) } else { Change::Put(resource) }, options).await?)
 }
 
 async fn delete(State(api): State<Api>, path: Segments<(String, String)>, options: ChangeOptions) -> Answer {
@@ -327,10 +287,8 @@ async fn no_such_method(method: Method, uri: Uri) -> Failure {
 
 /// Refuses a body that says itself that it is too large, before any of it is read.
 async fn limit(request: Request, next: Next) -> Response {
-    let length = request
-        .headers()
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let length =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     match length {
         Some(length) if length > MAX_BODY_BYTES as u64 => Failure(Problem::too_large()).into_response(),
         _ => next.run(request).await,

@@ -76,11 +76,7 @@ impl Socket {
             let _ = fs::remove_file(&temporary);
             return Err(error);
         }
-        Ok(Self {
-            listener,
-            path,
-            _lock: lock,
-        })
+        Ok(Self { listener, path, _lock: lock })
     }
 
     /// Where it is.
@@ -185,10 +181,7 @@ mod tests {
         let error = Socket::bind(&path).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!(
-                "another agent listens on {} already; stop it, or choose another socket",
-                path.display()
-            )
+            format!("another agent listens on {} already; stop it, or choose another socket", path.display())
         );
     }
 
@@ -205,9 +198,6 @@ mod tests {
     fn a_path_that_the_kernel_would_cut_is_refused() {
         let path = format!("/{}", "x".repeat(MAX_PATH_BYTES));
         let error = Socket::bind(&path).unwrap_err();
-        assert!(
-            error.to_string().contains("has 107 bytes, the kernel allows 106"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("has 107 bytes, the kernel allows 106"), "{error}");
     }
 }

@@ -26,21 +26,12 @@ impl Served {
     fn new(host: impl HostApi) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = Socket::bind(folder.path().join("agent.sock")).unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (shutdown, asked) = tokio::sync::oneshot::channel();
         let server = runtime.spawn(api::server::serve(socket, Arc::new(host), async move {
             let _ = asked.await;
         }));
-        Self {
-            folder,
-            runtime,
-            shutdown,
-            server,
-        }
+        Self { folder, runtime, shutdown, server }
     }
 
     fn path(&self) -> PathBuf {
@@ -70,10 +61,7 @@ impl Served {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head[9..12].parse().unwrap();
         if status >= 400 {
-            assert!(
-                head.to_lowercase().contains("content-type: application/problem+json"),
-                "{head}"
-            );
+            assert!(head.to_lowercase().contains("content-type: application/problem+json"), "{head}");
         }
         (status, body.to_owned())
     }
@@ -110,26 +98,17 @@ fn refused(error: ClientError) -> Problem {
 }
 
 fn one(change: Change) -> ChangeSet {
-    ChangeSet {
-        changes: vec![change],
-        dry_run: false,
-    }
+    ChangeSet { changes: vec![change], dry_run: false }
 }
 
 #[test]
 fn every_method_arrives_and_comes_back() {
     let served = Served::new(MemoryHost::new());
     let client = served.client();
-    let key = Key {
-        kind: Kind::Port,
-        name: "blue1".into(),
-    };
+    let key = Key { kind: Kind::Port, name: "blue1".into() };
 
     let report = client.change(&one(Change::Create(port("blue1", "tap1")))).unwrap();
-    assert_eq!(
-        (&report.results[0].key, report.results[0].outcome),
-        (&key, Outcome::Created)
-    );
+    assert_eq!((&report.results[0].key, report.results[0].outcome), (&key, Outcome::Created));
     let outcome = |change| client.change(&one(change)).unwrap().results[0].outcome;
     assert_eq!(outcome(Change::Put(port("blue1", "tap1"))), Outcome::Unchanged);
     assert_eq!(outcome(Change::Replace(port("blue1", "tap2"))), Outcome::Configured);
@@ -156,34 +135,16 @@ fn every_method_arrives_and_comes_back() {
 fn a_set_of_changes_is_all_or_nothing() {
     let served = Served::new(MemoryHost::new());
     let client = served.client();
-    let absent = |name: &str| {
-        Change::Delete(Key {
-            kind: Kind::Port,
-            name: name.into(),
-        })
-    };
+    let absent = |name: &str| Change::Delete(Key { kind: Kind::Port, name: name.into() });
     let changes = vec![Change::Create(port("blue1", "tap1")), absent("x"), absent("y")];
-    let problem = refused(
-        client
-            .change(&ChangeSet {
-                changes,
-                dry_run: false,
-            })
-            .unwrap_err(),
-    );
+    let problem = refused(client.change(&ChangeSet { changes, dry_run: false }).unwrap_err());
     assert_eq!(
         problem.sentences().collect::<Vec<_>>(),
-        [
-            "there is no port x; see \"netvirt get port\"",
-            "there is no port y; see \"netvirt get port\""
-        ]
+        ["there is no port x; see \"netvirt get port\"", "there is no port y; see \"netvirt get port\""]
     );
     assert_eq!(client.list(Kind::Port).unwrap(), []);
 
-    let dry = ChangeSet {
-        changes: vec![Change::Create(port("blue1", "tap1"))],
-        dry_run: true,
-    };
+    let dry = ChangeSet { changes: vec![Change::Create(port("blue1", "tap1"))], dry_run: true };
     assert_eq!(client.change(&dry).unwrap().results[0].outcome, Outcome::Created);
     assert_eq!(client.list(Kind::Port).unwrap(), []);
 }
@@ -193,27 +154,17 @@ fn each_resource_has_a_path_of_its_own() {
     let served = Served::new(MemoryHost::new());
     let path = "/v1/lookup-records/5001%2F10.0.0.5";
     let status = |method: &str, path: &str, headers: &str, body: &str| served.ask(method, path, headers, body).0;
-    assert_eq!(
-        status("PUT", path, "If-Match: *\r\n", RECORD),
-        404,
-        "nothing to replace yet"
-    );
+    assert_eq!(status("PUT", path, "If-Match: *\r\n", RECORD), 404, "nothing to replace yet");
     assert_eq!(status("POST", "/v1/lookup-records?dryRun=true", "", RECORD), 201);
     assert_eq!(status("GET", path, "", ""), 404, "a dry run changes nothing");
     assert_eq!(status("POST", "/v1/lookup-records", "", RECORD), 201);
     assert_eq!(status("POST", "/v1/lookup-records", "", RECORD), 409);
     assert_eq!(status("PUT", path, "If-Match: *\r\n", RECORD), 200);
     let (code, body) = served.ask("GET", path, "", "");
-    assert_eq!(
-        (code, serde_json::from_str::<Item>(&body).unwrap().name.as_str()),
-        (200, "5001/10.0.0.5")
-    );
+    assert_eq!((code, serde_json::from_str::<Item>(&body).unwrap().name.as_str()), (200, "5001/10.0.0.5"));
     let (code, body) = served.ask("DELETE", path, "", "");
     assert_eq!(code, 200);
-    assert_eq!(
-        serde_json::from_str::<ChangeReport>(&body).unwrap().results[0].outcome,
-        Outcome::Deleted
-    );
+    assert_eq!(serde_json::from_str::<ChangeReport>(&body).unwrap().results[0].outcome, Outcome::Deleted);
     assert_eq!(served.ask("DELETE", "/v1/drops", "", ""), (204, String::new()));
 }
 
@@ -222,86 +173,20 @@ fn whatever_is_wrong_is_a_problem_that_says_what() {
     let served = Served::new(MemoryHost::new());
     let port_text = serde_json::to_string(&port("blue1", "tap1")).unwrap();
     for (method, path, body, problem_type, words) in [
-        (
-            "GET",
-            "/v1/nothing/at/all",
-            "",
-            ProblemType::NotFound,
-            "there is no path /v1/nothing/at/all",
-        ),
+        ("GET", "/v1/nothing/at/all", "", ProblemType::NotFound, "there is no path /v1/nothing/at/all"),
         ("GET", "/", "", ProblemType::NotFound, "there is no path /"),
-        (
-            "GET",
-            "/v1/vlans",
-            "",
-            ProblemType::NotFound,
-            "there is no kind \"vlans\"",
-        ),
+        ("GET", "/v1/vlans", "", ProblemType::NotFound, "there is no kind \"vlans\""),
         ("GET", "/v1/ports/x", "", ProblemType::NotFound, "there is no port x"),
         ("DELETE", "/v1/ports/x", "", ProblemType::NotFound, "there is no port x"),
-        (
-            "PATCH",
-            "/v1/ports",
-            "",
-            ProblemType::MethodNotAllowed,
-            "/v1/ports cannot be asked with PATCH",
-        ),
-        (
-            "POST",
-            "/v1/status",
-            "",
-            ProblemType::MethodNotAllowed,
-            "/v1/status cannot be asked with POST",
-        ),
-        (
-            "POST",
-            "/v1/changes",
-            "{",
-            ProblemType::BadRequest,
-            "the body is not a set of changes in JSON: EOF",
-        ),
-        (
-            "POST",
-            "/v1/changes",
-            "",
-            ProblemType::BadRequest,
-            "the body is not a set of changes in JSON",
-        ),
-        (
-            "POST",
-            "/v1/changes",
-            r#"{"changes":[],"x":1}"#,
-            ProblemType::BadRequest,
-            "unknown field `x`",
-        ),
-        (
-            "POST",
-            "/v1/trace",
-            r#"{"from":"blue1"}"#,
-            ProblemType::BadRequest,
-            "missing field `to`",
-        ),
-        (
-            "POST",
-            "/v1/ports",
-            &RECORD.replace("5001", "70"),
-            ProblemType::BadRequest,
-            "VSID 70 is out of range",
-        ),
-        (
-            "POST",
-            "/v1/ports",
-            RECORD,
-            ProblemType::BadRequest,
-            "post it to /v1/lookup-records",
-        ),
-        (
-            "POST",
-            "/v1/ports?dry=1",
-            &port_text,
-            ProblemType::BadRequest,
-            "only dryRun=true or false",
-        ),
+        ("PATCH", "/v1/ports", "", ProblemType::MethodNotAllowed, "/v1/ports cannot be asked with PATCH"),
+        ("POST", "/v1/status", "", ProblemType::MethodNotAllowed, "/v1/status cannot be asked with POST"),
+        ("POST", "/v1/changes", "{", ProblemType::BadRequest, "the body is not a set of changes in JSON: EOF"),
+        ("POST", "/v1/changes", "", ProblemType::BadRequest, "the body is not a set of changes in JSON"),
+        ("POST", "/v1/changes", r#"{"changes":[],"x":1}"#, ProblemType::BadRequest, "unknown field `x`"),
+        ("POST", "/v1/trace", r#"{"from":"blue1"}"#, ProblemType::BadRequest, "missing field `to`"),
+        ("POST", "/v1/ports", &RECORD.replace("5001", "70"), ProblemType::BadRequest, "VSID 70 is out of range"),
+        ("POST", "/v1/ports", RECORD, ProblemType::BadRequest, "post it to /v1/lookup-records"),
+        ("POST", "/v1/ports?dry=1", &port_text, ProblemType::BadRequest, "only dryRun=true or false"),
         (
             "PUT",
             "/v1/ports/red1",
@@ -321,26 +206,17 @@ fn whatever_is_wrong_is_a_problem_that_says_what() {
 fn a_body_beyond_the_limit_is_refused_before_it_is_sent() {
     let served = Served::new(MemoryHost::new());
     let length = api::MAX_BODY_BYTES + 1;
-    let answer = served.raw(&format!(
-        "POST /v1/changes HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
-    ));
+    let answer = served
+        .raw(&format!("POST /v1/changes HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"));
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
-    assert!(
-        answer.contains("the request is larger than 64 MiB; send the changes in several requests"),
-        "{answer}"
-    );
+    assert!(answer.contains("the request is larger than 64 MiB; send the changes in several requests"), "{answer}");
 }
 
 #[test]
 fn a_client_does_not_begin_to_send_what_is_beyond_the_limit() {
     let served = Served::new(MemoryHost::new());
     let name = "x".repeat(api::MAX_BODY_BYTES);
-    let problem = refused(
-        served
-            .client()
-            .change(&one(Change::Delete(Key { kind: Kind::Port, name })))
-            .unwrap_err(),
-    );
+    let problem = refused(served.client().change(&one(Change::Delete(Key { kind: Kind::Port, name }))).unwrap_err());
     assert_eq!(problem.problem_type, ProblemType::TooLarge);
 }
 
@@ -366,10 +242,7 @@ fn an_agent_that_breaks_off_or_speaks_otherwise_is_named() {
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
             "the answer to GET /v1/status is not understood: missing field",
         ),
-        (
-            "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n",
-            "status 502 Bad Gateway without a problem",
-        ),
+        ("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", "status 502 Bad Gateway without a problem"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("agent.sock");
@@ -403,9 +276,7 @@ impl HostApi for Broken {
         panic!("on purpose");
     }
     fn list(&self, _: Kind) -> Result<Vec<Item>, Problem> {
-        Err(Problem::unavailable(
-            "the kernel's tables are being rebuilt; try again in a second",
-        ))
+        Err(Problem::unavailable("the kernel's tables are being rebuilt; try again in a second"))
     }
     fn get(&self, _: Kind, _: &str) -> Result<Item, Problem> {
         std::thread::sleep(Duration::from_millis(300));
@@ -433,16 +304,10 @@ fn a_failing_host_is_reported_and_a_panic_does_not_end_the_server() {
     assert_eq!(problem.problem_type, ProblemType::Internal);
     assert!(problem.detail.contains("which is a bug"), "{problem:?}");
     assert_eq!(refused(client.list(Kind::Port).unwrap_err()).status, 503);
-    assert_eq!(
-        refused(client.change(&ChangeSet::default()).unwrap_err()).errors,
-        ["a", "b"]
-    );
+    assert_eq!(refused(client.change(&ChangeSet::default()).unwrap_err()).errors, ["a", "b"]);
     assert_eq!(refused(client.drops().unwrap_err()).detail, "the map is gone");
     assert_eq!(refused(client.clear_drops().unwrap_err()).status, 500);
-    assert_eq!(
-        refused(client.trace(&TraceRequest::new("p", [1; 4].into())).unwrap_err()).status,
-        400
-    );
+    assert_eq!(refused(client.trace(&TraceRequest::new("p", [1; 4].into())).unwrap_err()).status, 400);
 }
 
 #[test]
@@ -455,12 +320,7 @@ fn a_shutdown_lets_requests_end_and_takes_the_socket_away() {
     std::thread::sleep(Duration::from_millis(100));
     let start = Instant::now();
     let folder_kept = {
-        let Served {
-            folder,
-            runtime,
-            shutdown,
-            server,
-        } = served;
+        let Served { folder, runtime, shutdown, server } = served;
         shutdown.send(()).unwrap();
         runtime.block_on(server).unwrap().unwrap();
         folder

@@ -196,12 +196,7 @@ pub struct Set {
 #[derive(Debug, Args)]
 pub struct Delete {
     /// Kind, singular or plural; short: lr, cr, pa, pr, po.
-    #[arg(
-        value_enum,
-        value_name = "KIND",
-        required_unless_present = "file",
-        conflicts_with = "file"
-    )]
+    #[arg(value_enum, value_name = "KIND", required_unless_present = "file", conflicts_with = "file")]
     pub target: Option<Target>,
     /// Names.
     #[arg(value_name = "NAME")]
@@ -265,12 +260,7 @@ pub struct Trace {
     #[arg(long, value_name = "NUMBER", conflicts_with = "icmp")]
     pub source_port: Option<u16>,
     /// Destination port of TCP or UDP.
-    #[arg(
-        long,
-        visible_alias = "destination-port",
-        value_name = "NUMBER",
-        conflicts_with = "icmp"
-    )]
+    #[arg(long, visible_alias = "destination-port", value_name = "NUMBER", conflicts_with = "icmp")]
     pub dest_port: Option<u16>,
     /// Time to live, or hop limit.
     #[arg(long, value_name = "HOPS")]
@@ -294,9 +284,7 @@ pub fn command() -> clap::Command {
     Cli::command().mut_subcommand("create", |create| {
         CreateWhat::REQUIRED.iter().fold(create, |create, (kind, required)| {
             create.mut_subcommand(kind, |kind| {
-                required
-                    .iter()
-                    .fold(kind, |kind, field| kind.mut_arg(field, |field| field.required(true)))
+                required.iter().fold(kind, |kind, field| kind.mut_arg(field, |field| field.required(true)))
             })
         })
     })
@@ -313,11 +301,7 @@ mod tests {
     use super::*;
 
     fn line(text: &str) -> Result<Cli, clap::Error> {
-        parse(
-            std::iter::once("netvirt")
-                .chain(text.split_whitespace())
-                .map(OsString::from),
-        )
+        parse(std::iter::once("netvirt").chain(text.split_whitespace()).map(OsString::from))
     }
 
     #[test]
@@ -382,27 +366,18 @@ mod tests {
     fn wrong_usage_names_the_flag_and_the_value() {
         for (text, words) in [
             ("get vlan", "invalid value 'vlan' for '<KIND>'"),
-            (
-                "create lr --vsid 70",
-                "VSID 70 is out of range; choose one of 4096 to 16777214",
-            ),
+            ("create lr --vsid 70", "VSID 70 is out of range; choose one of 4096 to 16777214"),
             ("create lr --vsid 5001", "--mac <MAC>"),
             ("create lr --mac 01-00-5e-00-00-01", "is a multicast address"),
             ("create lr --rule gre", "the rules are encap, nat and none"),
-            (
-                "create lr --type learnt",
-                "the types are static, dynamic, l2only and gateway-wildcard",
-            ),
+            ("create lr --type learnt", "the types are static, dynamic, l2only and gateway-wildcard"),
             ("create cr --prefix 10.0.0.0", "\"10.0.0.0\" is not a prefix"),
             ("create port --device tap1 --mac 06-06-00-00-00-05", "<NAME>"),
             ("create port a/b --device tap1 --mac 06-06-00-00-00-05", "has '/' in it"),
             ("trace --from blue1", "--to <ADDRESS>"),
             ("trace --from blue1 --to 10.0.0.7 --tcp --udp", "cannot be used with"),
             ("trace --from blue1 --to 10.0.0.7 --syn", "--tcp"),
-            (
-                "trace --from blue1 --to blue2",
-                "invalid value 'blue2' for '--to <ADDRESS>'",
-            ),
+            ("trace --from blue1 --to blue2", "invalid value 'blue2' for '--to <ADDRESS>'"),
             ("delete", "<KIND>"),
             ("delete port blue1 --all", "cannot be used with"),
             ("delete port -f host.yaml", "cannot be used with"),
@@ -423,15 +398,9 @@ mod tests {
         let path =
             |text: &str, variable: Option<&str>| line(text).unwrap().global.socket_path(variable.map(Into::into));
         assert_eq!(path("status --socket /s", Some("/v")), PathBuf::from("/s"));
-        assert_eq!(
-            path("status --host host1", Some("/v")),
-            PathBuf::from("/run/netvirt/host1.sock")
-        );
+        assert_eq!(path("status --host host1", Some("/v")), PathBuf::from("/run/netvirt/host1.sock"));
         assert_eq!(path("status", Some("/v")), PathBuf::from("/v"));
         assert_eq!(path("status", Some("")), PathBuf::from("/run/netvirt/agent.sock"));
-        assert_eq!(
-            path("--host host2 status", None),
-            PathBuf::from("/run/netvirt/host2.sock")
-        );
+        assert_eq!(path("--host host2 status", None), PathBuf::from("/run/netvirt/host2.sock"));
     }
 }

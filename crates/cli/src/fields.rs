@@ -210,19 +210,12 @@ impl std::str::FromStr for Prefix {
 }
 
 fn port_vsid(text: &str) -> Result<u32, model::VsidError> {
-    if text == "0" {
-        Ok(0)
-    } else {
-        text.parse::<Vsid>().map(Vsid::get)
-    }
+    if text == "0" { Ok(0) } else { text.parse::<Vsid>().map(Vsid::get) }
 }
 
 /// A word without case and hyphens, so that each of our notations and HNV's own is understood.
 fn plain(text: &str) -> String {
-    text.chars()
-        .filter(|c| *c != '-')
-        .flat_map(char::to_lowercase)
-        .collect()
+    text.chars().filter(|c| *c != '-').flat_map(char::to_lowercase).collect()
 }
 
 fn translation_method(text: &str) -> Result<TranslationMethod, String> {
@@ -323,36 +316,18 @@ impl SetWhat {
             Self::ProviderRoute { name, fields } => (Kind::ProviderRoute, name, given(fields)),
             Self::Port { name, fields } => (Kind::Port, name, given(fields)),
         };
-        if given.is_empty() {
-            Err(FieldsError::Nothing(kind))
-        } else {
-            Ok((
-                Key {
-                    kind,
-                    name: name.clone(),
-                },
-                given,
-            ))
-        }
+        if given.is_empty() { Err(FieldsError::Nothing(kind)) } else { Ok((Key { kind, name: name.clone() }, given)) }
     }
 }
 
 /// The resource `old` with the given fields in the place of its own.
 pub fn changed(old: Key, spec: Value, given: Map<String, Value>) -> Result<Resource, FieldsError> {
-    let mut spec = if let Value::Object(spec) = spec {
-        spec
-    } else {
-        Map::new()
-    };
+    let mut spec = if let Value::Object(spec) = spec { spec } else { Map::new() };
     spec.extend(given);
     let name = (old.kind == Kind::Port).then_some(old.name.as_str());
     let resource = assemble(old.kind, name, spec)?;
     let new = resource.key();
-    if new == old {
-        Ok(resource)
-    } else {
-        Err(FieldsError::OtherResource { old, new })
-    }
+    if new == old { Ok(resource) } else { Err(FieldsError::OtherResource { old, new }) }
 }
 
 #[cfg(test)]
@@ -387,10 +362,7 @@ mod tests {
         let spec = serde_json::json!({
             "vsid": 5001, "customerAddress": "10.0.0.5", "mac": "06-06-00-00-00-05", "providerAddress": "192.168.4.11"
         });
-        let old = Key {
-            kind: Kind::LookupRecord,
-            name: "5001/10.0.0.5".into(),
-        };
+        let old = Key { kind: Kind::LookupRecord, name: "5001/10.0.0.5".into() };
         let given = |json: Value| json.as_object().unwrap().clone();
         let moved = given(serde_json::json!({"providerAddress": "192.168.4.22"}));
         let resource = changed(old.clone(), spec.clone(), moved).unwrap();

@@ -86,10 +86,7 @@ const NO_LAB: &str = "no lab is up; bring one up with \"netvirt lab up FILE\"";
 /// Errors about the text of a file name the file.
 fn in_file(file: &std::path::Path, source: LabError) -> CliError {
     match source {
-        source @ LabError::Yaml { .. } => CliError::LabFile {
-            file: file.to_owned(),
-            source: Box::new(source),
-        },
+        source @ LabError::Yaml { .. } => CliError::LabFile { file: file.to_owned(), source: Box::new(source) },
         other => other.into(),
     }
 }
@@ -113,12 +110,7 @@ fn state(complete: bool) -> &'static str {
 
 fn summaries(labs: &[LabSummary]) -> String {
     let row = |lab: &LabSummary| {
-        vec![
-            lab.name.clone(),
-            state(lab.complete).to_owned(),
-            lab.hosts.to_string(),
-            lab.vms.to_string(),
-        ]
+        vec![lab.name.clone(), state(lab.complete).to_owned(), lab.hosts.to_string(), lab.vms.to_string()]
     };
     Table::new(headings(&["NAME", "STATE", "HOSTS", "VMS"])).render(labs.iter().map(row).collect(), true)
 }
@@ -133,10 +125,7 @@ fn nodes(status: &LabStatus, wide: bool) -> String {
     let advice = if status.complete {
         String::new()
     } else {
-        format!(
-            "It was not built to the end; remove it with \"netvirt lab down {}\".\n",
-            status.name
-        )
+        format!("It was not built to the end; remove it with \"netvirt lab down {}\".\n", status.name)
     };
     format!("Lab {}: {}\n{table}{advice}", status.name, state(status.complete))
 }
@@ -155,11 +144,7 @@ fn node_row(node: &NodeStatus, wide: bool) -> Vec<String> {
     });
     let mut row = vec![
         node.name.clone(),
-        if node.present {
-            kind.to_owned()
-        } else {
-            format!("{kind}, missing")
-        },
+        if node.present { kind.to_owned() } else { format!("{kind}, missing") },
         or_none(Some(addresses.join(", ")).filter(|text| !text.is_empty())),
         or_none(node.mtu.map(|mtu| mtu.to_string())),
         or_none(node.host.clone()),
@@ -205,14 +190,8 @@ mod tests {
             name: "demo".into(),
             complete: true,
             nodes: vec![
-                NodeStatus {
-                    mtu: None,
-                    ..node("underlay", NodeKind::Underlay, None)
-                },
-                NodeStatus {
-                    agent: Some(agent),
-                    ..node("host1", NodeKind::Host, Some("192.168.4.11/24"))
-                },
+                NodeStatus { mtu: None, ..node("underlay", NodeKind::Underlay, None) },
+                NodeStatus { agent: Some(agent), ..node("host1", NodeKind::Host, Some("192.168.4.11/24")) },
                 NodeStatus {
                     host: Some("host1".into()),
                     present: false,
@@ -231,30 +210,13 @@ blue1     VM, missing  10.0.0.5/24      1600    host1   <none>
 "
         );
         assert!(nodes(&status, true).contains("/run/netvirt/host1.sock"));
-        let incomplete = nodes(
-            &LabStatus {
-                complete: false,
-                ..status
-            },
-            false,
-        );
-        assert!(
-            incomplete.ends_with("remove it with \"netvirt lab down demo\".\n"),
-            "{incomplete}"
-        );
+        let incomplete = nodes(&LabStatus { complete: false, ..status }, false);
+        assert!(incomplete.ends_with("remove it with \"netvirt lab down demo\".\n"), "{incomplete}");
     }
 
     #[test]
     fn labs_are_listed() {
-        let labs = [LabSummary {
-            name: "demo".into(),
-            hosts: 2,
-            vms: 4,
-            complete: false,
-        }];
-        assert_eq!(
-            summaries(&labs),
-            "NAME  STATE       HOSTS  VMS\ndemo  incomplete  2      4\n"
-        );
+        let labs = [LabSummary { name: "demo".into(), hosts: 2, vms: 4, complete: false }];
+        assert_eq!(summaries(&labs), "NAME  STATE       HOSTS  VMS\ndemo  incomplete  2      4\n");
     }
 }

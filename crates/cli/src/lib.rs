@@ -40,11 +40,7 @@ pub struct Roles {
 pub fn main_with(args: impl IntoIterator<Item = OsString>, roles: Roles) -> ExitCode {
     let socket = std::env::var_os(args::SOCKET_VARIABLE);
     let (mut input, mut out, mut err) = (io::stdin(), io::stdout(), io::stderr());
-    let mut streams = Streams {
-        input: &mut input,
-        out: &mut out,
-        err: &mut err,
-    };
+    let mut streams = Streams { input: &mut input, out: &mut out, err: &mut err };
     let code = match args::parse(args) {
         Ok(cli) => run_to_end(&cli, socket, roles, &mut streams),
         Err(error) => {
@@ -69,11 +65,7 @@ pub fn run_with(
     match args::parse(args) {
         Ok(cli) => run_to_end(&cli, socket, roles, streams),
         Err(error) => {
-            let stream = if error.use_stderr() {
-                &mut *streams.err
-            } else {
-                &mut *streams.out
-            };
+            let stream = if error.use_stderr() { &mut *streams.err } else { &mut *streams.out };
             // Nothing is left to do if even the error cannot be written.
             let _ = write!(stream, "{}", error.render());
             u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE)

@@ -29,10 +29,7 @@ pub struct Streams<'a> {
 
 impl Streams<'_> {
     pub(crate) fn print(&mut self, text: &str) -> Result<(), CliError> {
-        self.out
-            .write_all(text.as_bytes())
-            .and_then(|()| self.out.flush())
-            .map_err(CliError::Output)
+        self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()).map_err(CliError::Output)
     }
 
     pub(crate) fn note(&mut self, text: &str) -> Result<(), CliError> {
@@ -61,10 +58,7 @@ pub fn run(cli: &Cli, socket: Option<OsString>, roles: Roles, streams: &mut Stre
         }
         Verb::Delete(delete) => self::delete(delete, &client()?, output, streams),
         Verb::Apply(apply) => {
-            let changes = declared(&apply.file, streams.input)?
-                .into_iter()
-                .map(Change::Put)
-                .collect();
+            let changes = declared(&apply.file, streams.input)?.into_iter().map(Change::Put).collect();
             change(changes, apply.dry_run, &client()?, output, streams)
         }
         Verb::Trace(trace) => {
@@ -163,38 +157,23 @@ fn watch(get: &Get, client: &Client, output: Output, streams: &mut Streams<'_>) 
 }
 
 fn describe(describe: &Describe, client: &Client, output: Output, streams: &mut Streams<'_>) -> Result<(), CliError> {
-    let Some(kind) = describe
-        .target
-        .kind()
-        .filter(|_| !matches!(output, Output::Json | Output::Yaml))
-    else {
+    let Some(kind) = describe.target.kind().filter(|_| !matches!(output, Output::Json | Output::Yaml)) else {
         let wide = if output == Output::Table { Output::Wide } else { output };
-        let get = Get {
-            target: describe.target,
-            names: describe.names.clone(),
-            watch: false,
-        };
+        let get = Get { target: describe.target, names: describe.names.clone(), watch: false };
         return self::get(&get, client, wide, streams);
     };
     let items = fetch(client, kind, &describe.names)?;
     if items.is_empty() {
         return streams.note(&format!("no {kind} is declared"));
     }
-    let drops = if kind == Kind::Port {
-        client.drops()?
-    } else {
-        Vec::new()
-    };
+    let drops = if kind == Kind::Port { client.drops()? } else { Vec::new() };
     let texts: Vec<String> = items.iter().map(|item| render::describe(item, &drops)).collect();
     streams.print(&texts.join("\n"))
 }
 
 fn delete(delete: &Delete, client: &Client, output: Output, streams: &mut Streams<'_>) -> Result<(), CliError> {
     let keys: Vec<Key> = match delete.target {
-        None => declared(&delete.file, streams.input)?
-            .iter()
-            .map(Resource::key)
-            .collect(),
+        None => declared(&delete.file, streams.input)?.iter().map(Resource::key).collect(),
         Some(Target::Drops) if delete.names.is_empty() => return clear_drops(delete, client, streams),
         Some(Target::Drops) => {
             let sentence = "the counters of drops are set to 0 all at once; leave the names out";
@@ -213,13 +192,7 @@ fn delete(delete: &Delete, client: &Client, output: Output, streams: &mut Stream
             names.into_iter().map(|name| Key { kind, name }).collect()
         }
     };
-    change(
-        keys.into_iter().map(Change::Delete).collect(),
-        delete.dry_run,
-        client,
-        output,
-        streams,
-    )
+    change(keys.into_iter().map(Change::Delete).collect(), delete.dry_run, client, output, streams)
 }
 
 fn clear_drops(delete: &Delete, client: &Client, streams: &mut Streams<'_>) -> Result<(), CliError> {
@@ -246,10 +219,7 @@ fn change(
         Output::Table | Output::Wide => render::report(&report, dry_run),
     };
     streams.print(&text)?;
-    report
-        .findings
-        .iter()
-        .try_for_each(|finding| streams.note(&format!("warning: {finding}")))
+    report.findings.iter().try_for_each(|finding| streams.note(&format!("warning: {finding}")))
 }
 
 /// The resources that files declare.
@@ -263,14 +233,9 @@ fn declared(files: &[PathBuf], input: &mut dyn Read) -> Result<Vec<Resource>, Cl
         } else {
             (file.display().to_string(), fs::read_to_string(file))
         };
-        let text = text.map_err(|source| CliError::Read {
-            file: PathBuf::from(&name),
-            source,
-        })?;
-        let mut found = model::resources_from_yaml(&text).map_err(|source| CliError::Yaml {
-            file: name.clone(),
-            source,
-        })?;
+        let text = text.map_err(|source| CliError::Read { file: PathBuf::from(&name), source })?;
+        let mut found =
+            model::resources_from_yaml(&text).map_err(|source| CliError::Yaml { file: name.clone(), source })?;
         if found.is_empty() {
             return Err(CliError::Empty(name));
         }

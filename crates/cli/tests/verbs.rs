@@ -30,20 +30,10 @@ fn command(socket: &str, args: &[&str], input: &str) -> Ended {
         },
     };
     let (mut input, mut out, mut err) = (input.as_bytes(), Vec::new(), Vec::new());
-    let mut streams = Streams {
-        input: &mut input,
-        out: &mut out,
-        err: &mut err,
-    };
-    let args = std::iter::once("netvirt")
-        .chain(args.iter().copied())
-        .map(OsString::from);
+    let mut streams = Streams { input: &mut input, out: &mut out, err: &mut err };
+    let args = std::iter::once("netvirt").chain(args.iter().copied()).map(OsString::from);
     let code = run_with(args, Some(socket.into()), roles, &mut streams);
-    Ended {
-        code,
-        out: String::from_utf8(out).unwrap(),
-        err: String::from_utf8(err).unwrap(),
-    }
+    Ended { code, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
 }
 
 impl Host {
@@ -57,20 +47,9 @@ impl Host {
     fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = Socket::bind(folder.path().join("agent.sock")).unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.spawn(api::server::serve(
-            socket,
-            Arc::new(MemoryHost::new()),
-            std::future::pending(),
-        ));
-        Self {
-            folder,
-            _runtime: runtime,
-        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.spawn(api::server::serve(socket, Arc::new(MemoryHost::new()), std::future::pending()));
+        Self { folder, _runtime: runtime }
     }
 
     fn run(&self, args: &[&str], input: &str) -> Ended {
@@ -132,15 +111,9 @@ lookup-record 5001/10.0.0.5 created
 provider-route 192.168.5.0/24/192.168.4.1 created
 port blue1 created
 ";
-    assert_eq!(
-        host.ok(&["apply", "-f", "-", "--dry-run"], BLUE),
-        created.replace("created", "created (dry run)")
-    );
+    assert_eq!(host.ok(&["apply", "-f", "-", "--dry-run"], BLUE), created.replace("created", "created (dry run)"));
     assert_eq!(host.ok(&["apply", "-f", "-"], BLUE), created);
-    assert_eq!(
-        host.ok(&["apply", "-f", "-"], BLUE),
-        created.replace("created", "unchanged")
-    );
+    assert_eq!(host.ok(&["apply", "-f", "-"], BLUE), created.replace("created", "unchanged"));
     let file = host.folder.path().join("blue.yaml");
     fs::write(&file, BLUE.replace("tap1", "tap2")).unwrap();
     let changed = host.ok(&["apply", "-f", file.to_str().unwrap()], "");
@@ -148,14 +121,7 @@ port blue1 created
     let deleted = host.ok(&["delete", "-f", file.to_str().unwrap()], "");
     assert_eq!(deleted, created.replace("created", "deleted"));
     let ended = host.run(&["get", "ports"], "");
-    assert_eq!(
-        ended,
-        Ended {
-            code: 0,
-            out: String::new(),
-            err: "no port is declared\n".into()
-        }
-    );
+    assert_eq!(ended, Ended { code: 0, out: String::new(), err: "no port is declared\n".into() });
 }
 
 #[test]
@@ -183,10 +149,7 @@ RDID                                    VSID  PREFIX       NEXT-HOP  METRIC  STA
 {11111111-2222-3333-4444-000000005001}  5001  10.0.0.0/24  0.0.0.0   0       in force
 ",
         ),
-        (
-            "get pa",
-            "NAME          INTERFACE  PREFIX-LENGTH  STATE\n192.168.4.11  up0        24             in force\n",
-        ),
+        ("get pa", "NAME          INTERFACE  PREFIX-LENGTH  STATE\n192.168.4.11  up0        24             in force\n"),
         (
             "get pr -o wide",
             "\
@@ -201,10 +164,7 @@ NAME   DEVICE  MAC                VSID  STATE  FROM-VM  TO-VM  DROPS
 blue1  tap1    06-06-00-00-00-05  5001  bound  10       9      3
 ",
         ),
-        (
-            "get drops",
-            "PORT    REASON        PACKETS\nblue1   source-mac    3\nuplink  unknown-vsid  12\n",
-        ),
+        ("get drops", "PORT    REASON        PACKETS\nblue1   source-mac    3\nuplink  unknown-vsid  12\n"),
         (
             "get drops blue1 -o wide",
             "\
@@ -260,10 +220,7 @@ Status:
   Port:              blue1
 "
     );
-    assert!(
-        host.get("describe drops")
-            .starts_with("PORT    REASON        PACKETS  EXPLANATION\n")
-    );
+    assert!(host.get("describe drops").starts_with("PORT    REASON        PACKETS  EXPLANATION\n"));
     assert!(host.get("describe port -o json").starts_with("[\n"));
 }
 
@@ -287,10 +244,7 @@ fn programs_get_json_whole_and_yaml_that_can_be_applied_again() {
 fn create_set_and_delete_change_one_resource() {
     let host = Host::blue();
     let create = "create lr --vsid 5001 --ca 10.0.0.7 --mac 06-06-00-00-00-07 --pa 192.168.4.22 --vm-name Blue2";
-    assert_eq!(
-        host.get(&format!("{create} --dry-run")),
-        "lookup-record 5001/10.0.0.7 created (dry run)\n"
-    );
+    assert_eq!(host.get(&format!("{create} --dry-run")), "lookup-record 5001/10.0.0.7 created (dry run)\n");
     assert_eq!(host.get(create), "lookup-record 5001/10.0.0.7 created\n");
     assert_eq!(
         host.refused(create),
@@ -313,15 +267,9 @@ fn create_set_and_delete_change_one_resource() {
     assert_eq!(record("/vmName"), Some("Blue2".into()), "what is not given stays");
     host.ok(&["set", "lr", "5001/10.0.0.7", "--vm-name", ""], "");
     assert_eq!(record("/vmName"), None);
-    assert_eq!(
-        host.get("create port red1 --device tap9 --mac 08-08-00-00-00-05"),
-        "port red1 created\n"
-    );
+    assert_eq!(host.get("create port red1 --device tap9 --mac 08-08-00-00-00-05"), "port red1 created\n");
     assert_eq!(host.get("set port red1 --vsid 6001"), "port red1 configured\n");
-    assert_eq!(
-        host.get("delete port red1 blue1"),
-        "port red1 deleted\nport blue1 deleted\n"
-    );
+    assert_eq!(host.get("delete port red1 blue1"), "port red1 deleted\nport blue1 deleted\n");
     assert_eq!(
         host.get("delete lr --all"),
         "lookup-record 5001/10.0.0.5 deleted\nlookup-record 5001/10.0.0.7 deleted\n"
@@ -341,37 +289,17 @@ fn a_refusal_says_why_in_a_sentence_and_exits_with_1() {
             1,
             "error: there is no port x; see \"netvirt get port\"\nerror: there is no port y; see \"netvirt get port\"\n",
         ),
-        (
-            "set port x --vsid 5001",
-            1,
-            "error: there is no port x; see \"netvirt get port\"\n",
-        ),
-        (
-            "set port blue1",
-            2,
-            "error: nothing to set; give at least one field, see \"netvirt set port --help\"\n",
-        ),
+        ("set port x --vsid 5001", 1, "error: there is no port x; see \"netvirt get port\"\n"),
+        ("set port blue1", 2, "error: nothing to set; give at least one field, see \"netvirt set port --help\"\n"),
         (
             "set cr 5001/10.0.0.0/24/0.0.0.0 --prefix 10.0.1.0/24",
             1,
             "error: this would make customer-route 5001/10.0.0.0/24/0.0.0.0 into customer-route \
              5001/10.0.1.0/24/0.0.0.0, which is another resource; create that one and delete this one\n",
         ),
-        (
-            "delete port",
-            2,
-            "error: which port? name one or several, or say --all\n",
-        ),
-        (
-            "delete drops blue1",
-            2,
-            "error: the counters of drops are set to 0 all at once; leave the names out\n",
-        ),
-        (
-            "apply -f /nowhere/x.yaml",
-            1,
-            "error: cannot read /nowhere/x.yaml: No such file or directory (os error 2)\n",
-        ),
+        ("delete port", 2, "error: which port? name one or several, or say --all\n"),
+        ("delete drops blue1", 2, "error: the counters of drops are set to 0 all at once; leave the names out\n"),
+        ("apply -f /nowhere/x.yaml", 1, "error: cannot read /nowhere/x.yaml: No such file or directory (os error 2)\n"),
         ("agent --config host.yaml", 1, "error: line 3 of host.yaml is wrong\n"),
     ] {
         assert_eq!(host.refused(line), (code, err.to_owned()), "{line}");
@@ -404,27 +332,16 @@ fn wrong_yaml_is_named_by_file_line_column_and_field() {
         fs::write(&file, &text).unwrap();
         let ended = host.run(&["apply", "-f", path], "");
         assert_eq!(ended.code, 1);
-        assert!(
-            ended.err.starts_with(&format!("error: {path}: {place}")),
-            "{}",
-            ended.err
-        );
+        assert!(ended.err.starts_with(&format!("error: {path}: {place}")), "{}", ended.err);
         assert!(ended.err.contains(words), "{}", ended.err);
         assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
     }
     let ended = host.run(&["apply", "-f", "-"], "# nothing\n");
     assert_eq!(
         (ended.code, ended.err.as_str()),
-        (
-            1,
-            "error: standard input declares no resource; write at least one with kind and spec\n"
-        )
+        (1, "error: standard input declares no resource; write at least one with kind and spec\n")
     );
-    assert_eq!(
-        host.run(&["get", "lr"], "").err,
-        "no lookup-record is declared\n",
-        "nothing half-done"
-    );
+    assert_eq!(host.run(&["get", "lr"], "").err, "no lookup-record is declared\n", "nothing half-done");
 }
 
 #[test]
@@ -470,18 +387,11 @@ Findings:            <none>
 
 #[test]
 fn without_an_agent_the_exit_code_is_3() {
-    for args in [
-        &["get", "lr"][..],
-        &["status"],
-        &["get", "lr", "--watch"],
-        &["apply", "-f", "-"],
-    ] {
+    for args in [&["get", "lr"][..], &["status"], &["get", "lr", "--watch"], &["apply", "-f", "-"]] {
         let ended = command("/nowhere/agent.sock", args, BLUE);
         assert_eq!((ended.code, ended.out.as_str()), (3, ""), "{args:?}");
         assert!(
-            ended
-                .err
-                .starts_with("error: no agent listens on /nowhere/agent.sock; start one with"),
+            ended.err.starts_with("error: no agent listens on /nowhere/agent.sock; start one with"),
             "{}",
             ended.err
         );
@@ -492,11 +402,7 @@ fn without_an_agent_the_exit_code_is_3() {
 fn help_names_the_exit_codes_and_completion_knows_the_kinds() {
     let help = command("", &["--help"], "");
     assert_eq!(help.code, 0);
-    assert!(
-        help.out.contains("3  no agent answers") && help.out.contains("NETVIRT_SOCKET"),
-        "{}",
-        help.out
-    );
+    assert!(help.out.contains("3  no agent answers") && help.out.contains("NETVIRT_SOCKET"), "{}", help.out);
     assert!(!help.out.contains('\u{1b}'), "no colours outside of a terminal");
     for shell in ["bash", "zsh", "fish"] {
         let script = command("", &["completion", shell], "");
@@ -519,11 +425,7 @@ fn a_reader_who_has_enough_is_no_error() {
     let host = Host::blue();
     let socket = host.folder.path().join("agent.sock");
     let (mut input, mut err) = (std::io::empty(), Vec::new());
-    let mut streams = Streams {
-        input: &mut input,
-        out: &mut Closed,
-        err: &mut err,
-    };
+    let mut streams = Streams { input: &mut input, out: &mut Closed, err: &mut err };
     let roles = Roles { agent: |_, _| Ok(()) };
     let args = ["netvirt", "get", "lr"].map(OsString::from);
     assert_eq!(run_with(args, Some(socket.into()), roles, &mut streams), 0);
@@ -538,18 +440,11 @@ fn a_lab_that_cannot_be_had_says_why() {
     fs::write(&file, "name: demo\nhosts: 5\n").unwrap();
     let ended = command("", &["lab", "up", path], "");
     assert_eq!((ended.code, ended.out.as_str()), (1, ""));
-    assert!(
-        ended.err.starts_with(&format!("error: {path}: line 2, column 8: ")),
-        "{}",
-        ended.err
-    );
+    assert!(ended.err.starts_with(&format!("error: {path}: line 2, column 8: ")), "{}", ended.err);
     for args in [&["lab", "down", "no-such-lab"][..], &["lab", "status", "no-such-lab"]] {
         let ended = command("", args, "");
         assert_eq!(ended.code, 1);
-        assert_eq!(
-            ended.err,
-            "error: there is no lab no-such-lab; \"netvirt lab list\" shows those that are up\n"
-        );
+        assert_eq!(ended.err, "error: there is no lab no-such-lab; \"netvirt lab list\" shows those that are up\n");
     }
     let ended = command("", &["lab", "exec", "--lab", "no-such-lab", "blue1", "--", "true"], "");
     assert_eq!((ended.code, ended.out.as_str()), (1, ""));

@@ -66,11 +66,7 @@ pub struct Missing(pub Vec<Capability>);
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list: Vec<_> = self
-            .0
-            .iter()
-            .map(|capability| format!("{capability} ({})", capability.purpose()))
-            .collect();
+        let list: Vec<_> = self.0.iter().map(|capability| format!("{capability} ({})", capability.purpose())).collect();
         write!(f, "this process lacks {}", list.join(", "))
     }
 }
@@ -81,19 +77,9 @@ impl fmt::Display for Missing {
 /// When /proc cannot be read.
 pub fn missing(needed: &[Capability]) -> Result<Vec<Capability>, Error> {
     let path = "/proc/thread-self/status";
-    let status = fs::read_to_string(path).map_err(|source| Error::Read {
-        path: path.into(),
-        source,
-    })?;
-    let effective = effective(&status).ok_or_else(|| Error::Unexpected {
-        path: path.into(),
-        text: status.clone(),
-    })?;
-    Ok(needed
-        .iter()
-        .copied()
-        .filter(|capability| effective & (1 << capability.bit()) == 0)
-        .collect())
+    let status = fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })?;
+    let effective = effective(&status).ok_or_else(|| Error::Unexpected { path: path.into(), text: status.clone() })?;
+    Ok(needed.iter().copied().filter(|capability| effective & (1 << capability.bit()) == 0).collect())
 }
 
 /// Refuses when one of `needed` is missing.
@@ -102,11 +88,7 @@ pub fn missing(needed: &[Capability]) -> Result<Vec<Capability>, Error> {
 /// [`Error::Capabilities`] names all that are missing.
 pub fn require(needed: &[Capability]) -> Result<(), Error> {
     let missing = missing(needed)?;
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Capabilities(Missing(missing)))
-    }
+    if missing.is_empty() { Ok(()) } else { Err(Error::Capabilities(Missing(missing))) }
 }
 
 /// The effective set in the text of /proc/PID/status.
@@ -121,10 +103,7 @@ mod tests {
 
     #[test]
     fn the_effective_set_is_read() {
-        assert_eq!(
-            effective("Name:\tx\nCapPrm:\t00ff\nCapEff:\t000001fffeffffff\n"),
-            Some(0x1ff_feff_ffff)
-        );
+        assert_eq!(effective("Name:\tx\nCapPrm:\t00ff\nCapEff:\t000001fffeffffff\n"), Some(0x1ff_feff_ffff));
         assert_eq!(effective("Name:\tx\n"), None);
     }
 

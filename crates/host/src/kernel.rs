@@ -27,32 +27,19 @@ const BPF_FS_MAGIC: FsType = FsType(0xcafe_4a11_u32 as _);
 /// [`Error::KernelTooOld`], [`Error::NoBtf`], or what keeps /proc from being read.
 pub fn check() -> Result<(), Error> {
     let path = "/proc/sys/kernel/osrelease";
-    let release = fs::read_to_string(path).map_err(|source| Error::Read {
-        path: path.into(),
-        source,
-    })?;
+    let release = fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })?;
     check_release(release.trim())?;
-    if Path::new(BTF).exists() {
-        Ok(())
-    } else {
-        Err(Error::NoBtf(BTF.into()))
-    }
+    if Path::new(BTF).exists() { Ok(()) } else { Err(Error::NoBtf(BTF.into())) }
 }
 
 /// Refuses a release that is too old.
 fn check_release(release: &str) -> Result<(), Error> {
     let mut parts = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
     let (Some(Ok(major)), Some(Ok(minor))) = (parts.next(), parts.next()) else {
-        return Err(Error::Unexpected {
-            path: "/proc/sys/kernel/osrelease".into(),
-            text: release.to_owned(),
-        });
+        return Err(Error::Unexpected { path: "/proc/sys/kernel/osrelease".into(), text: release.to_owned() });
     };
     if (major, minor) < OLDEST {
-        return Err(Error::KernelTooOld {
-            found: release.to_owned(),
-            needed: OLDEST_TEXT,
-        });
+        return Err(Error::KernelTooOld { found: release.to_owned(), needed: OLDEST_TEXT });
     }
     Ok(())
 }
@@ -74,16 +61,9 @@ pub fn ensure_bpffs(folder: &Path) -> Result<(), Error> {
     // Asked of what is there already, so that a folder elsewhere is not made in vain.
     let existing = folder.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(folder);
     if !is_bpffs(existing) {
-        return Err(Error::NotBpffs {
-            path: folder.into(),
-            root: BPFFS_ROOT,
-        });
+        return Err(Error::NotBpffs { path: folder.into(), root: BPFFS_ROOT });
     }
-    fs::create_dir_all(folder).map_err(|source| Error::Bpffs {
-        action: "make the folder",
-        path: folder.into(),
-        source,
-    })
+    fs::create_dir_all(folder).map_err(|source| Error::Bpffs { action: "make the folder", path: folder.into(), source })
 }
 
 /// Whether the path is there and in a bpffs.
@@ -112,10 +92,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let folder = scratch.path().join("deep/down");
         let text = ensure_bpffs(&folder).unwrap_err().to_string();
-        assert!(
-            text.contains("is not in a bpffs") && text.contains(BPFFS_ROOT),
-            "{text}"
-        );
+        assert!(text.contains("is not in a bpffs") && text.contains(BPFFS_ROOT), "{text}");
         assert!(!scratch.path().join("deep").exists());
     }
 }

@@ -71,16 +71,9 @@ impl Namespace {
     pub fn open(name: &str) -> Result<Self, Error> {
         let path = path_of(name)?;
         match File::open(&path) {
-            Ok(file) => Ok(Self {
-                name: Some(name.to_owned()),
-                file: Arc::new(file.into()),
-            }),
+            Ok(file) => Ok(Self { name: Some(name.to_owned()), file: Arc::new(file.into()) }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NoNamespace(name.to_owned())),
-            Err(source) => Err(Error::Namespace {
-                action: "open",
-                name: name.to_owned(),
-                source,
-            }),
+            Err(source) => Err(Error::Namespace { action: "open", name: name.to_owned(), source }),
         }
     }
 
@@ -89,15 +82,9 @@ impl Namespace {
     /// # Errors
     /// When /proc is not mounted.
     pub fn current() -> Result<Self, Error> {
-        let file = File::open(OWN).map_err(|source| Error::Namespace {
-            action: "open",
-            name: OWN.to_owned(),
-            source,
-        })?;
-        Ok(Self {
-            name: None,
-            file: Arc::new(file.into()),
-        })
+        let file =
+            File::open(OWN).map_err(|source| Error::Namespace { action: "open", name: OWN.to_owned(), source })?;
+        Ok(Self { name: None, file: Arc::new(file.into()) })
     }
 
     /// Deletes a name. The namespace itself ends when no process and no handle uses it any more.
@@ -109,11 +96,7 @@ impl Namespace {
         if !path.exists() {
             return Err(Error::NoNamespace(name.to_owned()));
         }
-        let failed = |source| Error::Namespace {
-            action: "delete",
-            name: name.to_owned(),
-            source,
-        };
+        let failed = |source| Error::Namespace { action: "delete", name: name.to_owned(), source };
         match umount2(&path, MntFlags::MNT_DETACH) {
             // EINVAL: a file without a mount, left by a process that died between the two steps of `create`.
             Ok(()) | Err(nix::errno::Errno::EINVAL) => {}
@@ -132,10 +115,7 @@ impl Namespace {
     /// # Errors
     /// When the folder is there and cannot be read.
     pub fn list() -> Result<Vec<String>, Error> {
-        let failed = |source| Error::Read {
-            path: NETNS_FOLDER.into(),
-            source,
-        };
+        let failed = |source| Error::Read { path: NETNS_FOLDER.into(), source };
         let entries = match fs::read_dir(NETNS_FOLDER) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -216,10 +196,7 @@ impl Namespace {
     /// # Errors
     /// When /proc cannot be read.
     pub fn processes(&self) -> Result<Vec<u32>, Error> {
-        let failed = |source| Error::Read {
-            path: "/proc".into(),
-            source,
-        };
+        let failed = |source| Error::Read { path: "/proc".into(), source };
         let own = fs::metadata(format!("/proc/self/fd/{}", self.file.as_raw_fd())).map_err(failed)?;
         let mut pids = Vec::new();
         for entry in fs::read_dir("/proc").map_err(failed)? {

@@ -57,8 +57,7 @@ impl Netlink {
     /// When there is no such device or it cannot switch that.
     pub fn set_offload(&self, device: &str, offload: Offload, on: bool) -> Result<(), Error> {
         let action = || format!("switch {} {}", offload.as_str(), if on { "on" } else { "off" });
-        self.ethtool(device, offload.commands().1, u32::from(on), action)
-            .map(|_| ())
+        self.ethtool(device, offload.commands().1, u32::from(on), action).map(|_| ())
     }
 
     /// Whether an offload of a device is on.
@@ -67,8 +66,7 @@ impl Netlink {
     /// When there is no such device or it does not know that switch.
     pub fn offload(&self, device: &str, offload: Offload) -> Result<bool, Error> {
         let action = || format!("read the switch {}", offload.as_str());
-        self.ethtool(device, offload.commands().0, 0, action)
-            .map(|data| data != 0)
+        self.ethtool(device, offload.commands().0, 0, action).map(|data| data != 0)
     }
 
     /// One command of the ethtool ioctl with one number, and the number that came back.
@@ -91,10 +89,6 @@ impl Netlink {
         if source.raw_os_error() == Some(libc::ENODEV) {
             return Err(Error::NoDevice(device.to_owned()));
         }
-        Err(Error::Device {
-            action: action(),
-            device: device.to_owned(),
-            source,
-        })
+        Err(Error::Device { action: action(), device: device.to_owned(), source })
     }
 }

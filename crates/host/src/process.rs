@@ -42,9 +42,6 @@ mod tests {
     #[test]
     fn this_process_has_a_start_time_and_remains_have_none() {
         assert!(start_time(std::process::id()).is_some());
-        assert_eq!(
-            parse_start_time("7 (a) Z 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 0 0"),
-            None
-        );
+        assert_eq!(parse_start_time("7 (a) Z 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 0 0"), None);
     }
 }

@@ -24,11 +24,7 @@ impl Netlink {
     /// # Errors
     /// When the name is illegal, or taken by a device that is no such tap, or without CAP_NET_ADMIN.
     pub fn create_tap(&self, name: &str, options: TapOptions) -> Result<(), Error> {
-        let failed = |source| Error::Device {
-            action: "make a tap".to_owned(),
-            device: name.to_owned(),
-            source,
-        };
+        let failed = |source| Error::Device { action: "make a tap".to_owned(), device: name.to_owned(), source };
         let name_bytes = checked(name)?.as_bytes();
         // A tap belongs to the namespace of the thread that opens /dev/net/tun.
         self.namespace().run(|| make(name_bytes, options))?.map_err(failed)

@@ -60,11 +60,7 @@ impl Netlink {
     /// # Errors
     /// When the namespace cannot be entered or the socket is refused.
     pub fn watch_links(&self) -> Result<LinkWatch, Error> {
-        let failed = |source| Error::Netlink {
-            action: "watch the devices".to_owned(),
-            message: None,
-            source,
-        };
+        let failed = |source| Error::Netlink { action: "watch the devices".to_owned(), message: None, source };
         let namespace = self.namespace().clone();
         // Subscribed before the devices are listed, so that no change falls between.
         let socket = namespace.run(subscribe)?.map_err(failed)?;
@@ -79,15 +75,9 @@ impl Netlink {
             known: BTreeMap::new(),
             sender,
         };
-        let thread = std::thread::Builder::new()
-            .name("link-watch".to_owned())
-            .spawn(move || watcher.run())
-            .map_err(failed)?;
-        Ok(LinkWatch {
-            events: Some(events),
-            stop,
-            thread: Some(thread),
-        })
+        let thread =
+            std::thread::Builder::new().name("link-watch".to_owned()).spawn(move || watcher.run()).map_err(failed)?;
+        Ok(LinkWatch { events: Some(events), stop, thread: Some(thread) })
     }
 }
 
@@ -131,11 +121,7 @@ impl Drop for LinkWatch {
 fn subscribe() -> io::Result<Socket> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     socket.bind(&SocketAddr::new(0, 0))?;
-    for group in [
-        MulticastGroup::Link,
-        MulticastGroup::Ipv4Ifaddr,
-        MulticastGroup::Ipv6Ifaddr,
-    ] {
+    for group in [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr] {
         socket.add_membership(group as u32)?;
     }
     socket.set_non_blocking(true)?;
@@ -173,10 +159,7 @@ impl Watcher {
         // SAFETY: the socket is open as long as `self`.
         let socket = unsafe { BorrowedFd::borrow_raw(self.socket.as_raw_fd()) };
         let stop = self.stop.0.as_fd();
-        let mut waits = [
-            PollFd::new(socket, PollFlags::POLLIN),
-            PollFd::new(stop, PollFlags::POLLIN),
-        ];
+        let mut waits = [PollFd::new(socket, PollFlags::POLLIN), PollFd::new(stop, PollFlags::POLLIN)];
         match poll(&mut waits, PollTimeout::NONE) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(waits[1].any() != Some(true)),
             Err(error) => Err(Some(watch_failed(error.into()))),
@@ -207,19 +190,12 @@ impl Watcher {
     /// Lists all devices and tells what differs from what is known.
     fn resync(&mut self) -> Result<(), Option<Error>> {
         let links = self.lister.links().map_err(Some)?;
-        let gone: Vec<_> = self
-            .known
-            .keys()
-            .copied()
-            .filter(|index| links.iter().all(|link| link.index != *index))
-            .collect();
+        let gone: Vec<_> =
+            self.known.keys().copied().filter(|index| links.iter().all(|link| link.index != *index)).collect();
         for index in gone {
             self.forget(index).map_err(|NoReader| None)?;
         }
-        links
-            .into_iter()
-            .try_for_each(|link| self.learn(link))
-            .map_err(|NoReader| None)
+        links.into_iter().try_for_each(|link| self.learn(link)).map_err(|NoReader| None)
     }
 
     /// Takes one message in.
@@ -288,9 +264,5 @@ impl Watcher {
 
 /// The watch's own failure.
 fn watch_failed(source: io::Error) -> Error {
-    Error::Netlink {
-        action: "watch the devices".to_owned(),
-        message: None,
-        source,
-    }
+    Error::Netlink { action: "watch the devices".to_owned(), message: None, source }
 }

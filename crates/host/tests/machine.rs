@@ -35,13 +35,7 @@ fn a_process_without_capabilities_is_told_which() {
         capabilities::require(&Capability::AGENT).unwrap_err().to_string()
     });
     let text = missing.join().unwrap();
-    for name in [
-        "CAP_NET_ADMIN",
-        "CAP_SYS_ADMIN",
-        "CAP_PERFMON",
-        "CAP_BPF",
-        "run netvirt as root",
-    ] {
+    for name in ["CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_PERFMON", "CAP_BPF", "run netvirt as root"] {
         assert!(text.contains(name), "{name} is not in: {text}");
     }
 }

@@ -11,15 +11,8 @@ use host::{Error, Namespace, Netlink};
 fn ip_netns_sees_ours_and_it_goes_when_deleted() {
     let scratch = Scratch::new();
     let name = scratch.name().to_owned();
-    let shown = Command::new("ip")
-        .args(["netns", "list"])
-        .output()
-        .expect("iproute2 is installed");
-    assert!(
-        String::from_utf8_lossy(&shown.stdout)
-            .lines()
-            .any(|line| line.starts_with(&name))
-    );
+    let shown = Command::new("ip").args(["netns", "list"]).output().expect("iproute2 is installed");
+    assert!(String::from_utf8_lossy(&shown.stdout).lines().any(|line| line.starts_with(&name)));
     assert!(Namespace::list().unwrap().contains(&name) && Namespace::exists(&name));
     assert!(matches!(Namespace::create(&name), Err(Error::NamespaceExists(_))));
     drop(scratch);
@@ -32,16 +25,8 @@ fn ip_netns_sees_ours_and_it_goes_when_deleted() {
 fn we_open_what_ip_netns_made() {
     let name = format!("nvt-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
     let _root = Scratch::new();
-    assert!(
-        Command::new("ip")
-            .args(["netns", "add", &name])
-            .status()
-            .unwrap()
-            .success()
-    );
-    let links = Namespace::open(&name)
-        .and_then(|namespace| Netlink::in_namespace(&namespace))
-        .and_then(|n| n.links());
+    assert!(Command::new("ip").args(["netns", "add", &name]).status().unwrap().success());
+    let links = Namespace::open(&name).and_then(|namespace| Netlink::in_namespace(&namespace)).and_then(|n| n.links());
     Namespace::delete(&name).unwrap();
     assert!(links.unwrap().iter().any(|link| link.name == "lo"));
 }
@@ -101,9 +86,6 @@ fn processes_inside_are_found() {
 #[test]
 fn illegal_names_are_refused() {
     for name in ["", ".", "..", "a/b", "a b", &"x".repeat(64)] {
-        assert!(
-            matches!(Namespace::create(name), Err(Error::NamespaceName(_))),
-            "{name:?}"
-        );
+        assert!(matches!(Namespace::create(name), Err(Error::NamespaceName(_))), "{name:?}");
     }
 }

@@ -43,26 +43,16 @@ fn a_device_is_told_from_its_making_to_its_end() {
     let netlink = Netlink::in_namespace(&a).unwrap();
     let mut watch = netlink.watch_links().unwrap();
     expect(&mut watch, "lo was there before", appeared("lo"));
-    netlink
-        .create_veth(VethEnd::named("port1"), VethEnd::named("eth0"), &b)
-        .unwrap();
+    netlink.create_veth(VethEnd::named("port1"), VethEnd::named("eth0"), &b).unwrap();
     let link = expect(&mut watch, "port1 appeared", appeared("port1"));
     assert!(!link.up && link.peer_elsewhere);
     netlink.set_up("port1").unwrap();
     expect(&mut watch, "port1 is up", changed("port1", |link| link.up));
     let address = "10.0.0.1/24".parse().unwrap();
     netlink.add_address("port1", address).unwrap();
-    expect(
-        &mut watch,
-        "it has an address",
-        changed("port1", |link| link.addresses.contains(&address)),
-    );
+    expect(&mut watch, "it has an address", changed("port1", |link| link.addresses.contains(&address)));
     netlink.delete_address("port1", address).unwrap();
-    expect(
-        &mut watch,
-        "it has none",
-        changed("port1", |link| !link.addresses.contains(&address)),
-    );
+    expect(&mut watch, "it has none", changed("port1", |link| !link.addresses.contains(&address)));
     netlink.set_mtu("port1", 1400).unwrap();
     expect(&mut watch, "its MTU", changed("port1", |link| link.mtu == 1400));
     // A bridge tells of its ports' end in messages that look like the device's own end.
@@ -93,9 +83,7 @@ fn a_stopped_watch_ends() {
 fn a_reader_that_is_slow_is_told_of_what_is_there_in_the_end() {
     let a = Scratch::new();
     let netlink = Netlink::in_namespace(&a).unwrap();
-    netlink
-        .create_veth(VethEnd::named("x0"), VethEnd::named("x1"), &a)
-        .unwrap();
+    netlink.create_veth(VethEnd::named("x0"), VethEnd::named("x1"), &a).unwrap();
     let mut watch = netlink.watch_links().unwrap();
     // More events than the queue and the socket's buffer hold together, while nobody reads.
     for round in 0..6000 {

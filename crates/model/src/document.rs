@@ -38,15 +38,8 @@ fn after_comma(field: Option<&str>) -> String {
 /// At the first place where the text is not YAML or a resource is not as it must be.
 pub fn resources_from_yaml(text: &str) -> Result<Vec<Resource>, YamlError> {
     serde_saphyr::from_multiple(text).map_err(|error| {
-        let (line, column) = error
-            .location()
-            .map_or((1, 1), |location| (location.line(), location.column()));
-        YamlError {
-            line,
-            column,
-            field: field_at(text, line),
-            message: message_of(&error),
-        }
+        let (line, column) = error.location().map_or((1, 1), |location| (location.line(), location.column()));
+        YamlError { line, column, field: field_at(text, line), message: message_of(&error) }
     })
 }
 
@@ -198,21 +191,14 @@ fn assemble(spec: Spec, name: Option<String>) -> Result<Resource, AssemblyError>
         Spec::ProviderRoute(route) => Resource::ProviderRoute(route),
         Spec::Port(PortSpec { device, mac, vsid }) => {
             let name = name.ok_or(AssemblyError::Nameless)?.parse()?;
-            return Ok(Resource::Port(Port {
-                name,
-                device,
-                mac,
-                vsid,
-            }));
+            return Ok(Resource::Port(Port { name, device, mac, vsid }));
         }
     };
     let derived = resource.key();
     match name {
-        Some(given) if given != derived.name => Err(AssemblyError::Foreign {
-            given,
-            kind: derived.kind,
-            derived: derived.name,
-        }),
+        Some(given) if given != derived.name => {
+            Err(AssemblyError::Foreign { given, kind: derived.kind, derived: derived.name })
+        }
         _ => Ok(resource),
     }
 }
@@ -308,10 +294,7 @@ spec:
                 "port blue1"
             ]
         );
-        assert_eq!(
-            resources_from_yaml(&resources_to_yaml(&resources).unwrap()),
-            Ok(resources)
-        );
+        assert_eq!(resources_from_yaml(&resources_to_yaml(&resources).unwrap()), Ok(resources));
         assert_eq!(resources_from_yaml(""), Ok(vec![]));
         assert_eq!(resources_from_yaml("# nothing\n---\n---\n"), Ok(vec![]));
     }
@@ -331,25 +314,15 @@ spec:
         );
         let wrong = BLUE.replace("nextHop", "nexthop");
         let error = error_of(&wrong);
-        assert!(
-            error.starts_with("line 10, column 3, spec.nexthop: ") && error.contains("nextHop"),
-            "{error}"
-        );
+        assert!(error.starts_with("line 10, column 3, spec.nexthop: ") && error.contains("nextHop"), "{error}");
         let wrong = BLUE.replace("kind: port", "kind: prot");
         let error = error_of(&wrong);
-        assert!(
-            error.starts_with("line 20, column 7, kind: ") && error.contains("prot"),
-            "{error}"
-        );
+        assert!(error.starts_with("line 20, column 7, kind: ") && error.contains("prot"), "{error}");
         let wrong = BLUE.replace("  mac: 06-06-00-00-00-07\n", "");
         let error = error_of(&wrong);
         assert!(error.contains("`mac`") && error.contains("spec"), "{error}");
         let wrong = BLUE.replace("10.0.0.0/24", "10.0.0.0/33");
-        assert!(
-            error_of(&wrong).starts_with("line 9, column 11, spec.prefix: "),
-            "{}",
-            error_of(&wrong)
-        );
+        assert!(error_of(&wrong).starts_with("line 9, column 11, spec.prefix: "), "{}", error_of(&wrong));
     }
 
     #[test]
@@ -358,19 +331,13 @@ spec:
         assert!(error.starts_with("line "), "{error}");
         assert!(!error.contains('\n'), "{error}");
         let error = error_of("- kind: port\n");
-        assert!(
-            error.contains("kind, name, spec") || error.contains("mapping"),
-            "{error}"
-        );
+        assert!(error.contains("kind, name, spec") || error.contains("mapping"), "{error}");
     }
 
     #[test]
     fn names_are_checked_against_the_spec() {
         let error = error_of(&BLUE.replace("name: 5001/10.0.0.7", "name: 5001/10.0.0.8"));
-        assert!(
-            error.contains("\"5001/10.0.0.8\" is not the name of this lookup-record"),
-            "{error}"
-        );
+        assert!(error.contains("\"5001/10.0.0.8\" is not the name of this lookup-record"), "{error}");
         assert!(error.contains("write \"5001/10.0.0.7\""), "{error}");
         assert!(error_of(&BLUE.replace("name: blue1\n", "")).contains("a port needs a name"));
         let error = error_of(&BLUE.replace("name: blue1\n", "name: blue/1\n"));
@@ -382,16 +349,9 @@ spec:
     #[test]
     fn the_fields_of_json_may_come_in_any_order() {
         let text = r#"{"spec": {"device": "tap0", "mac": "06-06-00-00-00-05"}, "name": "blue1", "kind": "port"}"#;
-        let Resource::Port(port) = serde_json::from_str(text).unwrap() else {
-            panic!("no port")
-        };
-        assert_eq!(
-            (port.name.as_str(), port.device.as_str(), port.vsid),
-            ("blue1", "tap0", None)
-        );
-        let error = serde_json::from_str::<Resource>(&text.replace("\"mac\"", "\"nac\""))
-            .unwrap_err()
-            .to_string();
+        let Resource::Port(port) = serde_json::from_str(text).unwrap() else { panic!("no port") };
+        assert_eq!((port.name.as_str(), port.device.as_str(), port.vsid), ("blue1", "tap0", None));
+        let error = serde_json::from_str::<Resource>(&text.replace("\"mac\"", "\"nac\"")).unwrap_err().to_string();
         assert!(error.contains("nac"), "{error}");
     }
 
@@ -399,9 +359,7 @@ spec:
     fn a_port_without_a_subnet_says_zero_or_nothing() {
         for vsid in ["", "\n  vsid: 0", "\n  vsid: null"] {
             let text = format!("kind: port\nname: p\nspec:\n  device: tap0\n  mac: 06-06-00-00-00-05{vsid}\n");
-            let Resource::Port(port) = resources_from_yaml(&text).unwrap().remove(0) else {
-                panic!("no port")
-            };
+            let Resource::Port(port) = resources_from_yaml(&text).unwrap().remove(0) else { panic!("no port") };
             assert_eq!(port.vsid, None);
         }
         assert!(

@@ -42,45 +42,25 @@ impl LookupRecord {
     pub fn any() -> impl Strategy<Value = Self> {
         let addresses = (option::of(any::<IpAddr>()), any::<IpAddr>());
         let vm_name = option::of("[ -~]{0,20}");
-        (
-            Vsid::any(),
-            addresses,
-            MacAddress::any(),
-            any_rule(),
-            any_record_type(),
-            vm_name,
+        (Vsid::any(), addresses, MacAddress::any(), any_rule(), any_record_type(), vm_name).prop_map(
+            |(vsid, (customer_address, provider_address), mac, rule, record_type, vm_name)| Self {
+                vsid,
+                customer_address,
+                mac,
+                provider_address,
+                rule,
+                record_type,
+                vm_name,
+            },
         )
-            .prop_map(
-                |(vsid, (customer_address, provider_address), mac, rule, record_type, vm_name)| Self {
-                    vsid,
-                    customer_address,
-                    mac,
-                    provider_address,
-                    rule,
-                    record_type,
-                    vm_name,
-                },
-            )
     }
 }
 
 impl CustomerRoute {
     /// Any customer route, whether or not it makes sense.
     pub fn any() -> impl Strategy<Value = Self> {
-        (
-            RoutingDomainId::any(),
-            Vsid::any(),
-            any_prefix(),
-            any::<IpAddr>(),
-            any::<u32>(),
-        )
-            .prop_map(|(rdid, vsid, prefix, next_hop, metric)| Self {
-                rdid,
-                vsid,
-                prefix,
-                next_hop,
-                metric,
-            })
+        (RoutingDomainId::any(), Vsid::any(), any_prefix(), any::<IpAddr>(), any::<u32>())
+            .prop_map(|(rdid, vsid, prefix, next_hop, metric)| Self { rdid, vsid, prefix, next_hop, metric })
     }
 }
 
@@ -98,28 +78,16 @@ impl ProviderAddress {
 impl ProviderRoute {
     /// Any provider route, whether or not it makes sense.
     pub fn any() -> impl Strategy<Value = Self> {
-        (any_prefix(), any::<IpAddr>(), Name::any(), any::<u32>()).prop_map(|(prefix, next_hop, interface, metric)| {
-            Self {
-                prefix,
-                next_hop,
-                interface,
-                metric,
-            }
-        })
+        (any_prefix(), any::<IpAddr>(), Name::any(), any::<u32>())
+            .prop_map(|(prefix, next_hop, interface, metric)| Self { prefix, next_hop, interface, metric })
     }
 }
 
 impl Port {
     /// Any port, whether or not it makes sense.
     pub fn any() -> impl Strategy<Value = Self> {
-        (Name::any(), Name::any(), MacAddress::any(), option::of(Vsid::any())).prop_map(|(name, device, mac, vsid)| {
-            Self {
-                name,
-                device,
-                mac,
-                vsid,
-            }
-        })
+        (Name::any(), Name::any(), MacAddress::any(), option::of(Vsid::any()))
+            .prop_map(|(name, device, mac, vsid)| Self { name, device, mac, vsid })
     }
 }
 
@@ -159,13 +127,7 @@ struct Vm {
 }
 
 fn any_vm() -> impl Strategy<Value = Vm> {
-    let switches = (
-        any::<bool>(),
-        any::<bool>(),
-        any::<bool>(),
-        any::<bool>(),
-        prop::bool::weighted(0.2),
-    );
+    let switches = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), prop::bool::weighted(0.2));
     (0..4u8, any_rule(), any_record_type(), switches, any::<u8>()).prop_map(
         |(host, rule, record_type, (v4, v6, underlay_v6, port, routes), metric)| Vm {
             host,
@@ -220,10 +182,7 @@ impl Place {
             (false, false) => (Ipv4Addr::new(10, 0, subnet, 0).into(), 24),
             (false, true) => (Ipv4Addr::new(172, 16 + tenant, subnet, 0).into(), 24),
             (true, false) => (Ipv6Addr::new(0xfd00, 0, 0, subnet.into(), 0, 0, 0, 0).into(), 64),
-            (true, true) => (
-                Ipv6Addr::new(0xfd02, 0, tenant.into(), subnet.into(), 0, 0, 0, 0).into(),
-                64,
-            ),
+            (true, true) => (Ipv6Addr::new(0xfd02, 0, tenant.into(), subnet.into(), 0, 0, 0, 0).into(), 64),
         };
         IpNet::new(address, length).expect("in range by construction")
     }
@@ -261,18 +220,11 @@ impl Place {
             vm_name: Some(format!("vm{}", self.number)),
         };
         let host = host_address(vm.host, vm.underlay_v6);
-        let families = [(false, vm.v4), (true, vm.v6)]
-            .into_iter()
-            .filter(|(_, has)| *has)
-            .map(|(v6, _)| v6);
+        let families = [(false, vm.v4), (true, vm.v6)].into_iter().filter(|(_, has)| *has).map(|(v6, _)| v6);
         match vm.record_type {
             LookupRecordType::L2Only => vec![record(None, host, TranslationMethod::Encap)],
             LookupRecordType::GatewayWildcard => {
-                let any = if vm.v6 {
-                    Ipv6Addr::UNSPECIFIED.into()
-                } else {
-                    Ipv4Addr::UNSPECIFIED.into()
-                };
+                let any = if vm.v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
                 vec![record(Some(any), host, TranslationMethod::Encap)]
             }
             LookupRecordType::Static | LookupRecordType::Dynamic => families
@@ -281,39 +233,27 @@ impl Place {
                     TranslationMethod::Nat => {
                         record(Some(self.customer_address(v6, false)), self.wire_address(v6), vm.rule)
                     }
-                    TranslationMethod::None => record(
-                        Some(self.customer_address(v6, true)),
-                        host_address(vm.host, v6),
-                        vm.rule,
-                    ),
+                    TranslationMethod::None => {
+                        record(Some(self.customer_address(v6, true)), host_address(vm.host, v6), vm.rule)
+                    }
                 })
                 .collect(),
         }
     }
 
     fn on_link_routes(self) -> impl Iterator<Item = CustomerRoute> {
-        [(false, false), (false, true), (true, false), (true, true)]
-            .into_iter()
-            .map(move |(v6, bare)| CustomerRoute {
-                rdid: self.rdid(),
-                vsid: self.vsid(),
-                prefix: self.prefix(v6, bare),
-                next_hop: if v6 {
-                    Ipv6Addr::UNSPECIFIED.into()
-                } else {
-                    Ipv4Addr::UNSPECIFIED.into()
-                },
-                metric: 0,
-            })
+        [(false, false), (false, true), (true, false), (true, true)].into_iter().map(move |(v6, bare)| CustomerRoute {
+            rdid: self.rdid(),
+            vsid: self.vsid(),
+            prefix: self.prefix(v6, bare),
+            next_hop: if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() },
+            metric: 0,
+        })
     }
 
     /// A route through the VM to what is outside of the tenant's subnets.
     fn route_through(self, vm: &Vm) -> CustomerRoute {
-        let everything: IpAddr = if vm.v6 {
-            Ipv6Addr::UNSPECIFIED.into()
-        } else {
-            Ipv4Addr::UNSPECIFIED.into()
-        };
+        let everything: IpAddr = if vm.v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
         CustomerRoute {
             rdid: self.rdid(),
             vsid: self.vsid(),
@@ -327,12 +267,7 @@ impl Place {
         let name = format!("t{}s{}v{}", self.tenant, self.subnet, self.number);
         let device = format!("tap-{name}").parse().expect("a name by construction");
         let name = name.parse().expect("a name by construction");
-        (vm.host == 0 && vm.port).then(|| Port {
-            name,
-            device,
-            mac: self.mac(),
-            vsid: Some(self.vsid()),
-        })
+        (vm.host == 0 && vm.port).then(|| Port { name, device, mac: self.mac(), vsid: Some(self.vsid()) })
     }
 }
 
@@ -341,11 +276,7 @@ fn underlay() -> Vec<Resource> {
     let uplink: Name = UPLINK.parse().expect("a name by construction");
     let address = |v6, prefix_length| {
         let address = host_address(0, v6);
-        Resource::ProviderAddress(ProviderAddress {
-            address,
-            interface: uplink.clone(),
-            prefix_length,
-        })
+        Resource::ProviderAddress(ProviderAddress { address, interface: uplink.clone(), prefix_length })
     };
     let route = |prefix: &str, next_hop: &str| {
         Resource::ProviderRoute(ProviderRoute {
@@ -372,28 +303,15 @@ impl Intent {
             let mut resources = underlay();
             for (tenant, subnets) in (0..).zip(&tenants) {
                 for (subnet, vms) in (0..).zip(subnets) {
-                    let place = Place {
-                        tenant,
-                        subnet,
-                        number: 0,
-                    };
+                    let place = Place { tenant, subnet, number: 0 };
                     resources.extend(place.on_link_routes().map(Resource::CustomerRoute));
                     resources.extend(subnet_resources(place, vms));
                 }
             }
             resources.extend((0..unvirtualized).map(|number| {
-                let place = Place {
-                    tenant: 9,
-                    subnet: 9,
-                    number,
-                };
+                let place = Place { tenant: 9, subnet: 9, number };
                 let name: Name = format!("plain{number}").parse().expect("a name by construction");
-                Resource::Port(Port {
-                    name: name.clone(),
-                    device: name,
-                    mac: place.mac(),
-                    vsid: None,
-                })
+                Resource::Port(Port { name: name.clone(), device: name, mac: place.mac(), vsid: None })
             }));
             Self::new(resources).unwrap_or_else(|errors| panic!("a generated intent contradicts itself: {errors:?}"))
         })

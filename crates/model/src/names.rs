@@ -126,21 +126,8 @@ mod tests {
         }
         assert_eq!("".parse::<Name>(), Err(NameError::Empty));
         assert_eq!("x".repeat(64).parse::<Name>(), Err(NameError::TooLong("x".repeat(64))));
-        for (name, character) in [
-            ("-a", '-'),
-            (".", '.'),
-            ("a/b", '/'),
-            ("a b", ' '),
-            ("grün", 'ü'),
-            ("a\0", '\0'),
-        ] {
-            assert_eq!(
-                name.parse::<Name>(),
-                Err(NameError::Character {
-                    name: name.to_owned(),
-                    character
-                })
-            );
+        for (name, character) in [("-a", '-'), (".", '.'), ("a/b", '/'), ("a b", ' '), ("grün", 'ü'), ("a\0", '\0')] {
+            assert_eq!(name.parse::<Name>(), Err(NameError::Character { name: name.to_owned(), character }));
         }
     }
 

@@ -35,13 +35,8 @@ pub struct KindError(pub String);
 
 impl Kind {
     /// All kinds, in the order in which they are shown and applied.
-    pub const ALL: [Self; 5] = [
-        Self::ProviderAddress,
-        Self::ProviderRoute,
-        Self::CustomerRoute,
-        Self::LookupRecord,
-        Self::Port,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::ProviderAddress, Self::ProviderRoute, Self::CustomerRoute, Self::LookupRecord, Self::Port];
 
     /// The word that people type.
     pub const fn as_str(self) -> &'static str {
@@ -270,9 +265,6 @@ impl Resource {
             Self::ProviderRoute(route) => format!("{}/{}", route.prefix, route.next_hop),
             Self::Port(port) => port.name.to_string(),
         };
-        Key {
-            kind: self.kind(),
-            name,
-        }
+        Key { kind: self.kind(), name }
     }
 }

@@ -28,11 +28,7 @@ impl RoutingDomainId {
     /// # Errors
     /// When it is the nil UUID.
     pub fn new(uuid: Uuid) -> Result<Self, RoutingDomainIdError> {
-        if uuid.is_nil() {
-            Err(RoutingDomainIdError::Nil)
-        } else {
-            Ok(Self(uuid))
-        }
+        if uuid.is_nil() { Err(RoutingDomainIdError::Nil) } else { Ok(Self(uuid)) }
     }
 
     /// The 16 bytes of the UUID in the order in which it is written.
@@ -92,10 +88,7 @@ mod tests {
 
     #[test]
     fn braces_are_optional_in_and_written_out() {
-        for text in [
-            "{11111111-2222-3333-4444-00000000500a}",
-            "11111111-2222-3333-4444-00000000500A",
-        ] {
+        for text in ["{11111111-2222-3333-4444-00000000500a}", "11111111-2222-3333-4444-00000000500A"] {
             let rdid: RoutingDomainId = text.parse().unwrap();
             assert_eq!(rdid.to_string(), "{11111111-2222-3333-4444-00000000500a}");
         }
@@ -103,27 +96,14 @@ mod tests {
 
     #[test]
     fn what_is_no_uuid_is_refused_with_the_text() {
-        for text in [
-            "",
-            "{",
-            "{}",
-            "{11111111-2222-3333-4444-000000005001",
-            "11111111-2222-3333-4444-000000005001}",
-            "5001",
-        ] {
-            assert_eq!(
-                text.parse::<RoutingDomainId>(),
-                Err(RoutingDomainIdError::Malformed(text.to_owned()))
-            );
+        for text in
+            ["", "{", "{}", "{11111111-2222-3333-4444-000000005001", "11111111-2222-3333-4444-000000005001}", "5001"]
+        {
+            assert_eq!(text.parse::<RoutingDomainId>(), Err(RoutingDomainIdError::Malformed(text.to_owned())));
         }
-        let nil = "{00000000-0000-0000-0000-000000000000}"
-            .parse::<RoutingDomainId>()
-            .unwrap_err();
+        let nil = "{00000000-0000-0000-0000-000000000000}".parse::<RoutingDomainId>().unwrap_err();
         assert_eq!(nil, RoutingDomainIdError::Nil);
-        assert!(
-            nil.to_string()
-                .starts_with("{00000000-0000-0000-0000-000000000000} names no")
-        );
+        assert!(nil.to_string().starts_with("{00000000-0000-0000-0000-000000000000} names no"));
     }
 
     proptest! {

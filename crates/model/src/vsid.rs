@@ -33,11 +33,7 @@ impl Vsid {
     /// # Errors
     /// When the number is outside of [`Vsid::MIN`] to [`Vsid::MAX`].
     pub const fn new(number: u32) -> Result<Self, VsidError> {
-        if number < Self::MIN.0 || number > Self::MAX.0 {
-            Err(VsidError::OutOfRange(number))
-        } else {
-            Ok(Self(number))
-        }
+        if number < Self::MIN.0 || number > Self::MAX.0 { Err(VsidError::OutOfRange(number)) } else { Ok(Self(number)) }
     }
 
     /// The number, at most 24 bits.
@@ -128,10 +124,7 @@ mod tests {
 
     #[test]
     fn an_error_names_the_value_and_the_range() {
-        assert_eq!(
-            Vsid::new(70).unwrap_err().to_string(),
-            "VSID 70 is out of range; choose one of 4096 to 16777214"
-        );
+        assert_eq!(Vsid::new(70).unwrap_err().to_string(), "VSID 70 is out of range; choose one of 4096 to 16777214");
         assert!("5001x".parse::<Vsid>().unwrap_err().to_string().contains("\"5001x\""));
     }
 }

@@ -3,8 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let roles = cli::Roles {
-        agent: |config, check| agent::run(config, check).map_err(Into::into),
-    };
+    let roles = cli::Roles { agent: |config, check| agent::run(config, check).map_err(Into::into) };
     cli::main_with(std::env::args_os(), roles)
 }

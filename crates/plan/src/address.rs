@@ -14,11 +14,7 @@ pub fn to_address(ip: IpAddr) -> Address {
 
 /// The address that the 16 bytes of a table stand for.
 pub fn to_ip(address: Address) -> IpAddr {
-    if address.is_v4() {
-        Ipv4Addr::from(address.last4()).into()
-    } else {
-        Ipv6Addr::from(address.octets()).into()
-    }
+    if address.is_v4() { Ipv4Addr::from(address.last4()).into() } else { Ipv6Addr::from(address.octets()).into() }
 }
 
 #[cfg(test)]

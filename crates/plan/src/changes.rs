@@ -20,10 +20,7 @@ pub struct TableChanges<K: Ord, V> {
 
 impl<K: Ord, V> Default for TableChanges<K, V> {
     fn default() -> Self {
-        Self {
-            deletions: BTreeSet::new(),
-            upserts: BTreeMap::new(),
-        }
+        Self { deletions: BTreeSet::new(), upserts: BTreeMap::new() }
     }
 }
 

@@ -40,9 +40,7 @@ pub struct Compiled {
 impl Compiled {
     /// The findings that forbid to apply the tables.
     pub fn refusals(&self) -> impl Iterator<Item = &Finding> {
-        self.findings
-            .iter()
-            .filter(|finding| finding.severity() == Severity::Refuse)
+        self.findings.iter().filter(|finding| finding.severity() == Severity::Refuse)
     }
 }
 
@@ -120,11 +118,7 @@ pub fn compile(intent: &Intent, facts: &Facts, settings: &Settings) -> Compiled 
     subnets::subnets(&context, &mut compiled);
     compiled.tables.host = Some(Host {
         gateway_mac: settings.gateway_mac.octets(),
-        flags: if compiled.tables.plain.is_empty() {
-            HostFlags::NONE
-        } else {
-            HostFlags::PLAIN
-        },
+        flags: if compiled.tables.plain.is_empty() { HostFlags::NONE } else { HostFlags::PLAIN },
         flood_rate: settings.flood_rate,
         flood_burst: settings.flood_burst,
     });
@@ -140,16 +134,10 @@ impl<'a> Context<'a> {
             intent,
             facts,
             settings,
-            domains: intent
-                .customer_routes()
-                .map(|route| (route.vsid, numbers[&route.rdid]))
-                .collect(),
+            domains: intent.customer_routes().map(|route| (route.vsid, numbers[&route.rdid])).collect(),
             numbers,
             own: intent.provider_addresses().map(|provider| provider.address).collect(),
-            ports: intent
-                .ports()
-                .filter_map(|port| Some(((port.vsid?, port.mac), port)))
-                .collect(),
+            ports: intent.ports().filter_map(|port| Some(((port.vsid?, port.mac), port))).collect(),
             forwarders: records::forwarders(intent),
         }
     }

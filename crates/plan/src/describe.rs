@@ -37,17 +37,9 @@ impl Changes {
 }
 
 fn describe_table<K: Ord + Readable, V: Readable>(lines: &mut Vec<String>, table: &str, changes: &TableChanges<K, V>) {
+    lines.extend(changes.deletions.iter().map(|key| format!("delete {table} {}", key.readable())));
     lines.extend(
-        changes
-            .deletions
-            .iter()
-            .map(|key| format!("delete {table} {}", key.readable())),
-    );
-    lines.extend(
-        changes
-            .upserts
-            .iter()
-            .map(|(key, value)| format!("set {table} {}: {}", key.readable(), value.readable())),
+        changes.upserts.iter().map(|(key, value)| format!("set {table} {}: {}", key.readable(), value.readable())),
     );
 }
 
@@ -63,22 +55,13 @@ impl fmt::Display for Mac {
 
 /// The words of the bits that are set, each with a blank before it.
 fn words(flags: impl IntoIterator<Item = (bool, &'static str)>) -> String {
-    flags
-        .into_iter()
-        .filter(|(set, _)| *set)
-        .map(|(_, word)| format!(" {word}"))
-        .collect()
+    flags.into_iter().filter(|(set, _)| *set).map(|(_, word)| format!(" {word}")).collect()
 }
 
 impl Readable for Host {
     fn readable(&self) -> String {
         let flags = words([(self.flags.has(HostFlags::PLAIN), "plain")]);
-        format!(
-            "gateway {}, flood {}/s burst {}{flags}",
-            Mac(self.gateway_mac),
-            self.flood_rate,
-            self.flood_burst
-        )
+        format!("gateway {}, flood {}/s burst {}{flags}", Mac(self.gateway_mac), self.flood_rate, self.flood_burst)
     }
 }
 
@@ -102,13 +85,7 @@ impl Readable for Port {
             (self.flags.has(PortFlags::LEARN), "learn"),
             (self.flags.has(PortFlags::FORWARDER), "forwarder"),
         ]);
-        format!(
-            "VSID {} domain {:08x} slot {} MAC {}{flags}",
-            self.vsid,
-            self.domain,
-            self.slot,
-            Mac(self.mac)
-        )
+        format!("VSID {} domain {:08x} slot {} MAC {}{flags}", self.vsid, self.domain, self.slot, Mac(self.mac))
     }
 }
 
@@ -136,33 +113,21 @@ impl Readable for Record {
             (self.flags.has(RecordFlags::BARE), "bare"),
             (self.flags.has(RecordFlags::DYNAMIC), "dynamic"),
         ]);
-        format!(
-            "MAC {} at {} interface {}{flags}",
-            Mac(self.mac),
-            self.provider,
-            self.ifindex
-        )
+        format!("MAC {} at {} interface {}{flags}", Mac(self.mac), self.provider, self.ifindex)
     }
 }
 
 impl Readable for Subnet {
     fn readable(&self) -> String {
         let flags = words([(self.flags.has(SubnetFlags::LEARN), "learn")]);
-        format!(
-            "domain {:08x} replicas {} local {}{flags}",
-            self.domain, self.replicas, self.local_replicas
-        )
+        format!("domain {:08x} replicas {} local {}{flags}", self.domain, self.replicas, self.local_replicas)
     }
 }
 
 impl Readable for RouteKey {
     fn readable(&self) -> String {
         let bits = self.prefix_len.saturating_sub(Self::DOMAIN_BITS);
-        let bits = if self.address.is_v4() && bits >= 96 {
-            bits - 96
-        } else {
-            bits
-        };
+        let bits = if self.address.is_v4() && bits >= 96 { bits - 96 } else { bits };
         format!("{:08x} {}/{bits}", u32::from_be_bytes(self.domain), self.address)
     }
 }
@@ -183,10 +148,7 @@ impl Readable for Peer {
             true => format!("next hop {}", self.next_hop),
             false => "next hop by the kernel".to_owned(),
         };
-        format!(
-            "from {} interface {} MTU {} {next_hop}",
-            self.local, self.uplink, self.mtu
-        )
+        format!("from {} interface {} MTU {} {next_hop}", self.local, self.uplink, self.mtu)
     }
 }
 
@@ -204,11 +166,7 @@ impl Readable for ReplicaKey {
 
 impl Readable for Replica {
     fn readable(&self) -> String {
-        if self.ifindex != 0 {
-            format!("interface {}", self.ifindex)
-        } else {
-            format!("host {}", self.provider)
-        }
+        if self.ifindex != 0 { format!("interface {}", self.ifindex) } else { format!("host {}", self.provider) }
     }
 }
 
@@ -241,10 +199,7 @@ mod tests {
             ..HostTables::default()
         };
         new.records.insert(
-            RecordKey {
-                vsid: 5001,
-                address: Address::v4([10, 0, 0, 7]),
-            },
+            RecordKey { vsid: 5001, address: Address::v4([10, 0, 0, 7]) },
             Record {
                 mac: [6, 6, 0, 0, 0, 7],
                 flags: RecordFlags::FORWARDER.with(RecordFlags::DYNAMIC),
@@ -252,16 +207,8 @@ mod tests {
                 provider: Address::v4([192, 168, 4, 22]),
             },
         );
-        let on_link = Route {
-            vsid: 5001,
-            flags: RouteFlags::ON_LINK,
-            next_hop: Address::UNSPECIFIED_V4,
-        };
-        let key = RouteKey {
-            prefix_len: 32 + 96 + 24,
-            domain: [0, 0, 0, 9],
-            address: Address::v4([10, 0, 0, 0]),
-        };
+        let on_link = Route { vsid: 5001, flags: RouteFlags::ON_LINK, next_hop: Address::UNSPECIFIED_V4 };
+        let key = RouteKey { prefix_len: 32 + 96 + 24, domain: [0, 0, 0, 9], address: Address::v4([10, 0, 0, 0]) };
         new.routes.insert(key, on_link);
         assert_eq!(
             diff(&old, &new).describe(),

@@ -43,18 +43,12 @@ impl HostTables {
     pub fn route_entry(&self, key: &RouteKey) -> Option<(&RouteKey, &Route)> {
         let address = u128::from_be_bytes(key.address.octets());
         // The domain is always compared whole: a table holds no route whose prefix ends inside of it.
-        (RouteKey::DOMAIN_BITS..=key.prefix_len.min(LONGEST))
-            .rev()
-            .find_map(|prefix_len| {
-                let host_bits = LONGEST - prefix_len;
-                let kept = u128::MAX.checked_shl(host_bits).unwrap_or(0);
-                let prefix = Address::new((address & kept).to_be_bytes());
-                self.routes.get_key_value(&RouteKey {
-                    prefix_len,
-                    domain: key.domain,
-                    address: prefix,
-                })
-            })
+        (RouteKey::DOMAIN_BITS..=key.prefix_len.min(LONGEST)).rev().find_map(|prefix_len| {
+            let host_bits = LONGEST - prefix_len;
+            let kept = u128::MAX.checked_shl(host_bits).unwrap_or(0);
+            let prefix = Address::new((address & kept).to_be_bytes());
+            self.routes.get_key_value(&RouteKey { prefix_len, domain: key.domain, address: prefix })
+        })
     }
 }
 
@@ -113,11 +107,7 @@ mod tests {
     use super::*;
 
     fn key(domain: u32, bits: u32, address: Address) -> RouteKey {
-        RouteKey {
-            prefix_len: RouteKey::DOMAIN_BITS + bits,
-            domain: domain.to_be_bytes(),
-            address,
-        }
+        RouteKey { prefix_len: RouteKey::DOMAIN_BITS + bits, domain: domain.to_be_bytes(), address }
     }
 
     #[test]
@@ -131,26 +121,10 @@ mod tests {
             (2, 96 + 24, [10, 0, 0, 0], 20),
         ];
         for (domain, bits, address, vsid) in routes {
-            tables.routes.insert(
-                key(domain, bits, Address::v4(address)),
-                Route {
-                    vsid,
-                    ..Route::default()
-                },
-            );
+            tables.routes.insert(key(domain, bits, Address::v4(address)), Route { vsid, ..Route::default() });
         }
-        tables.routes.insert(
-            key(3, 0, Address::default()),
-            Route {
-                vsid: 30,
-                ..Route::default()
-            },
-        );
-        let vsid = |domain, address| {
-            tables
-                .route(&RouteKey::exact(domain, Address::v4(address)))
-                .map(|r| r.vsid)
-        };
+        tables.routes.insert(key(3, 0, Address::default()), Route { vsid: 30, ..Route::default() });
+        let vsid = |domain, address| tables.route(&RouteKey::exact(domain, Address::v4(address))).map(|r| r.vsid);
         assert_eq!(vsid(1, [10, 0, 0, 5]), Some(13));
         assert_eq!(vsid(1, [10, 0, 0, 6]), Some(12));
         assert_eq!(vsid(1, [10, 0, 1, 6]), Some(11));
@@ -160,12 +134,7 @@ mod tests {
         assert_eq!(vsid(4, [10, 0, 0, 5]), None);
         // An IPv4 default route does not catch IPv6; a prefix of no bits catches both families.
         assert_eq!(tables.route(&RouteKey::exact(1, Address::new([0x20; 16]))), None);
-        assert_eq!(
-            tables
-                .route(&RouteKey::exact(3, Address::new([0x20; 16])))
-                .map(|r| r.vsid),
-            Some(30)
-        );
+        assert_eq!(tables.route(&RouteKey::exact(3, Address::new([0x20; 16]))).map(|r| r.vsid), Some(30));
         // As in the kernel, what is asked for limits what is found.
         let asked = key(1, 96 + 24, Address::v4([10, 0, 0, 5]));
         assert_eq!(tables.route(&asked).map(|r| r.vsid), Some(12));
@@ -175,10 +144,7 @@ mod tests {
     fn floods_pass_where_the_host_allows_them() {
         let mut tables = HostTables::default();
         assert!(!tables.admit_flood(1));
-        tables.host = Some(Host {
-            flood_rate: 1,
-            ..Host::default()
-        });
+        tables.host = Some(Host { flood_rate: 1, ..Host::default() });
         assert!(tables.admit_flood(1));
         tables.host = Some(Host::default());
         assert!(!tables.admit_flood(1));

@@ -29,29 +29,20 @@ pub fn up(text: &str) -> LabGuard {
 /// One ping of a size that must not be cut.
 pub fn ping(from: &Node, to: &str, size: usize) -> Result<String, LabError> {
     let size = size.to_string();
-    from.output(&["ping", "-c", "1", "-W", "5", "-M", "do", "-s", &size, to], LIMIT)?
-        .ok()
+    from.output(&["ping", "-c", "1", "-W", "5", "-M", "do", "-s", &size, to], LIMIT)?.ok()
 }
 
 /// Whatever there is of a lab.
 pub fn remains(lab: &str, hosts: &[&str]) -> Vec<String> {
     let prefix = format!("{lab}-");
-    let mut found: Vec<_> = host::Namespace::list()
-        .unwrap()
-        .into_iter()
-        .filter(|name| name.starts_with(&prefix))
-        .collect();
+    let mut found: Vec<_> =
+        host::Namespace::list().unwrap().into_iter().filter(|name| name.starts_with(&prefix)).collect();
     let mut paths = vec![PathBuf::from("/run/netvirt/lab").join(lab)];
     for host in hosts {
         paths.push(Path::new("/run/netvirt").join(format!("{host}.sock")));
         paths.push(Path::new("/run/netvirt").join(format!("{host}.sock.lock")));
         paths.push(Path::new("/sys/fs/bpf/netvirt").join(host));
     }
-    found.extend(
-        paths
-            .iter()
-            .filter(|path| path.exists())
-            .map(|path| path.display().to_string()),
-    );
+    found.extend(paths.iter().filter(|path| path.exists()).map(|path| path.display().to_string()));
     found
 }

@@ -99,11 +99,8 @@ pub fn row(item: &Item, wide: bool) -> Vec<String> {
 
 /// The headings of the table of drops.
 pub fn drop_header(wide: bool) -> Vec<String> {
-    let headings: &[&str] = if wide {
-        &["PORT", "REASON", "PACKETS", "EXPLANATION"]
-    } else {
-        &["PORT", "REASON", "PACKETS"]
-    };
+    let headings: &[&str] =
+        if wide { &["PORT", "REASON", "PACKETS", "EXPLANATION"] } else { &["PORT", "REASON", "PACKETS"] };
     headings.iter().map(|heading| (*heading).to_owned()).collect()
 }
 
@@ -123,11 +120,7 @@ pub fn text(value: Option<&Value>) -> String {
         Some(Value::String(word)) => spelled(word).to_owned(),
         Some(Value::Bool(yes)) => if *yes { "yes" } else { "no" }.to_owned(),
         Some(Value::Array(list)) if list.is_empty() => NONE.to_owned(),
-        Some(Value::Array(list)) => list
-            .iter()
-            .map(|value| text(Some(value)))
-            .collect::<Vec<_>>()
-            .join(", "),
+        Some(Value::Array(list)) => list.iter().map(|value| text(Some(value))).collect::<Vec<_>>().join(", "),
         Some(other) => other.to_string(),
     }
 }

@@ -16,15 +16,7 @@ const LABEL_WIDTH: usize = 20;
 const fn fields(kind: Kind) -> (&'static [&'static str], &'static [&'static str]) {
     match kind {
         Kind::LookupRecord => (
-            &[
-                "vsid",
-                "customerAddress",
-                "mac",
-                "providerAddress",
-                "rule",
-                "type",
-                "vmName",
-            ],
+            &["vsid", "customerAddress", "mac", "providerAddress", "rule", "type", "vmName"],
             &["state", "local", "port"],
         ),
         Kind::CustomerRoute => (&["rdid", "vsid", "prefix", "nextHop", "metric"], &["state"]),
@@ -49,11 +41,7 @@ fn label(field: &str) -> String {
         if letter.is_ascii_uppercase() {
             words.push(' ');
         }
-        words.push(if position == 0 {
-            letter.to_ascii_uppercase()
-        } else {
-            letter
-        });
+        words.push(if position == 0 { letter.to_ascii_uppercase() } else { letter });
     }
     words
 }
@@ -95,11 +83,7 @@ pub fn describe(item: &Item, all_drops: &[DropCounter]) -> String {
     line(&mut out, 2, "From the VM", &traffic("rxPackets", "rxBytes"));
     line(&mut out, 2, "To the VM", &traffic("txPackets", "txBytes"));
     line(&mut out, 2, "Dropped", &format!("{} packets", count("drops")));
-    let own: Vec<DropCounter> = all_drops
-        .iter()
-        .filter(|drop| drop.port == item.name)
-        .cloned()
-        .collect();
+    let own: Vec<DropCounter> = all_drops.iter().filter(|drop| drop.port == item.name).cloned().collect();
     if !own.is_empty() {
         out.push_str("Drops:\n");
         for row in drops(&own, true).lines() {
@@ -113,32 +97,17 @@ pub fn describe(item: &Item, all_drops: &[DropCounter]) -> String {
 pub fn status(status: &HostStatus) -> String {
     let mut out = String::new();
     line(&mut out, 0, "Host", &status.name);
-    line(
-        &mut out,
-        0,
-        "Agent",
-        &format!("netvirt {}, process {}", status.version, status.pid),
-    );
+    line(&mut out, 0, "Agent", &format!("netvirt {}, process {}", status.version, status.pid));
     line(&mut out, 0, "Started", &status.started);
     if status.uplinks.is_empty() {
         line(&mut out, 0, "Uplinks", NONE);
     }
     for uplink in &status.uplinks {
         let addresses: Vec<String> = uplink.addresses.iter().map(ToString::to_string).collect();
-        let value = format!(
-            "{}, MTU {} bytes, {}",
-            uplink.interface,
-            uplink.mtu,
-            addresses.join(", ")
-        );
+        let value = format!("{}, MTU {} bytes, {}", uplink.interface, uplink.mtu, addresses.join(", "));
         line(&mut out, 0, "Uplink", &value);
     }
-    line(
-        &mut out,
-        0,
-        "Ports",
-        &format!("{}, {} bound", status.ports, status.bound_ports),
-    );
+    line(&mut out, 0, "Ports", &format!("{}, {} bound", status.ports, status.bound_ports));
     line(&mut out, 0, "Lookup Records", &status.records.to_string());
     line(&mut out, 0, "Customer Routes", &status.routes.to_string());
     for (label, sentences) in [("Drift at the start", &status.drift), ("Findings", &status.findings)] {

@@ -20,9 +20,7 @@ pub use watch::Watcher;
 
 /// Pretty JSON.
 pub fn json(value: &impl Serialize) -> Result<String, CliError> {
-    serde_json::to_string_pretty(value)
-        .map(|text| text + "\n")
-        .map_err(|error| CliError::Render(error.to_string()))
+    serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|error| CliError::Render(error.to_string()))
 }
 
 /// YAML of anything.
@@ -58,9 +56,5 @@ pub fn drops(drops: &[DropCounter], wide: bool) -> String {
 /// What became of changes, one line each.
 pub fn report(report: &ChangeReport, dry_run: bool) -> String {
     let suffix = if dry_run { " (dry run)" } else { "" };
-    report
-        .results
-        .iter()
-        .map(|result| format!("{} {}{suffix}\n", result.key, result.outcome))
-        .collect()
+    report.results.iter().map(|result| format!("{} {}{suffix}\n", result.key, result.outcome)).collect()
 }

@@ -15,10 +15,7 @@ pub struct Table {
 impl Table {
     /// A table with these headings.
     pub fn new(header: Vec<String>) -> Self {
-        Self {
-            widths: vec![0; header.len()],
-            header,
-        }
+        Self { widths: vec![0; header.len()], header }
     }
 
     /// Rows as text, with or without the headings above them.

@@ -9,12 +9,7 @@ pub fn trace(report: &TraceReport) -> String {
     let mut out = String::new();
     // Writing into a String cannot fail.
     let _ = writeln!(out, "Packet: {}\n", report.packet);
-    let width = report
-        .steps
-        .iter()
-        .map(|step| step.stage.chars().count())
-        .max()
-        .unwrap_or_default();
+    let width = report.steps.iter().map(|step| step.stage.chars().count()).max().unwrap_or_default();
     for (index, step) in report.steps.iter().enumerate() {
         let _ = writeln!(out, "{:>2}. {:width$}  {}", index + 1, step.stage, step.question);
         for TraceLookup { table, key, found } in &step.lookups {
@@ -22,11 +17,7 @@ pub fn trace(report: &TraceReport) -> String {
             let _ = writeln!(out, "      {table}[{key}] = {found}");
         }
     }
-    let reason = report
-        .reason
-        .as_ref()
-        .map(|reason| format!(" ({reason})"))
-        .unwrap_or_default();
+    let reason = report.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let _ = writeln!(out, "\nVerdict: {}{reason}", report.verdict);
     if let Some(explanation) = &report.explanation {
         let _ = writeln!(out, "  {explanation}");
@@ -65,19 +56,13 @@ mod tests {
                 step(
                     "source-guard",
                     "May the VM send it?",
-                    vec![
-                        lookup("ports", "ifindex 7", Some("vsid 5001")),
-                        lookup("records", "5001/10.0.0.9", None),
-                    ],
+                    vec![lookup("ports", "ifindex 7", Some("vsid 5001")), lookup("records", "5001/10.0.0.9", None)],
                 ),
             ],
             verdict: "encapsulate to 192.168.4.22".into(),
             reason: None,
             explanation: None,
-            output: vec![
-                "IPv4 192.168.4.11 -> 192.168.4.22, GRE".into(),
-                "GRE key VSID 5001".into(),
-            ],
+            output: vec!["IPv4 192.168.4.11 -> 192.168.4.22, GRE".into(), "GRE key VSID 5001".into()],
         };
         assert_eq!(
             trace(&report),

@@ -36,11 +36,7 @@ impl Watcher {
             None => columns::drop_header(wide),
         });
         let table = matches!(output, Output::Table | Output::Wide).then(|| Table::new(header));
-        Self {
-            wide,
-            table,
-            shown: None,
-        }
+        Self { wide, table, shown: None }
     }
 
     /// Whether it has seen nothing.
@@ -57,11 +53,7 @@ impl Watcher {
     /// What is different with these counters.
     pub fn drops(&mut self, drops: &[DropCounter]) -> Result<String, CliError> {
         let wide = self.wide;
-        self.update(
-            drops,
-            |drop| format!("{}/{}", drop.port, drop.reason),
-            |drop| columns::drop_row(drop, wide),
-        )
+        self.update(drops, |drop| format!("{}/{}", drop.port, drop.reason), |drop| columns::drop_row(drop, wide))
     }
 
     fn update<T: Serialize>(
@@ -89,12 +81,8 @@ impl Watcher {
                 Some(_) => {}
             }
         }
-        events.extend(
-            before
-                .into_iter()
-                .filter(|(name, _)| !next.contains_key(name))
-                .map(|(_, gone)| ("deleted", gone)),
-        );
+        events
+            .extend(before.into_iter().filter(|(name, _)| !next.contains_key(name)).map(|(_, gone)| ("deleted", gone)));
         self.shown = Some(next);
         Ok(self.render(events, first))
     }
@@ -119,12 +107,7 @@ mod tests {
     use super::*;
 
     fn drop(port: &str, packets: u64) -> DropCounter {
-        DropCounter {
-            port: port.into(),
-            reason: "no-record".into(),
-            explanation: "e".into(),
-            packets,
-        }
+        DropCounter { port: port.into(), reason: "no-record".into(), explanation: "e".into(), packets }
     }
 
     #[test]
@@ -147,9 +130,6 @@ mod tests {
         assert_eq!(watcher.drops(&[]).unwrap(), "");
         let line = watcher.drops(&[drop("blue1", 1)]).unwrap();
         let event: Value = serde_json::from_str(line.strip_suffix('\n').unwrap()).unwrap();
-        assert_eq!(
-            (&event["event"], &event["object"]["packets"]),
-            (&json!("created"), &json!(1))
-        );
+        assert_eq!((&event["event"], &event["object"]["packets"]), (&json!("created"), &json!(1)));
     }
 }

@@ -98,20 +98,8 @@ fn kind_of(infos: &[LinkInfo]) -> LinkKind {
 pub(crate) fn address_of(message: &AddressMessage) -> Option<(u32, IpNet)> {
     let find = |wanted: fn(&AddressAttribute) -> Option<IpAddr>| message.attributes.iter().find_map(wanted);
     // On a point-to-point device ADDRESS is the other end's and LOCAL ours; IPv6 gives ADDRESS alone.
-    let local = find(|attribute| {
-        if let AddressAttribute::Local(ip) = attribute {
-            Some(*ip)
-        } else {
-            None
-        }
-    });
-    let address = find(|attribute| {
-        if let AddressAttribute::Address(ip) = attribute {
-            Some(*ip)
-        } else {
-            None
-        }
-    });
+    let local = find(|attribute| if let AddressAttribute::Local(ip) = attribute { Some(*ip) } else { None });
+    let address = find(|attribute| if let AddressAttribute::Address(ip) = attribute { Some(*ip) } else { None });
     let net = IpNet::new(local.or(address)?, message.header.prefix_len).ok()?;
     Some((message.header.index, net))
 }

@@ -37,11 +37,7 @@ pub struct VethEnd<'a> {
 impl<'a> VethEnd<'a> {
     /// An end with the kernel's defaults.
     pub const fn named(name: &'a str) -> Self {
-        Self {
-            name,
-            mac: None,
-            mtu: None,
-        }
+        Self { name, mac: None, mtu: None }
     }
 }
 
@@ -93,11 +89,7 @@ impl Netlink {
             message: None,
             source,
         })?;
-        Ok(Self {
-            namespace: namespace.clone(),
-            requests,
-            ioctls,
-        })
+        Ok(Self { namespace: namespace.clone(), requests, ioctls })
     }
 
     /// The namespace that it is for.
@@ -160,18 +152,11 @@ impl Netlink {
     /// When a name is illegal or taken, or without CAP_NET_ADMIN in both namespaces.
     pub fn create_veth(&self, near: VethEnd<'_>, far: VethEnd<'_>, far_namespace: &Namespace) -> Result<(), Error> {
         let far_end = end_message(LinkMessageBuilder::<LinkUnspec>::new(), far)?.setns_by_fd(far_namespace.raw());
-        let message = end_message(
-            LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(InfoKind::Veth),
-            near,
-        )?
-        .set_info_data(InfoData::Veth(InfoVeth::Peer(far_end.build())))
-        .build();
+        let message = end_message(LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(InfoKind::Veth), near)?
+            .set_info_data(InfoData::Veth(InfoVeth::Peer(far_end.build())))
+            .build();
         let action = format!("make the veth pair {} and {}", near.name, far.name);
-        self.requests.change(
-            &action,
-            RouteNetlinkMessage::NewLink(message),
-            NLM_F_CREATE | NLM_F_EXCL,
-        )
+        self.requests.change(&action, RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
     }
 
     /// Makes a bridge without spanning tree and multicast snooping: it forwards at once, and all of it. It is down.
@@ -181,11 +166,7 @@ impl Netlink {
     pub fn create_bridge(&self, name: &str) -> Result<(), Error> {
         let message = LinkBridge::new(checked(name)?).mcast_snooping(false).down().build();
         let action = format!("make the bridge {name}");
-        self.requests.change(
-            &action,
-            RouteNetlinkMessage::NewLink(message),
-            NLM_F_CREATE | NLM_F_EXCL,
-        )
+        self.requests.change(&action, RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
     }
 
     /// Makes a VXLAN device. It is down.
@@ -202,11 +183,7 @@ impl Netlink {
             IpAddr::V6(ip) => builder.local6(ip),
         };
         let action = format!("make the VXLAN device {}", vxlan.name);
-        self.requests.change(
-            &action,
-            RouteNetlinkMessage::NewLink(builder.build()),
-            NLM_F_CREATE | NLM_F_EXCL,
-        )
+        self.requests.change(&action, RouteNetlinkMessage::NewLink(builder.build()), NLM_F_CREATE | NLM_F_EXCL)
     }
 
     /// Deletes a device; of a veth pair both ends go.
@@ -215,11 +192,7 @@ impl Netlink {
     /// [`Error::NoDevice`] when there is none of this name.
     pub fn delete_link(&self, name: &str) -> Result<(), Error> {
         let message = LinkUnspec::new_with_index(self.index(name)?).build();
-        self.requests.change(
-            &format!("delete device {name}"),
-            RouteNetlinkMessage::DelLink(message),
-            0,
-        )
+        self.requests.change(&format!("delete device {name}"), RouteNetlinkMessage::DelLink(message), 0)
     }
 
     /// Sets a device up.
@@ -243,9 +216,7 @@ impl Netlink {
     /// # Errors
     /// [`Error::NoDevice`], or what the kernel says.
     pub fn set_mtu(&self, name: &str, mtu: u32) -> Result<(), Error> {
-        self.set(name, &format!("set the MTU of device {name} to {mtu}"), |link| {
-            link.mtu(mtu)
-        })
+        self.set(name, &format!("set the MTU of device {name} to {mtu}"), |link| link.mtu(mtu))
     }
 
     /// Sets a device's MAC address.
@@ -253,9 +224,7 @@ impl Netlink {
     /// # Errors
     /// [`Error::NoDevice`], or what the kernel says.
     pub fn set_mac(&self, name: &str, mac: Mac) -> Result<(), Error> {
-        self.set(name, &format!("set the MAC address of device {name}"), |link| {
-            link.address(mac.to_vec())
-        })
+        self.set(name, &format!("set the MAC address of device {name}"), |link| link.address(mac.to_vec()))
     }
 
     /// Makes a device a port of a bridge, or takes it out of its bridge.
@@ -275,17 +244,13 @@ impl Netlink {
     /// [`Error::NoDevice`], or what the kernel says (the name is taken there, for example).
     pub fn move_link(&self, name: &str, to: &Namespace, new_name: Option<&str>) -> Result<(), Error> {
         let new_name = new_name.map(checked).transpose()?;
-        self.set(
-            name,
-            &format!("move device {name} to another network namespace"),
-            |link| {
-                let link = link.setns_by_fd(to.raw());
-                match new_name {
-                    Some(new_name) => link.name(new_name),
-                    None => link,
-                }
-            },
-        )
+        self.set(name, &format!("move device {name} to another network namespace"), |link| {
+            let link = link.setns_by_fd(to.raw());
+            match new_name {
+                Some(new_name) => link.name(new_name),
+                None => link,
+            }
+        })
     }
 
     /// Gives a device an address and the route to its prefix. An IPv6 address is usable at once, without duplicate
@@ -299,11 +264,7 @@ impl Netlink {
             message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
         }
         let action = format!("add address {address} to device {device}");
-        self.requests.change(
-            &action,
-            RouteNetlinkMessage::NewAddress(message),
-            NLM_F_CREATE | NLM_F_EXCL,
-        )
+        self.requests.change(&action, RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
     }
 
     /// Takes an address from a device.
@@ -313,8 +274,7 @@ impl Netlink {
     pub fn delete_address(&self, device: &str, address: IpNet) -> Result<(), Error> {
         let message = address_message(self.index(device)?, address);
         let action = format!("delete address {address} from device {device}");
-        self.requests
-            .change(&action, RouteNetlinkMessage::DelAddress(message), 0)
+        self.requests.change(&action, RouteNetlinkMessage::DelAddress(message), 0)
     }
 
     /// Number of a device.
@@ -325,9 +285,7 @@ impl Netlink {
     /// One device without its addresses.
     fn describe(&self, name: &str) -> Result<Link, Error> {
         let message = LinkUnspec::new_with_name(checked(name)?).build();
-        let answers = self
-            .requests
-            .get(&format!("find device {name}"), RouteNetlinkMessage::GetLink(message));
+        let answers = self.requests.get(&format!("find device {name}"), RouteNetlinkMessage::GetLink(message));
         match answers {
             Ok(answers) => answers
                 .iter()
@@ -371,14 +329,12 @@ fn end_message(
 /// The message that stands for an address.
 fn address_message(index: u32, address: IpNet) -> AddressMessage {
     match address {
-        IpNet::V4(net) => AddressMessageBuilder::<Ipv4Addr>::new()
-            .index(index)
-            .address(net.addr(), net.prefix_len())
-            .build(),
-        IpNet::V6(net) => AddressMessageBuilder::<Ipv6Addr>::new()
-            .index(index)
-            .address(net.addr(), net.prefix_len())
-            .build(),
+        IpNet::V4(net) => {
+            AddressMessageBuilder::<Ipv4Addr>::new().index(index).address(net.addr(), net.prefix_len()).build()
+        }
+        IpNet::V6(net) => {
+            AddressMessageBuilder::<Ipv6Addr>::new().index(index).address(net.addr(), net.prefix_len()).build()
+        }
     }
 }
 

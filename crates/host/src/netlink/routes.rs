@@ -34,26 +34,12 @@ pub struct Route<'a> {
 impl<'a> Route<'a> {
     /// A route through a next hop.
     pub const fn via(to: IpNet, via: IpAddr) -> Self {
-        Self {
-            to,
-            via: Some(via),
-            device: None,
-            onlink: false,
-            mtu: None,
-            metric: None,
-        }
+        Self { to, via: Some(via), device: None, onlink: false, mtu: None, metric: None }
     }
 
     /// A route to what is on a device's link.
     pub const fn on_link(to: IpNet, device: &'a str) -> Self {
-        Self {
-            to,
-            via: None,
-            device: Some(device),
-            onlink: false,
-            mtu: None,
-            metric: None,
-        }
+        Self { to, via: None, device: Some(device), onlink: false, mtu: None, metric: None }
     }
 }
 
@@ -65,11 +51,7 @@ impl Netlink {
     pub fn add_route(&self, route: &Route<'_>) -> Result<(), Error> {
         let message = self.route_message(route)?;
         let action = format!("add the route to {}", route.to);
-        self.requests.change(
-            &action,
-            RouteNetlinkMessage::NewRoute(message),
-            NLM_F_CREATE | NLM_F_EXCL,
-        )
+        self.requests.change(&action, RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
     }
 
     /// Deletes a route from the main table.
@@ -88,15 +70,9 @@ impl Netlink {
     /// [`Error::NoDevice`], or what the kernel says.
     pub fn set_neighbour(&self, device: &str, address: IpAddr, mac: Mac) -> Result<(), Error> {
         let mut message = neighbour_message(self.index(device)?, family(address), address);
-        message
-            .attributes
-            .push(NeighbourAttribute::LinkLayerAddress(mac.to_vec()));
+        message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac.to_vec()));
         let action = format!("set neighbour {address} on device {device}");
-        self.requests.change(
-            &action,
-            RouteNetlinkMessage::NewNeighbour(message),
-            NLM_F_CREATE | NLM_F_REPLACE,
-        )
+        self.requests.change(&action, RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE | NLM_F_REPLACE)
     }
 
     /// Forgets a neighbour.
@@ -106,8 +82,7 @@ impl Netlink {
     pub fn delete_neighbour(&self, device: &str, address: IpAddr) -> Result<(), Error> {
         let message = neighbour_message(self.index(device)?, family(address), address);
         let action = format!("delete neighbour {address} on device {device}");
-        self.requests
-            .change(&action, RouteNetlinkMessage::DelNeighbour(message), 0)
+        self.requests.change(&action, RouteNetlinkMessage::DelNeighbour(message), 0)
     }
 
     /// Adds an entry to a VXLAN device's forwarding database: frames to `mac` go to `remote`. The MAC address of zeros
@@ -118,28 +93,22 @@ impl Netlink {
     pub fn add_fdb_entry(&self, device: &str, mac: Mac, remote: IpAddr) -> Result<(), Error> {
         let mut message = neighbour_message(self.index(device)?, AddressFamily::Bridge, remote);
         message.header.flags = NeighbourFlags::Own;
-        message
-            .attributes
-            .push(NeighbourAttribute::LinkLayerAddress(mac.to_vec()));
+        message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac.to_vec()));
         let action = format!("add the forwarding entry to {remote} to device {device}");
         // Only the entry of zeros may have several remotes, which the kernel wants appended.
         let flags = if mac == [0; 6] { NLM_F_APPEND } else { NLM_F_EXCL };
-        self.requests.change(
-            &action,
-            RouteNetlinkMessage::NewNeighbour(message),
-            NLM_F_CREATE | flags,
-        )
+        self.requests.change(&action, RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE | flags)
     }
 
     /// The message that stands for a route.
     fn route_message(&self, route: &Route<'_>) -> Result<RouteMessage, Error> {
         let mut message = match route.to.trunc() {
-            IpNet::V4(to) => RouteMessageBuilder::<Ipv4Addr>::new()
-                .destination_prefix(to.addr(), to.prefix_len())
-                .build(),
-            IpNet::V6(to) => RouteMessageBuilder::<Ipv6Addr>::new()
-                .destination_prefix(to.addr(), to.prefix_len())
-                .build(),
+            IpNet::V4(to) => {
+                RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(to.addr(), to.prefix_len()).build()
+            }
+            IpNet::V6(to) => {
+                RouteMessageBuilder::<Ipv6Addr>::new().destination_prefix(to.addr(), to.prefix_len()).build()
+            }
         };
         match (route.via, route.to) {
             (Some(IpAddr::V4(via)), _) => message.attributes.push(RouteAttribute::Gateway(via.into())),
@@ -154,9 +123,7 @@ impl Netlink {
             message.header.flags |= RouteFlags::Onlink;
         }
         if let Some(mtu) = route.mtu {
-            message
-                .attributes
-                .push(RouteAttribute::Metrics(vec![RouteMetric::Mtu(mtu)]));
+            message.attributes.push(RouteAttribute::Metrics(vec![RouteMetric::Mtu(mtu)]));
         }
         if let Some(metric) = route.metric {
             message.attributes.push(RouteAttribute::Priority(metric));
@@ -171,12 +138,10 @@ fn neighbour_message(index: u32, family: AddressFamily, destination: IpAddr) -> 
     message.header.family = family;
     message.header.ifindex = index;
     message.header.state = NeighbourState::Permanent;
-    message
-        .attributes
-        .push(NeighbourAttribute::Destination(match destination {
-            IpAddr::V4(ip) => NeighbourAddress::Inet(ip),
-            IpAddr::V6(ip) => NeighbourAddress::Inet6(ip),
-        }));
+    message.attributes.push(NeighbourAttribute::Destination(match destination {
+        IpAddr::V4(ip) => NeighbourAddress::Inet(ip),
+        IpAddr::V6(ip) => NeighbourAddress::Inet6(ip),
+    }));
     message
 }
 

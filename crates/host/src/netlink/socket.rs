@@ -47,9 +47,7 @@ impl RequestSocket {
         // The kernel explains refusals, and does not repeat our request in them.
         socket.set_ext_ack(true)?;
         socket.set_cap_ack(true)?;
-        Ok(Self {
-            inner: Mutex::new(Inner { socket, sequence: 0 }),
-        })
+        Ok(Self { inner: Mutex::new(Inner { socket, sequence: 0 }) })
     }
 
     /// Asks for a change and waits until it is acknowledged. `flags` is added to REQUEST and ACK.
@@ -93,11 +91,7 @@ impl Inner {
         action: &str,
         mut request: NetlinkMessage<RouteNetlinkMessage>,
     ) -> Result<(Vec<RouteNetlinkMessage>, bool), Error> {
-        let failed = |source| Error::Netlink {
-            action: action.to_owned(),
-            message: None,
-            source,
-        };
+        let failed = |source| Error::Netlink { action: action.to_owned(), message: None, source };
         self.sequence = self.sequence.wrapping_add(1);
         request.header.sequence_number = self.sequence;
         request.finalize();
@@ -122,11 +116,7 @@ impl Inner {
                         Some(code) => {
                             let source = io::Error::from_raw_os_error(code.get().abs());
                             let message = kernel_words(&error.header);
-                            return Err(Error::Netlink {
-                                action: action.to_owned(),
-                                message,
-                                source,
-                            });
+                            return Err(Error::Netlink { action: action.to_owned(), message, source });
                         }
                     },
                     NetlinkPayload::InnerMessage(inner) => answers.push(inner),
@@ -162,9 +152,5 @@ fn kernel_words(refusal: &[u8]) -> Option<String> {
     NlasIterator::new(refusal.get(HEADER_LEN..)?)
         .filter_map(Result::ok)
         .find(|attribute| attribute.kind() == ERROR_TEXT)
-        .map(|attribute| {
-            String::from_utf8_lossy(attribute.value())
-                .trim_end_matches('\0')
-                .to_owned()
-        })
+        .map(|attribute| String::from_utf8_lossy(attribute.value()).trim_end_matches('\0').to_owned())
 }

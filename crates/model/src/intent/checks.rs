@@ -25,10 +25,7 @@ pub(super) fn contradictions(intent: &Intent) -> Vec<IntentError> {
     for route in intent.customer_routes().filter(|route| route.is_on_link()) {
         on_link.entry(route.vsid).or_default().push(route);
     }
-    let mut checks = Checks {
-        errors: Vec::new(),
-        on_link,
-    };
+    let mut checks = Checks { errors: Vec::new(), on_link };
     for (key, resource) in &intent.resources {
         match resource {
             Resource::LookupRecord(record) => checks.lookup_record(key, record),
@@ -59,10 +56,7 @@ impl Checks<'_> {
         }
         let Some(address) = record.customer_address else {
             if record_type != LookupRecordType::L2Only {
-                self.errors.push(IntentError::NoCustomerAddress {
-                    key: key.clone(),
-                    record_type,
-                });
+                self.errors.push(IntentError::NoCustomerAddress { key: key.clone(), record_type });
             }
             return;
         };
@@ -70,18 +64,10 @@ impl Checks<'_> {
             return;
         }
         if rule != TranslationMethod::Encap && address.is_ipv4() != provider.is_ipv4() {
-            self.errors.push(IntentError::RecordFamilies {
-                key: key.clone(),
-                rule,
-                address,
-                provider,
-            });
+            self.errors.push(IntentError::RecordFamilies { key: key.clone(), rule, address, provider });
         }
         let key = key.clone();
-        match (
-            record_type == LookupRecordType::GatewayWildcard,
-            address.is_unspecified(),
-        ) {
+        match (record_type == LookupRecordType::GatewayWildcard, address.is_unspecified()) {
             (true, true) => {}
             (true, false) => self.errors.push(IntentError::WildcardAddress { key, address }),
             (false, true) => self.errors.push(IntentError::UnspecifiedAddress { key, address }),
@@ -101,31 +87,16 @@ impl Checks<'_> {
         }
         let routes = self.on_link.get(&vsid).map_or(&[][..], Vec::as_slice);
         if let Some(route) = routes.iter().find(|route| route.gateway() == Some(address)) {
-            self.errors.push(IntentError::CustomerIsGateway {
-                key,
-                address,
-                vsid,
-                prefix: route.prefix,
-            });
+            self.errors.push(IntentError::CustomerIsGateway { key, address, vsid, prefix: route.prefix });
             return;
         }
         if let Some(route) = routes.iter().find(|route| is_subnet_address(&route.prefix, address)) {
-            self.errors.push(IntentError::CustomerIsSubnetAddress {
-                key,
-                address,
-                vsid,
-                prefix: route.prefix,
-            });
+            self.errors.push(IntentError::CustomerIsSubnetAddress { key, address, vsid, prefix: route.prefix });
             return;
         }
         let on_link = prefixes(routes, address);
         if !on_link.is_empty() && !on_link.iter().any(|prefix| prefix.contains(&address)) {
-            self.errors.push(IntentError::CustomerNotOnLink {
-                key,
-                address,
-                vsid,
-                on_link,
-            });
+            self.errors.push(IntentError::CustomerNotOnLink { key, address, vsid, on_link });
         }
     }
 
@@ -146,12 +117,7 @@ impl Checks<'_> {
         }
         let on_link = prefixes(routes, next_hop);
         if !on_link.iter().any(|prefix| prefix.contains(&next_hop)) {
-            self.errors.push(IntentError::NextHopNotOnLink {
-                key,
-                next_hop,
-                vsid,
-                on_link,
-            });
+            self.errors.push(IntentError::NextHopNotOnLink { key, next_hop, vsid, on_link });
         }
     }
 
@@ -159,11 +125,7 @@ impl Checks<'_> {
         let (address, length) = (provider.address, provider.prefix_length);
         self.interface_name(key, &provider.interface);
         if self.provider_is_unicast(key, address) && IpNet::new(address, length).map_or(true, |_| length == 0) {
-            self.errors.push(IntentError::PrefixLength {
-                key: key.clone(),
-                length,
-                address,
-            });
+            self.errors.push(IntentError::PrefixLength { key: key.clone(), length, address });
         }
     }
 
@@ -171,10 +133,7 @@ impl Checks<'_> {
         self.interface_name(key, &route.interface);
         // An IPv6 router is often known by its link-local address, which the interface makes unambiguous.
         if self.route(key, route.prefix, route.next_hop) && !is_unicast(route.next_hop) {
-            self.errors.push(IntentError::ProviderNextHop {
-                key: key.clone(),
-                next_hop: route.next_hop,
-            });
+            self.errors.push(IntentError::ProviderNextHop { key: key.clone(), next_hop: route.next_hop });
         }
     }
 
@@ -185,17 +144,10 @@ impl Checks<'_> {
         }
         let before = self.errors.len();
         if prefix != prefix.trunc() {
-            self.errors.push(IntentError::HostBits {
-                key: key.clone(),
-                prefix,
-            });
+            self.errors.push(IntentError::HostBits { key: key.clone(), prefix });
         }
         if prefix.addr().is_ipv4() != next_hop.is_ipv4() {
-            self.errors.push(IntentError::RouteFamilies {
-                key: key.clone(),
-                prefix,
-                next_hop,
-            });
+            self.errors.push(IntentError::RouteFamilies { key: key.clone(), prefix, next_hop });
         }
         self.errors.len() == before
     }
@@ -204,10 +156,7 @@ impl Checks<'_> {
     fn is_mapped(&mut self, key: &Key, address: IpAddr) -> bool {
         let mapped = address != address.to_canonical();
         if mapped {
-            self.errors.push(IntentError::Mapped {
-                key: key.clone(),
-                address,
-            });
+            self.errors.push(IntentError::Mapped { key: key.clone(), address });
         }
         mapped
     }
@@ -218,20 +167,14 @@ impl Checks<'_> {
         }
         let good = is_unicast(address) && !is_link_local_v6(address);
         if !good {
-            self.errors.push(IntentError::ProviderNotUnicast {
-                key: key.clone(),
-                address,
-            });
+            self.errors.push(IntentError::ProviderNotUnicast { key: key.clone(), address });
         }
         good
     }
 
     fn interface_name(&mut self, key: &Key, name: &Name) {
         if !name.is_interface_name() {
-            self.errors.push(IntentError::InterfaceNameTooLong {
-                key: key.clone(),
-                name: name.clone(),
-            });
+            self.errors.push(IntentError::InterfaceNameTooLong { key: key.clone(), name: name.clone() });
         }
     }
 
@@ -240,11 +183,7 @@ impl Checks<'_> {
         for route in intent.customer_routes() {
             let first = *seen.entry(route.vsid).or_insert(route.rdid);
             if first != route.rdid {
-                let error = IntentError::VsidInTwoDomains {
-                    vsid: route.vsid,
-                    first,
-                    second: route.rdid,
-                };
+                let error = IntentError::VsidInTwoDomains { vsid: route.vsid, first, second: route.rdid };
                 if !self.errors.contains(&error) {
                     self.errors.push(error);
                 }
@@ -260,13 +199,7 @@ impl Checks<'_> {
             if first.vsid != route.vsid {
                 let first = Resource::CustomerRoute(first.clone()).key();
                 let second = Resource::CustomerRoute(route.clone()).key();
-                self.errors.push(IntentError::AmbiguousRoutes {
-                    first,
-                    second,
-                    rdid,
-                    prefix,
-                    metric,
-                });
+                self.errors.push(IntentError::AmbiguousRoutes { first, second, rdid, prefix, metric });
             }
         }
     }
@@ -279,12 +212,7 @@ impl Checks<'_> {
             if first.next_hop != route.next_hop {
                 let first = Resource::ProviderRoute(first.clone()).key();
                 let second = Resource::ProviderRoute(route.clone()).key();
-                self.errors.push(IntentError::AmbiguousProviderRoutes {
-                    first,
-                    second,
-                    prefix,
-                    metric,
-                });
+                self.errors.push(IntentError::AmbiguousProviderRoutes { first, second, prefix, metric });
             }
         }
     }
@@ -304,14 +232,7 @@ impl Checks<'_> {
             if first.provider_address != other {
                 let one = first.provider_address;
                 let (first, second) = (record_key(first), record_key(record));
-                self.errors.push(IntentError::StationOnTwoHosts {
-                    first,
-                    second,
-                    vsid,
-                    mac,
-                    one,
-                    other,
-                });
+                self.errors.push(IntentError::StationOnTwoHosts { first, second, vsid, mac, one, other });
             }
         }
     }
@@ -319,17 +240,10 @@ impl Checks<'_> {
     /// A packet that is not encapsulated must say by its address alone for whom it is.
     fn wire_addresses(&mut self, intent: &Intent) {
         let mut hosts = BTreeMap::<IpAddr, Key>::new();
-        for record in intent
-            .lookup_records()
-            .filter(|record| record.rule != TranslationMethod::Nat)
-        {
-            hosts
-                .entry(record.provider_address)
-                .or_insert_with(|| record_key(record));
+        for record in intent.lookup_records().filter(|record| record.rule != TranslationMethod::Nat) {
+            hosts.entry(record.provider_address).or_insert_with(|| record_key(record));
         }
-        let own = intent
-            .provider_addresses()
-            .map(|own| (own.address, Resource::ProviderAddress(own.clone()).key()));
+        let own = intent.provider_addresses().map(|own| (own.address, Resource::ProviderAddress(own.clone()).key()));
         let own: BTreeMap<IpAddr, Key> = own.collect();
         let mut seen = BTreeMap::<IpAddr, &LookupRecord>::new();
         for record in intent.lookup_records() {
@@ -359,11 +273,7 @@ impl Checks<'_> {
         for port in intent.ports() {
             if let Some(first) = devices.insert(&port.device, port) {
                 let (first, second) = (port_key(first), port_key(port));
-                self.errors.push(IntentError::DeviceTwice {
-                    first,
-                    second,
-                    device: port.device.clone(),
-                });
+                self.errors.push(IntentError::DeviceTwice { first, second, device: port.device.clone() });
             }
             if let Some(provider) = uplinks.get(&port.device) {
                 let provider = Resource::ProviderAddress((*provider).clone()).key();
@@ -374,12 +284,7 @@ impl Checks<'_> {
             let Some(vsid) = port.vsid else { continue };
             if let Some(first) = stations.insert((vsid, port.mac), port) {
                 let (first, second) = (port_key(first), port_key(port));
-                self.errors.push(IntentError::MacTwice {
-                    first,
-                    second,
-                    mac: port.mac,
-                    vsid,
-                });
+                self.errors.push(IntentError::MacTwice { first, second, mac: port.mac, vsid });
             }
         }
     }

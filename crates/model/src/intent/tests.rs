@@ -68,41 +68,22 @@ fn the_same_thing_twice_counts_once_and_two_things_of_one_name_are_refused() {
     let twice = resources.iter().chain(&resources).cloned();
     assert_eq!(Intent::new(twice), Ok(host()));
     let mut other = resources_from_yaml(HOST).unwrap();
-    let Some(Resource::Port(port)) = other.last_mut() else {
-        panic!("the port is last")
-    };
+    let Some(Resource::Port(port)) = other.last_mut() else { panic!("the port is last") };
     port.device = "tap9".parse().unwrap();
     let errors = Intent::new(resources.into_iter().chain(other)).unwrap_err();
     assert_eq!(errors.len(), 1);
-    assert_eq!(
-        errors[0].to_string(),
-        "port blue1 is declared twice with different content; keep one of the two"
-    );
+    assert_eq!(errors[0].to_string(), "port blue1 is declared twice with different content; keep one of the two");
 }
 
 #[test]
 fn changes_are_made_all_or_none() {
-    let key = |name: &str| Key {
-        kind: crate::Kind::Port,
-        name: name.to_owned(),
-    };
+    let key = |name: &str| Key { kind: crate::Kind::Port, name: name.to_owned() };
     let without = host().with([Change::Delete(key("blue1"))]).unwrap();
-    assert_eq!(
-        (without.len(), host().len()),
-        (host().len() - 1, host().ports().count() + without.len())
-    );
+    assert_eq!((without.len(), host().len()), (host().len() - 1, host().ports().count() + without.len()));
     assert!(without.get(&key("blue1")).is_none());
-    let errors = host()
-        .with([Change::Delete(key("blue1")), Change::Delete(key("red1"))])
-        .unwrap_err();
-    assert_eq!(
-        errors[0].to_string(),
-        "there is no port red1; \"netvirt get port\" lists what there is"
-    );
-    let errors = host().with([
-        Change::Set(host().get(&key("blue1")).unwrap().clone()),
-        Change::Delete(key("blue1")),
-    ]);
+    let errors = host().with([Change::Delete(key("blue1")), Change::Delete(key("red1"))]).unwrap_err();
+    assert_eq!(errors[0].to_string(), "there is no port red1; \"netvirt get port\" lists what there is");
+    let errors = host().with([Change::Set(host().get(&key("blue1")).unwrap().clone()), Change::Delete(key("blue1"))]);
     assert_eq!(errors, Err(vec![IntentError::ChangedTwice { key: key("blue1") }]));
 }
 
@@ -112,9 +93,7 @@ fn all_contradictions_are_reported_at_once() {
 {kind: lookup-record, spec: {vsid: 5001, customerAddress: 10.0.0.1, mac: 06-06-00-00-00-09, providerAddress: 224.0.0.1}}
 ---
 {kind: provider-address, spec: {address: 192.168.4.12, interface: eth0, prefixLength: 33}}";
-    let errors = host()
-        .with(resources_from_yaml(text).unwrap().into_iter().map(Change::Set))
-        .unwrap_err();
+    let errors = host().with(resources_from_yaml(text).unwrap().into_iter().map(Change::Set)).unwrap_err();
     assert!(
         matches!(
             errors[..],
@@ -133,10 +112,8 @@ fn a_subnet_is_in_one_routing_domain() {
     refused(
         "customer-route",
         "rdid: 11111111-2222-3333-4444-000000006001, vsid: 5001, prefix: 10.9.0.0/24, nextHop: 0.0.0.0",
-        &[
-            "VSID 5001 is in routing domain {11111111-2222-3333-4444-000000005001} and in \
-           {11111111-2222-3333-4444-000000006001}; a VM subnet is in one: give one of the two another VSID",
-        ],
+        &["VSID 5001 is in routing domain {11111111-2222-3333-4444-000000005001} and in \
+           {11111111-2222-3333-4444-000000006001}; a VM subnet is in one: give one of the two another VSID"],
     );
 }
 
@@ -150,26 +127,20 @@ fn prefixes_and_next_hops_fit_together() {
     refused(
         "customer-route",
         &format!("{BLUE}, vsid: 5001, prefix: 10.7.0.0/24, nextHop: '::'"),
-        &[
-            "customer-route 5001/10.7.0.0/24/::: prefix 10.7.0.0/24 and next hop :: are of different families; use \
-             IPv4 for both or IPv6",
-        ],
+        &["customer-route 5001/10.7.0.0/24/::: prefix 10.7.0.0/24 and next hop :: are of different families; use \
+             IPv4 for both or IPv6"],
     );
     refused(
         "provider-route",
         "prefix: 172.16.0.1/12, nextHop: 192.168.4.1, interface: eth0",
-        &[
-            "provider-route 172.16.0.1/12/192.168.4.1: 172.16.0.1/12 has bits set behind its length; write \
-             172.16.0.0/12",
-        ],
+        &["provider-route 172.16.0.1/12/192.168.4.1: 172.16.0.1/12 has bits set behind its length; write \
+             172.16.0.0/12"],
     );
     refused(
         "customer-route",
         &format!("{BLUE}, vsid: 5001, prefix: '::ffff:10.7.0.0/120', nextHop: '::'"),
-        &[
-            "customer-route 5001/::ffff:10.7.0.0/120/::: ::ffff:10.7.0.0 is an IPv4 address written as IPv6; write \
-             10.7.0.0",
-        ],
+        &["customer-route 5001/::ffff:10.7.0.0/120/::: ::ffff:10.7.0.0 is an IPv4 address written as IPv6; write \
+             10.7.0.0"],
     );
 }
 
@@ -180,36 +151,28 @@ fn a_next_hop_is_a_vm_of_the_subnet() {
     refused(
         "customer-route",
         &route("10.0.1.7"),
-        &[
-            "customer-route 5001/0.0.0.0/0/10.0.1.7: next hop 10.0.1.7 is in no on-link prefix of VSID 5001 \
+        &["customer-route 5001/0.0.0.0/0/10.0.1.7: next hop 10.0.1.7 is in no on-link prefix of VSID 5001 \
              (10.0.0.0/24); \
-           choose a next hop inside, or declare the prefix with a customer route whose next hop is 0.0.0.0 or ::",
-        ],
+           choose a next hop inside, or declare the prefix with a customer route whose next hop is 0.0.0.0 or ::"],
     );
     refused(
         "customer-route",
         &format!("{BLUE}, vsid: 5009, prefix: 0.0.0.0/0, nextHop: 10.0.0.7"),
-        &[
-            "customer-route 5009/0.0.0.0/0/10.0.0.7: next hop 10.0.0.7 is in no on-link prefix of VSID 5009 (it has \
+        &["customer-route 5009/0.0.0.0/0/10.0.0.7: next hop 10.0.0.7 is in no on-link prefix of VSID 5009 (it has \
              none); \
-           choose a next hop inside, or declare the prefix with a customer route whose next hop is 0.0.0.0 or ::",
-        ],
+           choose a next hop inside, or declare the prefix with a customer route whose next hop is 0.0.0.0 or ::"],
     );
     refused(
         "customer-route",
         &route("10.0.0.1"),
-        &[
-            "customer-route 5001/0.0.0.0/0/10.0.0.1: next hop 10.0.0.1 is the gateway of VSID 5001 itself; give the \
-           address of the VM that routes",
-        ],
+        &["customer-route 5001/0.0.0.0/0/10.0.0.1: next hop 10.0.0.1 is the gateway of VSID 5001 itself; give the \
+           address of the VM that routes"],
     );
     refused(
         "customer-route",
         &route("224.0.0.5"),
-        &[
-            "customer-route 5001/0.0.0.0/0/224.0.0.5: next hop 224.0.0.5 is no address that a VM can have; give the \
-           customer address of the VM that routes, or 0.0.0.0 or :: for on-link",
-        ],
+        &["customer-route 5001/0.0.0.0/0/224.0.0.5: next hop 224.0.0.5 is no address that a VM can have; give the \
+           customer address of the VM that routes, or 0.0.0.0 or :: for on-link"],
     );
 }
 
@@ -218,31 +181,17 @@ fn two_subnets_of_a_domain_cannot_both_be_the_destination() {
     refused(
         "customer-route",
         &format!("{BLUE}, vsid: 5002, prefix: 10.0.0.0/24, nextHop: 0.0.0.0"),
-        &[
-            "customer-route 5001/10.0.0.0/24/0.0.0.0 and customer-route 5002/10.0.0.0/24/0.0.0.0: both VM subnets \
+        &["customer-route 5001/10.0.0.0/24/0.0.0.0 and customer-route 5002/10.0.0.0/24/0.0.0.0: both VM subnets \
              have \
            10.0.0.0/24 on-link in routing domain {11111111-2222-3333-4444-000000005001} with metric 0; give one of the \
-           two another metric or another prefix",
-        ],
+           two another metric or another prefix"],
     );
-    accepted(
-        "customer-route",
-        &format!("{BLUE}, vsid: 5002, prefix: 10.0.0.0/24, nextHop: 0.0.0.0, metric: 5"),
-    );
+    accepted("customer-route", &format!("{BLUE}, vsid: 5002, prefix: 10.0.0.0/24, nextHop: 0.0.0.0, metric: 5"));
 }
 
 #[test]
 fn the_underlay_is_reachable() {
-    for address in [
-        "224.0.0.1",
-        "127.0.0.1",
-        "0.0.0.0",
-        "ff02::1",
-        "::1",
-        "::",
-        "fe80::1",
-        "255.255.255.255",
-    ] {
+    for address in ["224.0.0.1", "127.0.0.1", "0.0.0.0", "ff02::1", "::1", "::", "fe80::1", "255.255.255.255"] {
         refused(
             "provider-address",
             &format!("address: '{address}', interface: eth0, prefixLength: 24"),
@@ -262,30 +211,20 @@ fn the_underlay_is_reachable() {
             )],
         );
     }
-    accepted(
-        "provider-address",
-        "address: 'fd01::1', interface: eth0, prefixLength: 128",
-    );
-    accepted(
-        "provider-route",
-        "prefix: 'fd01::/32', nextHop: 'fe80::1', interface: eth0",
-    );
+    accepted("provider-address", "address: 'fd01::1', interface: eth0, prefixLength: 128");
+    accepted("provider-route", "prefix: 'fd01::/32', nextHop: 'fe80::1', interface: eth0");
     refused(
         "provider-route",
         "prefix: 172.16.0.0/12, nextHop: 0.0.0.0, interface: eth0",
-        &[
-            "provider-route 172.16.0.0/12/0.0.0.0: next hop 0.0.0.0 is no address of a router; give the unicast \
+        &["provider-route 172.16.0.0/12/0.0.0.0: next hop 0.0.0.0 is no address of a router; give the unicast \
              address of \
-           the underlay's router",
-        ],
+           the underlay's router"],
     );
     refused(
         "provider-route",
         "prefix: 192.168.0.0/16, nextHop: 192.168.4.2, interface: eth0",
-        &[
-            "provider-route 192.168.0.0/16/192.168.4.1 and provider-route 192.168.0.0/16/192.168.4.2 lead to \
-           192.168.0.0/16 with the same metric 0; give one of the two another metric",
-        ],
+        &["provider-route 192.168.0.0/16/192.168.4.1 and provider-route 192.168.0.0/16/192.168.4.2 lead to \
+           192.168.0.0/16 with the same metric 0; give one of the two another metric"],
     );
 }
 
@@ -299,11 +238,7 @@ fn names_of_interfaces_fit_into_the_kernel() {
         )
     };
     let device = "a-device-far-too-long";
-    refused(
-        "port",
-        &format!("device: {device}, mac: 06-06-00-00-00-09"),
-        &[&sentence("port extra")],
-    );
+    refused("port", &format!("device: {device}, mac: 06-06-00-00-00-09"), &[&sentence("port extra")]);
     refused(
         "provider-address",
         &format!("address: 10.1.1.1, interface: {device}, prefixLength: 8"),
@@ -321,26 +256,20 @@ fn ports_share_neither_device_nor_station() {
     refused(
         "port",
         "device: blue1, mac: 06-06-00-00-00-09, vsid: 5001",
-        &[
-            "port blue1 and port extra have the same device \"blue1\"; a device belongs to one port: correct one of \
-             the two",
-        ],
+        &["port blue1 and port extra have the same device \"blue1\"; a device belongs to one port: correct one of \
+             the two"],
     );
     refused(
         "port",
         "device: tap9, mac: 06-06-00-00-00-05, vsid: 5001",
-        &[
-            "port blue1 and port extra have the same MAC address 06-06-00-00-00-05 in VSID 5001; give one of the \
-             two another",
-        ],
+        &["port blue1 and port extra have the same MAC address 06-06-00-00-00-05 in VSID 5001; give one of the \
+             two another"],
     );
     refused(
         "port",
         "device: eth0, mac: 06-06-00-00-00-09",
-        &[
-            "port extra: \"eth0\" is the uplink of provider-address 192.168.4.11; a port's device is the tap or \
-             veth of one VM",
-        ],
+        &["port extra: \"eth0\" is the uplink of provider-address 192.168.4.11; a port's device is the tap or \
+             veth of one VM"],
     );
     accepted("port", "device: tap9, mac: 06-06-00-00-00-05, vsid: 6001");
     accepted("port", "device: tap9, mac: 06-06-00-00-00-05");
@@ -353,28 +282,13 @@ fn small_prefixes_have_no_gateway() {
         let next_hop = if prefix.addr().is_ipv4() { "0.0.0.0" } else { "::" }.parse().unwrap();
         let rdid = "11111111-2222-3333-4444-000000005001".parse().unwrap();
         let vsid = crate::Vsid::MIN;
-        CustomerRoute {
-            rdid,
-            vsid,
-            prefix,
-            next_hop,
-            metric: 0,
-        }
-        .gateway()
-        .map(|gateway| gateway.to_string())
+        CustomerRoute { rdid, vsid, prefix, next_hop, metric: 0 }.gateway().map(|gateway| gateway.to_string())
     };
     assert_eq!(gateway("10.0.0.0/24").as_deref(), Some("10.0.0.1"));
     assert_eq!(gateway("10.0.0.4/30").as_deref(), Some("10.0.0.5"));
     assert_eq!(gateway("fd00::/64").as_deref(), Some("fd00::1"));
     assert_eq!(gateway("fd00::4/126").as_deref(), Some("fd00::5"));
-    for prefix in [
-        "10.0.0.4/31",
-        "10.0.0.4/32",
-        "fd00::4/127",
-        "fd00::4/128",
-        "0.0.0.0/0",
-        "::/0",
-    ] {
+    for prefix in ["10.0.0.4/31", "10.0.0.4/32", "fd00::4/127", "fd00::4/128", "0.0.0.0/0", "::/0"] {
         assert_eq!(gateway(prefix), None, "{prefix}");
     }
 }

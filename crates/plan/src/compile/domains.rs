@@ -34,9 +34,7 @@ fn place(hashes: impl IntoIterator<Item = (RoutingDomainId, u32)>) -> BTreeMap<R
 
 /// FNV-1a in 32 bits (draft-eastlake-fnv): its short and fixed definition makes the numbers the same everywhere.
 fn fnv1a(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    })
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
 #[cfg(test)]
@@ -55,26 +53,10 @@ mod tests {
 
     #[test]
     fn where_hashes_meet_the_higher_uuid_moves_on() {
-        let rdid = |last: u32| {
-            format!("11111111-2222-3333-4444-{last:012}")
-                .parse::<RoutingDomainId>()
-                .unwrap()
-        };
-        let placed = place([
-            (rdid(3), u32::MAX),
-            (rdid(2), u32::MAX),
-            (rdid(1), 7),
-            (rdid(4), 0),
-            (rdid(5), 7),
-        ]);
+        let rdid = |last: u32| format!("11111111-2222-3333-4444-{last:012}").parse::<RoutingDomainId>().unwrap();
+        let placed = place([(rdid(3), u32::MAX), (rdid(2), u32::MAX), (rdid(1), 7), (rdid(4), 0), (rdid(5), 7)]);
         // After the highest number comes 0, which is no domain, and then 1, which rdid(3) took before rdid(4).
-        let expected = [
-            (rdid(1), 7),
-            (rdid(2), u32::MAX),
-            (rdid(3), 1),
-            (rdid(4), 2),
-            (rdid(5), 8),
-        ];
+        let expected = [(rdid(1), 7), (rdid(2), u32::MAX), (rdid(3), 1), (rdid(4), 2), (rdid(5), 8)];
         assert_eq!(placed, BTreeMap::from(expected));
     }
 

@@ -13,11 +13,9 @@ fn an_underlay_that_is_not_there_is_refused() {
     let settings = Settings::default();
     assert_eq!(
         sentences(&compile(&intent(&[]), &without, &settings)),
-        [
-            "error: provider-address 192.168.4.11: interface eth0 has 192.168.4.12/24, not 192.168.4.11; give it \
+        ["error: provider-address 192.168.4.11: interface eth0 has 192.168.4.12/24, not 192.168.4.11; give it \
              the address \
-          with \"ip address add 192.168.4.11/24 dev eth0\", or declare one that it has"
-        ]
+          with \"ip address add 192.168.4.11/24 dev eth0\", or declare one that it has"]
     );
     without.links.get_mut("eth0").unwrap().addresses = vec![];
     assert!(
@@ -40,11 +38,9 @@ fn an_underlay_that_is_not_there_is_refused() {
      providerAddress: 'fd01::22'}";
     assert_eq!(
         sentences(&compiled(&[record])),
-        [
-            "error: lookup-record 5001/10.0.0.9: this host has no IPv6 provider address to reach fd01::22 from; \
+        ["error: lookup-record 5001/10.0.0.9: this host has no IPv6 provider address to reach fd01::22 from; \
              declare one \
-          with \"netvirt create provider-address\""
-        ]
+          with \"netvirt create provider-address\""]
     );
 }
 
@@ -54,11 +50,9 @@ fn nobody_has_the_gateways_mac_address() {
      providerAddress: 192.168.4.22}";
     assert_eq!(
         sentences(&compiled(&[record])),
-        [
-            "error: lookup-record 5001/10.0.0.9: MAC address 02-4E-56-00-00-01 is the one of every subnet's \
+        ["error: lookup-record 5001/10.0.0.9: MAC address 02-4E-56-00-00-01 is the one of every subnet's \
              gateway; give \
-          the VM another, or choose another gateway MAC"
-        ]
+          the VM another, or choose another gateway MAC"]
     );
     let port = "{kind: port, name: p, spec: {device: red1x, mac: 02-4E-56-00-00-01}}";
     assert_eq!(compiled(&[port]).refusals().count(), 1);
@@ -72,12 +66,8 @@ fn what_does_not_fit_together_is_warned_of() {
      providerAddress: 192.168.4.11}";
     let moved = "{kind: port, name: blue2, spec: {device: blue2, mac: 06-06-00-00-00-07, vsid: 5001}}";
     let unknown = "{kind: port, name: green1, spec: {device: green1, mac: 06-06-00-00-00-77, vsid: 7001}}";
-    facts
-        .links
-        .insert("blue2".parse().unwrap(), link(13, LinkKind::Tap, &[]));
-    facts
-        .links
-        .insert("green1".parse().unwrap(), link(14, LinkKind::Tap, &[]));
+    facts.links.insert("blue2".parse().unwrap(), link(13, LinkKind::Tap, &[]));
+    facts.links.insert("green1".parse().unwrap(), link(14, LinkKind::Tap, &[]));
     let compiled = compile(&intent(&[record, moved, unknown]), &facts, &Settings::default());
     assert_eq!(
         sentences(&compiled),
@@ -96,16 +86,8 @@ fn what_does_not_fit_together_is_warned_of() {
     );
     assert_eq!(compiled.refusals().count(), 0);
     let red1 = compiled.ports[&"red1".parse::<Name>().unwrap()];
-    assert_eq!(
-        (red1.ifindex(), red1.state.to_string().as_str(), red1.mtu),
-        (None, "no such device", Some(1558))
-    );
-    assert!(
-        !compiled
-            .tables
-            .stations
-            .contains_key(&station(7001, [6, 6, 0, 0, 0, 0x77]))
-    );
+    assert_eq!((red1.ifindex(), red1.state.to_string().as_str(), red1.mtu), (None, "no such device", Some(1558)));
+    assert!(!compiled.tables.stations.contains_key(&station(7001, [6, 6, 0, 0, 0, 0x77])));
     // The record of a VM here whose device is absent is local all the same, so that nothing is sent elsewhere.
     let record = compiled.tables.records[&key(6001, "10.0.0.5")];
     assert_eq!((record.ifindex, record.flags), (0, RecordFlags::LOCAL));
@@ -125,16 +107,11 @@ fn a_subnet_beyond_the_copies_says_who_hears_nothing() {
     let compiled = compiled(&records.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(
         sentences(&compiled),
-        [
-            "warning: VSID 5001 has more members than the 64 copies made of a broadcast or multicast frame; these \
+        ["warning: VSID 5001 has more members than the 64 copies made of a broadcast or multicast frame; these \
              get none: \
-          host 192.168.5.63, host 192.168.5.64, host 192.168.5.65"
-        ]
+          host 192.168.5.63, host 192.168.5.64, host 192.168.5.65"]
     );
     let subnet = compiled.tables.subnets[&5001];
     assert_eq!((subnet.replicas, subnet.local_replicas), (64, 1));
-    assert_eq!(
-        compiled.tables.replicas.keys().filter(|key| key.vsid == 5001).count(),
-        64
-    );
+    assert_eq!(compiled.tables.replicas.keys().filter(|key| key.vsid == 5001).count(), 64);
 }

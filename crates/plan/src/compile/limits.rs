@@ -11,11 +11,7 @@ pub(super) fn exceeded(tables: &HostTables) -> impl Iterator<Item = Finding> + u
     // Slot 0 of the counters belongs to no port.
     let counts = [
         ("ports", tables.ports.len(), MAX_PORTS - 1),
-        (
-            "lookup records, those of gateways and link-local addresses included",
-            tables.records.len(),
-            MAX_RECORDS,
-        ),
+        ("lookup records, those of gateways and link-local addresses included", tables.records.len(), MAX_RECORDS),
         ("MAC addresses", tables.stations.len(), MAX_RECORDS),
         ("addresses that travel unencapsulated", tables.plain.len(), MAX_RECORDS),
         ("VM subnets", tables.subnets.len(), MAX_SUBNETS),
@@ -23,9 +19,7 @@ pub(super) fn exceeded(tables: &HostTables) -> impl Iterator<Item = Finding> + u
         ("other hosts", tables.peers.len(), MAX_PEERS),
         ("provider addresses", tables.providers.len(), MAX_PROVIDERS),
     ];
-    let too_many = counts
-        .into_iter()
-        .filter(|(_, count, limit)| *count as u64 > u64::from(*limit));
+    let too_many = counts.into_iter().filter(|(_, count, limit)| *count as u64 > u64::from(*limit));
     too_many.map(|(what, count, limit)| Finding::Limit { what, count, limit })
 }
 
@@ -40,53 +34,19 @@ mod tests {
 
     /// Tables with as many entries as allowed and so many more.
     fn full(more: u32) -> HostTables {
-        let record = |vsid| {
-            (
-                RecordKey {
-                    vsid,
-                    address: Address::default(),
-                },
-                Record::default(),
-            )
-        };
-        let route = |number| {
-            (
-                RouteKey {
-                    prefix_len: 160,
-                    domain: [0; 4],
-                    address: address(number),
-                },
-                Route::default(),
-            )
-        };
+        let record = |vsid| (RecordKey { vsid, address: Address::default() }, Record::default());
+        let route = |number| (RouteKey { prefix_len: 160, domain: [0; 4], address: address(number) }, Route::default());
         HostTables {
-            ports: (1..MAX_PORTS + more)
-                .map(|ifindex| (ifindex, Port::default()))
-                .collect(),
+            ports: (1..MAX_PORTS + more).map(|ifindex| (ifindex, Port::default())).collect(),
             records: (0..MAX_RECORDS + more).map(record).collect(),
             stations: (0..MAX_RECORDS + more)
-                .map(|vsid| {
-                    (
-                        StationKey {
-                            vsid,
-                            mac: [0; 6],
-                            reserved: 0,
-                        },
-                        Record::default(),
-                    )
-                })
+                .map(|vsid| (StationKey { vsid, mac: [0; 6], reserved: 0 }, Record::default()))
                 .collect(),
-            plain: (0..MAX_RECORDS + more)
-                .map(|number| (address(number), Plain::default()))
-                .collect(),
+            plain: (0..MAX_RECORDS + more).map(|number| (address(number), Plain::default())).collect(),
             subnets: (0..MAX_SUBNETS + more).map(|vsid| (vsid, Subnet::default())).collect(),
             routes: (0..MAX_ROUTES + more).map(route).collect(),
-            peers: (0..MAX_PEERS + more)
-                .map(|number| (address(number), Peer::default()))
-                .collect(),
-            providers: (0..MAX_PROVIDERS + more)
-                .map(|number| (address(number), Provider::default()))
-                .collect(),
+            peers: (0..MAX_PEERS + more).map(|number| (address(number), Peer::default())).collect(),
+            providers: (0..MAX_PROVIDERS + more).map(|number| (address(number), Provider::default())).collect(),
             ..HostTables::default()
         }
     }

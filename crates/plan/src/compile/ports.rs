@@ -11,48 +11,26 @@ use crate::{Finding, Link, LinkKind};
 /// Fills `PORTS`, after `STATIONS`.
 pub(super) fn ports(context: &Context, compiled: &mut Compiled) {
     let mtu = underlay::port_mtu(context);
-    let bound = context
-        .intent
-        .ports()
-        .filter_map(|port| context.facts.links.get(&port.device));
+    let bound = context.intent.ports().filter_map(|port| context.facts.links.get(&port.device));
     let slots = slots(bound.map(|link| link.ifindex), &context.facts.slots);
-    let known: BTreeSet<(model::Vsid, MacAddress)> = context
-        .intent
-        .lookup_records()
-        .map(|record| (record.vsid, record.mac))
-        .collect();
+    let known: BTreeSet<(model::Vsid, MacAddress)> =
+        context.intent.lookup_records().map(|record| (record.vsid, record.mac)).collect();
     for port in context.intent.ports() {
         if port.mac == context.settings.gateway_mac {
-            compiled.findings.push(Finding::GatewayMac {
-                key: port_key(port),
-                mac: port.mac,
-            });
+            compiled.findings.push(Finding::GatewayMac { key: port_key(port), mac: port.mac });
         }
         if let Some(vsid) = port.vsid.filter(|vsid| !known.contains(&(*vsid, port.mac))) {
-            compiled.findings.push(Finding::NoRecord {
-                key: port_key(port),
-                vsid,
-                mac: port.mac,
-            });
+            compiled.findings.push(Finding::NoRecord { key: port_key(port), vsid, mac: port.mac });
         }
         let link = context.facts.links.get(&port.device);
         let state = match link {
             Some(link) => {
                 let slot = slots.get(&link.ifindex).copied().unwrap_or(0);
-                compiled
-                    .tables
-                    .ports
-                    .insert(link.ifindex, entry(context, compiled, port, link, slot));
-                PortState::Bound {
-                    ifindex: link.ifindex,
-                    slot,
-                }
+                compiled.tables.ports.insert(link.ifindex, entry(context, compiled, port, link, slot));
+                PortState::Bound { ifindex: link.ifindex, slot }
             }
             None => {
-                compiled.findings.push(Finding::NoDevice {
-                    key: port_key(port),
-                    device: port.device.clone(),
-                });
+                compiled.findings.push(Finding::NoDevice { key: port_key(port), device: port.device.clone() });
                 PortState::NoDevice
             }
         };
@@ -63,22 +41,10 @@ pub(super) fn ports(context: &Context, compiled: &mut Compiled) {
 
 fn entry(context: &Context, compiled: &Compiled, port: &model::Port, link: &Link, slot: u32) -> Port {
     let vsid = port.vsid.map_or(0, model::Vsid::get);
-    let station = compiled.tables.stations.get(&StationKey {
-        vsid,
-        mac: port.mac.octets(),
-        reserved: 0,
-    });
+    let station = compiled.tables.stations.get(&StationKey { vsid, mac: port.mac.octets(), reserved: 0 });
     let has = |flag| station.is_some_and(|station| station.flags.has(flag));
     let flags = [
-        (
-            matches!(
-                link.kind,
-                LinkKind::Veth {
-                    peer_in_other_namespace: true
-                }
-            ),
-            PortFlags::PEER,
-        ),
+        (matches!(link.kind, LinkKind::Veth { peer_in_other_namespace: true }), PortFlags::PEER),
         (has(RecordFlags::L2_ONLY), PortFlags::LEARN),
         (has(RecordFlags::FORWARDER), PortFlags::FORWARDER),
     ];
@@ -87,10 +53,7 @@ fn entry(context: &Context, compiled: &Compiled, port: &model::Port, link: &Link
         domain: port.vsid.map_or(0, |vsid| context.domain(vsid)),
         slot,
         mac: port.mac.octets(),
-        flags: flags
-            .into_iter()
-            .filter(|(set, _)| *set)
-            .fold(PortFlags::NONE, |all, (_, flag)| all.with(flag)),
+        flags: flags.into_iter().filter(|(set, _)| *set).fold(PortFlags::NONE, |all, (_, flag)| all.with(flag)),
     }
 }
 
@@ -103,10 +66,7 @@ fn slots(bound: impl Iterator<Item = u32>, in_force: &BTreeMap<u32, u32>) -> BTr
     let mut taken = BTreeSet::new();
     let mut slots = BTreeMap::new();
     for ifindex in &bound {
-        if let Some(slot) = in_force
-            .get(ifindex)
-            .copied()
-            .filter(|slot| (1..MAX_PORTS).contains(slot))
+        if let Some(slot) = in_force.get(ifindex).copied().filter(|slot| (1..MAX_PORTS).contains(slot))
             && taken.insert(slot)
         {
             slots.insert(*ifindex, slot);
@@ -135,9 +95,6 @@ mod tests {
     #[test]
     fn beyond_the_last_slot_nobody_is_counted() {
         let slots = slots(1..=MAX_PORTS, &BTreeMap::new());
-        assert_eq!(
-            (slots[&1], slots[&(MAX_PORTS - 1)], slots[&MAX_PORTS]),
-            (1, MAX_PORTS - 1, 0)
-        );
+        assert_eq!((slots[&1], slots[&(MAX_PORTS - 1)], slots[&MAX_PORTS]), (1, MAX_PORTS - 1, 0));
     }
 }

@@ -16,44 +16,22 @@ use crate::{Link, LinkKind, TableChanges, diff};
 fn facts_of(intent: &Intent, present: &[bool], mtu: u32) -> Facts {
     let addresses = |name: &Name| {
         let own = intent.provider_addresses().filter(|own| own.interface == *name);
-        own.filter_map(|own| IpNet::new(own.address, own.prefix_length).ok())
-            .collect::<Vec<_>>()
+        own.filter_map(|own| IpNet::new(own.address, own.prefix_length).ok()).collect::<Vec<_>>()
     };
     let uplink: Name = UPLINK.parse().unwrap();
     let mut links = BTreeMap::new();
-    links.insert(
-        uplink.clone(),
-        Link {
-            ifindex: 2,
-            mtu,
-            kind: LinkKind::Other,
-            addresses: addresses(&uplink),
-        },
-    );
+    links.insert(uplink.clone(), Link { ifindex: 2, mtu, kind: LinkKind::Other, addresses: addresses(&uplink) });
     for (index, port) in (0u32..).zip(intent.ports()) {
         let roll = index as usize % present.len().max(1);
         if present.get(roll).copied().unwrap_or(true) {
             let kind = match index % 3 {
                 0 => LinkKind::Tap,
-                other => LinkKind::Veth {
-                    peer_in_other_namespace: other == 1,
-                },
+                other => LinkKind::Veth { peer_in_other_namespace: other == 1 },
             };
-            links.insert(
-                port.device.clone(),
-                Link {
-                    ifindex: 100 + index,
-                    mtu: 1500,
-                    kind,
-                    addresses: vec![],
-                },
-            );
+            links.insert(port.device.clone(), Link { ifindex: 100 + index, mtu: 1500, kind, addresses: vec![] });
         }
     }
-    Facts {
-        links,
-        slots: BTreeMap::new(),
-    }
+    Facts { links, slots: BTreeMap::new() }
 }
 
 /// An intent and a host for it.

@@ -18,15 +18,9 @@ pub(super) fn forwarders(intent: &Intent) -> BTreeSet<(Vsid, MacAddress)> {
         .collect();
     let forwards = |record: &&LookupRecord| {
         record.record_type == LookupRecordType::GatewayWildcard
-            || record
-                .customer_address
-                .is_some_and(|address| next_hops.contains(&(record.vsid, address)))
+            || record.customer_address.is_some_and(|address| next_hops.contains(&(record.vsid, address)))
     };
-    intent
-        .lookup_records()
-        .filter(forwards)
-        .map(|record| (record.vsid, record.mac))
-        .collect()
+    intent.lookup_records().filter(forwards).map(|record| (record.vsid, record.mac)).collect()
 }
 
 /// Fills `RECORDS`, `STATIONS` and `PLAIN`.
@@ -37,13 +31,7 @@ pub(super) fn records(context: &Context, compiled: &mut Compiled) {
         if let Some(customer) = record.customer_address {
             let customer = to_address(customer);
             let vsid = record.vsid.get();
-            compiled.tables.records.insert(
-                RecordKey {
-                    vsid,
-                    address: customer,
-                },
-                entry,
-            );
+            compiled.tables.records.insert(RecordKey { vsid, address: customer }, entry);
             let wire = match record.rule {
                 TranslationMethod::Encap => None,
                 TranslationMethod::Nat => Some(entry.provider),
@@ -53,10 +41,7 @@ pub(super) fn records(context: &Context, compiled: &mut Compiled) {
                 compiled.tables.plain.insert(wire, Plain { vsid, customer });
             }
         }
-        stations
-            .entry((record.vsid, record.mac))
-            .and_modify(|station| merge(station, entry))
-            .or_insert(entry);
+        stations.entry((record.vsid, record.mac)).and_modify(|station| merge(station, entry)).or_insert(entry);
         findings_of(context, record, &mut compiled.findings);
     }
     for ((vsid, mac), mut station) in stations {
@@ -66,14 +51,7 @@ pub(super) fn records(context: &Context, compiled: &mut Compiled) {
             continue;
         }
         station.flags = RecordFlags(station.flags.0 & STATION_FLAGS);
-        compiled.tables.stations.insert(
-            StationKey {
-                vsid: vsid.get(),
-                mac: mac.octets(),
-                reserved: 0,
-            },
-            station,
-        );
+        compiled.tables.stations.insert(StationKey { vsid: vsid.get(), mac: mac.octets(), reserved: 0 }, station);
     }
     gateways(context, compiled);
     link_local_addresses(context, compiled);
@@ -92,10 +70,7 @@ fn entry(context: &Context, record: &LookupRecord) -> Record {
     let flags = [
         (context.is_local(record), RecordFlags::LOCAL),
         (context.forwarders.contains(&(vsid, mac)), RecordFlags::FORWARDER),
-        (
-            record.record_type == LookupRecordType::GatewayWildcard,
-            RecordFlags::WILDCARD,
-        ),
+        (record.record_type == LookupRecordType::GatewayWildcard, RecordFlags::WILDCARD),
         (record.record_type == LookupRecordType::L2Only, RecordFlags::L2_ONLY),
         (record.rule == TranslationMethod::Nat, RecordFlags::NAT),
         (record.rule == TranslationMethod::None, RecordFlags::BARE),
@@ -103,10 +78,7 @@ fn entry(context: &Context, record: &LookupRecord) -> Record {
     ];
     Record {
         mac: mac.octets(),
-        flags: flags
-            .into_iter()
-            .filter(|(set, _)| *set)
-            .fold(RecordFlags::NONE, |all, (_, flag)| all.with(flag)),
+        flags: flags.into_iter().filter(|(set, _)| *set).fold(RecordFlags::NONE, |all, (_, flag)| all.with(flag)),
         ifindex: context.bound(vsid, mac).unwrap_or(0),
         provider: to_address(record.provider_address),
     }
@@ -136,10 +108,7 @@ fn gateways(context: &Context, compiled: &mut Compiled) {
     for route in context.intent.customer_routes().filter(|route| route.is_on_link()) {
         let link_local = route.prefix.addr().is_ipv6().then(|| IpAddr::from(mac.link_local()));
         for address in route.gateway().into_iter().chain(link_local) {
-            let key = RecordKey {
-                vsid: route.vsid.get(),
-                address: to_address(address),
-            };
+            let key = RecordKey { vsid: route.vsid.get(), address: to_address(address) };
             compiled.tables.records.insert(key, gateway);
         }
     }
@@ -147,29 +116,18 @@ fn gateways(context: &Context, compiled: &mut Compiled) {
 
 /// The link-local address of each station in the subnets where IPv6 may be spoken.
 fn link_local_addresses(context: &Context, compiled: &mut Compiled) {
-    let routes = context
-        .intent
-        .customer_routes()
-        .filter(|route| route.is_on_link() && route.prefix.addr().is_ipv6());
+    let routes = context.intent.customer_routes().filter(|route| route.is_on_link() && route.prefix.addr().is_ipv6());
     let records = context.intent.lookup_records().filter(|record| {
         record.record_type == LookupRecordType::L2Only || record.customer_address.is_some_and(|ca| ca.is_ipv6())
     });
-    let speaking: BTreeSet<u32> = routes
-        .map(|route| route.vsid.get())
-        .chain(records.map(|record| record.vsid.get()))
-        .collect();
+    let speaking: BTreeSet<u32> =
+        routes.map(|route| route.vsid.get()).chain(records.map(|record| record.vsid.get())).collect();
     let tables = &mut compiled.tables;
     for (key, station) in tables.stations.iter().filter(|(key, _)| speaking.contains(&key.vsid)) {
         let Ok(mac) = MacAddress::new(key.mac) else { continue };
         let address: Ipv6Addr = mac.link_local();
         // Nobody takes the gateway's own address; a VM with its MAC address is refused anyway.
-        tables
-            .records
-            .entry(RecordKey {
-                vsid: key.vsid,
-                address: to_address(address.into()),
-            })
-            .or_insert(*station);
+        tables.records.entry(RecordKey { vsid: key.vsid, address: to_address(address.into()) }).or_insert(*station);
     }
 }
 
@@ -177,24 +135,12 @@ fn link_local_addresses(context: &Context, compiled: &mut Compiled) {
 fn findings_of(context: &Context, record: &LookupRecord, findings: &mut Vec<Finding>) {
     let (vsid, mac, provider) = (record.vsid, record.mac, record.provider_address);
     if mac == context.settings.gateway_mac {
-        findings.push(Finding::GatewayMac {
-            key: record_key(record),
-            mac,
-        });
+        findings.push(Finding::GatewayMac { key: record_key(record), mac });
     }
     match (context.is_local(record), context.ports.get(&(vsid, mac))) {
-        (true, None) => findings.push(Finding::NoPort {
-            key: record_key(record),
-            provider,
-            mac,
-            vsid,
-        }),
+        (true, None) => findings.push(Finding::NoPort { key: record_key(record), provider, mac, vsid }),
         (false, Some(port)) => {
-            findings.push(Finding::PortElsewhere {
-                port: port_key(port),
-                key: record_key(record),
-                provider,
-            });
+            findings.push(Finding::PortElsewhere { port: port_key(port), key: record_key(record), provider });
         }
         _ => {}
     }

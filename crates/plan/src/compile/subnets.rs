@@ -30,16 +30,8 @@ pub(super) fn routes(context: &Context, compiled: &mut Compiled) {
             domain: context.numbers[&rdid].to_be_bytes(),
             address: to_address(prefix.network()),
         };
-        let flags = if route.is_on_link() {
-            RouteFlags::ON_LINK
-        } else {
-            RouteFlags::NONE
-        };
-        let value = Route {
-            vsid: route.vsid.get(),
-            flags,
-            next_hop: to_address(route.next_hop),
-        };
+        let flags = if route.is_on_link() { RouteFlags::ON_LINK } else { RouteFlags::NONE };
+        let value = Route { vsid: route.vsid.get(), flags, next_hop: to_address(route.next_hop) };
         compiled.tables.routes.insert(key, value);
     }
 }
@@ -62,32 +54,15 @@ pub(super) fn subnets(context: &Context, compiled: &mut Compiled) {
         let replicas = replicas(&members);
         let kept = replicas.len().min(MAX_REPLICAS as usize);
         if replicas.len() > kept {
-            let left_out = replicas[kept..]
-                .iter()
-                .map(|replica| name_of(context, replica))
-                .collect();
-            compiled.findings.push(Finding::TooManyReplicas {
-                vsid,
-                limit: MAX_REPLICAS,
-                left_out,
-            });
+            let left_out = replicas[kept..].iter().map(|replica| name_of(context, replica)).collect();
+            compiled.findings.push(Finding::TooManyReplicas { vsid, limit: MAX_REPLICAS, left_out });
         }
         for (index, replica) in (0..).zip(replicas[..kept].iter().copied()) {
-            compiled.tables.replicas.insert(
-                ReplicaKey {
-                    vsid: vsid.get(),
-                    index,
-                },
-                replica,
-            );
+            compiled.tables.replicas.insert(ReplicaKey { vsid: vsid.get(), index }, replica);
         }
         let subnet = Subnet {
             domain: context.domain(vsid),
-            flags: if members.learn {
-                SubnetFlags::LEARN
-            } else {
-                SubnetFlags::NONE
-            },
+            flags: if members.learn { SubnetFlags::LEARN } else { SubnetFlags::NONE },
             replicas: kept as u32,
             local_replicas: members.ports.len().min(kept) as u32,
             gateway_v4: members.gateway_v4.map(to_address).unwrap_or_default(),
@@ -102,11 +77,7 @@ fn members(context: &Context) -> BTreeMap<Vsid, Members> {
     for route in context.intent.customer_routes() {
         let members = subnets.entry(route.vsid).or_default();
         if let Some(gateway) = route.gateway() {
-            let known = if gateway.is_ipv4() {
-                &mut members.gateway_v4
-            } else {
-                &mut members.gateway_v6
-            };
+            let known = if gateway.is_ipv4() { &mut members.gateway_v4 } else { &mut members.gateway_v6 };
             // A subnet with several prefixes speaks from the lowest of its gateways.
             *known = Some(known.map_or(gateway, |known| known.min(gateway)));
         }
@@ -122,22 +93,14 @@ fn members(context: &Context) -> BTreeMap<Vsid, Members> {
     for port in context.intent.ports() {
         let Some(vsid) = port.vsid else { continue };
         let members = subnets.entry(vsid).or_default();
-        members
-            .ports
-            .extend(context.facts.links.get(&port.device).map(|link| link.ifindex));
+        members.ports.extend(context.facts.links.get(&port.device).map(|link| link.ifindex));
     }
     subnets
 }
 
 fn replicas(members: &Members) -> Vec<Replica> {
-    let ports = members.ports.iter().map(|ifindex| Replica {
-        ifindex: *ifindex,
-        provider: Address::default(),
-    });
-    let hosts = members.hosts.iter().map(|provider| Replica {
-        ifindex: 0,
-        provider: to_address(*provider),
-    });
+    let ports = members.ports.iter().map(|ifindex| Replica { ifindex: *ifindex, provider: Address::default() });
+    let hosts = members.hosts.iter().map(|provider| Replica { ifindex: 0, provider: to_address(*provider) });
     ports.chain(hosts).collect()
 }
 
@@ -146,15 +109,7 @@ fn name_of(context: &Context, replica: &Replica) -> String {
     if replica.ifindex == 0 {
         return format!("host {}", to_ip(replica.provider));
     }
-    let device = context
-        .facts
-        .links
-        .iter()
-        .find(|(_, link)| link.ifindex == replica.ifindex)
-        .map(|(name, _)| name);
+    let device = context.facts.links.iter().find(|(_, link)| link.ifindex == replica.ifindex).map(|(name, _)| name);
     let port = context.intent.ports().find(|port| Some(&port.device) == device);
-    port.map_or_else(
-        || format!("interface {}", replica.ifindex),
-        |port| format!("port {}", port.name),
-    )
+    port.map_or_else(|| format!("interface {}", replica.ifindex), |port| format!("port {}", port.name))
 }

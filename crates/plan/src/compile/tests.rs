@@ -46,31 +46,18 @@ pub(super) fn intent(more: &[&str]) -> Intent {
 }
 
 pub(super) fn link(ifindex: u32, kind: LinkKind, addresses: &[&str]) -> Link {
-    Link {
-        ifindex,
-        mtu: 1600,
-        kind,
-        addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
-    }
+    Link { ifindex, mtu: 1600, kind, addresses: addresses.iter().map(|address| address.parse().unwrap()).collect() }
 }
 
 pub(super) fn facts() -> Facts {
-    let veth = LinkKind::Veth {
-        peer_in_other_namespace: true,
-    };
+    let veth = LinkKind::Veth { peer_in_other_namespace: true };
     let links = [
         ("eth0", link(2, LinkKind::Other, &["192.168.4.11/24", "fe80::1/64"])),
         ("blue1", link(11, veth, &[])),
         ("red1", link(12, LinkKind::Tap, &[])),
     ];
-    let links = links
-        .into_iter()
-        .map(|(name, link)| (name.parse().unwrap(), link))
-        .collect();
-    Facts {
-        links,
-        slots: BTreeMap::new(),
-    }
+    let links = links.into_iter().map(|(name, link)| (name.parse().unwrap(), link)).collect();
+    Facts { links, slots: BTreeMap::new() }
 }
 
 pub(super) fn compiled(more: &[&str]) -> Compiled {
@@ -78,11 +65,7 @@ pub(super) fn compiled(more: &[&str]) -> Compiled {
 }
 
 pub(super) fn sentences(compiled: &Compiled) -> Vec<String> {
-    compiled
-        .findings
-        .iter()
-        .map(|finding| format!("{}: {finding}", finding.severity()))
-        .collect()
+    compiled.findings.iter().map(|finding| format!("{}: {finding}", finding.severity())).collect()
 }
 
 pub(super) fn address(text: &str) -> Address {
@@ -90,10 +73,7 @@ pub(super) fn address(text: &str) -> Address {
 }
 
 pub(super) fn key(vsid: u32, text: &str) -> RecordKey {
-    RecordKey {
-        vsid,
-        address: address(text),
-    }
+    RecordKey { vsid, address: address(text) }
 }
 
 pub(super) fn station(vsid: u32, mac: [u8; 6]) -> StationKey {
@@ -110,78 +90,31 @@ fn blue_and_red_on_host_1() {
     assert_eq!(sentences(&compiled), [""; 0]);
     let tables = &compiled.tables;
     let host = tables.host.unwrap();
-    assert_eq!(
-        (host.gateway_mac, host.flags),
-        ([2, 0x4e, 0x56, 0, 0, 1], HostFlags::NONE)
-    );
+    assert_eq!((host.gateway_mac, host.flags), ([2, 0x4e, 0x56, 0, 0, 1], HostFlags::NONE));
     assert_eq!((host.flood_rate, host.flood_burst), (1000, 200));
     let (blue, red) = (tables.subnets[&5001].domain, tables.subnets[&6001].domain);
     assert!(blue != 0 && red != 0 && blue != red);
-    let port = |vsid, domain, slot, mac, flags| Port {
-        vsid,
-        domain,
-        slot,
-        mac,
-        flags,
-    };
+    let port = |vsid, domain, slot, mac, flags| Port { vsid, domain, slot, mac, flags };
     assert_eq!(tables.ports[&11], port(5001, blue, 1, BLUE1, PortFlags::PEER));
     assert_eq!(tables.ports[&12], port(6001, red, 2, RED1, PortFlags::NONE));
 
     let (here, there) = (address("192.168.4.11"), address("192.168.4.22"));
-    let blue1 = Record {
-        mac: BLUE1,
-        flags: RecordFlags::LOCAL,
-        ifindex: 11,
-        provider: here,
-    };
-    let blue2 = Record {
-        mac: BLUE2,
-        flags: RecordFlags::NONE,
-        ifindex: 0,
-        provider: there,
-    };
+    let blue1 = Record { mac: BLUE1, flags: RecordFlags::LOCAL, ifindex: 11, provider: here };
+    let blue2 = Record { mac: BLUE2, flags: RecordFlags::NONE, ifindex: 0, provider: there };
     let gateway = RecordFlags::GATEWAY.with(RecordFlags::LOCAL);
     assert_eq!(tables.records.len(), 6);
-    assert_eq!(
-        (
-            tables.records[&key(5001, "10.0.0.5")],
-            tables.records[&key(5001, "10.0.0.7")]
-        ),
-        (blue1, blue2)
-    );
+    assert_eq!((tables.records[&key(5001, "10.0.0.5")], tables.records[&key(5001, "10.0.0.7")]), (blue1, blue2));
     assert_eq!(tables.records[&key(6001, "10.0.0.5")].ifindex, 12);
     assert_eq!(tables.records[&key(5001, "10.0.0.1")].flags, gateway);
     assert_eq!(tables.records[&key(5001, "10.0.0.1")].mac, host.gateway_mac);
     assert_eq!(tables.stations.len(), 4);
-    assert_eq!(
-        (
-            tables.stations[&station(5001, BLUE1)],
-            tables.stations[&station(5001, BLUE2)]
-        ),
-        (blue1, blue2)
-    );
+    assert_eq!((tables.stations[&station(5001, BLUE1)], tables.stations[&station(5001, BLUE2)]), (blue1, blue2));
 
-    let route = |domain: u32| RouteKey {
-        prefix_len: 32 + 96 + 24,
-        domain: domain.to_be_bytes(),
-        address: address("10.0.0.0"),
-    };
-    let on_link = |vsid| Route {
-        vsid,
-        flags: RouteFlags::ON_LINK,
-        next_hop: Address::UNSPECIFIED_V4,
-    };
-    assert_eq!(
-        tables.routes,
-        [(route(blue), on_link(5001)), (route(red), on_link(6001))].into()
-    );
-    let peer = Peer {
-        local: here,
-        next_hop: there,
-        uplink: 2,
-        mtu: 1600,
-        flags: PeerFlags::NEXT_HOP,
-    };
+    let route =
+        |domain: u32| RouteKey { prefix_len: 32 + 96 + 24, domain: domain.to_be_bytes(), address: address("10.0.0.0") };
+    let on_link = |vsid| Route { vsid, flags: RouteFlags::ON_LINK, next_hop: Address::UNSPECIFIED_V4 };
+    assert_eq!(tables.routes, [(route(blue), on_link(5001)), (route(red), on_link(6001))].into());
+    let peer = Peer { local: here, next_hop: there, uplink: 2, mtu: 1600, flags: PeerFlags::NEXT_HOP };
     assert_eq!(tables.peers, [(there, peer)].into());
     assert_eq!(tables.providers, [(here, Provider { uplink: 2 })].into());
     let subnet = Subnet {
@@ -194,34 +127,13 @@ fn blue_and_red_on_host_1() {
     };
     assert_eq!(tables.subnets[&5001], subnet);
     let replica = |index| tables.replicas[&ReplicaKey { vsid: 5001, index }];
-    assert_eq!(
-        replica(0),
-        Replica {
-            ifindex: 11,
-            provider: Address::default()
-        }
-    );
-    assert_eq!(
-        replica(1),
-        Replica {
-            ifindex: 0,
-            provider: there
-        }
-    );
+    assert_eq!(replica(0), Replica { ifindex: 11, provider: Address::default() });
+    assert_eq!(replica(1), Replica { ifindex: 0, provider: there });
     assert!(tables.plain.is_empty());
 
     let status = compiled.ports[&"blue1".parse::<Name>().unwrap()];
-    assert_eq!(
-        status,
-        PortStatus {
-            state: PortState::Bound { ifindex: 11, slot: 1 },
-            mtu: Some(1600 - 42)
-        }
-    );
-    assert_eq!(
-        (status.ifindex(), status.state.to_string().as_str()),
-        (Some(11), "bound")
-    );
+    assert_eq!(status, PortStatus { state: PortState::Bound { ifindex: 11, slot: 1 }, mtu: Some(1600 - 42) });
+    assert_eq!((status.ifindex(), status.state.to_string().as_str()), (Some(11), "bound"));
 }
 
 #[test]
@@ -230,23 +142,10 @@ fn ipv6_brings_link_local_addresses() {
                  prefix: 'fd00::/64', nextHop: '::'}";
     let tables = compiled(&[route]).tables;
     let gateway = tables.records[&key(5001, "fd00::1")];
-    assert_eq!(
-        tables.records[&key(5001, "fe80::4e:56ff:fe00:1")],
-        gateway,
-        "the gateway's MAC is 02-4E-56-00-00-01"
-    );
-    assert_eq!(
-        tables.records[&key(5001, "fe80::406:ff:fe00:5")],
-        tables.stations[&station(5001, BLUE1)]
-    );
-    assert_eq!(
-        tables.records[&key(5001, "fe80::406:ff:fe00:7")],
-        tables.stations[&station(5001, BLUE2)]
-    );
-    assert!(
-        !tables.records.contains_key(&key(6001, "fe80::a08:ff:fe00:5")),
-        "Red speaks no IPv6"
-    );
+    assert_eq!(tables.records[&key(5001, "fe80::4e:56ff:fe00:1")], gateway, "the gateway's MAC is 02-4E-56-00-00-01");
+    assert_eq!(tables.records[&key(5001, "fe80::406:ff:fe00:5")], tables.stations[&station(5001, BLUE1)]);
+    assert_eq!(tables.records[&key(5001, "fe80::406:ff:fe00:7")], tables.stations[&station(5001, BLUE2)]);
+    assert!(!tables.records.contains_key(&key(6001, "fe80::a08:ff:fe00:5")), "Red speaks no IPv6");
     assert_eq!(tables.subnets[&5001].gateway_v6, address("fd00::1"));
     // A single IPv6 record, or an L2Only one, is enough.
     let record = "kind: lookup-record\nspec: {vsid: 6001, customerAddress: 'fd00::7', mac: 08-08-00-00-00-07, \
@@ -256,10 +155,7 @@ fn ipv6_brings_link_local_addresses() {
     for more in [record, l2_only] {
         let tables = compiled(&[more]).tables;
         assert!(tables.records.contains_key(&key(6001, "fe80::a08:ff:fe00:5")), "{more}");
-        assert!(
-            !tables.records.contains_key(&key(5001, "fe80::406:ff:fe00:5")),
-            "{more}"
-        );
+        assert!(!tables.records.contains_key(&key(5001, "fe80::406:ff:fe00:5")), "{more}");
     }
 }
 
@@ -271,10 +167,7 @@ fn learnt_addresses_mark_port_station_and_subnet() {
     assert!(tables.ports[&11].flags.has(PortFlags::LEARN));
     assert!(!tables.ports[&12].flags.has(PortFlags::LEARN));
     assert!(tables.stations[&station(5001, BLUE1)].flags.has(RecordFlags::L2_ONLY));
-    assert!(
-        !tables.records[&key(5001, "10.0.0.5")].flags.has(RecordFlags::L2_ONLY),
-        "this one is declared"
-    );
+    assert!(!tables.records[&key(5001, "10.0.0.5")].flags.has(RecordFlags::L2_ONLY), "this one is declared");
     assert!(
         tables.subnets[&5001].flags.has(SubnetFlags::LEARN) && !tables.subnets[&6001].flags.has(SubnetFlags::LEARN)
     );
@@ -292,22 +185,9 @@ fn gateways_and_next_hops_forward_for_others() {
     assert!(!tables.stations[&station(5001, BLUE2)].flags.has(RecordFlags::FORWARDER));
     let gateway = tables.records[&key(6001, "0.0.0.0")];
     assert_eq!(gateway.flags, RecordFlags::WILDCARD.with(RecordFlags::FORWARDER));
-    assert_eq!(
-        tables.stations[&station(6001, [8, 8, 0, 0, 0, 0x99])].flags,
-        RecordFlags::FORWARDER
-    );
-    let route = tables
-        .route_entry(&RouteKey::exact(tables.subnets[&5001].domain, address("198.51.100.1")))
-        .unwrap()
-        .1;
-    assert_eq!(
-        *route,
-        Route {
-            vsid: 5001,
-            flags: RouteFlags::NONE,
-            next_hop: address("10.0.0.5")
-        }
-    );
+    assert_eq!(tables.stations[&station(6001, [8, 8, 0, 0, 0, 0x99])].flags, RecordFlags::FORWARDER);
+    let route = tables.route_entry(&RouteKey::exact(tables.subnets[&5001].domain, address("198.51.100.1"))).unwrap().1;
+    assert_eq!(*route, Route { vsid: 5001, flags: RouteFlags::NONE, next_hop: address("10.0.0.5") });
 }
 
 #[test]
@@ -325,25 +205,11 @@ fn the_lowest_metric_wins_then_the_lowest_subnet_and_next_hop() {
         let more: Vec<&str> = routes.iter().map(String::as_str).chain([other]).collect();
         let tables = compiled(&more).tables;
         let domain = tables.subnets[&5001].domain;
-        tables
-            .route_entry(&RouteKey::exact(domain, address("198.51.100.1")))
-            .unwrap()
-            .1
-            .next_hop
-            .to_string()
+        tables.route_entry(&RouteKey::exact(domain, address("198.51.100.1"))).unwrap().1.next_hop.to_string()
     };
-    assert_eq!(
-        winner(&[route(5001, "10.0.0.5", 2), route(5001, "10.0.0.7", 1)]),
-        "10.0.0.7"
-    );
-    assert_eq!(
-        winner(&[route(5001, "10.0.0.5", 1), route(5001, "10.0.0.7", 1)]),
-        "10.0.0.5"
-    );
-    assert_eq!(
-        winner(&[route(5001, "10.0.0.5", 1), route(5000, "10.0.1.7", 1)]),
-        "10.0.1.7"
-    );
+    assert_eq!(winner(&[route(5001, "10.0.0.5", 2), route(5001, "10.0.0.7", 1)]), "10.0.0.7");
+    assert_eq!(winner(&[route(5001, "10.0.0.5", 1), route(5001, "10.0.0.7", 1)]), "10.0.0.5");
+    assert_eq!(winner(&[route(5001, "10.0.0.5", 1), route(5000, "10.0.1.7", 1)]), "10.0.1.7");
 }
 
 #[test]
@@ -360,15 +226,10 @@ fn what_is_not_encapsulated_is_found_by_its_address_on_the_wire() {
     let there = nat("10.0.0.21", "06-06-00-00-00-21", "192.168.4.121");
     let port = "{kind: port, name: blue3, spec: {device: blue3, mac: 06-06-00-00-00-20, vsid: 5001}}";
     let mut facts = facts();
-    facts
-        .links
-        .insert("blue3".parse().unwrap(), link(13, LinkKind::Tap, &[]));
+    facts.links.insert("blue3".parse().unwrap(), link(13, LinkKind::Tap, &[]));
     let tables = compile(&intent(&[&here, &there, bare, port]), &facts, &Settings::default()).tables;
     assert_eq!(tables.host.unwrap().flags, HostFlags::PLAIN);
-    let plain = |vsid, ca: &str| Plain {
-        vsid,
-        customer: address(ca),
-    };
+    let plain = |vsid, ca: &str| Plain { vsid, customer: address(ca) };
     let expected = [
         (address("192.168.4.120"), plain(5001, "10.0.0.20")),
         (address("192.168.4.121"), plain(5001, "10.0.0.21")),
@@ -376,10 +237,7 @@ fn what_is_not_encapsulated_is_found_by_its_address_on_the_wire() {
     ];
     assert_eq!(tables.plain, expected.into());
     let local = tables.records[&key(5001, "10.0.0.20")];
-    assert_eq!(
-        (local.ifindex, local.flags),
-        (13, RecordFlags::NAT.with(RecordFlags::LOCAL))
-    );
+    assert_eq!((local.ifindex, local.flags), (13, RecordFlags::NAT.with(RecordFlags::LOCAL)));
     assert_eq!(tables.records[&key(5001, "10.0.0.21")].flags, RecordFlags::NAT);
     assert_eq!(tables.records[&key(5003, "198.18.0.30")].flags, RecordFlags::BARE);
     // Each address of a distant VM has its own way, so that no MAC address leads to it.
@@ -411,10 +269,7 @@ fn a_host_that_is_not_on_link_is_reached_by_the_best_route() {
     assert_eq!(next_hop(&[route("10.0.0.0/8", "192.168.4.1", 0)]), None);
     let wide = route("172.16.0.0/12", "192.168.4.1", 0);
     assert_eq!(next_hop(std::slice::from_ref(&wide)).as_deref(), Some("192.168.4.1"));
-    let (far, near) = (
-        route("172.16.9.0/24", "192.168.4.2", 9),
-        route("172.16.9.0/24", "192.168.4.3", 3),
-    );
+    let (far, near) = (route("172.16.9.0/24", "192.168.4.2", 9), route("172.16.9.0/24", "192.168.4.3", 3));
     assert_eq!(next_hop(&[wide, far, near]).as_deref(), Some("192.168.4.3"));
 }
 
@@ -429,10 +284,7 @@ fn the_address_nearest_to_a_host_speaks_to_it() {
          providerAddress: 'fd01::22'}",
     ];
     let mut facts = facts();
-    let eth1 = Link {
-        mtu: 9000,
-        ..link(3, LinkKind::Other, &["192.168.0.5/16", "fd01::11/64"])
-    };
+    let eth1 = Link { mtu: 9000, ..link(3, LinkKind::Other, &["192.168.0.5/16", "fd01::11/64"]) };
     facts.links.insert("eth1".parse().unwrap(), eth1);
     let compiled = compile(&intent(&more), &facts, &Settings::default());
     assert_eq!(sentences(&compiled), [""; 0]);
@@ -444,14 +296,7 @@ fn the_address_nearest_to_a_host_speaks_to_it() {
     assert_eq!(way("192.168.9.9"), ("192.168.0.5".to_owned(), 3, 9000));
     assert_eq!(way("fd01::22"), ("fd01::11".to_owned(), 3, 9000));
     // The narrowest uplink decides, less the outer headers: 42 bytes in IPv4, 62 in IPv6.
-    let mtu = |facts: &Facts| {
-        compile(&intent(&more), facts, &Settings::default())
-            .ports
-            .values()
-            .next()
-            .unwrap()
-            .mtu
-    };
+    let mtu = |facts: &Facts| compile(&intent(&more), facts, &Settings::default()).ports.values().next().unwrap().mtu;
     assert_eq!(mtu(&facts), Some(1600 - 42));
     facts.links.get_mut("eth1").unwrap().mtu = 1610;
     assert_eq!(mtu(&facts), Some(1610 - 62));
@@ -460,23 +305,12 @@ fn the_address_nearest_to_a_host_speaks_to_it() {
 #[test]
 fn ports_that_are_not_virtualized_are_let_through() {
     let mut facts = facts();
-    facts
-        .links
-        .insert("tap9".parse().unwrap(), link(19, LinkKind::Tap, &[]));
+    facts.links.insert("tap9".parse().unwrap(), link(19, LinkKind::Tap, &[]));
     let port = "{kind: port, name: plain, spec: {device: tap9, mac: 06-06-00-00-00-90}}";
     let compiled = compile(&intent(&[port]), &facts, &Settings::default());
     assert_eq!(sentences(&compiled), [""; 0]);
     let mac = [6, 6, 0, 0, 0, 0x90];
-    assert_eq!(
-        compiled.tables.ports[&19],
-        Port {
-            vsid: 0,
-            domain: 0,
-            slot: 3,
-            mac,
-            flags: PortFlags::NONE
-        }
-    );
+    assert_eq!(compiled.tables.ports[&19], Port { vsid: 0, domain: 0, slot: 3, mac, flags: PortFlags::NONE });
     assert_eq!(compiled.ports[&"plain".parse::<Name>().unwrap()].mtu, None);
     assert!(!compiled.tables.subnets.contains_key(&0));
 }

@@ -26,27 +26,15 @@ pub(super) fn providers(context: &Context, compiled: &mut Compiled) {
         };
         if !link.addresses.iter().any(|present| present.addr() == provider.address) {
             let (address, prefix_length, present) = (provider.address, provider.prefix_length, link.addresses.clone());
-            let finding = Finding::AddressNotOnInterface {
-                key: key(),
-                interface,
-                address,
-                prefix_length,
-                present,
-            };
+            let finding = Finding::AddressNotOnInterface { key: key(), interface, address, prefix_length, present };
             compiled.findings.push(finding);
         }
-        compiled
-            .tables
-            .providers
-            .insert(to_address(provider.address), Provider { uplink: link.ifindex });
+        compiled.tables.providers.insert(to_address(provider.address), Provider { uplink: link.ifindex });
     }
     for route in context.intent.provider_routes() {
         if !context.facts.links.contains_key(&route.interface) {
             let key = Resource::ProviderRoute(route.clone()).key();
-            compiled.findings.push(Finding::NoInterface {
-                key,
-                interface: route.interface.clone(),
-            });
+            compiled.findings.push(Finding::NoInterface { key, interface: route.interface.clone() });
         }
     }
 }
@@ -58,11 +46,7 @@ pub(super) fn providers(context: &Context, compiled: &mut Compiled) {
 pub(super) fn port_mtu(context: &Context) -> Option<u32> {
     let through = |provider: &ProviderAddress| {
         let link = context.facts.links.get(&provider.interface)?;
-        Some(link.mtu.saturating_sub(if provider.address.is_ipv4() {
-            OVERHEAD_V4
-        } else {
-            OVERHEAD_V6
-        }))
+        Some(link.mtu.saturating_sub(if provider.address.is_ipv4() { OVERHEAD_V4 } else { OVERHEAD_V6 }))
     };
     context.intent.provider_addresses().filter_map(through).min()
 }
@@ -70,11 +54,7 @@ pub(super) fn port_mtu(context: &Context) -> Option<u32> {
 /// Fills `PEERS`.
 pub(super) fn peers(context: &Context, compiled: &mut Compiled) {
     let mut remotes = BTreeMap::<IpAddr, &LookupRecord>::new();
-    for record in context
-        .intent
-        .lookup_records()
-        .filter(|record| !context.is_local(record))
-    {
+    for record in context.intent.lookup_records().filter(|record| !context.is_local(record)) {
         remotes.entry(record.provider_address).or_insert(record);
     }
     for (provider, record) in remotes {
@@ -84,10 +64,7 @@ pub(super) fn peers(context: &Context, compiled: &mut Compiled) {
             }
             // An absent uplink has a finding already; this one is about what was not declared.
             None if !context.own.iter().any(|own| own.is_ipv4() == provider.is_ipv4()) => {
-                compiled.findings.push(Finding::NoLocalAddress {
-                    key: record_key(record),
-                    provider,
-                });
+                compiled.findings.push(Finding::NoLocalAddress { key: record_key(record), provider });
             }
             None => {}
         }
@@ -97,10 +74,7 @@ pub(super) fn peers(context: &Context, compiled: &mut Compiled) {
 /// The way to another host; `None` if this one has no address of that family on an interface that exists.
 fn peer(context: &Context, remote: IpAddr) -> Option<Peer> {
     let candidates = || {
-        let family = context
-            .intent
-            .provider_addresses()
-            .filter(|own| own.address.is_ipv4() == remote.is_ipv4());
+        let family = context.intent.provider_addresses().filter(|own| own.address.is_ipv4() == remote.is_ipv4());
         family.filter_map(|own| Some((own, context.facts.links.get(&own.interface)?)))
     };
     // Among the addresses whose prefix contains it the most specific one is meant, then the lowest.
@@ -114,12 +88,8 @@ fn peer(context: &Context, remote: IpAddr) -> Option<Peer> {
     let Some((route, uplink)) = best_route(context, remote) else {
         return lowest.map(|(own, link)| to_peer(own, link, None));
     };
-    let on_uplink = candidates()
-        .filter(|(own, _)| own.interface == route.interface)
-        .min_by_key(|(own, _)| own.address);
-    on_uplink
-        .or(lowest)
-        .map(|(own, _)| to_peer(own, uplink, Some(route.next_hop)))
+    let on_uplink = candidates().filter(|(own, _)| own.interface == route.interface).min_by_key(|(own, _)| own.address);
+    on_uplink.or(lowest).map(|(own, _)| to_peer(own, uplink, Some(route.next_hop)))
 }
 
 fn prefix_of(own: &ProviderAddress) -> Option<IpNet> {
@@ -128,19 +98,10 @@ fn prefix_of(own: &ProviderAddress) -> Option<IpNet> {
 
 /// The provider route with the longest prefix, then the lowest metric, whose interface exists.
 fn best_route<'a>(context: &Context<'a>, remote: IpAddr) -> Option<(&'a ProviderRoute, &'a Link)> {
-    let matching = context
-        .intent
-        .provider_routes()
-        .filter(|route| route.prefix.contains(&remote));
+    let matching = context.intent.provider_routes().filter(|route| route.prefix.contains(&remote));
     matching
         .filter_map(|route| Some((route, context.facts.links.get(&route.interface)?)))
-        .min_by_key(|(route, _)| {
-            (
-                std::cmp::Reverse(route.prefix.prefix_len()),
-                route.metric,
-                route.next_hop,
-            )
-        })
+        .min_by_key(|(route, _)| (std::cmp::Reverse(route.prefix.prefix_len()), route.metric, route.next_hop))
 }
 
 fn to_peer(own: &ProviderAddress, uplink: &Link, next_hop: Option<IpAddr>) -> Peer {
@@ -149,10 +110,6 @@ fn to_peer(own: &ProviderAddress, uplink: &Link, next_hop: Option<IpAddr>) -> Pe
         next_hop: next_hop.map(to_address).unwrap_or_default(),
         uplink: uplink.ifindex,
         mtu: uplink.mtu,
-        flags: if next_hop.is_some() {
-            PeerFlags::NEXT_HOP
-        } else {
-            PeerFlags::NONE
-        },
+        flags: if next_hop.is_some() { PeerFlags::NEXT_HOP } else { PeerFlags::NONE },
     }
 }
