@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use api::{ChangeReport, ChangeResult, ChangeSet, Outcome, Problem, ProblemType};
 use datapath::{Attachment, Datapath, Role};
 use host::Netlink;
-use model::{Intent, Name, Resource};
+use model::{Intent, IntentError, Name, Resource};
 use plan::{Compiled, Facts, HostTables, Severity, compile, diff};
 
 use crate::config::Config;
@@ -201,6 +201,13 @@ impl Core {
         let mut resources: BTreeMap<model::Key, Resource> =
             self.declared.resources().map(|resource| (resource.key(), resource.clone())).collect();
         let mut results = Vec::new();
+        let said = set.changes.iter().filter_map(|change| match change {
+            api::Change::Create(resource) | api::Change::Put(resource) | api::Change::Replace(resource) => {
+                Some(resource)
+            }
+            api::Change::Delete(_) => None,
+        });
+        said_once(said).map_err(|errors| contradiction(&errors))?;
         for change in &set.changes {
             let key = change.key();
             let old = resources.get(&key).cloned();
@@ -223,9 +230,7 @@ impl Core {
             };
             results.push(ChangeResult { key, outcome });
         }
-        let declared = Intent::new(resources.into_values()).map_err(|errors| {
-            Problem::with_errors(ProblemType::Conflict, errors.iter().map(ToString::to_string).collect())
-        })?;
+        let declared = Intent::new(resources.into_values()).map_err(|errors| contradiction(&errors))?;
         Ok((declared, results))
     }
 
@@ -253,8 +258,26 @@ fn internal(error: impl std::fmt::Display) -> Problem {
     Problem::new(ProblemType::Internal, error.to_string())
 }
 
+fn contradiction(errors: &[IntentError]) -> Problem {
+    Problem::with_errors(ProblemType::Conflict, errors.iter().map(ToString::to_string).collect())
+}
+
+/// Sees to it that nothing is declared twice with different content: the later would win unseen.
+fn said_once<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Result<(), Vec<IntentError>> {
+    let mut first: BTreeMap<model::Key, &Resource> = BTreeMap::new();
+    let mut errors = Vec::new();
+    for resource in resources {
+        let key = resource.key();
+        if *first.entry(key.clone()).or_insert(resource) != resource {
+            errors.push(IntentError::ChangedTwice { key });
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
 /// What was saved, with the configuration's resources over it.
 fn declared(saved: Vec<Resource>, config: &Config) -> Result<Intent, RunError> {
+    said_once(&config.resources).map_err(RunError::Contradiction)?;
     let mut resources: BTreeMap<model::Key, Resource> =
         saved.into_iter().map(|resource| (resource.key(), resource)).collect();
     resources.extend(config.resources.iter().map(|resource| (resource.key(), resource.clone())));

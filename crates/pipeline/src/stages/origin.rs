@@ -28,13 +28,15 @@ pub fn check<P: Packet, T: Tables>(
     tables.enter(Stage::Origin);
     if let Some(ip) = parsed.ip() {
         if same_mac(&parsed.ethernet.source, gateway_mac) {
+            check_nd(packet, tables, outer, parsed, ip, None)?;
             return routed(tables, outer, &ip.source);
         }
         // The common case is one look-up: the source has a record, and the record agrees.
         if let Some(record) = tables.record(&RecordKey { vsid: outer.vsid, address: ip.source })
             && same_mac(&record.mac, &parsed.ethernet.source)
         {
-            return at(tables, record, outer);
+            at(tables, record, outer)?;
+            return check_nd(packet, tables, outer, parsed, ip, Some(record));
         }
     }
     let key = StationKey { vsid: outer.vsid, mac: parsed.ethernet.source, reserved: 0 };
@@ -46,6 +48,7 @@ pub fn check<P: Packet, T: Tables>(
     };
     at(tables, station, outer)?;
     if let Some(ip) = parsed.ip() {
+        check_nd(packet, tables, outer, parsed, ip, Some(station))?;
         return ip_of_station(packet, tables, meta, outer, parsed, ip, station);
     }
     match parsed.arp() {
@@ -65,6 +68,46 @@ fn at<T: Tables>(tables: &T, record: &Record, outer: &Outer) -> Result<(), DropR
         Some(_) => DropReason::WrongProvider,
         None => DropReason::UnknownProvider,
     })
+}
+
+/// Neighbor Discovery: nobody speaks for the address or the MAC address of another, only routers for a router, and nothing
+/// of it is ever routed (RFC 4861, 7.1), which is what no `sender` means.
+#[inline(always)]
+fn check_nd<P: Packet, T: Tables>(
+    packet: &P,
+    tables: &T,
+    outer: &Outer,
+    parsed: &Parsed,
+    ip: &Ip,
+    sender: Option<&Record>,
+) -> Result<(), DropReason> {
+    if ip.v4 || ip.protocol != ip::ICMPV6 {
+        return Ok(());
+    }
+    let message = parsed.network as usize + ip::V6_LEN;
+    let Some([kind]) = packet.bytes::<1>(message) else { return Err(DropReason::Malformed) };
+    if !(neighbor::ROUTER_SOLICITATION..=neighbor::REDIRECT).contains(&kind) {
+        return Ok(());
+    }
+    let Some(sender) = sender else { return Err(DropReason::NeighborSpoof) };
+    if kind == neighbor::ROUTER_ADVERTISEMENT || kind == neighbor::REDIRECT {
+        return if sender.flags.has(RecordFlags::FORWARDER) { Ok(()) } else { Err(DropReason::RouterGuard) };
+    }
+    if kind == neighbor::ROUTER_SOLICITATION {
+        return Ok(());
+    }
+    let Some(target) = neighbor::target(packet, message) else { return Err(DropReason::Malformed) };
+    if neighbor::names_another(packet, message, &sender.mac) {
+        return Err(DropReason::NeighborSpoof);
+    }
+    if kind == neighbor::SOLICITATION || target == neighbor::link_local(&sender.mac) {
+        return Ok(());
+    }
+    match tables.record(&RecordKey { vsid: outer.vsid, address: target }) {
+        Some(owner) if same_mac(&owner.mac, &sender.mac) => Ok(()),
+        None if sender.flags.has(RecordFlags::L2_ONLY) || sender.flags.has(RecordFlags::FORWARDER) => Ok(()),
+        _ => Err(DropReason::NeighborSpoof),
+    }
 }
 
 /// A packet that the sender's host has routed: its source is in another subnet of the routing domain.
