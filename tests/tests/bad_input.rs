@@ -70,7 +70,7 @@ fn contradictions_are_refused_all_or_nothing() {
         // The same MAC address on two hosts.
         (record("10.0.0.9", "06-06-00-00-00-07", "192.168.4.11"), &["06-06-00-00-00-07", "192.168.4.11"][..]),
         // The same record twice in one file.
-        (record("10.0.0.8", "06-06-00-00-00-09", "192.168.4.22"), &["5001/10.0.0.8"]),
+        (record("10.0.0.8", "06-06-00-00-00-09", "192.168.4.22"), &["5001/10.0.0.8 is declared twice"]),
         // A provider address that the uplink has not.
         (
             "---\nkind: provider-address\nspec: {address: 192.168.4.99, interface: eth0, prefixLength: 24}\n"
@@ -154,6 +154,11 @@ fn an_agent_without_what_it_needs_says_so_and_makes_nothing() {
         (
             "resources:\n  - kind: provider-address\n    spec: {address: 192.168.4.99, interface: eth0, prefixLength: 24}\n",
             &["192.168.4.99", "ip address add", "nothing was changed"],
+        ),
+        (
+            "resources:\n  - {kind: port, name: a, spec: {device: a0, mac: 06-06-00-00-00-05}}\n  - {kind: port, name: a, \
+             spec: {device: a1, mac: 06-06-00-00-00-05}}\n",
+            &["port a is declared twice", "nothing was changed"],
         ),
     ] {
         let output = start(&text(resources), &[]);
