@@ -3,7 +3,7 @@
 use std::thread;
 
 use tests::capture::Capture;
-use tests::stage::Stage;
+use tests::stage::{Stage, example};
 use tests::tools::{must_ping, received_bytes, run, run_any, tcp};
 
 /// What Blue's VMs say to each other: nothing of it may be seen by Red.
@@ -84,4 +84,16 @@ fn the_operator_sees_what_is_declared_and_what_was_counted() {
     assert!(red["status"]["counters"]["txPackets"].as_u64().unwrap() < 3, "{red}");
     let status = stage.ok(1, "status");
     assert!(status.contains("2, 2 bound") && status.contains("192.168.4.11"), "{status}");
+}
+
+#[test]
+fn a_router_between_the_hosts_makes_no_difference() {
+    let stage = Stage::up(&example("blue-red-routed.yaml"));
+    for (tenant, stranger) in [("blue", "08:08"), ("red", "06:06")] {
+        let [one, two] = ["1", "2"].map(|number| stage.vm(&format!("{tenant}{number}")));
+        must_ping(&one, "10.0.0.7");
+        must_ping(&two, "10.0.0.5");
+        assert!(received_bytes(&tcp(&one, &two, "10.0.0.7", "-t 1")) > 1_000_000);
+        assert!(!run(&one, "ip neighbour show").contains(stranger));
+    }
 }

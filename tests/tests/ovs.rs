@@ -106,12 +106,15 @@ fn open_vswitch_and_netvirt_understand_each_other() {
     for (from, to, size) in [(&blue1, "10.0.0.7", 1530), (&blue2, "10.0.0.5", 1530), (&blue1, "fd00:a::7", 1510)] {
         run(from, &format!("ping -n -M do -c 3 -i 0.1 -W 2 -s {size} {to}"));
     }
+    for (from, to, address) in [(&blue1, &blue2, "10.0.0.7"), (&blue2, &blue1, "10.0.0.5")] {
+        tcp(from, to, address, "-n 1M");
+    }
+    assert!(received_bytes(&tcp(&blue1, &blue2, "10.0.0.7", "-u -b 5M -l 1000 -n 500K")) > 400_000);
+    let packets = wire.end();
     must_tcp(&blue1, &blue2, "10.0.0.7");
     must_tcp(&blue2, &blue1, "10.0.0.5");
     must_tcp(&blue1, &blue2, "fd00:a::7");
     must_tcp(&blue2, &blue1, "fd00:a::5");
-    assert!(received_bytes(&tcp(&blue1, &blue2, "10.0.0.7", "-u -b 5M -l 1000 -n 500K")) > 400_000);
-    let packets = wire.end();
     for provider in ["192.168.4.11", "192.168.4.22"] {
         let from = format!("ip.src == {provider} && gre");
         assert!(packets.count(&from) > 100, "nothing from {provider}");
