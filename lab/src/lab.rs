@@ -259,7 +259,8 @@ impl Lab {
 
     fn fit_mtu(&self, topology: &Topology, vm: &Vm, host: &str, device: &str) -> Result<(), LabError> {
         let has_agent = topology.hosts.iter().any(|its| its.name.as_str() == host && its.agent);
-        if !has_agent || vm.mtu.is_some() {
+        // The agent has nothing to say about the size of what it does not virtualize.
+        if !has_agent || vm.mtu.is_some() || vm.vsid.is_none() {
             return Ok(());
         }
         let mtu = agent::port_mtu(&self.name, host, vm.name.as_str(), self.options.ready_within)?;
