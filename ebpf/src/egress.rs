@@ -5,7 +5,7 @@ use aya_ebpf::helpers::generated::{
     bpf_clone_redirect, bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer, bpf_skb_change_type,
 };
 use pipeline::apply::{self, Dressed};
-use pipeline::stages::flood;
+use pipeline::stages::flood as copies;
 use pipeline::{
     Action, DropReason, Edit, Flood, MAX_REPLICAS, Meta, Network, NoRoom, Peer, PeerFlags, Tables, Tunnel, Verdict,
     Work,
@@ -41,8 +41,25 @@ pub fn finish<const LINEAR: usize>(
         counters.from_packets += 1;
         counters.from_bytes += u64::from(meta.len);
     }
-    // Answers take much stack, so they are not called from below.
-    if verdict.is_answer() { answer(skb, meta, verdict) } else { carry_out(skb, meta, verdict, work, from_port) }
+    // Answers and copies take much stack, so they are not called from below.
+    if verdict.is_answer() {
+        answer(skb, meta, verdict)
+    } else if verdict.is_flood() {
+        flood(skb, meta, verdict, work)
+    } else {
+        carry_out(skb, meta, verdict, work, from_port)
+    }
+}
+
+/// Copies a frame to many.
+#[inline(never)]
+fn flood<const LINEAR: usize>(skb: &mut Skb<LINEAR>, meta: &Meta, verdict: &Verdict<'static>, work: &Work) -> i32 {
+    let Action::Flood(flood) = verdict.action() else { return DROP };
+    skb.report(verdict.code(), flood.to);
+    match checked(replicate(skb, &flood, &work.edit, meta.len, verdict.slot)) {
+        Ok(action) => action,
+        Err(reason) => dropped(skb, verdict.slot, reason as u32),
+    }
 }
 
 /// Sends an answer back to the port that asked.
@@ -94,12 +111,8 @@ fn carry_out<const LINEAR: usize>(
                 .map(|()| to_underlay(peer))
                 .map_err(|NoRoom| DropReason::NoRoom)
         }
-        // Another function's, see `finish`.
-        Action::Answer(_) => Err(DropReason::NoRoom),
-        Action::Flood(flood) => {
-            skb.report(verdict.code(), flood.to);
-            checked(replicate(skb, flood, &work.edit, meta.len))
-        }
+        // Other functions', see `finish`.
+        Action::Answer(_) | Action::Flood(_) => Err(DropReason::NoRoom),
         Action::Relay { peer } => {
             skb.report(verdict.code(), peer.uplink);
             skb.set_mark(0);
@@ -135,12 +148,17 @@ fn encapsulate<const LINEAR: usize>(skb: &mut Skb<LINEAR>, tunnel: &Tunnel, edit
 #[inline(always)]
 fn dropped<const LINEAR: usize>(skb: &mut Skb<LINEAR>, slot: u32, reason: u32) -> i32 {
     skb.report(1, reason);
+    count_drop(slot, reason);
+    DROP
+}
+
+#[inline(always)]
+fn count_drop(slot: u32, reason: u32) {
     if let Some(counters) = maps::counters(slot)
         && let Some(counter) = counters.drops.get_mut(reason as usize)
     {
         *counter += 1;
     }
-    DROP
 }
 
 #[inline(always)]
@@ -214,14 +232,16 @@ struct Replication<'a> {
     flood: &'a Flood,
     edit: &'a Edit,
     len: u32,
+    /// Counters of the port that the frame came from.
+    slot: u32,
     /// [`Dressed`] as a number, since the verifier wants every byte of the kernel's stack to be defined.
     dressed: u32,
     failed: u32,
 }
 
 /// Copies a frame to many; the original ends here.
-#[inline(never)]
-fn replicate<const LINEAR: usize>(skb: &mut Skb<LINEAR>, flood: &Flood, edit: &Edit, len: u32) -> i32 {
+#[inline(always)]
+fn replicate<const LINEAR: usize>(skb: &mut Skb<LINEAR>, flood: &Flood, edit: &Edit, len: u32, slot: u32) -> i32 {
     let mut len = len;
     if let Some(strip) = flood.strip {
         let pipeline::Strip(room) = strip;
@@ -230,12 +250,12 @@ fn replicate<const LINEAR: usize>(skb: &mut Skb<LINEAR>, flood: &Flood, edit: &E
         }
         len = len.wrapping_sub(room as u32);
     }
-    let mut replication = Replication { raw: skb.raw, flood, edit, len, dressed: 0, failed: 0 };
-    let copies = flood.to;
+    let mut replication = Replication { raw: skb.raw, flood, edit, len, slot, dressed: 0, failed: 0 };
+    let count = flood.to;
     let mut index = 0;
     // The bound is a constant, so that the verifier sees the end.
     while index < MAX_REPLICAS {
-        if index >= copies {
+        if index >= count {
             break;
         }
         copy(index, &mut replication);
@@ -248,14 +268,20 @@ fn replicate<const LINEAR: usize>(skb: &mut Skb<LINEAR>, flood: &Flood, edit: &E
 /// Makes one copy.
 #[inline(never)]
 fn copy(index: u32, replication: &mut Replication) {
-    let Some(replica) = flood::replica(&MAPS, replication.flood, index) else { return };
+    let Some(replica) = copies::replica(&MAPS, replication.flood, index) else { return };
     if replica.ifindex != 0 {
         // SAFETY: the helper clones the skb; what it fails to send is lost as on any wire.
         unsafe { bpf_clone_redirect(replication.raw, replica.ifindex, 0) };
+        if let Some(port) = MAPS.port(replica.ifindex) {
+            count_to(port.slot, replication.len);
+        }
         return;
     }
-    let Some(peer) = flood::peer(&MAPS, replication.flood, replica) else { return };
-    let tunnel = flood::tunnel(replication.flood, peer, replica);
+    let Some(peer) = copies::peer(&MAPS, replication.flood, replica) else {
+        count_drop(replication.slot, copies::refusal(&MAPS, replica) as u32);
+        return;
+    };
+    let tunnel = copies::tunnel(replication.flood, peer, replica);
     // No byte of the frame is read from here on, so none need be readable.
     let mut skb = Skb::<0> { raw: replication.raw };
     let dressed = match replication.dressed {

@@ -360,6 +360,12 @@ impl<'t> Verdict<'t> {
         self.kind >= ARP && self.kind <= TOO_BIG
     }
 
+    /// Whether the packet is copied to many.
+    #[inline(always)]
+    pub const fn is_flood(&self) -> bool {
+        self.kind == FLOOD
+    }
+
     /// The number of the reason, if the packet is dropped.
     #[inline(always)]
     pub const fn dropped(&self) -> Option<u32> {

@@ -283,7 +283,7 @@ impl Finish<'_> {
             }
             Action::Flood(flood) => {
                 self.reported = (verdict.code(), flood.to);
-                self.replicate(frame, &flood, work).map_err(no_room)?;
+                self.replicate(frame, &flood, work, verdict.slot).map_err(no_room)?;
                 return Ok(DROP);
             }
             Action::Relay { peer } => self.reported = (verdict.code(), peer.uplink),
@@ -296,7 +296,7 @@ impl Finish<'_> {
         *to = (to.0 + 1, to.1 + u64::from(len));
     }
 
-    fn replicate(&mut self, frame: &mut AsTestRun, flood: &Flood, work: &Work) -> Result<(), NoRoom> {
+    fn replicate(&mut self, frame: &mut AsTestRun, flood: &Flood, work: &Work, slot: u32) -> Result<(), NoRoom> {
         let (mut len, mut dressed, mut result) = (self.meta.len, Dressed::Bare, Ok(()));
         if let Some(Strip(room)) = flood.strip {
             frame.decapsulate(room, &work.edit.ethernet, work.edit.network)?;
@@ -305,9 +305,16 @@ impl Finish<'_> {
         for index in 0..flood.to.min(MAX_REPLICAS) {
             let Some(replica) = flood::replica(self.tables, flood, index) else { continue };
             if replica.ifindex != 0 {
+                if let Some(port) = self.tables.port(replica.ifindex) {
+                    self.count_to(port.slot, len);
+                }
                 continue;
             }
-            let Some(peer) = flood::peer(self.tables, flood, replica) else { continue };
+            let Some(peer) = flood::peer(self.tables, flood, replica) else {
+                let reason = flood::refusal(self.tables, replica);
+                self.counts.entry(slot).or_default().drops[reason as usize] += 1;
+                continue;
+            };
             let tunnel = flood::tunnel(flood, peer, replica);
             match apply::dress(frame, dressed, &tunnel, &work.edit.ethernet, len) {
                 Ok(now) => dressed = now,

@@ -69,6 +69,12 @@ pub fn peer<'t, T: Tables>(tables: &'t T, flood: &Flood, replica: &Replica) -> O
     if flood.length <= limit { Some(peer) } else { None }
 }
 
+/// Why a host gets no copy that [`peer`] gives no way for.
+#[inline(always)]
+pub fn refusal<T: Tables>(tables: &T, replica: &Replica) -> DropReason {
+    if tables.peer(&replica.provider).is_none() { DropReason::NoPeer } else { DropReason::TooBig }
+}
+
 /// The encapsulation of one copy.
 #[inline(always)]
 pub fn tunnel<'t>(flood: &Flood, peer: &'t Peer, replica: &'t Replica) -> Tunnel<'t> {
