@@ -325,6 +325,9 @@ pub fn up(file: &Path, options: UpOptions) -> Result<LabStatus, LabError> {
 /// # Errors
 /// When there is none of this name, or something cannot be removed.
 pub fn down(name: &str) -> Result<(), LabError> {
+    if !host::process::is_root() {
+        return Err(LabError::NotRoot);
+    }
     Lab::open(name)?.down()
 }
 
@@ -348,6 +351,9 @@ pub fn status(name: &str) -> Result<LabStatus, LabError> {
 /// that kept it from that; otherwise exit code, signals and terminal are the command's own. `lab` may be left out when
 /// one lab alone has such a node.
 pub fn exec(lab: Option<&str>, node: &str, command: &[String]) -> LabError {
+    if !host::process::is_root() {
+        return LabError::NotRoot;
+    }
     let found = match lab {
         Some(lab) => Lab::open(lab).and_then(|lab| lab.node(node)),
         None => find_node(node),

@@ -125,6 +125,13 @@ impl Core {
         Ok(self.datapath.reconcile(&wanted)?)
     }
 
+    /// Says what would forbid a start, without changing anything.
+    pub fn check(config: &Config) -> Result<(), RunError> {
+        let saved = if config.state.exists() { Saved::in_folder(&config.state)?.read()? } else { Vec::new() };
+        let facts = facts::observe(&Netlink::current()?, &HostTables::default())?;
+        refuse(&compile(&declared(saved, config)?, &facts, &config.settings()))
+    }
+
     /// Looks at the host again and carries out what follows: devices came, went or changed, or an address was learnt.
     pub fn refresh(&mut self) -> Result<(), RunError> {
         self.facts = facts::observe(&self.netlink, &self.tables)?;
@@ -235,6 +242,9 @@ impl Core {
     }
 
     fn absent(&self, key: &model::Key) -> Problem {
+        if self.declared.get(key).is_some() {
+            return Problem::conflict(format!("{key} is named more than once; name it once"));
+        }
         if self.intent.get(key).is_some() {
             return Problem::conflict(format!(
                 "{key} was learnt from the VM itself; delete the L2Only record of its MAC address instead"

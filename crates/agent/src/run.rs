@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use datapath::Events;
 use host::{LinkEvent, LinkWatch, Netlink};
-use model::Intent;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
@@ -25,20 +24,19 @@ pub fn lock(core: &Shared) -> MutexGuard<'_, Core> {
     core.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs an agent until it is asked to end by SIGTERM or SIGINT; with `check`, only says what is wrong with the
-/// configuration.
+/// Runs an agent until it is asked to end by SIGTERM or SIGINT; with `check`, only says what would forbid a
+/// start.
 ///
 /// # Errors
 /// When the configuration, this host or the kernel does not allow it. Nothing is changed then.
 pub fn run(config: &Path, check: bool) -> Result<(), RunError> {
     let config = Config::read(config)?;
-    if check {
-        Intent::new(config.resources.iter().cloned()).map_err(RunError::Contradiction)?;
-        return Ok(());
-    }
-    start_log();
     host::capabilities::require(&host::capabilities::Capability::AGENT)?;
     host::kernel::check()?;
+    if check {
+        return Core::check(&config);
+    }
+    start_log();
     host::kernel::ensure_bpffs(&config.bpffs)?;
     // The socket comes first: of two agents of one host the second must not touch anything.
     let socket = api::Socket::bind(&config.socket)?;

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use model::{Resource, resources_from_yaml, resources_to_yaml};
@@ -40,7 +41,8 @@ impl Saved {
     /// # Errors
     /// When the folder cannot be made.
     pub fn in_folder(folder: &Path) -> Result<Self, SavedError> {
-        fs::create_dir_all(folder).map_err(|source| SavedError::Io {
+        // Whose addresses are where is nobody's business but root's, as the socket.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|source| SavedError::Io {
             what: "make the folder",
             path: folder.to_owned(),
             source,
@@ -79,7 +81,9 @@ impl Saved {
             let path = path.to_owned();
             move |source| SavedError::Io { what, path, source }
         };
-        let mut file = File::create(&new).map_err(io("write", &new))?;
+        let mut options = File::options();
+        let mut file =
+            options.write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(io("write", &new))?;
         file.write_all(text.as_bytes()).map_err(io("write", &new))?;
         file.sync_all().map_err(io("write", &new))?;
         fs::rename(&new, &path).map_err(io("replace", &path))?;

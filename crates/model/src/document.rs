@@ -32,12 +32,25 @@ fn after_comma(field: Option<&str>) -> String {
     field.map(|field| format!(", {field}")).unwrap_or_default()
 }
 
+/// What the reader may take: as many documents as a host holds resources, several times over. What keeps it from texts
+/// that grow while they are read (depth, anchors and aliases) stays as the reader's author set it.
+fn bulk() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_documents: 1 << 20,
+            max_nodes: 1 << 25,
+            max_events: 1 << 27,
+            max_total_scalar_bytes: 1 << 30,
+        },
+    }
+}
+
 /// Reads the resources of a YAML text; each document (`---` between them) is one resource, empty ones are passed over.
 ///
 /// # Errors
 /// At the first place where the text is not YAML or a resource is not as it must be.
 pub fn resources_from_yaml(text: &str) -> Result<Vec<Resource>, YamlError> {
-    serde_saphyr::from_multiple(text).map_err(|error| {
+    serde_saphyr::from_multiple_with_options(text, bulk()).map_err(|error| {
         let (line, column) = error.location().map_or((1, 1), |location| (location.line(), location.column()));
         YamlError { line, column, field: field_at(text, line), message: message_of(&error) }
     })
@@ -383,5 +396,21 @@ spec:
         ) {
             let _ = resources_from_yaml(&text);
         }
+    }
+
+    #[test]
+    fn as_many_documents_are_read_as_a_host_may_hold() {
+        let one = |number: u32| {
+            let [_, a, b, c] = number.to_be_bytes();
+            format!(
+                "kind: lookup-record\nspec: {{vsid: 5001, customerAddress: 10.{a}.{b}.{c}, mac: 06-06-00-{a:02X}-{b:02X}-{c:02X}, \
+                 providerAddress: 192.168.4.11}}\n"
+            )
+        };
+        let text: Vec<String> = (0..20_000).map(one).collect();
+        let resources = resources_from_yaml(&text.join("---\n")).unwrap();
+        assert_eq!(resources.len(), 20_000);
+        let again = resources_to_yaml(&resources).unwrap();
+        assert_eq!(resources_from_yaml(&again).unwrap(), resources, "what is written can be read, however much it is");
     }
 }

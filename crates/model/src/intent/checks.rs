@@ -46,6 +46,9 @@ pub(super) fn contradictions(intent: &Intent) -> Vec<IntentError> {
 
 impl Checks<'_> {
     fn lookup_record(&mut self, key: &Key, record: &LookupRecord) {
+        if record.vm_name.as_ref().is_some_and(|name| name.chars().any(char::is_control)) {
+            self.errors.push(IntentError::ControlCharacter { key: key.clone(), field: "vmName" });
+        }
         let (rule, record_type, provider) = (record.rule, record.record_type, record.provider_address);
         self.provider_is_unicast(key, provider);
         if record_type == LookupRecordType::L2Only && rule != TranslationMethod::Encap {
@@ -271,6 +274,9 @@ impl Checks<'_> {
             uplinks.entry(&provider.interface).or_insert(provider);
         }
         for port in intent.ports() {
+            if port.device.as_str() == "lo" {
+                self.errors.push(IntentError::DeviceIsLoopback { key: port_key(port), device: port.device.clone() });
+            }
             if let Some(first) = devices.insert(&port.device, port) {
                 let (first, second) = (port_key(first), port_key(port));
                 self.errors.push(IntentError::DeviceTwice { first, second, device: port.device.clone() });

@@ -15,6 +15,22 @@ pub enum IntentError {
         /// The resource.
         key: Key,
     },
+    /// A name that would disturb the terminals it is shown on.
+    #[error("{key}: {field} has a control character in it; use letters, digits, spaces and signs")]
+    ControlCharacter {
+        /// The resource.
+        key: Key,
+        /// The field.
+        field: &'static str,
+    },
+    /// The loopback device is no port.
+    #[error("{key}: {device} is the host's loopback; name the host's device of the VM, a tap or its end of a veth")]
+    DeviceIsLoopback {
+        /// The port.
+        key: Key,
+        /// The device.
+        device: Name,
+    },
     /// There is nothing to delete.
     #[error("there is no {key}; \"netvirt get {kind}\" lists what there is", kind = .key.kind)]
     NotFound {

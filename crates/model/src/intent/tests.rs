@@ -271,6 +271,11 @@ fn ports_share_neither_device_nor_station() {
         &["port extra: \"eth0\" is the uplink of provider-address 192.168.4.11; a port's device is the tap or \
              veth of one VM"],
     );
+    refused(
+        "port",
+        "device: lo, mac: 06-06-00-00-00-09",
+        &["port extra: lo is the host's loopback; name the host's device of the VM, a tap or its end of a veth"],
+    );
     accepted("port", "device: tap9, mac: 06-06-00-00-00-05, vsid: 6001");
     accepted("port", "device: tap9, mac: 06-06-00-00-00-05");
 }
@@ -312,4 +317,17 @@ proptest! {
             prop_assert!(!errors.is_empty());
         }
     }
+}
+
+#[test]
+fn names_do_not_disturb_terminals() {
+    let errors = errors_of(
+        "lookup-record",
+        "vsid: 5001, customerAddress: 10.0.0.9, mac: 06-06-00-00-00-09, providerAddress: 192.168.4.22, \
+         vmName: \"a\\e[31mred\"",
+    );
+    assert_eq!(
+        errors,
+        ["lookup-record 5001/10.0.0.9: vmName has a control character in it; use letters, digits, spaces and signs"]
+    );
 }
