@@ -85,12 +85,12 @@ fn start(host: &Node, folder: &Path, own: usize, mtu: u32) -> Result<[Daemon; 2]
         .env("OVS_RUNDIR", folder);
     let mut switch = Daemon::start(command, folder)?;
     switch.await_file(Path::new(&inside("vswitchd.ctl")))?;
-    set_up(host, &db, own, mtu)?;
+    set_up(host, &db, &inside("vswitchd.ctl"), own, mtu)?;
     Ok([server, switch])
 }
 
 /// Two bridges, as Open vSwitch wants it: one owns the uplink and the provider address, one the VM and the tunnel.
-fn set_up(host: &Node, db: &str, own: usize, mtu: u32) -> Result<(), Error> {
+fn set_up(host: &Node, db: &str, control: &str, own: usize, mtu: u32) -> Result<(), Error> {
     let (remote, key) = (PROVIDERS[1 - own], KEY);
     let request = format!("mtu_request={mtu}");
     let (remote, key) = (format!("options:remote_ip={remote}"), format!("options:key={key}"));
@@ -110,7 +110,10 @@ fn set_up(host: &Node, db: &str, own: usize, mtu: u32) -> Result<(), Error> {
     netlink.delete_address(ETH0, address)?;
     netlink.add_address(UNDERLAY, address)?;
     netlink.set_up(UNDERLAY)?;
-    Ok(())
+    // It hears of addresses and routes by netlink, at times before its bridge is ready to end tunnels on them, and then never
+    // again: every packet is answered by "protocol 47 unreachable". A route that it is told itself makes it look anew.
+    let route = format!("{}/32", PROVIDERS[1 - own]);
+    run(host, &["ovs-appctl", "-t", control, "ovs/route/add", &route, UNDERLAY])
 }
 
 fn run(host: &Node, command: &[&str]) -> Result<(), Error> {
