@@ -96,7 +96,7 @@ pub(crate) fn resources_of(topology: &Topology, host: &crate::topology::Host) ->
     let ports = ports.filter_map(|(vm, device)| {
         // Short names of VMs are legal names, because those of VMs are.
         let device = device.parse().ok()?;
-        Some(Resource::Port(Port { name: vm.name.clone(), device, mac: vm.mac, vsid: vm.vsid }))
+        Some(Resource::Port(Port::new(vm.name.clone(), device, vm.mac, vm.vsid)))
     });
     addresses.chain(ports).chain(topology.resources.iter().cloned()).collect()
 }

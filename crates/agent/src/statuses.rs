@@ -1,11 +1,11 @@
 //! What the host knows of each resource: read off the tables that are in force.
 
 use api::{
-    Counters, CustomerRouteStatus, Item, ItemStatus, LookupRecordStatus, PortStatus, Problem, ProblemType,
-    ProviderAddressStatus, ProviderRouteStatus, RealizedState,
+    Counters, CustomerRouteStatus, DhcpScopeStatus, Item, ItemStatus, LookupRecordStatus, PortStatus, Problem,
+    ProblemType, ProviderAddressStatus, ProviderRouteStatus, RealizedState,
 };
 use ipnet::IpNet;
-use model::{CustomerRoute, LookupRecord, Port, ProviderAddress, ProviderRoute, Resource};
+use model::{CustomerRoute, DhcpScope, LookupRecord, Port, ProviderAddress, ProviderRoute, Resource};
 use pipeline::{RecordKey, RouteFlags, StationKey};
 use plan::PortState;
 
@@ -18,6 +18,7 @@ pub fn item(core: &Core, resource: &Resource) -> Result<Item, Problem> {
         Resource::LookupRecord(record) => ItemStatus::LookupRecord(of_record(core, record)),
         Resource::CustomerRoute(route) => ItemStatus::CustomerRoute(of_route(core, route)),
         Resource::ProviderAddress(address) => ItemStatus::ProviderAddress(of_address(core, address)),
+        Resource::DhcpScope(scope) => ItemStatus::DhcpScope(of_scope(core, scope)),
         Resource::ProviderRoute(route) => ItemStatus::ProviderRoute(of_provider_route(core, route)),
     };
     let key = resource.key();
@@ -116,6 +117,16 @@ fn of_address(core: &Core, address: &ProviderAddress) -> ProviderAddressStatus {
         ifindex: link.map(|link| link.ifindex),
         mtu: link.map(|link| link.mtu),
     }
+}
+
+fn of_scope(core: &Core, scope: &DhcpScope) -> DhcpScopeStatus {
+    let served = core.intent.ports().filter(|port| match scope.vsid {
+        Some(vsid) => port.vsid == Some(vsid),
+        None => port.physical == scope.physical,
+    });
+    let ports: Vec<String> = served.map(|port| port.name.to_string()).collect();
+    let reason = ports.is_empty().then(|| "no port of this host is in its subnet".to_owned());
+    DhcpScopeStatus { state: realized(&reason), reason, ports }
 }
 
 fn of_provider_route(core: &Core, route: &ProviderRoute) -> ProviderRouteStatus {

@@ -43,6 +43,8 @@ pub enum ItemStatus {
     ProviderAddress(ProviderAddressStatus),
     /// Of a provider route.
     ProviderRoute(ProviderRouteStatus),
+    /// Of a DHCP scope.
+    DhcpScope(DhcpScopeStatus),
 }
 
 impl From<ItemStatus> for Value {
@@ -159,6 +161,20 @@ pub struct ProviderAddressStatus {
     /// MTU of the uplink, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
+}
+
+/// Status of a DHCP scope.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DhcpScopeStatus {
+    /// Whether it acts.
+    pub state: RealizedState,
+    /// Why it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The ports of this host that it serves.
+    #[serde(default)]
+    pub ports: Vec<String>,
 }
 
 /// Status of a provider route.

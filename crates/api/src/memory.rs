@@ -66,6 +66,7 @@ fn item(resource: &Resource) -> Result<Item, Problem> {
             mtu: Some(1500),
             ..ProviderAddressStatus::default()
         }),
+        Resource::DhcpScope(_) => ItemStatus::DhcpScope(crate::DhcpScopeStatus::default()),
         Resource::ProviderRoute(_) => ItemStatus::ProviderRoute(ProviderRouteStatus::default()),
     };
     let Key { kind, name } = resource.key();

@@ -26,6 +26,7 @@ pub const fn plural(kind: Kind) -> &'static str {
         Kind::CustomerRoute => "customer-routes",
         Kind::ProviderAddress => "provider-addresses",
         Kind::ProviderRoute => "provider-routes",
+        Kind::DhcpScope => "dhcp-scopes",
         Kind::Port => "ports",
     }
 }

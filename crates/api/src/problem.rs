@@ -11,6 +11,12 @@ pub enum ProblemType {
     /// The request cannot be understood: no JSON, an unknown field, a path that contradicts the body.
     #[serde(rename = "https://netvirt.example/problems/bad-request")]
     BadRequest,
+    /// Nobody has this token, or there is none.
+    #[serde(rename = "https://netvirt.example/problems/unauthorized")]
+    Unauthorized,
+    /// The token does not allow it.
+    #[serde(rename = "https://netvirt.example/problems/forbidden")]
+    Forbidden,
     /// No such path, kind or resource.
     #[serde(rename = "https://netvirt.example/problems/not-found")]
     NotFound,
@@ -20,6 +26,12 @@ pub enum ProblemType {
     /// Contradicts what is there already: the resource exists, another one claims the same address.
     #[serde(rename = "https://netvirt.example/problems/conflict")]
     Conflict,
+    /// It was there, but is kept no longer: the past that a watch wants to begin with.
+    #[serde(rename = "https://netvirt.example/problems/gone")]
+    Gone,
+    /// The resource has another revision than the caller saw.
+    #[serde(rename = "https://netvirt.example/problems/precondition-failed")]
+    PreconditionFailed,
     /// The body is larger than [`crate::MAX_BODY_BYTES`].
     #[serde(rename = "https://netvirt.example/problems/too-large")]
     TooLarge,
@@ -42,9 +54,13 @@ impl ProblemType {
     pub const fn status(self) -> u16 {
         match self {
             Self::BadRequest => 400,
+            Self::Unauthorized => 401,
+            Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::Conflict => 409,
+            Self::Gone => 410,
+            Self::PreconditionFailed => 412,
             Self::TooLarge => 413,
             Self::Invalid => 422,
             Self::Internal | Self::Other => 500,
@@ -56,9 +72,13 @@ impl ProblemType {
     pub const fn title(self) -> &'static str {
         match self {
             Self::BadRequest => "The request cannot be understood",
+            Self::Unauthorized => "Who asks is not known",
+            Self::Forbidden => "The token does not allow it",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
             Self::Conflict => "Conflict with what is there",
+            Self::Gone => "No longer kept",
+            Self::PreconditionFailed => "It was changed in the meantime",
             Self::TooLarge => "The request is too large",
             Self::Invalid => "The change cannot be carried out",
             Self::Internal => "The host failed",

@@ -5,13 +5,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 
-use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
-    CustomerRoute, Kind, LookupRecord, MacAddress, Name, Port, ProviderAddress, ProviderRoute, Resource, Vsid,
+    CustomerRoute, DhcpScope, Kind, LookupRecord, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress,
+    ProviderRoute, Resource, Vsid,
 };
 
 /// Why a text is no set of resources.
@@ -50,9 +52,14 @@ fn bulk() -> serde_saphyr::Options {
 /// # Errors
 /// At the first place where the text is not YAML or a resource is not as it must be.
 pub fn resources_from_yaml(text: &str) -> Result<Vec<Resource>, YamlError> {
+    documents_from_yaml(text)
+}
+
+/// The same of resources of any kind.
+pub(crate) fn documents_from_yaml<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, YamlError> {
     serde_saphyr::from_multiple_with_options(text, bulk()).map_err(|error| {
         let (line, column) = error.location().map_or((1, 1), |location| (location.line(), location.column()));
-        YamlError { line, column, field: field_at(text, line), message: message_of(&error) }
+        YamlError { line, column, field: field_at::<T>(text, line), message: message_of(&error) }
     })
 }
 
@@ -61,6 +68,13 @@ pub fn resources_from_yaml(text: &str) -> Result<Vec<Resource>, YamlError> {
 /// # Errors
 /// Those of the YAML writer; there is no resource that it is known to refuse.
 pub fn resources_to_yaml<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Result<String, YamlWriteError> {
+    documents_to_yaml(resources)
+}
+
+/// The same of resources of any kind.
+pub(crate) fn documents_to_yaml<'a, T: Serialize + 'a>(
+    resources: impl IntoIterator<Item = &'a T>,
+) -> Result<String, YamlWriteError> {
     let mut text = String::new();
     for resource in resources {
         if !text.is_empty() {
@@ -79,7 +93,7 @@ pub struct YamlWriteError(String);
 /// The path of the field that is wrong in the document around this line.
 ///
 /// Only after an error is the document read a second time to learn it, since watching the path costs time.
-fn field_at(text: &str, line: u64) -> Option<String> {
+fn field_at<T: DeserializeOwned>(text: &str, line: u64) -> Option<String> {
     // YAML takes a line with "---" as the border of a document wherever it stands, even inside of a block scalar.
     let is_border = |line: &str| line == "---" || line.starts_with("--- ") || line.starts_with("---\t");
     let (mut document, mut number) = (String::new(), 0);
@@ -95,13 +109,12 @@ fn field_at(text: &str, line: u64) -> Option<String> {
         document.push('\n');
     }
     let mut field = None;
-    let reading: Result<Resource, serde_saphyr::Error> =
-        serde_saphyr::with_deserializer_from_str(&document, |deserializer| {
-            serde_path_to_error::deserialize(deserializer).map_err(|error| {
-                field = Some(error.path().to_string());
-                error.into_inner()
-            })
-        });
+    let reading: Result<T, serde_saphyr::Error> = serde_saphyr::with_deserializer_from_str(&document, |deserializer| {
+        serde_path_to_error::deserialize(deserializer).map_err(|error| {
+            field = Some(error.path().to_string());
+            error.into_inner()
+        })
+    });
     // The path "." is the document itself, and the message says more than that.
     field.filter(|path| reading.is_err() && path != ".")
 }
@@ -135,6 +148,7 @@ impl Serialize for Resource {
             Self::CustomerRoute(spec) => fields.serialize_field("spec", spec)?,
             Self::ProviderAddress(spec) => fields.serialize_field("spec", spec)?,
             Self::ProviderRoute(spec) => fields.serialize_field("spec", spec)?,
+            Self::DhcpScope(spec) => fields.serialize_field("spec", spec)?,
             Self::Port(spec) => fields.serialize_field("spec", spec)?,
         }
         fields.end()
@@ -159,6 +173,10 @@ struct PortSpec {
     mac: MacAddress,
     #[serde(default, with = "crate::vsid::optional")]
     vsid: Option<Vsid>,
+    #[serde(default)]
+    physical: Option<PhysicalNetwork>,
+    #[serde(default)]
+    addresses: Vec<IpAddr>,
 }
 
 enum Spec {
@@ -166,6 +184,7 @@ enum Spec {
     CustomerRoute(CustomerRoute),
     ProviderAddress(ProviderAddress),
     ProviderRoute(ProviderRoute),
+    DhcpScope(DhcpScope),
     Port(PortSpec),
 }
 
@@ -180,6 +199,7 @@ impl<'de> DeserializeSeed<'de> for SpecOf {
             Kind::CustomerRoute => CustomerRoute::deserialize(deserializer).map(Spec::CustomerRoute),
             Kind::ProviderAddress => ProviderAddress::deserialize(deserializer).map(Spec::ProviderAddress),
             Kind::ProviderRoute => ProviderRoute::deserialize(deserializer).map(Spec::ProviderRoute),
+            Kind::DhcpScope => DhcpScope::deserialize(deserializer).map(Spec::DhcpScope),
             Kind::Port => PortSpec::deserialize(deserializer).map(Spec::Port),
         }
     }
@@ -202,9 +222,10 @@ fn assemble(spec: Spec, name: Option<String>) -> Result<Resource, AssemblyError>
         Spec::CustomerRoute(route) => Resource::CustomerRoute(route),
         Spec::ProviderAddress(address) => Resource::ProviderAddress(address),
         Spec::ProviderRoute(route) => Resource::ProviderRoute(route),
-        Spec::Port(PortSpec { device, mac, vsid }) => {
+        Spec::DhcpScope(scope) => Resource::DhcpScope(scope),
+        Spec::Port(PortSpec { device, mac, vsid, physical, addresses }) => {
             let name = name.ok_or(AssemblyError::Nameless)?.parse()?;
-            return Ok(Resource::Port(Port { name, device, mac, vsid }));
+            return Ok(Resource::Port(Port { name, device, mac, vsid, physical, addresses }));
         }
     };
     let derived = resource.key();

@@ -8,8 +8,8 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::{
-    CustomerRoute, Intent, LookupRecord, LookupRecordType, MacAddress, Name, Port, ProviderAddress, ProviderRoute,
-    Resource, RoutingDomainId, TranslationMethod, Vsid,
+    ClasslessRoute, CustomerRoute, DhcpScope, Intent, LeaseTime, LookupRecord, LookupRecordType, MacAddress, Name,
+    PhysicalNetwork, Port, ProviderAddress, ProviderRoute, Resource, RoutingDomainId, TranslationMethod, VlanId, Vsid,
 };
 
 /// Any prefix without bits behind its length.
@@ -86,8 +86,43 @@ impl ProviderRoute {
 impl Port {
     /// Any port, whether or not it makes sense.
     pub fn any() -> impl Strategy<Value = Self> {
-        (Name::any(), Name::any(), MacAddress::any(), option::of(Vsid::any()))
-            .prop_map(|(name, device, mac, vsid)| Self { name, device, mac, vsid })
+        let physical = option::of((Name::any(), option::of(1_u16..=4094))).prop_map(any_physical);
+        let addresses = proptest::collection::vec(any::<IpAddr>(), 0..3);
+        (Name::any(), Name::any(), MacAddress::any(), option::of(Vsid::any()), physical, addresses).prop_map(
+            |(name, device, mac, vsid, physical, addresses)| Self { name, device, mac, vsid, physical, addresses },
+        )
+    }
+}
+
+/// A physical network of its parts.
+fn any_physical(parts: Option<(Name, Option<u16>)>) -> Option<PhysicalNetwork> {
+    parts.map(|(interface, vlan)| PhysicalNetwork { interface, vlan: vlan.and_then(|vlan| VlanId::new(vlan).ok()) })
+}
+
+impl DhcpScope {
+    /// Any DHCP scope, whether or not it makes sense.
+    pub fn any() -> impl Strategy<Value = Self> {
+        let route = (any_prefix(), any::<IpAddr>()).prop_map(|(prefix, next_hop)| ClasslessRoute { prefix, next_hop });
+        (
+            option::of(Vsid::any()),
+            option::of((Name::any(), option::of(1_u16..=4094))).prop_map(any_physical),
+            any_prefix(),
+            option::of(any::<IpAddr>()),
+            proptest::collection::vec(any::<IpAddr>(), 0..3),
+            proptest::collection::vec("[a-z]{1,8}\\.example", 0..3),
+            proptest::collection::vec(route, 0..3),
+            60_u32..10_000_000,
+        )
+            .prop_map(|(vsid, physical, prefix, gateway, dns_servers, dns_suffixes, routes, seconds)| Self {
+                vsid,
+                physical,
+                prefix,
+                gateway,
+                dns_servers,
+                dns_suffixes,
+                routes,
+                lease_time: LeaseTime::new(seconds).unwrap_or_default(),
+            })
     }
 }
 
@@ -99,6 +134,7 @@ impl Resource {
             CustomerRoute::any().prop_map(Self::CustomerRoute),
             ProviderAddress::any().prop_map(Self::ProviderAddress),
             ProviderRoute::any().prop_map(Self::ProviderRoute),
+            DhcpScope::any().prop_map(Self::DhcpScope),
             Port::any().prop_map(Self::Port),
         ]
     }
@@ -267,7 +303,7 @@ impl Place {
         let name = format!("t{}s{}v{}", self.tenant, self.subnet, self.number);
         let device = format!("tap-{name}").parse().expect("a name by construction");
         let name = name.parse().expect("a name by construction");
-        (vm.host == 0 && vm.port).then(|| Port { name, device, mac: self.mac(), vsid: Some(self.vsid()) })
+        (vm.host == 0 && vm.port).then(|| Port::new(name, device, self.mac(), Some(self.vsid())))
     }
 }
 
@@ -311,7 +347,7 @@ impl Intent {
             resources.extend((0..unvirtualized).map(|number| {
                 let place = Place { tenant: 9, subnet: 9, number };
                 let name: Name = format!("plain{number}").parse().expect("a name by construction");
-                Resource::Port(Port { name: name.clone(), device: name, mac: place.mac(), vsid: None })
+                Resource::Port(Port::new(name.clone(), name, place.mac(), None))
             }));
             Self::new(resources).unwrap_or_else(|errors| panic!("a generated intent contradicts itself: {errors:?}"))
         })

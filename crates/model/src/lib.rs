@@ -1,21 +1,26 @@
-//! What is declared: the resources of one host, as the operator writes them, and the checks that make an intent of
-//! them that can be carried out.
+//! What is declared: the resources of one host, with the checks that make an intent of them that can be carried out,
+//! and in [`fabric`] the resources of a whole fabric, of which the controller makes those of its hosts.
 //!
 //! **Invariant:** no clock, no randomness, no I/O. **Invariant:** a value of a newtype here is a legal one; an
 //! [`Intent`] is free of contradictions.
 
 mod document;
+pub mod fabric;
 #[cfg(feature = "generators")]
 pub mod generators;
 mod intent;
+mod lease;
 mod mac;
 mod names;
 mod resource;
 mod routing_domain;
+mod scope;
+mod vlan;
 mod vsid;
 
 pub use document::{YamlError, YamlWriteError, resources_from_yaml, resources_to_yaml};
 pub use intent::{Change, Intent, IntentError};
+pub use lease::{LeaseTime, LeaseTimeError};
 pub use mac::{MacAddress, MacAddressError};
 pub use names::{Name, NameError};
 pub use resource::{
@@ -23,4 +28,6 @@ pub use resource::{
     Resource, TranslationMethod,
 };
 pub use routing_domain::{RoutingDomainId, RoutingDomainIdError};
+pub use scope::{ClasslessRoute, DhcpScope, PhysicalNetwork};
+pub use vlan::{VlanId, VlanIdError};
 pub use vsid::{Vsid, VsidError};

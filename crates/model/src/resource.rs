@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{MacAddress, Name, RoutingDomainId, Vsid};
+use crate::{DhcpScope, MacAddress, Name, PhysicalNetwork, RoutingDomainId, Vsid};
 
 /// The kinds of resource, by the names that people type.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub enum Kind {
     ProviderAddress,
     /// [`ProviderRoute`].
     ProviderRoute,
+    /// [`DhcpScope`].
+    DhcpScope,
     /// [`Port`].
     Port,
 }
@@ -29,14 +31,20 @@ pub enum Kind {
 /// Why a word is no kind.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "there is no kind \"{0}\"; the kinds are lookup-record, customer-route, provider-address, provider-route, port"
+    "there is no kind \"{0}\"; the kinds are lookup-record, customer-route, provider-address, provider-route, dhcp-scope, port"
 )]
 pub struct KindError(pub String);
 
 impl Kind {
     /// All kinds, in the order in which they are shown and applied.
-    pub const ALL: [Self; 5] =
-        [Self::ProviderAddress, Self::ProviderRoute, Self::CustomerRoute, Self::LookupRecord, Self::Port];
+    pub const ALL: [Self; 6] = [
+        Self::ProviderAddress,
+        Self::ProviderRoute,
+        Self::CustomerRoute,
+        Self::LookupRecord,
+        Self::DhcpScope,
+        Self::Port,
+    ];
 
     /// The word that people type.
     pub const fn as_str(self) -> &'static str {
@@ -45,6 +53,7 @@ impl Kind {
             Self::CustomerRoute => "customer-route",
             Self::ProviderAddress => "provider-address",
             Self::ProviderRoute => "provider-route",
+            Self::DhcpScope => "dhcp-scope",
             Self::Port => "port",
         }
     }
@@ -206,6 +215,20 @@ pub struct Port {
     /// VSID; absent or 0: the port's traffic is not virtualized.
     #[serde(default, with = "crate::vsid::optional", skip_serializing_if = "Option::is_none")]
     pub vsid: Option<Vsid>,
+    /// The physical network that it is joined to; not together with a VSID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub physical: Option<PhysicalNetwork>,
+    /// The addresses that DHCP gives it, at most one for each prefix. Without any, those of the static lookup records of
+    /// its MAC address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
+}
+
+impl Port {
+    /// A port in a subnet, or not virtualized.
+    pub const fn new(name: Name, device: Name, mac: MacAddress, vsid: Option<Vsid>) -> Self {
+        Self { name, device, mac, vsid, physical: None, addresses: Vec::new() }
+    }
 }
 
 /// Any resource.
@@ -219,6 +242,8 @@ pub enum Resource {
     ProviderAddress(ProviderAddress),
     /// See [`ProviderRoute`].
     ProviderRoute(ProviderRoute),
+    /// See [`DhcpScope`].
+    DhcpScope(DhcpScope),
     /// See [`Port`].
     Port(Port),
 }
@@ -247,13 +272,15 @@ impl Resource {
             Self::CustomerRoute(_) => Kind::CustomerRoute,
             Self::ProviderAddress(_) => Kind::ProviderAddress,
             Self::ProviderRoute(_) => Kind::ProviderRoute,
+            Self::DhcpScope(_) => Kind::DhcpScope,
             Self::Port(_) => Kind::Port,
         }
     }
 
     /// The kind and the name that is unique in it: of a lookup record `VSID/CA` (`VSID/MAC` without a customer
     /// address), of a customer route `VSID/PREFIX/NEXTHOP`, of a provider address the address, of a provider route
-    /// `PREFIX/NEXTHOP`, of a port its name.
+    /// `PREFIX/NEXTHOP`, of a DHCP scope `VSID/PREFIX` (`INTERFACE/PREFIX` or `INTERFACE.VLAN/PREFIX` on a physical
+    /// network), of a port its name.
     pub fn key(&self) -> Key {
         let name = match self {
             Self::LookupRecord(record) => match record.customer_address {
@@ -263,6 +290,11 @@ impl Resource {
             Self::CustomerRoute(route) => format!("{}/{}/{}", route.vsid, route.prefix, route.next_hop),
             Self::ProviderAddress(provider) => provider.address.to_string(),
             Self::ProviderRoute(route) => format!("{}/{}", route.prefix, route.next_hop),
+            Self::DhcpScope(scope) => match (scope.vsid, &scope.physical) {
+                (Some(vsid), _) => format!("{vsid}/{}", scope.prefix),
+                (None, Some(physical)) => format!("{physical}/{}", scope.prefix),
+                (None, None) => scope.prefix.to_string(),
+            },
             Self::Port(port) => port.name.to_string(),
         };
         Key { kind: self.kind(), name }

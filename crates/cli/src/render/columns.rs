@@ -67,12 +67,26 @@ const PORT: &[Column] = &[
     ("SLOT", "/status/slot", true),
 ];
 
+const DHCP_SCOPE: &[Column] = &[
+    ("VSID", "/spec/vsid", false),
+    ("PREFIX", "/spec/prefix", false),
+    ("GATEWAY", "/spec/gateway", false),
+    ("DNS-SERVERS", "/spec/dnsServers", false),
+    ("LEASE-TIME", "/spec/leaseTime", false),
+    ("STATE", "/status/state", false),
+    ("INTERFACE", "/spec/physical/interface", true),
+    ("VLAN", "/spec/physical/vlan", true),
+    ("DNS-SUFFIXES", "/spec/dnsSuffixes", true),
+    ("PORTS", "/status/ports", true),
+];
+
 const fn columns(kind: Kind) -> &'static [Column] {
     match kind {
         Kind::LookupRecord => LOOKUP_RECORD,
         Kind::CustomerRoute => CUSTOMER_ROUTE,
         Kind::ProviderAddress => PROVIDER_ADDRESS,
         Kind::ProviderRoute => PROVIDER_ROUTE,
+        Kind::DhcpScope => DHCP_SCOPE,
         Kind::Port => PORT,
     }
 }

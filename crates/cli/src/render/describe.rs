@@ -22,7 +22,11 @@ const fn fields(kind: Kind) -> (&'static [&'static str], &'static [&'static str]
         Kind::CustomerRoute => (&["rdid", "vsid", "prefix", "nextHop", "metric"], &["state"]),
         Kind::ProviderAddress => (&["address", "interface", "prefixLength"], &["state", "ifindex", "mtu"]),
         Kind::ProviderRoute => (&["prefix", "nextHop", "interface", "metric"], &["state", "hosts"]),
-        Kind::Port => (&["device", "mac", "vsid"], &["state", "ifindex", "mtu", "slot"]),
+        Kind::DhcpScope => (
+            &["vsid", "physical", "prefix", "gateway", "dnsServers", "dnsSuffixes", "routes", "leaseTime"],
+            &["state", "ports"],
+        ),
+        Kind::Port => (&["device", "mac", "vsid", "physical", "addresses"], &["state", "ifindex", "mtu", "slot"]),
     }
 }
 

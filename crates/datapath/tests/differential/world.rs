@@ -116,12 +116,12 @@ fn seen_from(intent: &Intent, host: u8, rng: &mut ChaCha8Rng) -> Intent {
         };
         if here && rng.random_bool(0.85) && stations.insert((record.vsid, record.mac)) {
             let number = stations.len();
-            resources.push(Resource::Port(Port {
-                name: format!("p{number}").parse().expect("a name"),
-                device: format!("tap-p{number}").parse().expect("a name"),
-                mac: record.mac,
-                vsid: Some(record.vsid),
-            }));
+            resources.push(Resource::Port(Port::new(
+                format!("p{number}").parse().expect("a name"),
+                format!("tap-p{number}").parse().expect("a name"),
+                record.mac,
+                Some(record.vsid),
+            )));
         }
     }
     Intent::new(resources).unwrap_or_else(|errors| panic!("the view of host {host} contradicts itself: {errors:?}"))

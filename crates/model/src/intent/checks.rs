@@ -32,6 +32,7 @@ pub(super) fn contradictions(intent: &Intent) -> Vec<IntentError> {
             Resource::CustomerRoute(route) => checks.customer_route(key, route),
             Resource::ProviderAddress(address) => checks.provider_address(key, address),
             Resource::ProviderRoute(route) => checks.provider_route(key, route),
+            Resource::DhcpScope(_) => {}
             Resource::Port(port) => checks.interface_name(key, &port.device),
         }
     }

@@ -1,0 +1,17 @@
+//! The controller's northbound interface: what operators and tenants may ask of a whole fabric.
+//!
+//! The controller implements [`FabricApi`]; everybody else asks it over HTTPS with JSON, as the OpenAPI document of
+//! this module says.
+
+mod access;
+mod change;
+mod fabric_api;
+mod item;
+
+pub use access::{AuditEntry, AuditQuery, Caller, JoinToken, NewJoinToken, NewToken, Role, Token, TokenCreated};
+pub use change::{Change, ChangeReport, ChangeResult, ChangeSet};
+pub use fabric_api::{FabricApi, ListQuery, Watch, WatchQuery};
+pub use item::{ControllerStatus, Event, EventKind, HostRealization, Item, Page, PortDevice, Realized, Status};
+
+/// Most items of a page, and how many there are when a client asks for no number.
+pub const MAX_PAGE: usize = 500;

@@ -1,0 +1,1 @@
+//! What a host answers to DHCP, DHCPv6 and router solicitations.

@@ -1,0 +1,117 @@
+//! The kinds of the fabric's resources, by the names that people type.
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of resource at the controller.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// [`super::LogicalNetwork`].
+    LogicalNetwork,
+    /// [`super::MacPool`].
+    MacPool,
+    /// [`super::Host`].
+    Host,
+    /// [`super::Tenant`].
+    Tenant,
+    /// [`super::VmNetwork`].
+    VmNetwork,
+    /// [`super::VmSubnet`].
+    VmSubnet,
+    /// [`super::IpPool`].
+    IpPool,
+    /// [`super::CustomerRoute`].
+    CustomerRoute,
+    /// [`super::Port`].
+    Port,
+}
+
+/// Why a word is no kind.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "there is no kind \"{0}\" at the controller; the kinds are logical-network, mac-pool, host, tenant, vm-network, \
+     vm-subnet, ip-pool, customer-route, port"
+)]
+pub struct KindError(pub String);
+
+impl Kind {
+    /// All kinds, in the order in which they are shown and applied: what is referred to before what refers.
+    pub const ALL: [Self; 9] = [
+        Self::LogicalNetwork,
+        Self::MacPool,
+        Self::Host,
+        Self::Tenant,
+        Self::VmNetwork,
+        Self::VmSubnet,
+        Self::IpPool,
+        Self::CustomerRoute,
+        Self::Port,
+    ];
+
+    /// The word that people type.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LogicalNetwork => "logical-network",
+            Self::MacPool => "mac-pool",
+            Self::Host => "host",
+            Self::Tenant => "tenant",
+            Self::VmNetwork => "vm-network",
+            Self::VmSubnet => "vm-subnet",
+            Self::IpPool => "ip-pool",
+            Self::CustomerRoute => "customer-route",
+            Self::Port => "port",
+        }
+    }
+
+    /// The word in sentences, as VMM writes it: `VM network`.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::LogicalNetwork => "logical network",
+            Self::MacPool => "MAC pool",
+            Self::Host => "host",
+            Self::Tenant => "tenant",
+            Self::VmNetwork => "VM network",
+            Self::VmSubnet => "VM subnet",
+            Self::IpPool => "IP pool",
+            Self::CustomerRoute => "customer route",
+            Self::Port => "port",
+        }
+    }
+
+    /// The plural, in paths and in `netvirt get`.
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::LogicalNetwork => "logical-networks",
+            Self::MacPool => "mac-pools",
+            Self::Host => "hosts",
+            Self::Tenant => "tenants",
+            Self::VmNetwork => "vm-networks",
+            Self::VmSubnet => "vm-subnets",
+            Self::IpPool => "ip-pools",
+            Self::CustomerRoute => "customer-routes",
+            Self::Port => "ports",
+        }
+    }
+
+    /// Whether its resources belong to a tenant; the others are the operator's.
+    pub const fn has_tenant(self) -> bool {
+        matches!(self, Self::VmNetwork | Self::VmSubnet | Self::IpPool | Self::CustomerRoute | Self::Port)
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Kind {
+    type Err = KindError;
+    /// Takes the plural as well, as kubectl does.
+    fn from_str(text: &str) -> Result<Self, KindError> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| text == kind.as_str() || text == kind.plural())
+            .ok_or_else(|| KindError(text.to_owned()))
+    }
+}

@@ -1,0 +1,1 @@
+//! What is kept: a transactional store with revisions and watches.
