@@ -56,6 +56,11 @@ pub(crate) fn log_path(lab: &str, host: &str) -> PathBuf {
     lab_folder(lab).join(format!("{host}.log"))
 }
 
+/// Where a host's agent keeps what outlives it.
+pub(crate) fn state_folder(lab: &str, host: &str) -> PathBuf {
+    lab_folder(lab).join(format!("{host}.state"))
+}
+
 /// Where a host's configuration is.
 fn config_path(lab: &str, host: &str) -> PathBuf {
     lab_folder(lab).join(format!("{host}.yaml"))
@@ -69,7 +74,7 @@ pub(crate) fn write_configs(topology: &Topology) -> Result<(), LabError> {
         let config = AgentConfig {
             name: &host.name,
             socket: socket_path(name),
-            state: lab_folder(lab).join(format!("{name}.state")),
+            state: state_folder(lab, name),
             bpffs: bpffs_folder(name),
             flood: Flood { rate: 1000, burst: 200 },
             resources: resources_of(topology, host),
@@ -84,6 +89,9 @@ pub(crate) fn write_configs(topology: &Topology) -> Result<(), LabError> {
 
 /// What a host is given: its provider addresses, the ports of its VMs, and what all hosts get.
 pub(crate) fn resources_of(topology: &Topology, host: &crate::topology::Host) -> Vec<Resource> {
+    if host.joined {
+        return Vec::new();
+    }
     let interface: Result<Name, _> = ETH0.parse();
     let addresses = host.addresses.iter().zip(interface.iter().cycle()).map(|(address, interface)| {
         Resource::ProviderAddress(ProviderAddress {
@@ -231,7 +239,7 @@ fn gone_within(process: Process, limit: Duration) -> bool {
 }
 
 /// The last lines of a log.
-fn tail(log: &Path) -> String {
+pub(crate) fn tail(log: &Path) -> String {
     let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
     match lines.len() {

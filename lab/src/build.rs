@@ -81,8 +81,13 @@ pub(crate) fn build(topology: &Topology) -> Result<(), LabError> {
         .iter()
         .map(|host| Site::create(topology, host.name.as_str(), Role::Host))
         .collect::<Result<Vec<_>, _>>()?;
+    let controller = topology
+        .controller
+        .as_ref()
+        .map(|controller| Site::create(topology, controller.name.as_str(), Role::Host))
+        .transpose()?;
     match topology.underlay.kind {
-        UnderlayKind::Segment => build_segment(topology, &hosts)?,
+        UnderlayKind::Segment => build_segment(topology, hosts.iter().chain(&controller))?,
         UnderlayKind::Routed => build_routed(topology, &hosts)?,
         UnderlayKind::Cable => build_cable(topology, &hosts)?,
     }
@@ -95,19 +100,24 @@ pub(crate) fn build(topology: &Topology) -> Result<(), LabError> {
             add_default_routes(host, site)?;
         }
     }
+    for (controller, site) in topology.controller.iter().zip(&controller) {
+        for address in &controller.addresses {
+            site.netlink.add_address(ETH0, *address).in_node(&site.name)?;
+        }
+    }
     for (vm, device) in topology.vms.iter().zip(topology.vm_devices()) {
         build_vm(topology, vm, &device)?;
     }
     Ok(())
 }
 
-/// One bridge, and a cable from each host to it.
-fn build_segment(topology: &Topology, hosts: &[Site]) -> Result<(), LabError> {
+/// One bridge, and a cable from each host, and from the controller, to it.
+fn build_segment<'a>(topology: &Topology, hosts: impl Iterator<Item = &'a Site>) -> Result<(), LabError> {
     let segment = Site::create(topology, SEGMENT, Role::Segment)?;
     segment.netlink.create_bridge(BRIDGE).in_node(SEGMENT)?;
     segment.netlink.set_mtu(BRIDGE, topology.underlay.mtu).in_node(SEGMENT)?;
     segment.netlink.set_up(BRIDGE).in_node(SEGMENT)?;
-    for (host, device) in hosts.iter().zip(topology.underlay_devices()) {
+    for (host, device) in hosts.zip(topology.underlay_devices()) {
         lay_uplink(topology, host, &segment, &device)?;
         segment.netlink.set_master(&device, Some(BRIDGE)).in_node(SEGMENT)?;
     }
@@ -181,8 +191,8 @@ fn build_vm(topology: &Topology, vm: &Vm, device: &str) -> Result<(), LabError> 
 
 /// Sets the host's end of a VM's cable up, wherever it came from.
 fn connect(topology: &Topology, vm: &Vm, host: &Site, device: &str) -> Result<(), LabError> {
-    let agent = topology.hosts.iter().any(|its| its.name.as_str() == host.name && its.agent);
-    if agent && vm.vsid.is_some() {
+    let agent = topology.hosts.iter().find(|its| its.name.as_str() == host.name && its.agent);
+    if agent.is_some_and(|host| host.joined || vm.vsid.is_some()) {
         // The host's own stack has no business on a virtualized port: it would talk of itself to the VM.
         host.namespace.set_sysctl(&format!("ipv6/conf/{device}/disable_ipv6"), "1").in_node(&host.name)?;
     }

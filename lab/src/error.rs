@@ -109,6 +109,21 @@ pub enum LabError {
         "the program netvirt is not known here: run \"netvirt lab\", or set the environment variable NETVIRT_BIN to its path{0}"
     )]
     NoProgram(String),
+    /// The controller did not start.
+    #[error("the controller on {node} {problem}; the end of its log {log} is:\n{tail}")]
+    Controller {
+        /// Its node.
+        node: String,
+        /// What happened.
+        problem: String,
+        /// Where its log is.
+        log: PathBuf,
+        /// The log's last lines.
+        tail: String,
+    },
+    /// There is no controller in the lab.
+    #[error("lab {0} has no controller; give its topology a \"controller\"")]
+    NoController(String),
     /// An agent did not start.
     #[error("the agent of host {host} {problem}; the end of its log {log} is:\n{tail}")]
     Agent {

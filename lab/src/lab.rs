@@ -10,9 +10,9 @@ use nix::sys::signal::Signal;
 
 use crate::state::{Lock, State};
 use crate::topology::{Topology, Vm};
-use crate::wiring::{PARKED, lab_folder, namespace_name, socket_path};
+use crate::wiring::{CONTROLLER, PARKED, lab_folder, namespace_name, socket_path};
 use crate::{LabError, LabStatus, LabSummary, Node};
-use crate::{agent, build, teardown};
+use crate::{agent, build, controller, teardown};
 
 /// How a lab is brought up.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -74,6 +74,15 @@ impl Lab {
         let topology = state.topology.clone();
         build::build(&topology)?;
         agent::write_configs(&topology)?;
+        if let Some(its) = &topology.controller {
+            let mut child = controller::start(state, program, its)?;
+            let ready = controller::await_ready(state, program, its, &mut child, self.options.ready_within);
+            self.children.insert(CONTROLLER.to_owned(), child);
+            ready?;
+            for host in topology.hosts.iter().filter(|host| host.joined) {
+                controller::join(state, program, its, host.name.as_str())?;
+            }
+        }
         let hosts: Vec<_> = topology.hosts.iter().filter(|host| host.agent).map(|host| host.name.as_str()).collect();
         // All are started before one is waited for.
         for host in &hosts {
@@ -204,6 +213,64 @@ impl Lab {
     pub fn restart_agent(&mut self, host: &str) -> Result<(), LabError> {
         self.stop_agent(host)?;
         self.start_agent(host)
+    }
+
+    /// The file by which `netvirt --context`, run in the controller's node, reaches the controller.
+    ///
+    /// # Errors
+    /// [`LabError::NoController`].
+    pub fn context(&self) -> Result<PathBuf, LabError> {
+        let state = State::load(&self.name)?;
+        let its = state.topology.controller.ok_or_else(|| LabError::NoController(self.name.clone()))?;
+        Ok(controller::context_path(&self.name, its.name.as_str()))
+    }
+
+    /// Kills the controller with SIGKILL, as a crash would.
+    ///
+    /// # Errors
+    /// [`LabError::NoController`].
+    pub fn kill_controller(&mut self) -> Result<(), LabError> {
+        self.end_controller(Signal::SIGKILL)
+    }
+
+    /// Asks the controller to end, and kills it when it does not.
+    ///
+    /// # Errors
+    /// [`LabError::NoController`].
+    pub fn stop_controller(&mut self) -> Result<(), LabError> {
+        self.end_controller(Signal::SIGTERM)
+    }
+
+    /// Starts the controller and waits until it answers.
+    ///
+    /// # Errors
+    /// When it runs already, or does not start.
+    pub fn start_controller(&mut self) -> Result<(), LabError> {
+        let (mut state, _lock) = State::lock(&self.name)?;
+        let its = state.topology.controller.clone().ok_or_else(|| LabError::NoController(self.name.clone()))?;
+        if let Some(process) = state.controller.filter(|process| process.is_alive()) {
+            return Err(LabError::AgentRuns { host: its.name.to_string(), pid: process.pid });
+        }
+        let program = self.options.program.clone().map_or_else(agent::program, Ok)?;
+        let mut child = controller::start(&mut state, &program, &its)?;
+        let ready = controller::await_ready(&state, &program, &its, &mut child, self.options.ready_within);
+        if let Some(mut before) = self.children.insert(CONTROLLER.to_owned(), child) {
+            // It is not alive, as was seen above: only its remains are taken.
+            let _ = before.wait();
+        }
+        ready
+    }
+
+    fn end_controller(&mut self, signal: Signal) -> Result<(), LabError> {
+        let (state, _lock): (State, Lock) = State::lock(&self.name)?;
+        if state.topology.controller.is_none() {
+            return Err(LabError::NoController(self.name.clone()));
+        }
+        if let Some(process) = state.controller {
+            agent::end(process, signal, self.children.get_mut(CONTROLLER));
+        }
+        self.children.remove(CONTROLLER);
+        Ok(())
     }
 
     /// Pulls a VM's cable out of its host: the host's device goes, the VM loses its carrier. Nothing is done when it is
@@ -363,8 +430,27 @@ pub fn exec(lab: Option<&str>, node: &str, command: &[String]) -> LabError {
         Err(error) => return error,
     };
     let program = command.first().map_or("sh", String::as_str);
-    let source = node.command(program).args(command.iter().skip(1)).exec();
+    let mut process = node.command(program);
+    process.args(command.iter().skip(1));
+    // Who is at the controller's machine reaches the controller.
+    if let Some(context) = context_for(lab, node.name()) {
+        process.env(controller::CONTEXT_VARIABLE, context);
+    }
+    let source = process.exec();
     LabError::Run { program: program.to_owned(), node: node.name().to_owned(), source }
+}
+
+/// The context of the controller, if the node is one.
+fn context_for(lab: Option<&str>, node: &str) -> Option<PathBuf> {
+    let labs = lab.map_or_else(
+        || list().unwrap_or_default().into_iter().map(|lab| lab.name).collect(),
+        |lab| vec![lab.to_owned()],
+    );
+    labs.iter().find_map(|lab| {
+        let state = State::load(lab).ok()?;
+        let its = state.topology.controller.filter(|its| its.name.as_str() == node)?;
+        Some(controller::context_path(lab, its.name.as_str()))
+    })
 }
 
 /// The node of this name in the one lab that has it.

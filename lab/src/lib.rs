@@ -9,6 +9,7 @@
 
 mod agent;
 mod build;
+mod controller;
 mod error;
 mod guard;
 mod lab;
@@ -25,4 +26,4 @@ pub use guard::LabGuard;
 pub use lab::{Lab, UpOptions, down, exec, list, status, up};
 pub use node::{Node, Output};
 pub use status::{AgentStatus, LabStatus, LabSummary, NodeKind, NodeStatus};
-pub use topology::{Host, Offloads, Topology, Underlay, UnderlayKind, Vm, VmRoute};
+pub use topology::{Controller, Host, Offloads, Topology, Underlay, UnderlayKind, Vm, VmRoute};

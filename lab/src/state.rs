@@ -48,6 +48,9 @@ pub(crate) struct State {
     pub(crate) bpffs: Vec<PathBuf>,
     /// The agents that were started, by host.
     pub(crate) agents: BTreeMap<String, Process>,
+    /// The controller, once it was started.
+    #[serde(default)]
+    pub(crate) controller: Option<Process>,
     /// Where VMs are that were moved or unplugged since: the host, or none.
     pub(crate) moved: BTreeMap<String, Option<String>>,
 }
@@ -80,6 +83,7 @@ impl State {
             sockets: with_agent().map(socket_path).collect(),
             bpffs: with_agent().map(bpffs_folder).collect(),
             agents: BTreeMap::new(),
+            controller: None,
             moved: BTreeMap::new(),
         };
         state.check_free()?;

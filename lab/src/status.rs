@@ -29,7 +29,7 @@ pub struct LabStatus {
     pub name: String,
     /// Whether it was built to the end; if not, `down` mends it.
     pub complete: bool,
-    /// Its nodes: underlay, hosts, VMs.
+    /// Its nodes: underlay, controller, hosts, VMs.
     pub nodes: Vec<NodeStatus>,
 }
 
@@ -39,6 +39,8 @@ pub struct LabStatus {
 pub enum NodeKind {
     /// Bridge or router between the hosts.
     Underlay,
+    /// The controller.
+    Controller,
     /// A host.
     Host,
     /// A VM.
@@ -104,6 +106,8 @@ pub(crate) fn list() -> Result<Vec<LabSummary>, LabError> {
 pub(crate) fn status(state: &State) -> LabStatus {
     let topology = &state.topology;
     let underlay = topology.underlay_node().map(|name| node(state, name, NodeKind::Underlay));
+    let controller = topology.controller.iter();
+    let controller = controller.map(|controller| node(state, controller.name.as_str(), NodeKind::Controller));
     let hosts = topology.hosts.iter().map(|host| NodeStatus {
         agent: host.agent.then(|| agent(state, host.name.as_str())),
         ..node(state, host.name.as_str(), NodeKind::Host)
@@ -112,7 +116,7 @@ pub(crate) fn status(state: &State) -> LabStatus {
         .vms
         .iter()
         .map(|vm| NodeStatus { host: state.host_of(vm.name.as_str()), ..node(state, vm.name.as_str(), NodeKind::Vm) });
-    let nodes = underlay.into_iter().chain(hosts).chain(vms).collect();
+    let nodes = underlay.into_iter().chain(controller).chain(hosts).chain(vms).collect();
     LabStatus { name: topology.name.to_string(), complete: state.complete, nodes }
 }
 

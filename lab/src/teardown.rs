@@ -13,6 +13,7 @@ use nix::sys::signal::Signal;
 use crate::LabError;
 use crate::agent;
 use crate::state::{Process, State};
+use crate::wiring::CONTROLLER;
 
 /// Takes a lab down. `children` are the handles of those agents that the caller itself started.
 pub(crate) fn take_down(state: &State, children: &mut BTreeMap<String, Child>) -> Result<(), LabError> {
@@ -20,6 +21,9 @@ pub(crate) fn take_down(state: &State, children: &mut BTreeMap<String, Child>) -
     let mut problems = Vec::new();
     for (host, process) in &state.agents {
         agent::end(*process, Signal::SIGTERM, children.get_mut(host));
+    }
+    if let Some(process) = state.controller {
+        agent::end(process, Signal::SIGTERM, children.get_mut(CONTROLLER));
     }
     for name in &state.namespaces {
         end_processes(name, &mut problems);

@@ -19,6 +19,9 @@ pub struct Topology {
     /// What joins the hosts.
     #[serde(default)]
     pub underlay: Underlay,
+    /// A node that runs `netvirt controller`; only with an underlay of kind `segment`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controller: Option<Controller>,
     /// The hosts.
     pub hosts: Vec<Host>,
     /// The VMs: here network namespaces too, each joined to its host by a veth pair.
@@ -88,6 +91,23 @@ pub struct Offloads {
     pub tx: Option<bool>,
 }
 
+/// The node of a controller.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Controller {
+    /// Its name.
+    #[serde(default = "Controller::default_name")]
+    pub name: Name,
+    /// Addresses of its `eth0` on the underlay, by which the hosts reach it.
+    pub addresses: Vec<IpNet>,
+}
+
+impl Controller {
+    fn default_name() -> Name {
+        "controller".parse().unwrap_or_else(|_| unreachable!("\"controller\" is a legal name"))
+    }
+}
+
 /// A host.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -99,6 +119,10 @@ pub struct Host {
     /// Whether it runs an agent; false for peers that are not netvirt.
     #[serde(default = "yes")]
     pub agent: bool,
+    /// Whether the agent is enrolled at the lab's controller. The lab declares nothing to it then: all that it does
+    /// comes from the controller, and `resources` are for the others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub joined: bool,
 }
 
 const fn yes() -> bool {

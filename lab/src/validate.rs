@@ -26,6 +26,7 @@ impl Topology {
         self.check_names(&mut problems);
         self.check_underlay(&mut problems);
         self.check_host_addresses(&mut problems);
+        self.check_controller(&mut problems);
         self.check_vms(&mut problems);
         self.check_resources(&mut problems);
         self.check_intents(&mut problems);
@@ -34,7 +35,9 @@ impl Topology {
 
     fn check_names(&self, problems: &mut Vec<String>) {
         let mut seen = BTreeSet::new();
-        for name in self.hosts.iter().map(|host| &host.name).chain(self.vms.iter().map(|vm| &vm.name)) {
+        let controller = self.controller.iter().map(|controller| &controller.name);
+        for name in controller.chain(self.hosts.iter().map(|host| &host.name)).chain(self.vms.iter().map(|vm| &vm.name))
+        {
             if !seen.insert(name) {
                 problems.push(format!("two nodes are named {name}; give each host and VM a name of its own"));
             }
@@ -100,11 +103,44 @@ impl Topology {
         }
     }
 
+    fn check_controller(&self, problems: &mut Vec<String>) {
+        let Some(controller) = &self.controller else {
+            for host in self.hosts.iter().filter(|host| host.joined) {
+                problems.push(format!("host {} is joined, but there is no \"controller\" to join; add one", host.name));
+            }
+            return;
+        };
+        if self.underlay.kind != UnderlayKind::Segment {
+            problems.push(format!("{} needs a place on the underlay; use kind: segment", controller.name));
+        }
+        if controller.addresses.is_empty() {
+            problems.push(format!("{} has no address; list at least one under \"addresses\"", controller.name));
+        }
+        for address in &controller.addresses {
+            let mut hosts = self.hosts.iter();
+            if let Some(host) = hosts.find(|host| host.addresses.iter().any(|its| its.addr() == address.addr())) {
+                let (address, name) = (address.addr(), &controller.name);
+                problems.push(format!("{address} is an address of both {name} and {}", host.name));
+            }
+        }
+        for host in self.hosts.iter().filter(|host| host.joined && !host.agent) {
+            problems.push(format!("host {} is joined and has \"agent: false\"; leave one of the two out", host.name));
+        }
+    }
+
     fn check_vms(&self, problems: &mut Vec<String>) {
         let (mut macs, mut addresses) = (BTreeMap::new(), BTreeMap::new());
         for vm in &self.vms {
             if !self.hosts.iter().any(|host| host.name == vm.host) {
                 problems.push(format!("VM {} is on host {}, which is not under \"hosts\"", vm.name, vm.host));
+            }
+            let joined = self.hosts.iter().any(|host| host.name == vm.host && host.joined);
+            if let Some(vsid) = vm.vsid.filter(|_| joined) {
+                problems.push(format!(
+                    "VM {} has VSID {vsid}, but its host {} is told by the controller alone what its VMs are in; \
+                     leave the VSID out",
+                    vm.name, vm.host
+                ));
             }
             if let Some(mtu) = vm.mtu.filter(|mtu| !MTU.contains(mtu)) {
                 let (least, most) = MTU.into_inner();

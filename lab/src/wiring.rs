@@ -21,6 +21,10 @@ pub(crate) const BRIDGE: &str = "br0";
 /// The host's end of a VM's cable while it is unplugged: it lies in the VM's own namespace then.
 pub(crate) const PARKED: &str = "unplugged0";
 
+/// The controller among the handles of processes that this process started, which are else named after hosts. No host
+/// has this name.
+pub(crate) const CONTROLLER: &str = "the controller";
+
 /// Longest name of a device.
 const MAX_DEVICE: usize = 15;
 
@@ -87,11 +91,12 @@ impl Topology {
         }
     }
 
-    /// All nodes: underlay, hosts, VMs.
+    /// All nodes: underlay, controller, hosts, VMs.
     pub(crate) fn nodes(&self) -> Vec<String> {
         let hosts = self.hosts.iter().map(|host| host.name.to_string());
         let vms = self.vms.iter().map(|vm| vm.name.to_string());
-        self.underlay_node().map(str::to_owned).into_iter().chain(hosts).chain(vms).collect()
+        let controller = self.controller.iter().map(|controller| controller.name.to_string());
+        self.underlay_node().map(str::to_owned).into_iter().chain(controller).chain(hosts).chain(vms).collect()
     }
 
     /// Names of the host's ends of the VMs' cables, in the order of the VMs: unique in the whole lab, so that a VM may
@@ -100,9 +105,10 @@ impl Topology {
         device_names(self.vms.iter().map(|vm| vm.name.as_str()), &["lo", ETH0, PARKED])
     }
 
-    /// Names of the underlay's ends of the hosts' cables, in the order of the hosts.
+    /// Names of the underlay's ends of the hosts' cables, in the order of the hosts; then the controller's.
     pub(crate) fn underlay_devices(&self) -> Vec<String> {
-        device_names(self.hosts.iter().map(|host| host.name.as_str()), &["lo", BRIDGE])
+        let controller = self.controller.iter().map(|controller| controller.name.as_str());
+        device_names(self.hosts.iter().map(|host| host.name.as_str()).chain(controller), &["lo", BRIDGE])
     }
 }
 
