@@ -414,6 +414,22 @@ pub fn status(name: &str) -> Result<LabStatus, LabError> {
     Lab::open(name)?.status()
 }
 
+/// `netvirt lab plug VM HOST`: pulls a VM's cable out of its host and plugs it into another one. `lab` may be left out
+/// when one lab alone has such a VM.
+///
+/// # Errors
+/// Those of [`Lab::plug_vm`].
+pub fn plug(lab: Option<&str>, vm: &str, host: &str) -> Result<(), LabError> {
+    if !host::process::is_root() {
+        return Err(LabError::NotRoot);
+    }
+    let lab = match lab {
+        Some(lab) => lab.to_owned(),
+        None => lab_of(vm)?,
+    };
+    Lab::open(&lab)?.plug_vm(vm, host)
+}
+
 /// `netvirt lab exec NODE -- CMD...`: becomes the command, inside the node's namespace. It returns only with the error
 /// that kept it from that; otherwise exit code, signals and terminal are the command's own. `lab` may be left out when
 /// one lab alone has such a node.
@@ -455,6 +471,11 @@ fn context_for(lab: Option<&str>, node: &str) -> Option<PathBuf> {
 
 /// The node of this name in the one lab that has it.
 fn find_node(name: &str) -> Result<Node, LabError> {
+    Lab::open(&lab_of(name)?)?.node(name)
+}
+
+/// The one lab that has a node of this name.
+fn lab_of(name: &str) -> Result<String, LabError> {
     let (mut found, mut all) = (Vec::new(), Vec::new());
     for lab in list()? {
         let nodes = State::load(&lab.name)?.topology.nodes();
@@ -464,7 +485,7 @@ fn find_node(name: &str) -> Result<Node, LabError> {
         all.extend(nodes);
     }
     match found.as_slice() {
-        [lab] => Lab::open(lab)?.node(name),
+        [lab] => Ok(lab.clone()),
         [] => Err(LabError::NoNode { lab: "(any)".to_owned(), node: name.to_owned(), nodes: all }),
         _ => Err(LabError::Ambiguous { node: name.to_owned(), labs: found }),
     }

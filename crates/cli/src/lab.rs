@@ -25,6 +25,16 @@ pub enum LabVerb {
     },
     /// Run a command in a node's network namespace.
     Exec(Exec),
+    /// Pull a VM's cable out of its host and plug it into another one; the port is the operator's to move.
+    Plug {
+        /// The VM.
+        vm: String,
+        /// The host to plug it into.
+        host: String,
+        /// The lab, when there are several.
+        #[arg(long, value_name = "NAME")]
+        lab: Option<String>,
+    },
     /// Show a lab's nodes, addresses and agents.
     Status {
         /// Its name; may be left out when there is one lab alone.
@@ -60,6 +70,10 @@ pub fn run(verb: &LabVerb, output: Output, streams: &mut Streams<'_>) -> Result<
         }
         // The command takes the place of this process; what comes back is why it could not.
         LabVerb::Exec(Exec { node, lab, command }) => Err(lab::exec(lab.as_deref(), node, command).into()),
+        LabVerb::Plug { vm, host, lab } => {
+            lab::plug(lab.as_deref(), vm, host)?;
+            streams.print(&format!("VM {vm} is plugged into {host}\n"))
+        }
         LabVerb::Status { name: Some(name) } => show(&lab::status(name)?, output, streams),
         LabVerb::Status { name: None } => match lab::list()?.as_slice() {
             [only] => show(&lab::status(&only.name)?, output, streams),
@@ -134,6 +148,7 @@ fn node_row(node: &NodeStatus, wide: bool) -> Vec<String> {
     let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
     let kind = match node.kind {
         NodeKind::Underlay => "underlay",
+        NodeKind::Controller => "controller",
         NodeKind::Host => "host",
         NodeKind::Vm => "VM",
     };
