@@ -6,10 +6,11 @@ use std::time::SystemTime;
 use api::{ChangeReport, ChangeResult, ChangeSet, Outcome, Problem, ProblemType};
 use datapath::{Attachment, Datapath, Role};
 use host::Netlink;
-use model::{Intent, IntentError, Name, Resource};
+use model::{Change, Intent, IntentError, Name, Resource};
 use plan::{Compiled, Facts, HostTables, Severity, compile, diff};
 
 use crate::config::Config;
+use crate::controlled::Controlled;
 use crate::error::RunError;
 use crate::facts;
 use crate::learnt::Learnt;
@@ -32,30 +33,35 @@ pub struct Core {
     pub drift: Vec<String>,
     settings: plan::Settings,
     learnt: Learnt,
+    controlled: Controlled,
     saved: Saved,
     netlink: Netlink,
 }
 
 impl Core {
-    /// Takes over a host: what differs from what is declared is changed, and said.
-    pub fn start(config: &Config) -> Result<Self, RunError> {
+    /// Takes over a host: what differs from what is declared is changed, and said. `controlled` is what the controller
+    /// said last, as far as it is known; what of it contradicts this host's own declarations is left out.
+    pub fn start(config: &Config, controlled: Vec<Resource>) -> Result<Self, RunError> {
         let saved = Saved::in_folder(&config.state)?;
         let declared = declared(saved.read()?, config)?;
         let netlink = Netlink::current()?;
         let settings = config.settings();
         // Before anything is made: what cannot be carried out changes nothing.
-        let first = compile(&declared, &facts::observe(&netlink, &HostTables::default())?, &settings);
+        let mut noted = Controlled::default();
+        noted.note(controlled.into_iter().map(Change::Set).collect());
+        let intent = noted.merge(&declared);
+        let first = compile(&intent, &facts::observe(&netlink, &HostTables::default())?, &settings);
         refuse(&first)?;
         let datapath = Datapath::open(&config.bpffs)?;
         let tables = datapath.tables()?;
         let facts = facts::observe(&netlink, &tables)?;
-        let compiled = compile(&declared, &facts, &settings);
+        let compiled = compile(&intent, &facts, &settings);
         refuse(&compiled)?;
         let fresh = tables == HostTables::default();
         let mut core = Self {
             name: config.name.as_ref().map_or_else(host_name, |name| name.as_str().to_owned()),
             started: SystemTime::now(),
-            intent: declared.clone(),
+            intent,
             declared,
             facts,
             compiled: compiled.clone(),
@@ -64,6 +70,7 @@ impl Core {
             drift: Vec::new(),
             settings,
             learnt: Learnt::default(),
+            controlled: noted,
             saved,
             netlink,
         };
@@ -78,6 +85,18 @@ impl Core {
         }
         core.drift = drift;
         Ok(core)
+    }
+
+    /// Takes over what the controller says: resources to put and keys to delete, of those that it said before. What
+    /// contradicts this host's own declarations, or the rest of what the controller said, is left out, and tried
+    /// again whenever something changes. Answers with a sentence for each that is left out at present.
+    ///
+    /// # Errors
+    /// When the kernel refuses; then nothing is changed.
+    pub fn update_controlled(&mut self, changes: Vec<Change>) -> Result<Vec<String>, RunError> {
+        self.controlled.note(changes);
+        self.refresh()?;
+        Ok(self.controlled.left_out().to_vec())
     }
 
     /// Writes the difference into the kernel; takes it back if the kernel refuses a part.
@@ -135,7 +154,7 @@ impl Core {
     /// Looks at the host again and carries out what follows: devices came, went or changed, or an address was learnt.
     pub fn refresh(&mut self) -> Result<(), RunError> {
         self.facts = facts::observe(&self.netlink, &self.tables)?;
-        self.intent = self.learnt.merge(&self.declared);
+        self.intent = self.learnt.merge(&self.controlled.merge(&self.declared));
         let compiled = compile(&self.intent, &self.facts, &self.settings);
         if let Err(error) = refuse(&compiled) {
             // An uplink lost its address, for example. What is in force stays: it may come back, and traffic that needs
@@ -154,7 +173,7 @@ impl Core {
 
     /// Takes an address over that a VM was heard to use.
     pub fn learn(&mut self, learn: &pipeline::Learn) {
-        if !self.learnt.note(learn, &self.declared) {
+        if !self.learnt.note(learn, &self.intent) {
             return;
         }
         tracing::info!(vsid = learn.vsid, address = %learn.address, "learnt an address");
@@ -167,7 +186,7 @@ impl Core {
     pub fn change(&mut self, set: ChangeSet) -> Result<ChangeReport, Problem> {
         let (declared, results) = self.judge(&set)?;
         self.facts = facts::observe(&self.netlink, &self.tables).map_err(internal)?;
-        let intent = self.learnt.merge(&declared);
+        let intent = self.learnt.merge(&self.controlled.merge(&declared));
         let compiled = compile(&intent, &self.facts, &self.settings);
         let refusals: Vec<String> = compiled.refusals().map(ToString::to_string).collect();
         if !refusals.is_empty() {

@@ -8,6 +8,7 @@
 //! pinned, and a start changes only what differs.
 
 mod config;
+mod controlled;
 mod core;
 mod error;
 mod facts;

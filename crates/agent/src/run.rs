@@ -41,7 +41,7 @@ pub fn run(config: &Path, check: bool) -> Result<(), RunError> {
     // The socket comes first: of two agents of one host the second must not touch anything.
     let socket = api::Socket::bind(&config.socket)?;
     let watch = Netlink::current()?.watch_links()?;
-    let mut core = Core::start(&config)?;
+    let mut core = Core::start(&config, Vec::new())?;
     let events = core.datapath.take_events()?;
     tracing::info!(host = core.name, socket = %config.socket.display(), "started");
     let core = Arc::new(Mutex::new(core));
