@@ -156,19 +156,23 @@ impl CustomerRoute {
         self.next_hop.is_unspecified()
     }
 
-    /// The address of the subnet's gateway, the distributed router, if this route is on-link: the lowest host address
-    /// of the prefix. Prefixes of /31, /32, /127 and /128 have no address to spare for it (RFC 3021, RFC 6164), and
-    /// those of /0 are no subnet.
+    /// The address of the subnet's gateway, the distributed router, if this route is on-link (see [`gateway_of`]).
     pub fn gateway(&self) -> Option<IpAddr> {
-        let length = self.prefix.prefix_len();
-        if !self.is_on_link() || length == 0 || length + 1 >= self.prefix.max_prefix_len() {
-            return None;
-        }
-        Some(match self.prefix.network() {
-            IpAddr::V4(network) => Ipv4Addr::from_bits(network.to_bits() | 1).into(),
-            IpAddr::V6(network) => Ipv6Addr::from_bits(network.to_bits() | 1).into(),
-        })
+        if self.is_on_link() { gateway_of(self.prefix) } else { None }
     }
+}
+
+/// The address that the distributed router has in the prefix of a subnet: its lowest host address. Prefixes of /31, /32,
+/// /127 and /128 have no address to spare for it (RFC 3021, RFC 6164), and those of /0 are no subnet.
+pub fn gateway_of(prefix: IpNet) -> Option<IpAddr> {
+    let length = prefix.prefix_len();
+    if length == 0 || length + 1 >= prefix.max_prefix_len() {
+        return None;
+    }
+    Some(match prefix.network() {
+        IpAddr::V4(network) => Ipv4Addr::from_bits(network.to_bits() | 1).into(),
+        IpAddr::V6(network) => Ipv6Addr::from_bits(network.to_bits() | 1).into(),
+    })
 }
 
 /// A provider address of this host (NetVirtualizationProviderAddress). It must be configured on the interface.

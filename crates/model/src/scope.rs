@@ -69,3 +69,10 @@ pub struct DhcpScope {
     #[serde(default)]
     pub lease_time: LeaseTime,
 }
+
+impl DhcpScope {
+    /// The VMs' default gateway: the one that is declared, or in a subnet with a VSID the distributed router.
+    pub fn router(&self) -> Option<IpAddr> {
+        self.gateway.or_else(|| self.vsid.and_then(|_| crate::resource::gateway_of(self.prefix)))
+    }
+}
