@@ -1,11 +1,19 @@
 //! The intent of a host: all its resources, checked to contradict neither themselves nor one another.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
-use crate::{CustomerRoute, Key, LookupRecord, Port, ProviderAddress, ProviderRoute, Resource};
+use index::Index;
+
+use crate::{Key, Resource};
 
 mod checks;
 mod error;
+mod index;
+#[cfg(test)]
+mod properties;
+mod queries;
 #[cfg(test)]
 mod record_tests;
 #[cfg(test)]
@@ -14,9 +22,25 @@ mod tests;
 pub use error::IntentError;
 
 /// All resources of one host, free of contradictions.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Intent {
-    resources: BTreeMap<Key, Resource>,
+    resources: BTreeMap<Arc<Key>, Resource>,
+    index: Index,
+}
+
+/// The groups follow from the resources.
+impl PartialEq for Intent {
+    fn eq(&self, other: &Self) -> bool {
+        self.resources == other.resources
+    }
+}
+
+impl Eq for Intent {}
+
+impl std::fmt::Debug for Intent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Intent").field(&self.resources).finish()
+    }
 }
 
 /// One change of an intent.
@@ -38,47 +62,94 @@ impl Change {
     }
 }
 
+/// What a change made of one resource.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replaced {
+    /// The resource's key.
+    pub key: Arc<Key>,
+    /// What it was; `None` if it was not there.
+    pub before: Option<Resource>,
+}
+
 impl Intent {
     /// The intent of these resources. Where one stands twice word for word it counts once.
     ///
     /// # Errors
     /// All contradictions, each as one error; never an empty list.
     pub fn new(resources: impl IntoIterator<Item = Resource>) -> Result<Self, Vec<IntentError>> {
-        Self::default().with(resources.into_iter().map(Change::Set))
+        let mut intent = Self::default();
+        intent.apply(resources.into_iter().map(Change::Set))?;
+        Ok(intent)
     }
 
-    /// The intent after these changes, all or none of them.
+    /// The intent after these changes, all or none of them. Copies the whole intent; see [`Intent::apply`].
     ///
     /// # Errors
     /// All contradictions, each as one error; never an empty list.
     pub fn with(&self, changes: impl IntoIterator<Item = Change>) -> Result<Self, Vec<IntentError>> {
-        let (mut resources, mut errors) = (self.resources.clone(), Vec::new());
-        let mut touched = BTreeMap::<Key, Change>::new();
+        let mut intent = self.clone();
+        intent.apply(changes)?;
+        Ok(intent)
+    }
+
+    /// Makes these changes, all or none of them, and says what each resource was before that differs now, in the order
+    /// of the keys. Costs about as much as the changes are many: what they cannot touch is not looked at. Only an on-link
+    /// customer route touches all records and routes of its subnet.
+    ///
+    /// # Errors
+    /// All contradictions, each as one error; never an empty list. The intent is as before.
+    pub fn apply(&mut self, changes: impl IntoIterator<Item = Change>) -> Result<Vec<Replaced>, Vec<IntentError>> {
+        let (mut touched, mut errors) = (BTreeMap::<Arc<Key>, Change>::new(), Vec::new());
         for change in changes {
-            let key = change.key();
-            match touched.get(&key) {
-                Some(earlier) if *earlier == change => continue,
-                Some(_) => {
-                    errors.push(IntentError::ChangedTwice { key });
-                    continue;
-                }
-                None => {}
-            }
-            match &change {
-                Change::Set(resource) => {
-                    resources.insert(key.clone(), resource.clone());
-                }
-                Change::Delete(_) => {
-                    if resources.remove(&key).is_none() {
-                        errors.push(IntentError::NotFound { key: key.clone() });
+            match touched.entry(Arc::new(change.key())) {
+                Entry::Vacant(entry) => {
+                    if matches!(change, Change::Delete(_)) && !self.resources.contains_key(entry.key()) {
+                        errors.push(IntentError::NotFound { key: Key::clone(entry.key()) });
                     }
+                    entry.insert(change);
                 }
+                Entry::Occupied(earlier) if *earlier.get() == change => {}
+                Entry::Occupied(earlier) => errors.push(IntentError::ChangedTwice { key: Key::clone(earlier.key()) }),
             }
-            touched.insert(key, change);
         }
-        let intent = Self { resources };
-        errors.extend(checks::contradictions(&intent));
-        if errors.is_empty() { Ok(intent) } else { Err(errors) }
+        let mut replaced = Vec::with_capacity(touched.len());
+        for (key, change) in touched {
+            let after = match change {
+                Change::Set(resource) => Some(resource),
+                Change::Delete(_) => None,
+            };
+            if after.as_ref() != self.resources.get(&key) {
+                let before = self.put(&key, after);
+                replaced.push(Replaced { key, before });
+            }
+        }
+        errors.extend(checks::contradictions(self, &replaced));
+        if errors.is_empty() {
+            return Ok(replaced);
+        }
+        self.undo(replaced);
+        Err(errors)
+    }
+
+    /// Takes back what [`Intent::apply`] did last.
+    pub fn undo(&mut self, replaced: Vec<Replaced>) {
+        for Replaced { key, before } in replaced {
+            self.put(&key, before);
+        }
+    }
+
+    /// Puts a resource in the place of another, or of none, and says what was there.
+    fn put(&mut self, key: &Arc<Key>, after: Option<Resource>) -> Option<Resource> {
+        if let Some(before) = self.resources.get(key) {
+            self.index.put(key, before, false);
+        }
+        match after {
+            Some(after) => {
+                self.index.put(key, &after, true);
+                self.resources.insert(Arc::clone(key), after)
+            }
+            None => self.resources.remove(key),
+        }
     }
 
     /// All resources, in the order of their keys.
@@ -99,45 +170,5 @@ impl Intent {
     /// Whether nothing is declared.
     pub fn is_empty(&self) -> bool {
         self.resources.is_empty()
-    }
-
-    /// The lookup records, in the order of their keys.
-    pub fn lookup_records(&self) -> impl Iterator<Item = &LookupRecord> {
-        self.resources().filter_map(|resource| match resource {
-            Resource::LookupRecord(record) => Some(record),
-            _ => None,
-        })
-    }
-
-    /// The customer routes, in the order of their keys.
-    pub fn customer_routes(&self) -> impl Iterator<Item = &CustomerRoute> {
-        self.resources().filter_map(|resource| match resource {
-            Resource::CustomerRoute(route) => Some(route),
-            _ => None,
-        })
-    }
-
-    /// The provider addresses, in the order of their keys.
-    pub fn provider_addresses(&self) -> impl Iterator<Item = &ProviderAddress> {
-        self.resources().filter_map(|resource| match resource {
-            Resource::ProviderAddress(address) => Some(address),
-            _ => None,
-        })
-    }
-
-    /// The provider routes, in the order of their keys.
-    pub fn provider_routes(&self) -> impl Iterator<Item = &ProviderRoute> {
-        self.resources().filter_map(|resource| match resource {
-            Resource::ProviderRoute(route) => Some(route),
-            _ => None,
-        })
-    }
-
-    /// The ports, in the order of their names.
-    pub fn ports(&self) -> impl Iterator<Item = &Port> {
-        self.resources().filter_map(|resource| match resource {
-            Resource::Port(port) => Some(port),
-            _ => None,
-        })
     }
 }

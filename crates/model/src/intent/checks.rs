@@ -1,51 +1,139 @@
 //! The checks that an intent must pass. Each reports all places where it fails, so that an operator corrects a file in
 //! one go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::{Intent, IntentError};
+use super::index::{Station, station, wire_address};
+use super::{Intent, IntentError, Replaced};
 use crate::{
-    CustomerRoute, Key, LookupRecord, LookupRecordType, Name, Port, ProviderAddress, ProviderRoute, Resource,
-    TranslationMethod, Vsid,
+    CustomerRoute, Key, Kind, LookupRecord, LookupRecordType, Name, Port, ProviderAddress, ProviderRoute, Resource,
+    RoutingDomainId, TranslationMethod, Vsid,
 };
+
+/// What a change may have brought into contradiction: single resources, and groups whose members must agree.
+#[derive(Default)]
+struct Touched {
+    resources: BTreeSet<Arc<Key>>,
+    subnets: BTreeSet<Vsid>,
+    destinations: BTreeSet<(RoutingDomainId, IpNet)>,
+    provider_routes: bool,
+    stations: BTreeSet<Station>,
+    wires: BTreeSet<IpAddr>,
+    devices: BTreeSet<Name>,
+    ports: BTreeSet<Station>,
+}
 
 /// What has been found so far, and what several checks ask for.
 struct Checks<'a> {
+    intent: &'a Intent,
     errors: Vec<IntentError>,
-    /// The on-link customer routes of each subnet.
-    on_link: BTreeMap<Vsid, Vec<&'a CustomerRoute>>,
+    /// The subnet that was asked for last, and its on-link customer routes.
+    on_link: (Option<Vsid>, Vec<&'a CustomerRoute>),
 }
 
-/// All contradictions of an intent.
-pub(super) fn contradictions(intent: &Intent) -> Vec<IntentError> {
-    let mut on_link = BTreeMap::<Vsid, Vec<&CustomerRoute>>::new();
-    for route in intent.customer_routes().filter(|route| route.is_on_link()) {
-        on_link.entry(route.vsid).or_default().push(route);
-    }
-    let mut checks = Checks { errors: Vec::new(), on_link };
-    for (key, resource) in &intent.resources {
-        match resource {
-            Resource::LookupRecord(record) => checks.lookup_record(key, record),
-            Resource::CustomerRoute(route) => checks.customer_route(key, route),
-            Resource::ProviderAddress(address) => checks.provider_address(key, address),
-            Resource::ProviderRoute(route) => checks.provider_route(key, route),
-            Resource::DhcpScope(_) => {}
-            Resource::Port(port) => checks.interface_name(key, &port.device),
+/// An error of a group, with its place among those of other groups: the resource at which it was found, and which of the
+/// questions about that resource it answers.
+type Found = (Arc<Key>, u8, IntentError);
+
+/// All contradictions of an intent that had none before these resources changed.
+pub(super) fn contradictions(intent: &Intent, replaced: &[Replaced]) -> Vec<IntentError> {
+    let touched = Touched::by(intent, replaced);
+    let mut checks = Checks { intent, errors: Vec::new(), on_link: (None, Vec::new()) };
+    for key in &touched.resources {
+        match intent.resources.get(key) {
+            Some(Resource::LookupRecord(record)) => checks.lookup_record(key, record),
+            Some(Resource::CustomerRoute(route)) => checks.customer_route(key, route),
+            Some(Resource::ProviderAddress(address)) => checks.provider_address(key, address),
+            Some(Resource::ProviderRoute(route)) => checks.provider_route(key, route),
+            Some(Resource::Port(port)) => checks.interface_name(key, &port.device),
+            Some(Resource::DhcpScope(_)) | None => {}
         }
     }
-    checks.routing_domains(intent);
-    checks.customer_routes(intent);
-    checks.provider_routes(intent);
-    checks.stations(intent);
-    checks.wire_addresses(intent);
-    checks.ports(intent);
+    for vsid in &touched.subnets {
+        checks.routing_domains(*vsid);
+    }
+    let groups = &checks;
+    let routes = touched.destinations.iter().flat_map(|(rdid, prefix)| groups.customer_routes(*rdid, *prefix));
+    let routes = in_order(routes.collect());
+    let stations = in_order(touched.stations.iter().flat_map(|station| groups.stations(station)).collect());
+    let wires = in_order(touched.wires.iter().flat_map(|wire| groups.wire_addresses(*wire)).collect());
+    let devices = touched.devices.iter().flat_map(|device| groups.devices(device));
+    let ports = in_order(devices.chain(touched.ports.iter().flat_map(|station| groups.ports(station))).collect());
+    checks.errors.extend(routes);
+    if touched.provider_routes {
+        checks.provider_routes();
+    }
+    checks.errors.extend(stations.chain(wires).chain(ports));
     checks.errors
 }
 
-impl Checks<'_> {
+/// The errors in the order of the resources, as if these had been gone through one by one.
+fn in_order(mut found: Vec<Found>) -> impl Iterator<Item = IntentError> {
+    found.sort_by(|(key, question, _), (other, other_question, _)| (key, question).cmp(&(other, other_question)));
+    found.into_iter().map(|(_, _, error)| error)
+}
+
+impl Touched {
+    fn by(intent: &Intent, replaced: &[Replaced]) -> Self {
+        let mut touched = Self::default();
+        for Replaced { key, before } in replaced {
+            let after = intent.resources.get(key);
+            if after.is_some() {
+                touched.resources.insert(Arc::clone(key));
+            }
+            for resource in before.iter().chain(after) {
+                touched.resource(intent, resource);
+            }
+        }
+        touched
+    }
+
+    /// What this resource, as it was or as it is, may contradict.
+    fn resource(&mut self, intent: &Intent, resource: &Resource) {
+        match resource {
+            Resource::LookupRecord(record) => {
+                self.stations.insert(station(record.vsid, record.mac));
+                self.wires.insert(record.provider_address);
+                self.wires.extend(wire_address(record));
+            }
+            Resource::CustomerRoute(route) => {
+                self.subnets.insert(route.vsid);
+                self.destinations.insert((route.rdid, route.prefix));
+                if route.is_on_link() {
+                    // What the addresses and next hops of the whole subnet are measured by.
+                    for kind in [Kind::LookupRecord, Kind::CustomerRoute] {
+                        self.resources.extend(intent.in_subnet(kind, route.vsid).map(|(key, _)| Arc::clone(key)));
+                    }
+                }
+            }
+            Resource::ProviderAddress(provider) => {
+                self.wires.insert(provider.address);
+                self.devices.insert(provider.interface.clone());
+            }
+            Resource::ProviderRoute(_) => self.provider_routes = true,
+            Resource::DhcpScope(_) => {}
+            Resource::Port(port) => {
+                self.devices.insert(port.device.clone());
+                self.ports.extend(port.vsid.map(|vsid| station(vsid, port.mac)));
+            }
+        }
+    }
+}
+
+impl<'a> Checks<'a> {
+    /// The on-link customer routes of a subnet, in the order of their keys.
+    fn on_link(&mut self, vsid: Vsid) -> &[&'a CustomerRoute] {
+        if self.on_link.0 != Some(vsid) {
+            let intent = self.intent;
+            self.on_link = (Some(vsid), intent.on_link_routes(vsid).collect());
+        }
+        &self.on_link.1
+    }
+
     fn lookup_record(&mut self, key: &Key, record: &LookupRecord) {
         if record.vm_name.as_ref().is_some_and(|name| name.chars().any(char::is_control)) {
             self.errors.push(IntentError::ControlCharacter { key: key.clone(), field: "vmName" });
@@ -89,13 +177,14 @@ impl Checks<'_> {
             self.errors.push(IntentError::CustomerLinkLocal { key, address });
             return;
         }
-        let routes = self.on_link.get(&vsid).map_or(&[][..], Vec::as_slice);
-        if let Some(route) = routes.iter().find(|route| route.gateway() == Some(address)) {
-            self.errors.push(IntentError::CustomerIsGateway { key, address, vsid, prefix: route.prefix });
+        let routes = self.on_link(vsid);
+        if let Some(prefix) = routes.iter().find(|route| route.gateway() == Some(address)).map(|route| route.prefix) {
+            self.errors.push(IntentError::CustomerIsGateway { key, address, vsid, prefix });
             return;
         }
-        if let Some(route) = routes.iter().find(|route| is_subnet_address(&route.prefix, address)) {
-            self.errors.push(IntentError::CustomerIsSubnetAddress { key, address, vsid, prefix: route.prefix });
+        let mut all = routes.iter().map(|route| route.prefix);
+        if let Some(prefix) = all.find(|prefix| is_subnet_address(prefix, address)) {
+            self.errors.push(IntentError::CustomerIsSubnetAddress { key, address, vsid, prefix });
             return;
         }
         let on_link = prefixes(routes, address);
@@ -114,7 +203,7 @@ impl Checks<'_> {
             self.errors.push(IntentError::NextHopNotUnicast { key, next_hop });
             return;
         }
-        let routes = self.on_link.get(&vsid).map_or(&[][..], Vec::as_slice);
+        let routes = self.on_link(vsid);
         if routes.iter().any(|route| route.gateway() == Some(next_hop)) {
             self.errors.push(IntentError::NextHopIsGateway { key, next_hop, vsid });
             return;
@@ -182,35 +271,41 @@ impl Checks<'_> {
         }
     }
 
-    fn routing_domains(&mut self, intent: &Intent) {
-        let mut seen = BTreeMap::new();
-        for route in intent.customer_routes() {
-            let first = *seen.entry(route.vsid).or_insert(route.rdid);
-            if first != route.rdid {
-                let error = IntentError::VsidInTwoDomains { vsid: route.vsid, first, second: route.rdid };
-                if !self.errors.contains(&error) {
-                    self.errors.push(error);
-                }
+    /// The customer routes of a subnet are all of one routing domain.
+    fn routing_domains(&mut self, vsid: Vsid) {
+        let intent = self.intent;
+        let domains = intent.in_subnet(Kind::CustomerRoute, vsid).filter_map(|(_, resource)| match resource {
+            Resource::CustomerRoute(route) => Some(route.rdid),
+            _ => None,
+        });
+        let mut first = None;
+        for second in domains {
+            let first = *first.get_or_insert(second);
+            let error = IntentError::VsidInTwoDomains { vsid, first, second };
+            if first != second && !self.errors.contains(&error) {
+                self.errors.push(error);
             }
         }
     }
 
-    fn customer_routes(&mut self, intent: &Intent) {
-        let mut seen = BTreeMap::<_, &CustomerRoute>::new();
-        for route in intent.customer_routes().filter(|route| route.is_on_link()) {
-            let (rdid, prefix, metric) = (route.rdid, route.prefix, route.metric);
-            let first = *seen.entry((rdid, prefix, metric)).or_insert(route);
+    /// Of the on-link routes of a routing domain to one prefix with one metric all are of one subnet.
+    fn customer_routes(&self, rdid: RoutingDomainId, prefix: IpNet) -> Vec<Found> {
+        let (mut seen, mut found) = (BTreeMap::<u32, &CustomerRoute>::new(), Vec::new());
+        for route in self.intent.routes_to(rdid, prefix).filter(|route| route.is_on_link()) {
+            let metric = route.metric;
+            let first = *seen.entry(metric).or_insert(route);
             if first.vsid != route.vsid {
-                let first = Resource::CustomerRoute(first.clone()).key();
-                let second = Resource::CustomerRoute(route.clone()).key();
-                self.errors.push(IntentError::AmbiguousRoutes { first, second, rdid, prefix, metric });
+                let (first, second) = (route_key(first), route_key(route));
+                let place = Arc::new(second.clone());
+                found.push((place, 0, IntentError::AmbiguousRoutes { first, second, rdid, prefix, metric }));
             }
         }
+        found
     }
 
-    fn provider_routes(&mut self, intent: &Intent) {
+    fn provider_routes(&mut self) {
         let mut seen = BTreeMap::<_, &ProviderRoute>::new();
-        for route in intent.provider_routes() {
+        for route in self.intent.provider_routes() {
             let (prefix, metric) = (route.prefix, route.metric);
             let first = *seen.entry((prefix, metric)).or_insert(route);
             if first.next_hop != route.next_hop {
@@ -223,86 +318,91 @@ impl Checks<'_> {
 
     /// A VM is on one host. With rule Nat each customer address has a provider address of its own, and with rule None
     /// the two families have theirs, so that only like is compared with like.
-    fn stations(&mut self, intent: &Intent) {
-        let mut seen = BTreeMap::<_, &LookupRecord>::new();
-        for record in intent.lookup_records() {
+    fn stations(&self, station: &Station) -> Vec<Found> {
+        let (mut seen, mut found) = (BTreeMap::<_, (&Arc<Key>, &LookupRecord)>::new(), Vec::new());
+        for (key, resource) in self.intent.resolve(self.intent.index.stations.of(*station)) {
+            let Resource::LookupRecord(record) = resource else { continue };
             let family = match record.rule {
                 TranslationMethod::Encap => None,
                 TranslationMethod::None => Some(record.provider_address.is_ipv4()),
                 TranslationMethod::Nat => continue,
             };
             let (vsid, mac, other) = (record.vsid, record.mac, record.provider_address);
-            let first = *seen.entry((vsid, mac, record.rule, family)).or_insert(record);
-            if first.provider_address != other {
-                let one = first.provider_address;
-                let (first, second) = (record_key(first), record_key(record));
-                self.errors.push(IntentError::StationOnTwoHosts { first, second, vsid, mac, one, other });
+            let (first, before) = *seen.entry((record.rule, family)).or_insert((key, record));
+            let one = before.provider_address;
+            if one != other {
+                let (first, second) = (Key::clone(first), Key::clone(key));
+                let error = IntentError::StationOnTwoHosts { first, second, vsid, mac, one, other };
+                found.push((Arc::clone(key), 0, error));
             }
         }
+        found
     }
 
     /// A packet that is not encapsulated must say by its address alone for whom it is.
-    fn wire_addresses(&mut self, intent: &Intent) {
-        let mut hosts = BTreeMap::<IpAddr, Key>::new();
-        for record in intent.lookup_records().filter(|record| record.rule != TranslationMethod::Nat) {
-            hosts.entry(record.provider_address).or_insert_with(|| record_key(record));
-        }
-        let own = intent.provider_addresses().map(|own| (own.address, Resource::ProviderAddress(own.clone()).key()));
-        let own: BTreeMap<IpAddr, Key> = own.collect();
-        let mut seen = BTreeMap::<IpAddr, &LookupRecord>::new();
-        for record in intent.lookup_records() {
-            let (wire, own) = match (record.rule, record.customer_address) {
-                // The address of a rule Nat must be on the VM's host for the underlay to find it, so it may be there.
-                (TranslationMethod::Nat, Some(_)) => (record.provider_address, None),
-                (TranslationMethod::None, Some(address)) => (address, own.get(&address)),
-                (TranslationMethod::Encap, _) | (_, None) => continue,
+    fn wire_addresses(&self, wire: IpAddr) -> Vec<Found> {
+        let (index, mut previous, mut found) = (&self.intent.index, None::<&Arc<Key>>, Vec::new());
+        for (key, resource) in self.intent.resolve(index.wires.of(wire)) {
+            let Resource::LookupRecord(record) = resource else { continue };
+            let own = || {
+                let mut all = self.intent.of_kind(Kind::ProviderAddress);
+                all.find(|(_, own)| matches!(own, Resource::ProviderAddress(own) if own.address == wire))
             };
-            if let Some(host) = hosts.get(&wire).or(own) {
-                let (key, host) = (record_key(record), host.clone());
-                self.errors.push(IntentError::WireAddressIsHost { key, wire, host });
+            let host = index.hosts.of(wire).next().or_else(|| match record.rule {
+                TranslationMethod::None => own().map(|(key, _)| key),
+                // The address of a rule Nat must be on the VM's host for the underlay to find it, so it may be there.
+                TranslationMethod::Nat | TranslationMethod::Encap => None,
+            });
+            if let Some(host) = host {
+                let (host, of) = (Key::clone(host), Key::clone(key));
+                found.push((Arc::clone(key), 0, IntentError::WireAddressIsHost { key: of, wire, host }));
             }
-            if let Some(first) = seen.insert(wire, record) {
-                let (first, second) = (record_key(first), record_key(record));
-                self.errors.push(IntentError::WireAddressTwice { first, second, wire });
+            if let Some(first) = previous.replace(key) {
+                let (first, second) = (Key::clone(first), Key::clone(key));
+                found.push((Arc::clone(key), 1, IntentError::WireAddressTwice { first, second, wire }));
             }
         }
+        found
     }
 
-    fn ports(&mut self, intent: &Intent) {
-        let (mut devices, mut stations) = (BTreeMap::<_, &Port>::new(), BTreeMap::<_, &Port>::new());
-        let mut uplinks = BTreeMap::new();
-        for provider in intent.provider_addresses() {
-            uplinks.entry(&provider.interface).or_insert(provider);
-        }
-        for port in intent.ports() {
-            if port.device.as_str() == "lo" {
-                self.errors.push(IntentError::DeviceIsLoopback { key: port_key(port), device: port.device.clone() });
+    /// A device belongs to one port, and to no uplink.
+    fn devices(&self, device: &Name) -> Vec<Found> {
+        let (mut previous, mut found) = (None::<&Arc<Key>>, Vec::new());
+        let mut uplinks = self.intent.of_kind(Kind::ProviderAddress);
+        let uplink = uplinks.find(|(_, own)| matches!(own, Resource::ProviderAddress(own) if own.interface == *device));
+        for key in self.intent.index.devices.of(device.clone()) {
+            let (of, device) = (|| Key::clone(key), || device.clone());
+            if device().as_str() == "lo" {
+                found.push((Arc::clone(key), 0, IntentError::DeviceIsLoopback { key: of(), device: device() }));
             }
-            if let Some(first) = devices.insert(&port.device, port) {
-                let (first, second) = (port_key(first), port_key(port));
-                self.errors.push(IntentError::DeviceTwice { first, second, device: port.device.clone() });
+            if let Some(first) = previous.replace(key) {
+                let error = IntentError::DeviceTwice { first: Key::clone(first), second: of(), device: device() };
+                found.push((Arc::clone(key), 1, error));
             }
-            if let Some(provider) = uplinks.get(&port.device) {
-                let provider = Resource::ProviderAddress((*provider).clone()).key();
-                let (key, device) = (port_key(port), port.device.clone());
-                self.errors.push(IntentError::DeviceIsUplink { key, device, provider });
-            }
-            // Ports that are not virtualized share no network that we make.
-            let Some(vsid) = port.vsid else { continue };
-            if let Some(first) = stations.insert((vsid, port.mac), port) {
-                let (first, second) = (port_key(first), port_key(port));
-                self.errors.push(IntentError::MacTwice { first, second, mac: port.mac, vsid });
+            if let Some((provider, _)) = uplink {
+                let error = IntentError::DeviceIsUplink { key: of(), device: device(), provider: Key::clone(provider) };
+                found.push((Arc::clone(key), 2, error));
             }
         }
+        found
+    }
+
+    /// A MAC address is one port's of a subnet. Ports that are not virtualized share no network that we make.
+    fn ports(&self, station: &Station) -> Vec<Found> {
+        let (mut previous, mut found) = (None::<&Arc<Key>>, Vec::new());
+        for (key, resource) in self.intent.resolve(self.intent.index.ports.of(*station)) {
+            let Resource::Port(Port { mac, vsid: Some(vsid), .. }) = resource else { continue };
+            if let Some(first) = previous.replace(key) {
+                let (first, second) = (Key::clone(first), Key::clone(key));
+                found.push((Arc::clone(key), 3, IntentError::MacTwice { first, second, mac: *mac, vsid: *vsid }));
+            }
+        }
+        found
     }
 }
 
-fn record_key(record: &LookupRecord) -> Key {
-    Resource::LookupRecord(record.clone()).key()
-}
-
-fn port_key(port: &Port) -> Key {
-    Resource::Port(port.clone()).key()
+fn route_key(route: &CustomerRoute) -> Key {
+    Resource::CustomerRoute(route.clone()).key()
 }
 
 /// The prefixes of these routes that are of the address's family.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::resources_from_yaml;
+use crate::{CustomerRoute, resources_from_yaml};
 
 /// A host with Blue's subnets 5001 (both families) and 5002, and Red's 6001 with the same addresses.
 const HOST: &str = "\

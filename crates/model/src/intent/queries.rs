@@ -1,0 +1,161 @@
+//! What can be asked of an intent: its resources by kind, and those that have something in common. Each answer costs
+//! about as much as it is long.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use ipnet::{IpNet, Ipv4Net};
+
+use super::Intent;
+use super::index::{lowest_station, station};
+use crate::{
+    CustomerRoute, DhcpScope, Key, Kind, LookupRecord, MacAddress, Name, Port, ProviderAddress, ProviderRoute,
+    Resource, RoutingDomainId, Vsid,
+};
+
+/// What takes the resources of one kind out of their enum.
+macro_rules! of_kind {
+    ($kind:ident, $resources:expr) => {
+        $resources.filter_map(|(_, resource)| match resource {
+            Resource::$kind(found) => Some(found),
+            _ => None,
+        })
+    };
+}
+
+/// The lowest prefix in the order of prefixes.
+const LOWEST_PREFIX: IpNet = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0));
+
+impl Intent {
+    /// The resources of a kind whose names begin with something, in the order of their keys.
+    fn named(&self, kind: Kind, prefix: String) -> impl Iterator<Item = (&Arc<Key>, &Resource)> + use<'_> {
+        let from = Key { kind, name: prefix };
+        let range = self.resources.range::<Key, _>(&from..);
+        range.take_while(move |(key, _)| key.kind == kind && key.name.starts_with(&from.name))
+    }
+
+    /// The resources of a kind, each with its key, in the order of the keys.
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&Arc<Key>, &Resource)> + use<'_> {
+        self.named(kind, String::new())
+    }
+
+    /// The resources of a kind in a subnet, each with its key: lookup records, customer routes and DHCP scopes.
+    pub fn in_subnet(&self, kind: Kind, vsid: Vsid) -> impl Iterator<Item = (&Arc<Key>, &Resource)> + use<'_> {
+        self.named(kind, format!("{vsid}/"))
+    }
+
+    /// The resources of these keys.
+    pub(super) fn resolve<'a>(
+        &'a self,
+        keys: impl Iterator<Item = &'a Arc<Key>>,
+    ) -> impl Iterator<Item = (&'a Arc<Key>, &'a Resource)> {
+        keys.filter_map(|key| Some((key, self.resources.get(key)?)))
+    }
+
+    /// The lookup records, in the order of their keys.
+    pub fn lookup_records(&self) -> impl Iterator<Item = &LookupRecord> {
+        of_kind!(LookupRecord, self.of_kind(Kind::LookupRecord))
+    }
+
+    /// The customer routes, in the order of their keys.
+    pub fn customer_routes(&self) -> impl Iterator<Item = &CustomerRoute> {
+        of_kind!(CustomerRoute, self.of_kind(Kind::CustomerRoute))
+    }
+
+    /// The provider addresses, in the order of their keys.
+    pub fn provider_addresses(&self) -> impl Iterator<Item = &ProviderAddress> {
+        of_kind!(ProviderAddress, self.of_kind(Kind::ProviderAddress))
+    }
+
+    /// The provider routes, in the order of their keys.
+    pub fn provider_routes(&self) -> impl Iterator<Item = &ProviderRoute> {
+        of_kind!(ProviderRoute, self.of_kind(Kind::ProviderRoute))
+    }
+
+    /// The DHCP scopes, in the order of their keys.
+    pub fn dhcp_scopes(&self) -> impl Iterator<Item = &DhcpScope> {
+        of_kind!(DhcpScope, self.of_kind(Kind::DhcpScope))
+    }
+
+    /// The ports, in the order of their names.
+    pub fn ports(&self) -> impl Iterator<Item = &Port> {
+        of_kind!(Port, self.of_kind(Kind::Port))
+    }
+
+    /// The lookup records of a MAC address in a subnet, each with its key, in the order of the keys.
+    pub fn records_at(&self, vsid: Vsid, mac: MacAddress) -> impl Iterator<Item = (&Arc<Key>, &LookupRecord)> {
+        self.resolve(self.index.stations.of(station(vsid, mac))).filter_map(|(key, resource)| match resource {
+            Resource::LookupRecord(record) => Some((key, record)),
+            _ => None,
+        })
+    }
+
+    /// The lookup record of a customer address, with its key.
+    pub fn record_of(&self, vsid: Vsid, address: IpAddr) -> Option<(&Arc<Key>, &LookupRecord)> {
+        let key = Key { kind: Kind::LookupRecord, name: format!("{vsid}/{address}") };
+        match self.resources.get_key_value(&key)? {
+            (key, Resource::LookupRecord(record)) => Some((key, record)),
+            _ => None,
+        }
+    }
+
+    /// The lookup record that an address on the wire stands for, where nothing is encapsulated.
+    pub fn record_on_wire(&self, wire: IpAddr) -> Option<&LookupRecord> {
+        of_kind!(LookupRecord, self.resolve(self.index.wires.of(wire))).last()
+    }
+
+    /// The on-link customer routes of a subnet, in the order of their keys.
+    pub fn on_link_routes(&self, vsid: Vsid) -> impl Iterator<Item = &CustomerRoute> {
+        of_kind!(CustomerRoute, self.resolve(self.index.on_link.of(vsid)))
+    }
+
+    /// Whether a customer route of the subnet leads to this next hop.
+    pub fn is_next_hop(&self, vsid: Vsid, address: IpAddr) -> bool {
+        self.index.next_hops.of((vsid, address)).next().is_some()
+    }
+
+    /// The customer routes of a routing domain to one prefix, in the order of their keys.
+    pub fn routes_to(&self, rdid: RoutingDomainId, prefix: IpNet) -> impl Iterator<Item = &CustomerRoute> {
+        of_kind!(CustomerRoute, self.resolve(self.index.destinations.of((rdid, prefix))))
+    }
+
+    /// The customer routes of a routing domain, in the order of their prefixes.
+    pub fn routes_of(&self, rdid: RoutingDomainId) -> impl Iterator<Item = &CustomerRoute> {
+        let entries = self.index.destinations.from((rdid, LOWEST_PREFIX));
+        let entries = entries.take_while(move |((other, _), _)| *other == rdid);
+        of_kind!(CustomerRoute, self.resolve(entries.map(|(_, key)| key)))
+    }
+
+    /// The routing domain of a subnet, if a customer route names the subnet.
+    pub fn routing_domain(&self, vsid: Vsid) -> Option<RoutingDomainId> {
+        of_kind!(CustomerRoute, self.in_subnet(Kind::CustomerRoute, vsid)).next().map(|route| route.rdid)
+    }
+
+    /// The routing domains, each once, in their order.
+    pub fn routing_domains(&self) -> impl Iterator<Item = RoutingDomainId> {
+        let mut last = None;
+        let domains = self.index.destinations.groups().map(|(rdid, _)| *rdid);
+        domains.filter(move |rdid| last.replace(*rdid) != Some(*rdid))
+    }
+
+    /// The port with a device, in an intent at most one.
+    pub fn port_on(&self, device: &Name) -> Option<&Port> {
+        of_kind!(Port, self.resolve(self.index.devices.of(device.clone()))).next()
+    }
+
+    /// The port of a MAC address in a subnet, in an intent at most one.
+    pub fn port_at(&self, vsid: Vsid, mac: MacAddress) -> Option<&Port> {
+        of_kind!(Port, self.resolve(self.index.ports.of(station(vsid, mac)))).next()
+    }
+
+    /// The ports in a subnet, in the order of their MAC addresses.
+    pub fn ports_in(&self, vsid: Vsid) -> impl Iterator<Item = &Port> {
+        let entries = self.index.ports.from(lowest_station(vsid)).take_while(move |((other, _), _)| *other == vsid);
+        of_kind!(Port, self.resolve(entries.map(|(_, key)| key)))
+    }
+
+    /// Whether an interface is one that provider addresses or provider routes name.
+    pub fn is_uplink(&self, interface: &Name) -> bool {
+        self.index.uplinks.of(interface.clone()).next().is_some()
+    }
+}
