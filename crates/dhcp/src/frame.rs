@@ -33,8 +33,6 @@ pub enum Question<'a> {
 pub const ALL_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
 /// ff02::1, all nodes.
 pub const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-/// ff02::2, all routers.
-pub const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 
 /// Hop limit that proves that a message of neighbor discovery was not routed (RFC 4861, section 6.1).
 const NOT_ROUTED: u8 = 255;
@@ -65,7 +63,7 @@ pub fn parse(frame: &[u8], from: MacAddress) -> Option<Question<'_>> {
         }
         (NetSlice::Ipv6(ip), TransportSlice::Icmpv6(message)) => {
             let source = ip.header().source_addr();
-            let ours = ip.header().destination_addr() == ALL_ROUTERS && ip.header().hop_limit() == NOT_ROUTED;
+            let ours = ip.header().hop_limit() == NOT_ROUTED;
             (ours && is_solicitation(&message, source)).then_some(Question::RouterSolicitation { source })
         }
         _ => None,

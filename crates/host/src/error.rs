@@ -109,6 +109,22 @@ pub enum Error {
         /// Where netvirt mounts one itself.
         root: &'static str,
     },
+    /// A packet socket could not be opened.
+    #[error("cannot open a packet socket, which sends DHCP answers: {source}{}", hint(source))]
+    PacketSocket {
+        /// What the kernel answered.
+        source: io::Error,
+    },
+    /// A frame could not be sent.
+    #[error("cannot send a frame of {length} bytes out of the device with interface index {ifindex}: {source}")]
+    Send {
+        /// Interface index of the device.
+        ifindex: u32,
+        /// Length of the frame in bytes.
+        length: usize,
+        /// What the kernel answered.
+        source: io::Error,
+    },
     /// The bpffs could not be mounted, or the folder not made.
     #[error("cannot {action} {path}: {source}{}", hint(source))]
     Bpffs {

@@ -12,6 +12,7 @@ pub mod kernel;
 mod namespace;
 mod netlink;
 mod offload;
+mod packet_socket;
 pub mod process;
 mod steering;
 mod tap;
@@ -21,6 +22,7 @@ pub use error::Error;
 pub use namespace::{NETNS_FOLDER, Namespace};
 pub use netlink::{Link, LinkKind, Netlink, Route, VethEnd, Vxlan};
 pub use offload::Offload;
+pub use packet_socket::PacketSocket;
 pub use tap::TapOptions;
 pub use watch::{LinkEvent, LinkWatch, LinkWatchStop};
 

@@ -85,7 +85,9 @@ impl Message {
 
     /// Whether it asks for an option, or for none in particular.
     pub fn wants(&self, option: &DhcpOption) -> bool {
-        self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&OptionCode::from(option)))
+        // By number, because one code may be two values of the library's type.
+        let code = u16::from(OptionCode::from(option));
+        self.wanted.as_ref().is_none_or(|wanted| wanted.iter().any(|wanted| u16::from(*wanted) == code))
     }
 
     /// The reply with these options and the identifiers of both sides.
