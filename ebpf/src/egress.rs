@@ -46,6 +46,8 @@ pub fn finish<const LINEAR: usize>(
         answer(skb, meta, verdict)
     } else if verdict.is_flood() {
         flood(skb, meta, verdict, work)
+    } else if verdict.is_punt() {
+        punt(skb, meta, verdict)
     } else {
         carry_out(skb, meta, verdict, work, from_port)
     }
@@ -60,6 +62,17 @@ fn flood<const LINEAR: usize>(skb: &mut Skb<LINEAR>, meta: &Meta, verdict: &Verd
         Ok(action) => action,
         Err(reason) => dropped(skb, verdict.slot, reason as u32),
     }
+}
+
+/// Hands a frame to the agent, where its journey ends.
+#[inline(never)]
+fn punt<const LINEAR: usize>(skb: &mut Skb<LINEAR>, meta: &Meta, verdict: &Verdict<'static>) -> i32 {
+    let Action::Punt { vsid } = verdict.action() else { return DROP };
+    skb.report(verdict.code(), vsid);
+    if maps::punt(skb.raw, meta.ifindex, verdict.slot, vsid) {
+        return DROP;
+    }
+    dropped(skb, verdict.slot, DropReason::PuntLost as u32)
 }
 
 /// Sends an answer back to the port that asked.
@@ -112,7 +125,7 @@ fn carry_out<const LINEAR: usize>(
                 .map_err(|NoRoom| DropReason::NoRoom)
         }
         // Other functions', see `finish`.
-        Action::Answer(_) | Action::Flood(_) => Err(DropReason::NoRoom),
+        Action::Answer(_) | Action::Flood(_) | Action::Punt { .. } => Err(DropReason::NoRoom),
         Action::Relay { peer } => {
             skb.report(verdict.code(), peer.uplink);
             skb.set_mark(0);

@@ -1,18 +1,24 @@
 //! The maps, and [`Tables`] over them. All are pinned by name, so that they outlive the agent.
 
-use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+use core::ptr::addr_of_mut;
+
+use aya_ebpf::bindings::{__sk_buff, BPF_F_NO_PREALLOC};
 use aya_ebpf::helpers::bpf_ktime_get_ns;
+use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf};
 use pipeline::meter::Bucket;
 use pipeline::{
-    Address, Counters, Host, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS, Peer, Plain,
-    Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet, Tables, Work,
+    Address, Counters, Host, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_PUNT, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS, Peer,
+    Plain, Port, Provider, Punted, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet, Tables,
+    Work,
 };
 
 /// Bytes of the ring that carries events to the agent; what finds it full is lost and will come again.
 const EVENT_BYTES: u32 = 1 << 16;
+/// Bytes of the ring that carries frames to the agent: room for 170 of them. What finds it full is dropped.
+const PUNT_BYTES: u32 = 1 << 18;
 
 #[map]
 static HOST: Array<Host> = Array::pinned(1, 0);
@@ -37,11 +43,15 @@ static PLAIN: HashMap<Address, Plain> = HashMap::pinned(MAX_RECORDS, BPF_F_NO_PR
 #[map]
 static FLOOD_BUCKETS: Array<Bucket> = Array::pinned(MAX_PORTS, 0);
 #[map]
+static PUNT_BUCKETS: Array<Bucket> = Array::pinned(MAX_PORTS, 0);
+#[map]
 static COUNTERS: PerCpuArray<Counters> = PerCpuArray::pinned(MAX_PORTS, 0);
 #[map]
 static WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static EVENTS: RingBuf = RingBuf::pinned(EVENT_BYTES, 0);
+#[map]
+static PUNTS: RingBuf = RingBuf::pinned(PUNT_BYTES, 0);
 
 /// The maps of this host.
 pub struct Maps;
@@ -111,21 +121,59 @@ impl Tables for Maps {
     }
     #[inline(always)]
     fn admit_flood(&self, slot: u32) -> bool {
-        let (Some(host), Some(bucket)) = (HOST.get(0), FLOOD_BUCKETS.get_ptr_mut(slot)) else {
-            return false;
-        };
-        // SAFETY: the pointer is into the map. Two CPUs may take the same token at the same time; the limit is
-        // for floods, and one frame more does no harm.
-        unsafe {
-            match (*bucket).take(bpf_ktime_get_ns(), host.flood_rate, host.flood_burst) {
-                Some(next) => {
-                    *bucket = next;
-                    true
-                }
-                None => false,
-            }
+        match HOST.get(0) {
+            Some(host) => take(&FLOOD_BUCKETS, slot, host.flood_rate, host.flood_burst),
+            None => false,
         }
     }
+    #[inline(always)]
+    fn admit_punt(&self, slot: u32) -> bool {
+        match HOST.get(0) {
+            Some(host) => take(&PUNT_BUCKETS, slot, host.punt_rate, host.punt_burst),
+            None => false,
+        }
+    }
+}
+
+/// Takes a token from the bucket of a slot; false when there is none.
+#[inline(always)]
+fn take(buckets: &Array<Bucket>, slot: u32, rate: u32, burst: u32) -> bool {
+    let Some(bucket) = buckets.get_ptr_mut(slot) else { return false };
+    // SAFETY: the pointer is into the map. Two CPUs may take the same token at the same time; the limit is there to keep
+    // floods away, and one frame more does no harm.
+    unsafe {
+        match (*bucket).take(bpf_ktime_get_ns(), rate, burst) {
+            Some(next) => {
+                *bucket = next;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// Hands a whole frame to the agent; false when the ring has no room.
+#[inline(always)]
+pub fn punt(raw: *mut __sk_buff, ifindex: u32, slot: u32, vsid: u32) -> bool {
+    let Some(mut entry) = PUNTS.reserve::<Punted>(0) else { return false };
+    let place = entry.as_mut_ptr();
+    // SAFETY: the entry is ours until it is submitted, and the helper writes no more bytes than it has: the verifier
+    // learns the length's bounds from the comparisons. What lies behind the frame is left from frames before.
+    let copied = unsafe {
+        let length = core::cmp::min(core::cmp::max((*raw).len, 1), MAX_PUNT);
+        addr_of_mut!((*place).ifindex).write(ifindex);
+        addr_of_mut!((*place).vsid).write(vsid);
+        addr_of_mut!((*place).slot).write(slot);
+        addr_of_mut!((*place).length).write(length);
+        bpf_skb_load_bytes(raw.cast(), 0, addr_of_mut!((*place).frame).cast(), length)
+    };
+    if copied != 0 {
+        entry.discard(0);
+        return false;
+    }
+    // Flag 0 wakes the agent up if it sleeps.
+    entry.submit(0);
+    true
 }
 
 /// The notes for the frame at hand. Each program that is given them writes before it reads.

@@ -107,6 +107,7 @@ impl Config {
             gateway_mac: self.gateway_mac.unwrap_or(default.gateway_mac),
             flood_rate: self.flood.rate,
             flood_burst: self.flood.burst,
+            ..default
         }
     }
 }

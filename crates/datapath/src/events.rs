@@ -1,4 +1,4 @@
-//! What the kernel programs tell the agent: addresses to learn.
+//! What the kernel programs tell the agent: addresses to learn, and frames that it answers.
 
 use std::os::fd::AsFd as _;
 
@@ -12,6 +12,21 @@ use crate::error::Error;
 /// The agent's end of the ring of events.
 pub struct Events(RingBuf<MapData>);
 
+/// The agent's end of the ring of punted frames.
+pub struct Punts(RingBuf<MapData>);
+
+/// A frame that the agent answers: DHCP, DHCPv6, a router solicitation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Punt {
+    /// Interface index of the port's device, to which the answer goes.
+    pub ifindex: u32,
+    /// VSID of the port; a number that is no VSID for a port of a physical network.
+    pub vsid: u32,
+    /// The frame as the VM sent it, from its Ethernet header on. The VM may have left the UDP checksum to its network
+    /// interface, as virtual ones let it: it must not be verified.
+    pub frame: Vec<u8>,
+}
+
 impl Datapath {
     /// The ring of events; there is only one end, so it can be taken once.
     ///
@@ -21,6 +36,15 @@ impl Datapath {
         let map = self.ebpf.take_map("EVENTS").ok_or(Error::Missing("EVENTS, which has been taken already"))?;
         map.try_into().map(Events).map_err(|e: MapError| Error::map("open", "EVENTS", &e))
     }
+
+    /// The ring of punted frames; there is only one end, so it can be taken once.
+    ///
+    /// # Errors
+    /// When it has been taken.
+    pub fn take_punts(&mut self) -> Result<Punts, Error> {
+        let map = self.ebpf.take_map("PUNTS").ok_or(Error::Missing("PUNTS, which has been taken already"))?;
+        map.try_into().map(Punts).map_err(|e: MapError| Error::map("open", "PUNTS", &e))
+    }
 }
 
 impl Events {
@@ -29,13 +53,7 @@ impl Events {
     /// # Errors
     /// When the kernel does not let wait.
     pub fn wait(&self) -> std::io::Result<()> {
-        let mut ring = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
-        loop {
-            match poll(&mut ring, PollTimeout::NONE) {
-                Err(nix::errno::Errno::EINTR) => {}
-                result => return result.map(|_| ()).map_err(Into::into),
-            }
-        }
+        wait(&self.0)
     }
 
     /// The next event, if there is one.
@@ -47,6 +65,44 @@ impl Events {
             }
         }
     }
+}
+
+impl Punts {
+    /// Waits until there is a frame.
+    ///
+    /// # Errors
+    /// When the kernel does not let wait.
+    pub fn wait(&self) -> std::io::Result<()> {
+        wait(&self.0)
+    }
+
+    /// The next frame, if there is one.
+    pub fn next_punt(&mut self) -> Option<Punt> {
+        loop {
+            let item = self.0.next()?;
+            if let Some(punt) = decode_punt(&item) {
+                return Some(punt);
+            }
+        }
+    }
+}
+
+/// Waits until a ring has something to read.
+fn wait(ring: &RingBuf<MapData>) -> std::io::Result<()> {
+    let mut ring = [PollFd::new(ring.as_fd(), PollFlags::POLLIN)];
+    loop {
+        match poll(&mut ring, PollTimeout::NONE) {
+            Err(nix::errno::Errno::EINTR) => {}
+            result => return result.map(|_| ()).map_err(Into::into),
+        }
+    }
+}
+
+/// Reads a [`pipeline::Punted`] by its layout: interface index, VSID, counter slot, length, frame.
+fn decode_punt(bytes: &[u8]) -> Option<Punt> {
+    let number = |at: usize| Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    let length = number(12)? as usize;
+    Some(Punt { ifindex: number(0)?, vsid: number(4)?, frame: bytes.get(16..16 + length)?.to_vec() })
 }
 
 /// Reads an event by its layout: interface index, VSID, address, MAC address, two bytes of zero.
@@ -75,5 +131,20 @@ mod tests {
         assert_eq!(learn.address, Address::v4([10, 0, 0, 5]));
         assert_eq!(learn.mac, [6, 6, 0, 0, 0, 5]);
         assert_eq!(decode(&bytes[..29]), None);
+    }
+
+    #[test]
+    fn a_punted_frame_is_read_by_its_layout() {
+        let mut bytes = Vec::new();
+        for number in [7u32, 5001, 3, 60] {
+            bytes.extend(number.to_ne_bytes());
+        }
+        assert_eq!(std::mem::offset_of!(pipeline::Punted, frame), bytes.len());
+        bytes.extend([0xab; 60]);
+        bytes.extend([0xcd; 1460]);
+        let punt = decode_punt(&bytes).unwrap();
+        assert_eq!(punt, Punt { ifindex: 7, vsid: 5001, frame: vec![0xab; 60] });
+        assert_eq!(decode_punt(&bytes[..75]), None);
+        assert_eq!(decode_punt(&bytes[..15]), None);
     }
 }

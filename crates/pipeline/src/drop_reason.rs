@@ -92,6 +92,14 @@ reasons! {
     RelayFailed = 26: "a frame that this host put back to its uplink names no host it knows";
     /// A broadcast or multicast frame was replicated to nobody.
     NoReplica = 27: "a broadcast or multicast frame has no other port or host to go to in its VSID";
+    /// A DHCP server's message from a VM, where the host is the server.
+    RogueDhcp = 28: "a DHCP server's message came from a VM of a subnet that has a DHCP scope, where the host alone is the server";
+    /// Too many frames for the agent.
+    PuntLimit = 29: "the port sends more DHCP messages and router solicitations than its limit allows";
+    /// Too long for the agent.
+    PuntSize = 30: "a DHCP message or router solicitation is longer than the 1,514 bytes that the host's agent takes";
+    /// The agent is too slow, or not there.
+    PuntLost = 31: "the host's agent does not keep up with DHCP messages and router solicitations, or does not run";
 }
 
 const _: () = assert!(DropReason::ALL.len() <= MAX_REASONS);

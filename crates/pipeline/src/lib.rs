@@ -26,10 +26,10 @@ pub use drop_reason::{DropReason, MAX_REASONS};
 pub use packet::{ChecksumField, Frame, Meta, Network, NoRoom, Packet};
 pub use stages::Stage;
 pub use tables::*;
-pub use verdict::{Action, Answer, Edit, Flood, Learn, Strip, Translation, Tunnel, Verdict, Work};
+pub use verdict::{Action, Answer, Edit, Flood, Learn, Punted, Strip, Translation, Tunnel, Verdict, Work};
 
 use headers::ETHERNET_LEN;
-use stages::{answer, deliver, flood, forward, locate, origin, parse, source_guard, unwrap};
+use stages::{answer, deliver, flood, forward, locate, origin, parse, punt, source_guard, unwrap};
 
 /// Decides about a frame that a VM sent: it came in by the device of a port. `verdict` is a [`Verdict::default`].
 #[inline(always)]
@@ -54,6 +54,9 @@ pub fn from_port<'t, P: Packet, T: Tables>(
     }
     if let Err(reason) = source_guard::check(packet, tables, meta, port, &work.parsed) {
         return verdict.drop(reason);
+    }
+    if punt::decide(packet, tables, meta, port, &work.parsed, verdict) {
+        return;
     }
     let gateway_mac = &host.gateway_mac;
     let outcome = answer::decide(packet, tables, port, &work.parsed, gateway_mac, verdict);

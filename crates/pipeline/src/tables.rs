@@ -21,6 +21,10 @@ pub const MAX_PROVIDERS: u32 = 64;
 /// Most replicas made of one broadcast or multicast frame. Ports and hosts beyond it get none of it; `plan` reports
 /// a subnet that is larger.
 pub const MAX_REPLICAS: u32 = 64;
+/// Longest frame in bytes that is handed to the host's agent: Ethernet's longest without a tag.
+pub const MAX_PUNT: u32 = 1514;
+/// Address of the DHCP server that each host is for its VMs, as Hyper-V Network Virtualization has it.
+pub const DHCP_SERVER: Address = Address::v4([192, 0, 2, 253]);
 
 /// A set of named bits in a table value.
 macro_rules! flags {
@@ -70,6 +74,10 @@ pub struct Host {
     pub flood_rate: u32,
     /// Broadcast and multicast frames that a port may send at once after a silence.
     pub flood_burst: u32,
+    /// Frames of a port that are handed to the host's agent in one second; 0 forbids them.
+    pub punt_rate: u32,
+    /// Frames of a port that are handed to the host's agent at once after a silence.
+    pub punt_burst: u32,
 }
 
 flags! {
@@ -81,6 +89,10 @@ flags! {
         LEARN = 1;
         /// The port forwards for others (a VM as router, a gateway): any source address may leave it.
         FORWARDER = 2;
+        /// The host's agent answers DHCP in the port's subnet, and nobody else does.
+        DHCP = 3;
+        /// The host's agent answers DHCPv6 and router solicitations in the port's subnet, and nobody else does.
+        DHCP_V6 = 4;
     }
 }
 
@@ -317,6 +329,9 @@ pub trait Tables {
     /// Takes one token for a broadcast or multicast frame from the port with this counter slot; false when none is
     /// left. See [`crate::meter`].
     fn admit_flood(&self, slot: u32) -> bool;
+    /// Takes one token for a frame that the port with this counter slot sends to the host's agent, as
+    /// [`Tables::admit_flood`] does for its group.
+    fn admit_punt(&self, slot: u32) -> bool;
     /// Hears of an address that a VM uses and no record knows. Has no part in the decision; the kernel tells the agent,
     /// which makes a record of type Dynamic of it.
     #[inline(always)]
@@ -327,7 +342,7 @@ pub trait Tables {
 }
 
 const _: () = {
-    assert!(size_of::<Host>() == 16);
+    assert!(size_of::<Host>() == 24);
     assert!(size_of::<Port>() == 20);
     assert!(size_of::<RecordKey>() == 20);
     assert!(size_of::<StationKey>() == 12);

@@ -8,7 +8,7 @@ use crate::headers::ip::Ip;
 use crate::headers::transport::Clamp;
 use crate::packet::Network;
 use crate::stages::parse::Parsed;
-use crate::tables::{Address, Peer};
+use crate::tables::{Address, MAX_PUNT, Peer};
 
 /// The changes that a frame may need on its way from one VM to the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -139,6 +139,11 @@ pub enum Action<'t> {
     Answer(Answer<'t>),
     /// To many.
     Flood(Flood),
+    /// To the host's agent, which answers the port by itself: DHCP, DHCPv6, router solicitations.
+    Punt {
+        /// VSID of the port.
+        vsid: u32,
+    },
     /// An encapsulated frame that this host put back to its uplink: out to where its outer header says.
     Relay {
         /// How to reach the other host.
@@ -161,6 +166,24 @@ pub struct Learn {
     /// Zero.
     pub reserved: u16,
 }
+
+/// A frame on its way to the host's agent.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Punted {
+    /// Interface index of the port's device.
+    pub ifindex: u32,
+    /// VSID of the port.
+    pub vsid: u32,
+    /// Slot of the port's counters.
+    pub slot: u32,
+    /// How many bytes of `frame` are the frame.
+    pub length: u32,
+    /// The frame as the VM sent it, and room to a multiple of eight.
+    pub frame: [u8; 1520],
+}
+
+const _: () = assert!(size_of::<Punted>() == 1536 && MAX_PUNT <= 1520);
 
 /// What one frame's journey has found out so far: what its headers say, and what is to change.
 ///
@@ -213,6 +236,7 @@ const TIME_EXCEEDED: u32 = 8;
 const TOO_BIG: u32 = 9;
 const FLOOD: u32 = 10;
 const RELAY: u32 = 11;
+const PUNT: u32 = 12;
 
 #[inline(always)]
 const fn from_mac(mac: [u8; 6]) -> [u32; 2] {
@@ -277,6 +301,7 @@ impl<'t> Verdict<'t> {
             Action::Flood(Flood { vsid, to, except, hash, traffic_class, length, strip }) => {
                 self.put(FLOOD, [vsid, to, except, hash, traffic_class as u32, length, from_strip(strip)]);
             }
+            Action::Punt { vsid } => self.put(PUNT, [vsid]),
             Action::Relay { peer } => {
                 self.kind = RELAY;
                 self.peer = Some(peer);
@@ -343,6 +368,7 @@ impl<'t> Verdict<'t> {
                 length: f,
                 strip: to_strip(g),
             }),
+            (PUNT, ..) => Action::Punt { vsid: a },
             (RELAY, Some(peer), _) => Action::Relay { peer },
             _ => Action::Drop(DropReason::from_number(a)),
         }
@@ -364,6 +390,12 @@ impl<'t> Verdict<'t> {
     #[inline(always)]
     pub const fn is_flood(&self) -> bool {
         self.kind == FLOOD
+    }
+
+    /// Whether the packet is handed to the host's agent.
+    #[inline(always)]
+    pub const fn is_punt(&self) -> bool {
+        self.kind == PUNT
     }
 
     /// The number of the reason, if the packet is dropped.

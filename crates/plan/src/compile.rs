@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use model::{Intent, Key, LookupRecord, MacAddress, Name, Resource, RoutingDomainId, TranslationMethod, Vsid};
+use model::{Intent, Key, LookupRecord, MacAddress, Name, PhysicalNetwork, Resource, RoutingDomainId, TranslationMethod, Vsid};
 use pipeline::{Host, HostFlags};
 
 use crate::{Facts, Finding, HostTables, Settings, Severity};
@@ -102,6 +102,8 @@ struct Context<'a> {
     ports: BTreeMap<(Vsid, MacAddress), &'a model::Port>,
     /// The MAC addresses that forward for others.
     forwarders: BTreeSet<(Vsid, MacAddress)>,
+    /// The networks that have DHCP scopes, and whether for IPv4 or else IPv6.
+    scopes: BTreeSet<(Option<Vsid>, Option<&'a PhysicalNetwork>, bool)>,
 }
 
 /// Makes the tables of a host.
@@ -121,6 +123,8 @@ pub fn compile(intent: &Intent, facts: &Facts, settings: &Settings) -> Compiled 
         flags: if compiled.tables.plain.is_empty() { HostFlags::NONE } else { HostFlags::PLAIN },
         flood_rate: settings.flood_rate,
         flood_burst: settings.flood_burst,
+        punt_rate: settings.punt_rate,
+        punt_burst: settings.punt_burst,
     });
     compiled.findings.extend(limits::exceeded(&compiled.tables));
     compiled.findings.sort_by_key(Finding::severity);
@@ -139,6 +143,10 @@ impl<'a> Context<'a> {
             own: intent.provider_addresses().map(|provider| provider.address).collect(),
             ports: intent.ports().filter_map(|port| Some(((port.vsid?, port.mac), port))).collect(),
             forwarders: records::forwarders(intent),
+            scopes: intent
+                .dhcp_scopes()
+                .map(|scope| (scope.vsid, scope.physical.as_ref(), scope.prefix.addr().is_ipv4()))
+                .collect(),
         }
     }
 

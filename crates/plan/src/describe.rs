@@ -61,7 +61,11 @@ fn words(flags: impl IntoIterator<Item = (bool, &'static str)>) -> String {
 impl Readable for Host {
     fn readable(&self) -> String {
         let flags = words([(self.flags.has(HostFlags::PLAIN), "plain")]);
-        format!("gateway {}, flood {}/s burst {}{flags}", Mac(self.gateway_mac), self.flood_rate, self.flood_burst)
+        let Self { flood_rate, flood_burst, punt_rate, punt_burst, .. } = self;
+        format!(
+            "gateway {}, flood {flood_rate}/s burst {flood_burst}, punt {punt_rate}/s burst {punt_burst}{flags}",
+            Mac(self.gateway_mac)
+        )
     }
 }
 
@@ -84,6 +88,8 @@ impl Readable for Port {
             (self.flags.has(PortFlags::PEER), "peer"),
             (self.flags.has(PortFlags::LEARN), "learn"),
             (self.flags.has(PortFlags::FORWARDER), "forwarder"),
+            (self.flags.has(PortFlags::DHCP), "dhcp"),
+            (self.flags.has(PortFlags::DHCP_V6), "dhcpv6"),
         ]);
         format!("VSID {} domain {:08x} slot {} MAC {}{flags}", self.vsid, self.domain, self.slot, Mac(self.mac))
     }
@@ -213,7 +219,7 @@ mod tests {
         assert_eq!(
             diff(&old, &new).describe(),
             [
-                "set host: gateway 02-4E-56-00-00-01, flood 1000/s burst 200",
+                "set host: gateway 02-4E-56-00-00-01, flood 1000/s burst 200, punt 0/s burst 0",
                 "delete port 7",
                 "set record 5001/10.0.0.7: MAC 06-06-00-00-00-07 at 192.168.4.22 interface 0 forwarder dynamic",
                 "set route 00000009 10.0.0.0/24: on-link in VSID 5001",

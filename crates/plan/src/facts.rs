@@ -51,6 +51,10 @@ pub struct Settings {
     pub flood_rate: u32,
     /// Broadcast and multicast frames that a port may send at once after a silence.
     pub flood_burst: u32,
+    /// DHCP messages and router solicitations of a port that the agent takes in one second; 0 forbids them.
+    pub punt_rate: u32,
+    /// DHCP messages and router solicitations of a port that the agent takes at once after a silence.
+    pub punt_burst: u32,
 }
 
 impl Settings {
@@ -60,6 +64,11 @@ impl Settings {
     pub const FLOOD_RATE: u32 = 1000;
     /// Broadcast and multicast frames at once where nothing is chosen.
     pub const FLOOD_BURST: u32 = 200;
+    /// DHCP messages and router solicitations a second where nothing is chosen: a client that starts sends five or six
+    /// in its first second, and one that runs two in half a lease time.
+    pub const PUNT_RATE: u32 = 10;
+    /// DHCP messages and router solicitations at once where nothing is chosen.
+    pub const PUNT_BURST: u32 = 20;
 }
 
 impl Default for Settings {
@@ -68,6 +77,8 @@ impl Default for Settings {
             gateway_mac: MacAddress::new(Self::GATEWAY_MAC).expect("the constant is a unicast address"),
             flood_rate: Self::FLOOD_RATE,
             flood_burst: Self::FLOOD_BURST,
+            punt_rate: Self::PUNT_RATE,
+            punt_burst: Self::PUNT_BURST,
         }
     }
 }

@@ -100,6 +100,11 @@ impl Tables for HostTables {
     fn admit_flood(&self, _slot: u32) -> bool {
         self.host.is_some_and(|host| host.flood_rate != 0)
     }
+
+    /// Whether the host's agent takes frames at all; without a meter, as [`HostTables::admit_flood`].
+    fn admit_punt(&self, _slot: u32) -> bool {
+        self.host.is_some_and(|host| host.punt_rate != 0)
+    }
 }
 
 #[cfg(test)]
@@ -145,7 +150,9 @@ mod tests {
         let mut tables = HostTables::default();
         assert!(!tables.admit_flood(1));
         tables.host = Some(Host { flood_rate: 1, ..Host::default() });
-        assert!(tables.admit_flood(1));
+        assert!(tables.admit_flood(1) && !tables.admit_punt(1));
+        tables.host = Some(Host { punt_rate: 1, ..Host::default() });
+        assert!(!tables.admit_flood(1) && tables.admit_punt(1));
         tables.host = Some(Host::default());
         assert!(!tables.admit_flood(1));
     }

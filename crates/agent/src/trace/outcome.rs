@@ -72,6 +72,7 @@ pub(super) fn carry_out(tables: &Recorder, words: &Words, sent: &Sent, work: &Wo
             apply::answer(&mut frame, verdict, &gateway_mac).map(|()| journey.answered(answer, &frame))
         }
         Action::Flood(flood) => journey.flooded(flood, &mut frame),
+        Action::Punt { .. } => Ok(journey.punted(&frame)),
         Action::Relay { peer } => Ok(journey.relayed(peer, &frame)),
     };
     result.unwrap_or_else(|NoRoom| Outcome::dropped(DropReason::NoRoom))
@@ -81,6 +82,15 @@ impl Journey<'_> {
     fn unvirtualized(&self, frame: &Buffer) -> Outcome {
         Outcome {
             verdict: "passed on to this host's own stack, unvirtualized".to_owned(),
+            output: decode::frame(frame.as_slice()),
+            ..Outcome::default()
+        }
+    }
+
+    fn punted(&self, frame: &Buffer) -> Outcome {
+        Outcome {
+            verdict: "handed to this host's agent, which answers it".to_owned(),
+            explanation: Some("the agent answers by the DHCP scopes of the port's subnet".to_owned()),
             output: decode::frame(frame.as_slice()),
             ..Outcome::default()
         }

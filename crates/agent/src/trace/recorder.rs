@@ -119,6 +119,18 @@ impl Tables for Recorder<'_> {
         admitted
     }
 
+    /// Asks whether the host's agent takes such frames at all; takes no token of the port's.
+    fn admit_punt(&self, slot: u32) -> bool {
+        let admitted = self.tables.admit_punt(slot);
+        let rate = self
+            .tables
+            .host
+            .filter(|_| admitted)
+            .map(|host| format!("at most {} messages a second, {} at once", host.punt_rate, host.punt_burst));
+        self.note("limit towards the agent", format!("counter slot {slot}"), rate);
+        admitted
+    }
+
     fn learnt(&self, learn: &Learn) {
         let key = Words::record_key(&RecordKey { vsid: learn.vsid, address: learn.address });
         let found = format!("{} on {}", words::mac(learn.mac), self.words.interface(learn.ifindex));

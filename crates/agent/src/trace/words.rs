@@ -54,6 +54,8 @@ impl<'a> Words<'a> {
         let flags = flags([
             (port.flags.has(PortFlags::LEARN), "its addresses are learnt"),
             (port.flags.has(PortFlags::FORWARDER), "forwards for others"),
+            (port.flags.has(PortFlags::DHCP), "the host answers DHCP"),
+            (port.flags.has(PortFlags::DHCP_V6), "the host answers DHCPv6"),
         ]);
         format!("VSID {}, {}, MAC {}{flags}", port.vsid, self.domain(port.domain), mac(port.mac))
     }

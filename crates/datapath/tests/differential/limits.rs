@@ -1,9 +1,10 @@
-//! The limit of broadcast and multicast frames in the kernel, which has a clock.
+//! The limits of a port in the kernel, which has a clock and rings: broadcast and multicast frames, and frames for the
+//! agent.
 
 use std::time::Duration;
 
 use datapath::{Datapath, Role};
-use pipeline::{DropReason, Host, Meta, Port, Replica, ReplicaKey, Subnet};
+use pipeline::{Address, DropReason, Host, Meta, Port, PortFlags, Replica, ReplicaKey, Subnet};
 use plan::HostTables;
 
 use crate::craft;
@@ -47,6 +48,74 @@ fn a_port_floods_no_more_than_its_limit() {
         let counters = datapath.counters(1).expect("the counters");
         assert_eq!(counters.from_packets, 80);
         assert_eq!(counters.drops(DropReason::FloodLimit), 80 - (at_once + later) as u64);
+    };
+    world.namespace.run(run).expect("the namespace can be entered");
+}
+
+/// A DHCP message as a client sends it that has no address.
+fn discover() -> Vec<u8> {
+    let ip = craft::Ip::new(Address::UNSPECIFIED_V4, Address::v4([255; 4]), craft::UDP);
+    craft::ethernet(craft::BROADCAST, MAC, craft::IPV4, &ip.packet(&ip.udp((68, 67), true, &[1; 300])))
+}
+
+/// Tables whose ports may ask the agent so often.
+fn with_agent(world: &World, rate: u32, burst: u32) -> HostTables {
+    let mut tables = tables(world, 0, 0);
+    tables.host = tables.host.map(|host| Host { punt_rate: rate, punt_burst: burst, ..host });
+    for port in tables.ports.values_mut() {
+        port.flags = PortFlags::DHCP;
+    }
+    tables
+}
+
+#[test]
+fn a_port_asks_the_agent_no_more_than_its_limit() {
+    let world = World::new("punt-limit");
+    let run = || {
+        let mut datapath = Datapath::open(&world.folder).expect("the kernel takes the programs");
+        let mut punts = datapath.take_punts().expect("the ring");
+        datapath.apply(&plan::diff(&HostTables::default(), &with_agent(&world, 4, 5))).expect("the tables");
+        let frame = discover();
+        let meta = Meta { ifindex: world.devices.ports[0], len: frame.len() as u32, ..Meta::default() };
+        let mut asked = 0;
+        for pause in [0, 600] {
+            std::thread::sleep(Duration::from_millis(pause));
+            for _ in 0..40 {
+                datapath.test_run(Role::Port, &frame, &meta).expect("a frame");
+            }
+            let heard: Vec<_> = std::iter::from_fn(|| punts.next_punt()).collect();
+            let allowed = if pause == 0 { 5..=7 } else { 2..=6 };
+            assert!(allowed.contains(&heard.len()), "{} of 40 frames reached the agent", heard.len());
+            asked += heard.len() as u64;
+            assert!(heard.iter().all(|punt| punt.frame == frame && punt.vsid == VSID && punt.ifindex == meta.ifindex));
+        }
+        let counters = datapath.counters(1).expect("the counters");
+        assert_eq!(counters.drops(DropReason::PuntLimit), 80 - asked);
+    };
+    world.namespace.run(run).expect("the namespace can be entered");
+}
+
+#[test]
+fn what_the_agent_does_not_fetch_is_dropped_and_counted() {
+    let world = World::new("punt-lost");
+    let run = || {
+        let mut datapath = Datapath::open(&world.folder).expect("the kernel takes the programs");
+        let mut punts = datapath.take_punts().expect("the ring");
+        datapath
+            .apply(&plan::diff(&HostTables::default(), &with_agent(&world, 1_000_000_000, u32::MAX)))
+            .expect("the tables");
+        let frame = discover();
+        let meta = Meta { ifindex: world.devices.ports[0], len: frame.len() as u32, ..Meta::default() };
+        let mut send = |count| {
+            for _ in 0..count {
+                datapath.test_run(Role::Port, &frame, &meta).expect("a frame");
+            }
+            datapath.counters(1).expect("the counters").drops(DropReason::PuntLost)
+        };
+        let lost = send(300);
+        assert_eq!(std::iter::from_fn(|| punts.next_punt()).count() as u64, 300 - lost);
+        assert_eq!(lost, 300 - (1 << 18) / (8 + 1536), "the ring has room for as many frames as it says");
+        assert_eq!(send(100), lost, "what has been fetched makes room");
     };
     world.namespace.run(run).expect("the namespace can be entered");
 }

@@ -4,6 +4,7 @@
 //! learnt and what is counted must agree. Needs root: it loads the programs (`BPF_PROG_TEST_RUN`) and makes
 //! devices in a network namespace of its own.
 
+mod agent_frames;
 mod coverage;
 mod craft;
 mod isolation;
@@ -18,7 +19,7 @@ mod world;
 use std::collections::BTreeSet;
 
 use datapath::testrun::Outcome;
-use datapath::{Datapath, Events, Role};
+use datapath::{Datapath, Events, Punt, Punts, Role};
 use pipeline::{DropReason, Learn};
 use plan::HostTables;
 use rand::{Rng as _, SeedableRng as _};
@@ -59,10 +60,12 @@ fn compare(test: &str, seed: u64) -> Coverage {
     let run = || {
         let mut datapath = Datapath::open(&world.folder).expect("the kernel takes the programs");
         let events = datapath.take_events().expect("the ring of events");
+        let punts = datapath.take_punts().expect("the ring of punted frames");
         let mut comparison = Comparison {
             world: &world,
             datapath,
             events,
+            punts,
             tables: HostTables::default(),
             broken: false,
             coverage: Coverage::default(),
@@ -89,6 +92,7 @@ struct Comparison<'w> {
     world: &'w World,
     datapath: Datapath,
     events: Events,
+    punts: Punts,
     /// What the kernel's maps hold.
     tables: HostTables,
     /// They are such as the compiler never makes.
@@ -153,16 +157,20 @@ impl Comparison<'_> {
         while let Some(learn) = self.events.next_event() {
             learnt.push(learn);
         }
-        if !agree(&expected, &outcome, &learnt) {
+        let mut punted = Vec::new();
+        while let Some(punt) = self.punts.next_punt() {
+            punted.push(punt);
+        }
+        if !agree(&expected, &outcome, &learnt, &punted) {
             let tables = self.mismatches.is_empty().then_some(&self.tables);
-            let text = report::mismatch(self.seed, place, case, &expected, &outcome, &learnt, tables);
+            let text = report::mismatch(self.seed, place, case, &expected, &outcome, (&learnt, &punted), tables);
             self.mismatches.push(text);
         }
         // What is sent on must be sound; the rest is what it was. With tables that let an IPv6 address stand for an IPv4
         // address there is no right checksum.
         let sound = !self.broken && outcome.verdict > 1 && soundness::is_sound(&case.frame);
         if sound && !soundness::is_sound(&outcome.frame) {
-            let text = report::mismatch(self.seed, place, case, &expected, &outcome, &learnt, None);
+            let text = report::mismatch(self.seed, place, case, &expected, &outcome, (&learnt, &punted), None);
             self.mismatches.push(format!("a sound frame came out unsound: {text}"));
         }
         self.coverage.sound += u64::from(sound);
@@ -193,12 +201,12 @@ fn refused_by_test_run(frame: &[u8]) -> bool {
 }
 
 /// Whether both say the same. A frame that could not be changed is dropped, whatever is left of it.
-fn agree(expected: &Expected, outcome: &Outcome, learnt: &[Learn]) -> bool {
+fn agree(expected: &Expected, outcome: &Outcome, learnt: &[Learn], punted: &[Punt]) -> bool {
     let same = if expected.reason == Some(DropReason::NoRoom) {
         let Outcome { action, verdict, detail, .. } = expected.outcome;
         (action, verdict, detail) == (outcome.action, outcome.verdict, outcome.detail)
     } else {
         expected.outcome == *outcome
     };
-    same && expected.learnt == learnt
+    same && expected.learnt == learnt && expected.punted == punted
 }

@@ -94,6 +94,7 @@ impl<'a> Frames<'a> {
             12..26 => self.neighbor(ifindex, &port),
             26..30 => self.other(ifindex, &port),
             30..34 => self.without_address(ifindex, &port),
+            34..40 => self.for_agent(ifindex, &port),
             _ => {
                 let (frame, segment, what) = self.ip(&port);
                 let mut case = Case::new(Role::Port, frame, ifindex, what);

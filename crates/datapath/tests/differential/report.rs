@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use datapath::Punt;
 use datapath::testrun::Outcome;
 use etherparse::{LaxSlicedPacket, NetSlice, SlicedPacket};
 use pipeline::{DropReason, Learn};
@@ -17,7 +18,7 @@ pub fn mismatch(
     case: &Case,
     expected: &Expected,
     outcome: &Outcome,
-    learnt: &[Learn],
+    (learnt, punted): (&[Learn], &[Punt]),
     tables: Option<&HostTables>,
 ) -> String {
     let mut text = format!("NETVIRT_SEED={seed}, {place}: {} from the {:?}, {:?}\n", case.what, case.role, case.meta);
@@ -39,6 +40,9 @@ pub fn mismatch(
     }
     if expected.learnt != learnt {
         line("learnt", format!("user space {:?}, kernel {learnt:?}", expected.learnt));
+    }
+    if expected.punted != punted {
+        line("punted", format!("user space {:?}, kernel {punted:?}", expected.punted));
     }
     if let Some(tables) = tables {
         line("tables", format!("{tables:#?}"));

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use datapath::Role;
 use datapath::testrun::Outcome;
+use datapath::{Punt, Role};
 use pipeline::apply::{self, Dressed};
 use pipeline::headers::{EthernetWords, Words};
 use pipeline::stages::flood;
@@ -61,6 +61,9 @@ impl Tables for Recorder<'_> {
     fn admit_flood(&self, slot: u32) -> bool {
         self.tables.admit_flood(slot)
     }
+    fn admit_punt(&self, slot: u32) -> bool {
+        self.tables.admit_punt(slot)
+    }
     fn learnt(&self, learn: &Learn) {
         self.learnt.borrow_mut().push(*learn);
     }
@@ -94,6 +97,8 @@ pub struct Expected {
     pub reason: Option<DropReason>,
     pub stages: Vec<Stage>,
     pub learnt: Vec<Learn>,
+    /// What the agent gets.
+    pub punted: Vec<Punt>,
     /// VSID of the port that it goes to, or that the encapsulation names.
     pub vsid: Option<u32>,
 }
@@ -121,8 +126,12 @@ pub fn run(role: Role, frame: &[u8], meta: &Meta, tables: &HostTables, counts: &
     };
     let outcome = Outcome { action, verdict: verdict_code, detail, frame: buffer.buffer.as_slice().to_vec() };
     let reason = (verdict_code == 1).then(|| DropReason::from_number(detail));
+    let punted = match verdict.action() {
+        Action::Punt { vsid } => vec![Punt { ifindex: meta.ifindex, vsid, frame: frame.to_vec() }],
+        _ => Vec::new(),
+    };
     let (stages, learnt) = (recorder.stages.into_inner(), recorder.learnt.into_inner());
-    Expected { outcome, kind, reason, stages, learnt, vsid }
+    Expected { outcome, kind, reason, stages, learnt, punted, vsid }
 }
 
 /// A buffer that refuses what the kernel refuses in a test run: frames that stand for many segments have no type there
@@ -202,12 +211,13 @@ pub fn kind(verdict: &Verdict) -> &'static str {
         Action::Answer(Answer::Error { error: IcmpError::TooBig(_), .. }) => "answer too big",
         Action::Flood(Flood { strip: None, .. }) => "flood from a port",
         Action::Flood(_) => "flood from the uplink",
+        Action::Punt { .. } => "punt",
         Action::Relay { .. } => "relay",
     }
 }
 
 /// All names that [`kind`] gives.
-pub const KINDS: [&str; 16] = [
+pub const KINDS: [&str; 17] = [
     "pass",
     "drop",
     "deliver, decapsulated",
@@ -223,6 +233,7 @@ pub const KINDS: [&str; 16] = [
     "answer too big",
     "flood from a port",
     "flood from the uplink",
+    "punt",
     "relay",
 ];
 
@@ -284,6 +295,10 @@ impl Finish<'_> {
             Action::Flood(flood) => {
                 self.reported = (verdict.code(), flood.to);
                 self.replicate(frame, &flood, work, verdict.slot).map_err(no_room)?;
+                return Ok(DROP);
+            }
+            Action::Punt { vsid } => {
+                self.reported = (verdict.code(), vsid);
                 return Ok(DROP);
             }
             Action::Relay { peer } => self.reported = (verdict.code(), peer.uplink),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use host::{Namespace, Netlink, TapOptions};
 use ipnet::IpNet;
 use model::generators::UPLINK;
-use model::{Intent, Name, Port, ProviderAddress, Resource, TranslationMethod};
+use model::{Change, DhcpScope, Intent, LeaseTime, Name, Port, ProviderAddress, Resource, TranslationMethod};
 use pipeline::{Address, PortFlags, RecordFlags};
 use plan::{Facts, HostTables, Link, LinkKind, Settings};
 use proptest::strategy::{Strategy as _, ValueTree as _};
@@ -127,6 +127,26 @@ fn seen_from(intent: &Intent, host: u8, rng: &mut ChaCha8Rng) -> Intent {
     Intent::new(resources).unwrap_or_else(|errors| panic!("the view of host {host} contradicts itself: {errors:?}"))
 }
 
+/// With DHCP scopes in some of the subnets, for one family or both.
+fn with_scopes(intent: &Intent, rng: &mut ChaCha8Rng) -> Intent {
+    let mut scopes = Vec::new();
+    for route in intent.customer_routes().filter(|route| route.is_on_link()) {
+        if rng.random_bool(0.5) {
+            scopes.push(Change::Set(Resource::DhcpScope(DhcpScope {
+                vsid: Some(route.vsid),
+                physical: None,
+                prefix: route.prefix,
+                gateway: None,
+                dns_servers: Vec::new(),
+                dns_suffixes: Vec::new(),
+                routes: Vec::new(),
+                lease_time: LeaseTime::default(),
+            })));
+        }
+    }
+    intent.with(scopes).unwrap_or_else(|errors| panic!("the scopes contradict something: {errors:?}"))
+}
+
 /// What the host observes: nearly all devices are there.
 fn facts(devices: &Devices, intent: &Intent, rng: &mut ChaCha8Rng) -> Facts {
     let mtu = *[1600, 1500, 1400, 1342, 9000, rng.random_range(1280..2000)].iter().choose(rng).expect("six");
@@ -151,10 +171,13 @@ pub fn network(devices: &Devices, rng: &mut ChaCha8Rng) -> (Intent, HostTables) 
     let intent = intent(rng);
     let host = rng.random_range(0..4);
     let intent = if host == 0 { intent } else { seen_from(&intent, host, rng) };
+    let intent = with_scopes(&intent, rng);
     let facts = facts(devices, &intent, rng);
     // No frame is refused for its number, since the kernel's limiter has a clock and user space has none.
     let flood_rate = if rng.random_bool(0.06) { 0 } else { 1_000_000_000 };
-    let settings = Settings { flood_rate, flood_burst: u32::MAX, ..Settings::default() };
+    let punt_rate = if rng.random_bool(0.06) { 0 } else { 1_000_000_000 };
+    let (flood_burst, punt_burst) = (u32::MAX, u32::MAX);
+    let settings = Settings { flood_rate, flood_burst, punt_rate, punt_burst, ..Settings::default() };
     let tables = plan::compile(&intent, &facts, &settings).tables;
     (intent, tables)
 }
@@ -210,7 +233,7 @@ fn breakage(devices: &Devices, tables: &mut HostTables, rng: &mut ChaCha8Rng) {
         }
         13 => {
             if let Some(port) = tables.ports.values_mut().choose(rng) {
-                port.flags = PortFlags(rng.random::<u16>() & 7);
+                port.flags = PortFlags(rng.random::<u16>() & 0x1f);
             }
         }
         14 | 16 | 17 => {

@@ -1,6 +1,6 @@
 //! The stages of a packet's way, one question a file, in this order.
 //!
-//! From a port: [`parse`], [`source_guard`], [`answer`], [`forward`], [`locate`], or [`flood`] for group addresses.
+//! From a port: [`parse`], [`source_guard`], [`punt`], [`answer`], [`forward`], [`locate`], or [`flood`] for group addresses.
 //! From the uplink: [`unwrap`], [`origin`], [`deliver`].
 
 pub mod answer;
@@ -10,6 +10,7 @@ pub mod forward;
 pub mod locate;
 pub mod origin;
 pub mod parse;
+pub mod punt;
 pub mod source_guard;
 pub mod unwrap;
 
@@ -20,6 +21,8 @@ pub enum Stage {
     Parse,
     /// [`source_guard`].
     SourceGuard,
+    /// [`punt`].
+    Punt,
     /// [`answer`].
     Answer,
     /// [`forward`].
@@ -42,6 +45,7 @@ impl Stage {
         match self {
             Self::Parse => "parse",
             Self::SourceGuard => "source guard",
+            Self::Punt => "punt",
             Self::Answer => "answer",
             Self::Forward => "forward",
             Self::Locate => "locate",
@@ -57,6 +61,7 @@ impl Stage {
         match self {
             Self::Parse => "Which port is it, and is the frame well-formed?",
             Self::SourceGuard => "Do its source addresses belong to the port?",
+            Self::Punt => "Is it DHCP or a router solicitation for the host's agent?",
             Self::Answer => "Does the host answer in place of the network?",
             Self::Forward => "Which customer address, in which VM subnet, is it to go to?",
             Self::Locate => "Where is that address, and does the packet fit on the way?",

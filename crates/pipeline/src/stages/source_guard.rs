@@ -10,6 +10,7 @@ use crate::headers::neighbor;
 use crate::headers::same_mac;
 use crate::packet::{Meta, Packet};
 use crate::stages::parse::Parsed;
+use crate::stages::punt;
 use crate::tables::{Address, Port, PortFlags, RecordKey, Tables};
 use crate::verdict::Learn;
 use crate::{DropReason, Stage};
@@ -94,12 +95,19 @@ fn check_ip<P: Packet, T: Tables>(
     if ip.from_unspecified() {
         return if has_no_address_yet(parsed, ip) { Ok(()) } else { Err(DropReason::SourceAddress) };
     }
+    if speaks_as_server(port, parsed, ip) {
+        return Err(DropReason::RogueDhcp);
+    }
     let owner = owner(tables, port, &ip.source);
     let forwards = port.flags.has(PortFlags::FORWARDER);
     let allowed = match owner {
         Owner::Port => true,
         Owner::Other => forwards,
-        Owner::Nobody => forwards || port.flags.has(PortFlags::LEARN) || neighbor::link_local(&port.mac) == ip.source,
+        Owner::Nobody if forwards || port.flags.has(PortFlags::LEARN) => true,
+        Owner::Nobody if neighbor::link_local(&port.mac) == ip.source => true,
+        // Any link-local address will do towards the host's agent, which answers the port whatever the address is: many
+        // clients choose one that does not follow from the MAC address (RFC 7217).
+        Owner::Nobody => neighbor::is_link_local(&ip.source) && punt::is_for_agent(packet, tables, port, parsed),
     };
     if !allowed {
         return Err(DropReason::SourceAddress);
@@ -110,13 +118,27 @@ fn check_ip<P: Packet, T: Tables>(
     check_nd(packet, tables, meta, port, parsed, ip)
 }
 
+/// Whether it is a message of a DHCP server, where the host alone is the server. Those of DHCPv6 servers come from any port
+/// (RFC 8415, 7.2), so where they go to counts as well.
+#[inline(always)]
+fn speaks_as_server(port: &Port, parsed: &Parsed, ip: &Ip) -> bool {
+    if ip.protocol != ip::UDP {
+        return false;
+    }
+    let (from, to) = (parsed.ports >> 16, parsed.ports & 0xffff);
+    if ip.v4 {
+        port.flags.has(PortFlags::DHCP) && (from == punt::DHCP_SERVER_PORT || to == punt::DHCP_CLIENT_PORT)
+    } else {
+        port.flags.has(PortFlags::DHCP_V6) && (from == punt::DHCP_V6_SERVER_PORT || to == punt::DHCP_V6_CLIENT_PORT)
+    }
+}
+
 /// Whether a packet without a source address is one that a client sends before it has one: DHCP (RFC 2131, 4.1), or
 /// ICMPv6 to a group (duplicate address detection, router solicitation, multicast listener reports).
 #[inline(always)]
 fn has_no_address_yet(parsed: &Parsed, ip: &Ip) -> bool {
-    const DHCP_CLIENT_TO_SERVER: u32 = (68 << 16) | 67;
     if ip.v4 {
-        ip.protocol == ip::UDP && parsed.ports == DHCP_CLIENT_TO_SERVER
+        ip.protocol == ip::UDP && parsed.ports == punt::DHCP_CLIENT_TO_SERVER
     } else {
         // Multicast listener reports begin with a hop-by-hop header (RFC 3810, section 5), protocol 0.
         matches!(ip.protocol, ip::ICMPV6 | 0) && ip.to_group()

@@ -99,13 +99,17 @@ impl Tables for Net {
     fn admit_flood(&self, _slot: u32) -> bool {
         self.admit
     }
+    fn admit_punt(&self, _slot: u32) -> bool {
+        self.admit
+    }
 }
 
 impl Net {
     /// The network.
     pub fn new() -> Self {
         let mut net = Self { admit: true, ..Self::default() };
-        net.host = Some(Host { gateway_mac: GATEWAY, flags: HostFlags::PLAIN, flood_rate: 1, flood_burst: 1 });
+        let (gateway_mac, flags) = (GATEWAY, HostFlags::PLAIN);
+        net.host = Some(Host { gateway_mac, flags, flood_rate: 1, flood_burst: 1, ..Host::default() });
         for (own, other) in [("192.168.4.11", "192.168.4.22"), ("fd01::11", "fd01::22")] {
             net.providers.insert(ip(own), Provider { uplink: UPLINK });
             net.add_peer(own, other);
@@ -265,6 +269,7 @@ impl Net {
                 .map(|()| Way::Plain),
             Action::Answer(_) => apply::answer(frame, verdict, &GATEWAY).map(|()| Way::Answer),
             Action::Flood(flood) => Ok(Way::Flood(flood)),
+            Action::Punt { vsid } => Ok(Way::Agent(vsid)),
             Action::Relay { peer } => Ok(Way::Relay(peer.next_hop)),
         };
         result.unwrap_or(Way::Drop(DropReason::NoRoom))
@@ -285,6 +290,7 @@ pub enum Way {
     Plain,
     Answer,
     Flood(Flood),
+    Agent(u32),
     Relay(Address),
 }
 

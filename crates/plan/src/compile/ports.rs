@@ -47,6 +47,8 @@ fn entry(context: &Context, compiled: &Compiled, port: &model::Port, link: &Link
         (matches!(link.kind, LinkKind::Veth { peer_in_other_namespace: true }), PortFlags::PEER),
         (has(RecordFlags::L2_ONLY), PortFlags::LEARN),
         (has(RecordFlags::FORWARDER), PortFlags::FORWARDER),
+        (scoped(context, port, true), PortFlags::DHCP),
+        (scoped(context, port, false), PortFlags::DHCP_V6),
     ];
     Port {
         vsid,
@@ -55,6 +57,11 @@ fn entry(context: &Context, compiled: &Compiled, port: &model::Port, link: &Link
         mac: port.mac.octets(),
         flags: flags.into_iter().filter(|(set, _)| *set).fold(PortFlags::NONE, |all, (_, flag)| all.with(flag)),
     }
+}
+
+/// Whether the port's network has a DHCP scope of the family.
+fn scoped(context: &Context, port: &model::Port, v4: bool) -> bool {
+    context.scopes.contains(&(port.vsid, port.physical.as_ref(), v4))
 }
 
 /// The counter slot of each port, by the interface index of its device.

@@ -314,3 +314,18 @@ fn ports_that_are_not_virtualized_are_let_through() {
     assert_eq!(compiled.ports[&"plain".parse::<Name>().unwrap()].mtu, None);
     assert!(!compiled.tables.subnets.contains_key(&0));
 }
+
+#[test]
+fn the_host_answers_where_there_is_a_dhcp_scope() {
+    let scope = |prefix: &str| format!("kind: dhcp-scope\nspec: {{vsid: 5001, prefix: '{prefix}'}}");
+    let flags = |scopes: &[&str]| {
+        let compiled = compiled(scopes);
+        [11, 12].map(|ifindex| compiled.tables.ports[&ifindex].flags)
+    };
+    let (v4, v6) = (scope("10.0.0.0/24"), scope("fd00::/64"));
+    let (dhcp, dhcp_v6) = (PortFlags::PEER.with(PortFlags::DHCP), PortFlags::PEER.with(PortFlags::DHCP_V6));
+    assert_eq!(flags(&[]), [PortFlags::PEER, PortFlags::NONE]);
+    assert_eq!(flags(&[&v4]), [dhcp, PortFlags::NONE]);
+    assert_eq!(flags(&[&v6]), [dhcp_v6, PortFlags::NONE]);
+    assert_eq!(flags(&[&v4, &v6]), [dhcp.with(PortFlags::DHCP_V6), PortFlags::NONE]);
+}
