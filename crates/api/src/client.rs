@@ -179,7 +179,7 @@ impl Client {
         };
         if body.len() > MAX_BODY_BYTES {
             // The agent would say the same, but it would close the connection while the rest is still being sent.
-            return Err(Problem::too_large().into());
+            return Err(Problem::too_large(MAX_BODY_BYTES).into());
         }
         let request = Request::builder()
             .method(method)

@@ -10,6 +10,7 @@ mod change;
 mod client;
 pub mod fabric;
 mod host_api;
+mod http;
 mod item;
 #[cfg(feature = "memory")]
 pub mod memory;

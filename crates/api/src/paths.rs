@@ -17,7 +17,7 @@ pub const COLLECTION: &str = "/v1/{kind}";
 pub const RESOURCE: &str = "/v1/{kind}/{name}";
 
 /// All but the unreserved characters of RFC 3986, so that a name's slashes stay inside of one segment.
-const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The plural in paths.
 pub const fn plural(kind: Kind) -> &'static str {

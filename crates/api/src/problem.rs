@@ -26,22 +26,28 @@ pub enum ProblemType {
     /// Contradicts what is there already: the resource exists, another one claims the same address.
     #[serde(rename = "https://netvirt.example/problems/conflict")]
     Conflict,
+    /// The client did not send the whole request in time.
+    #[serde(rename = "https://netvirt.example/problems/timeout")]
+    Timeout,
     /// It was there, but is kept no longer: the past that a watch wants to begin with.
     #[serde(rename = "https://netvirt.example/problems/gone")]
     Gone,
     /// The resource has another revision than the caller saw.
     #[serde(rename = "https://netvirt.example/problems/precondition-failed")]
     PreconditionFailed,
-    /// The body is larger than [`crate::MAX_BODY_BYTES`].
+    /// The body is larger than the path takes, [`crate::MAX_BODY_BYTES`] mostly.
     #[serde(rename = "https://netvirt.example/problems/too-large")]
     TooLarge,
+    /// The body is of another media type than the path takes.
+    #[serde(rename = "https://netvirt.example/problems/unsupported-media-type")]
+    UnsupportedMediaType,
     /// Understood, but what would come of it cannot be carried out.
     #[serde(rename = "https://netvirt.example/problems/invalid")]
     Invalid,
-    /// The host failed: a bug, or the kernel refused.
+    /// The server failed: a bug, or the kernel refused.
     #[serde(rename = "https://netvirt.example/problems/internal")]
     Internal,
-    /// The host cannot do it now, but may later.
+    /// It cannot be done now, but may later.
     #[serde(rename = "https://netvirt.example/problems/unavailable")]
     Unavailable,
     /// A type that this version does not know.
@@ -59,9 +65,11 @@ impl ProblemType {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::Conflict => 409,
+            Self::Timeout => 408,
             Self::Gone => 410,
             Self::PreconditionFailed => 412,
             Self::TooLarge => 413,
+            Self::UnsupportedMediaType => 415,
             Self::Invalid => 422,
             Self::Internal | Self::Other => 500,
             Self::Unavailable => 503,
@@ -77,11 +85,13 @@ impl ProblemType {
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
             Self::Conflict => "Conflict with what is there",
+            Self::Timeout => "The request did not arrive in time",
             Self::Gone => "No longer kept",
             Self::PreconditionFailed => "It was changed in the meantime",
             Self::TooLarge => "The request is too large",
+            Self::UnsupportedMediaType => "The body is of the wrong media type",
             Self::Invalid => "The change cannot be carried out",
-            Self::Internal => "The host failed",
+            Self::Internal => "The server failed",
             Self::Unavailable => "Not available now",
             Self::Other => "Problem",
         }
@@ -157,12 +167,9 @@ impl Problem {
         Self::new(ProblemType::Unavailable, detail)
     }
 
-    /// [`ProblemType::TooLarge`].
-    pub(crate) fn too_large() -> Self {
-        let detail = format!(
-            "the request is larger than {} MiB; send the changes in several requests",
-            crate::MAX_BODY_BYTES >> 20
-        );
+    /// [`ProblemType::TooLarge`]: more than so many bytes.
+    pub(crate) fn too_large(limit: usize) -> Self {
+        let detail = format!("the request is larger than {} MiB; send the changes in several requests", limit >> 20);
         Self::new(ProblemType::TooLarge, detail)
     }
 

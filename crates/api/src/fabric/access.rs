@@ -28,6 +28,12 @@ impl Role {
     }
 }
 
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// Who asks, as the controller found out by the token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Caller {

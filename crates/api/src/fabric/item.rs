@@ -170,3 +170,20 @@ pub struct ControllerStatus {
     /// Bytes of the store's file.
     pub store_bytes: u64,
 }
+
+/// All of something that is listed at once: tokens, or lines of the audit log.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "{T}List")]
+pub struct Listing<T> {
+    /// The items.
+    pub items: Vec<T>,
+}
+
+/// What became of an import.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Imported {
+    /// How many resources there are now.
+    pub resources: u64,
+}

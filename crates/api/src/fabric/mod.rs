@@ -5,13 +5,25 @@
 
 mod access;
 mod change;
+mod client;
+mod context;
 mod fabric_api;
 mod item;
+pub mod openapi;
+mod paths;
+pub mod server;
+mod tls;
 
 pub use access::{AuditEntry, AuditQuery, Caller, JoinToken, NewJoinToken, NewToken, Role, Token, TokenCreated};
 pub use change::{Change, ChangeReport, ChangeResult, ChangeSet};
+pub use client::{Client, ClientError, Endpoint, Watching};
+pub use context::{Context, ContextError};
 pub use fabric_api::{FabricApi, ListQuery, Watch, WatchQuery};
-pub use item::{ControllerStatus, Event, EventKind, HostRealization, Item, Page, PortDevice, Realized, Status};
+pub use item::{
+    ControllerStatus, Event, EventKind, HostRealization, Imported, Item, Listing, Page, PortDevice, Realized, Status,
+};
+pub use paths::MAX_BULK_BYTES;
+pub use tls::{ServerTls, TlsError, TlsIdentity};
 
 /// Most items of a page, and how many there are when a client asks for no number.
 pub const MAX_PAGE: usize = 500;

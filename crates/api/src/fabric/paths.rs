@@ -1,0 +1,71 @@
+//! The paths and limits that the controller's server, its client and the OpenAPI document agree on.
+
+use model::fabric::{Key, Kind, ResourceName};
+use percent_encoding::utf8_percent_encode;
+
+use crate::paths::NAME;
+
+pub const STATUS: &str = "/v1/status";
+pub const CHANGES: &str = "/v1/changes";
+pub const WATCH: &str = "/v1/watch";
+pub const TOKENS: &str = "/v1/tokens";
+pub const TOKEN: &str = "/v1/tokens/{name}";
+pub const JOIN_TOKENS: &str = "/v1/join-tokens";
+pub const AUDIT: &str = "/v1/audit";
+pub const EXPORT: &str = "/v1/export";
+pub const IMPORT: &str = "/v1/import";
+pub const BACKUP: &str = "/v1/backup";
+/// Open to everybody.
+pub const OPENAPI: &str = "/v1/openapi.json";
+/// Open to everybody.
+pub const HEALTH: &str = "/healthz";
+
+/// The media type of exports: one JSON value a line.
+pub const JSON_LINES: &str = "application/x-ndjson";
+/// The media type of backups.
+pub const OCTETS: &str = "application/octet-stream";
+/// The media type of a watch (WHATWG HTML, "Server-sent events").
+pub const EVENT_STREAM: &str = "text/event-stream";
+/// The event of a watch that tells why it ends; its data is a problem.
+pub const PROBLEM_EVENT: &str = "problem";
+
+/// Most bytes of an export, an import and a backup: a hundred thousand ports take about a tenth of it.
+pub const MAX_BULK_BYTES: usize = 1 << 30;
+
+/// The path of all resources of a kind: of a tenant, or of all of them.
+pub fn collection(kind: Kind, tenant: Option<&ResourceName>) -> String {
+    match tenant {
+        Some(tenant) if kind.has_tenant() => format!("/v1/tenants/{}/{}", segment(tenant), kind.plural()),
+        _ => format!("/v1/{}", kind.plural()),
+    }
+}
+
+/// The path of one resource.
+pub fn resource(key: &Key) -> String {
+    format!("{}/{}", collection(key.kind, key.tenant.as_ref()), segment(&key.name))
+}
+
+/// The path of a token.
+pub fn token(name: &ResourceName) -> String {
+    format!("{TOKENS}/{}", segment(name))
+}
+
+/// A name as one segment of a path.
+pub fn segment(name: &ResourceName) -> impl std::fmt::Display + '_ {
+    utf8_percent_encode(name.as_str(), NAME)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenants_resource_is_below_its_tenant() {
+        let name = |text: &str| text.parse::<ResourceName>().unwrap();
+        let pool = Key::new(Kind::IpPool, Some(name("blue")), name("CA Pool"));
+        assert_eq!(resource(&pool), "/v1/tenants/blue/ip-pools/CA%20Pool");
+        assert_eq!(resource(&Key::global(Kind::Tenant, &name("blue"))), "/v1/tenants/blue");
+        assert_eq!(resource(&Key::global(Kind::Host, &name("host15"))), "/v1/hosts/host15");
+        assert_eq!(collection(Kind::Port, None), "/v1/ports");
+    }
+}
