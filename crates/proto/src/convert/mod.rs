@@ -1,0 +1,13 @@
+//! From resources to messages and back. What comes in is checked: an error names the field and its value.
+
+mod facts;
+mod resources;
+#[cfg(test)]
+mod tests;
+mod values;
+
+pub use values::WireError;
+
+pub(crate) use facts::{facts_in, facts_out, report_in, report_out};
+pub(crate) use resources::{decode_item, encode_item, key_in, key_out};
+pub(crate) use values::{digest_in, topic_in};

@@ -1,0 +1,235 @@
+//! Resources and their keys.
+
+use model::{
+    ClasslessRoute, CustomerRoute, DhcpScope, Key, Kind, LeaseTime, LookupRecord, LookupRecordType, Port,
+    ProviderAddress, ProviderRoute, Resource, RoutingDomainId, TranslationMethod,
+};
+use prost::Message as _;
+use prost::bytes::Bytes;
+use uuid::Uuid;
+
+use super::values::{
+    WireError, address_in, address_out, addresses_in, addresses_out, mac_in, mac_out, name_in, physical_in,
+    physical_out, prefix_in, prefix_out, refused, vsid_in,
+};
+use crate::wire;
+use crate::wire::resource::Resource as Wire;
+
+/// A resource as an item of a topic. The same resource always gives the same bytes.
+pub fn encode_item(resource: &Resource) -> Bytes {
+    let resource = match resource {
+        Resource::LookupRecord(record) => Wire::LookupRecord(record_out(record)),
+        Resource::CustomerRoute(route) => Wire::CustomerRoute(customer_route_out(route)),
+        Resource::ProviderAddress(address) => Wire::ProviderAddress(provider_address_out(address)),
+        Resource::ProviderRoute(route) => Wire::ProviderRoute(provider_route_out(route)),
+        Resource::DhcpScope(scope) => Wire::DhcpScope(scope_out(scope)),
+        Resource::Port(port) => Wire::Port(port_out(port)),
+    };
+    wire::Resource { resource: Some(resource) }.encode_to_vec().into()
+}
+
+/// An item of a topic as a resource.
+pub fn decode_item(item: &[u8]) -> Result<Resource, WireError> {
+    Ok(match wire::Resource::decode(item)?.resource.ok_or(WireError::Missing { field: "resource" })? {
+        Wire::LookupRecord(record) => Resource::LookupRecord(record_in(record)?),
+        Wire::CustomerRoute(route) => Resource::CustomerRoute(customer_route_in(route)?),
+        Wire::ProviderAddress(address) => Resource::ProviderAddress(provider_address_in(address)?),
+        Wire::ProviderRoute(route) => Resource::ProviderRoute(provider_route_in(route)?),
+        Wire::DhcpScope(scope) => Resource::DhcpScope(scope_in(scope)?),
+        Wire::Port(port) => Resource::Port(port_in(port)?),
+    })
+}
+
+/// A key as it is deleted by.
+pub fn key_out(key: &Key) -> wire::Key {
+    let kind = match key.kind {
+        Kind::LookupRecord => wire::Kind::LookupRecord,
+        Kind::CustomerRoute => wire::Kind::CustomerRoute,
+        Kind::ProviderAddress => wire::Kind::ProviderAddress,
+        Kind::ProviderRoute => wire::Kind::ProviderRoute,
+        Kind::DhcpScope => wire::Kind::DhcpScope,
+        Kind::Port => wire::Kind::Port,
+    };
+    wire::Key { kind: kind.into(), name: key.name.clone() }
+}
+
+/// The key of what is deleted.
+pub fn key_in(key: wire::Key) -> Result<Key, WireError> {
+    let kind = match wire::Kind::try_from(key.kind) {
+        Ok(wire::Kind::LookupRecord) => Kind::LookupRecord,
+        Ok(wire::Kind::CustomerRoute) => Kind::CustomerRoute,
+        Ok(wire::Kind::ProviderAddress) => Kind::ProviderAddress,
+        Ok(wire::Kind::ProviderRoute) => Kind::ProviderRoute,
+        Ok(wire::Kind::DhcpScope) => Kind::DhcpScope,
+        Ok(wire::Kind::Port) => Kind::Port,
+        Ok(wire::Kind::Unspecified) | Err(_) => {
+            return Err(refused("kind", key.kind, "this version of netvirt knows no such kind"));
+        }
+    };
+    Ok(Key { kind, name: key.name })
+}
+
+fn record_out(record: &LookupRecord) -> wire::LookupRecord {
+    let rule = match record.rule {
+        TranslationMethod::Encap => wire::TranslationMethod::Encap,
+        TranslationMethod::Nat => wire::TranslationMethod::Nat,
+        TranslationMethod::None => wire::TranslationMethod::None,
+    };
+    let record_type = match record.record_type {
+        LookupRecordType::Static => wire::LookupRecordType::Static,
+        LookupRecordType::Dynamic => wire::LookupRecordType::Dynamic,
+        LookupRecordType::L2Only => wire::LookupRecordType::L2Only,
+        LookupRecordType::GatewayWildcard => wire::LookupRecordType::GatewayWildcard,
+    };
+    wire::LookupRecord {
+        vsid: record.vsid.get(),
+        customer_address: record.customer_address.map(address_out),
+        mac: mac_out(record.mac),
+        provider_address: address_out(record.provider_address),
+        rule: rule.into(),
+        r#type: record_type.into(),
+        vm_name: record.vm_name.clone(),
+    }
+}
+
+fn record_in(record: wire::LookupRecord) -> Result<LookupRecord, WireError> {
+    let rule = match wire::TranslationMethod::try_from(record.rule) {
+        Ok(wire::TranslationMethod::Encap) => TranslationMethod::Encap,
+        Ok(wire::TranslationMethod::Nat) => TranslationMethod::Nat,
+        Ok(wire::TranslationMethod::None) => TranslationMethod::None,
+        Err(_) => return Err(refused("rule", record.rule, "this version of netvirt knows no such rule")),
+    };
+    let record_type = match wire::LookupRecordType::try_from(record.r#type) {
+        Ok(wire::LookupRecordType::Static) => LookupRecordType::Static,
+        Ok(wire::LookupRecordType::Dynamic) => LookupRecordType::Dynamic,
+        Ok(wire::LookupRecordType::L2Only) => LookupRecordType::L2Only,
+        Ok(wire::LookupRecordType::GatewayWildcard) => LookupRecordType::GatewayWildcard,
+        Err(_) => return Err(refused("type", record.r#type, "this version of netvirt knows no such type")),
+    };
+    let customer_address = record.customer_address.as_deref();
+    Ok(LookupRecord {
+        vsid: vsid_in("vsid", record.vsid)?,
+        customer_address: customer_address.map(|bytes| address_in("customer_address", bytes)).transpose()?,
+        mac: mac_in("mac", &record.mac)?,
+        provider_address: address_in("provider_address", &record.provider_address)?,
+        rule,
+        record_type,
+        vm_name: record.vm_name,
+    })
+}
+
+fn customer_route_out(route: &CustomerRoute) -> wire::CustomerRoute {
+    wire::CustomerRoute {
+        rdid: Bytes::copy_from_slice(route.rdid.as_bytes()),
+        vsid: route.vsid.get(),
+        prefix: Some(prefix_out(route.prefix)),
+        next_hop: address_out(route.next_hop),
+        metric: route.metric,
+    }
+}
+
+fn customer_route_in(route: wire::CustomerRoute) -> Result<CustomerRoute, WireError> {
+    let refuse = |reason: &dyn std::fmt::Display| refused("rdid", format_args!("{:02x?}", &*route.rdid), reason);
+    let uuid = Uuid::from_slice(&route.rdid).map_err(|error| refuse(&error))?;
+    Ok(CustomerRoute {
+        rdid: RoutingDomainId::new(uuid).map_err(|error| refuse(&error))?,
+        vsid: vsid_in("vsid", route.vsid)?,
+        prefix: prefix_in("prefix", route.prefix)?,
+        next_hop: address_in("next_hop", &route.next_hop)?,
+        metric: route.metric,
+    })
+}
+
+fn provider_address_out(address: &ProviderAddress) -> wire::ProviderAddress {
+    wire::ProviderAddress {
+        address: address_out(address.address),
+        interface: address.interface.to_string(),
+        prefix_length: address.prefix_length.into(),
+    }
+}
+
+fn provider_address_in(address: wire::ProviderAddress) -> Result<ProviderAddress, WireError> {
+    let length = address.prefix_length;
+    Ok(ProviderAddress {
+        address: address_in("address", &address.address)?,
+        interface: name_in("interface", address.interface)?,
+        prefix_length: u8::try_from(length)
+            .map_err(|_| refused("prefix_length", length, "an address has at most 128 bits"))?,
+    })
+}
+
+fn provider_route_out(route: &ProviderRoute) -> wire::ProviderRoute {
+    wire::ProviderRoute {
+        prefix: Some(prefix_out(route.prefix)),
+        next_hop: address_out(route.next_hop),
+        interface: route.interface.to_string(),
+        metric: route.metric,
+    }
+}
+
+fn provider_route_in(route: wire::ProviderRoute) -> Result<ProviderRoute, WireError> {
+    Ok(ProviderRoute {
+        prefix: prefix_in("prefix", route.prefix)?,
+        next_hop: address_in("next_hop", &route.next_hop)?,
+        interface: name_in("interface", route.interface)?,
+        metric: route.metric,
+    })
+}
+
+fn scope_out(scope: &DhcpScope) -> wire::DhcpScope {
+    let route = |route: &ClasslessRoute| wire::ClasslessRoute {
+        prefix: Some(prefix_out(route.prefix)),
+        next_hop: address_out(route.next_hop),
+    };
+    wire::DhcpScope {
+        vsid: scope.vsid.map(model::Vsid::get),
+        physical: scope.physical.as_ref().map(physical_out),
+        prefix: Some(prefix_out(scope.prefix)),
+        gateway: scope.gateway.map(address_out),
+        dns_servers: addresses_out(&scope.dns_servers),
+        dns_suffixes: scope.dns_suffixes.clone(),
+        routes: scope.routes.iter().map(route).collect(),
+        lease_time: scope.lease_time.seconds(),
+    }
+}
+
+fn scope_in(scope: wire::DhcpScope) -> Result<DhcpScope, WireError> {
+    let route = |route: wire::ClasslessRoute| {
+        Ok::<_, WireError>(ClasslessRoute {
+            prefix: prefix_in("routes.prefix", route.prefix)?,
+            next_hop: address_in("routes.next_hop", &route.next_hop)?,
+        })
+    };
+    Ok(DhcpScope {
+        vsid: scope.vsid.map(|number| vsid_in("vsid", number)).transpose()?,
+        physical: scope.physical.map(|physical| physical_in("physical", physical)).transpose()?,
+        prefix: prefix_in("prefix", scope.prefix)?,
+        gateway: scope.gateway.as_deref().map(|bytes| address_in("gateway", bytes)).transpose()?,
+        dns_servers: addresses_in("dns_servers", &scope.dns_servers)?,
+        dns_suffixes: scope.dns_suffixes,
+        routes: scope.routes.into_iter().map(route).collect::<Result<_, _>>()?,
+        lease_time: LeaseTime::new(scope.lease_time).map_err(|error| refused("lease_time", scope.lease_time, error))?,
+    })
+}
+
+fn port_out(port: &Port) -> wire::Port {
+    wire::Port {
+        name: port.name.to_string(),
+        device: port.device.to_string(),
+        mac: mac_out(port.mac),
+        vsid: port.vsid.map(model::Vsid::get),
+        physical: port.physical.as_ref().map(physical_out),
+        addresses: addresses_out(&port.addresses),
+    }
+}
+
+fn port_in(port: wire::Port) -> Result<Port, WireError> {
+    Ok(Port {
+        name: name_in("name", port.name)?,
+        device: name_in("device", port.device)?,
+        mac: mac_in("mac", &port.mac)?,
+        vsid: port.vsid.map(|number| vsid_in("vsid", number)).transpose()?,
+        physical: port.physical.map(|physical| physical_in("physical", physical)).transpose()?,
+        addresses: addresses_in("addresses", &port.addresses)?,
+    })
+}

@@ -1,0 +1,76 @@
+//! A message to agents in its final bytes: encoded once, sent to any number of them.
+
+use prost::DecodeError;
+use prost::bytes::{Buf, BufMut, Bytes};
+use prost::encoding::{DecodeContext, WireType, skip_field};
+
+use crate::wire;
+
+/// An encoded `ControllerMessage`. Clones share the bytes.
+///
+/// To the gRPC library it is a message like any other, whose encoding is what it holds.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Encoded(Bytes);
+
+impl Encoded {
+    /// Encodes a message; the one place where this is done.
+    pub(crate) fn new(message: wire::controller_message::Message) -> Self {
+        #[cfg(test)]
+        counter::ENCODINGS.with(|count| count.set(count.get() + 1));
+        let message = wire::ControllerMessage { message: Some(message) };
+        Self(prost::Message::encode_to_vec(&message).into())
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Reads it.
+    pub(crate) fn decode(self) -> Result<wire::ControllerMessage, DecodeError> {
+        prost::Message::decode(self.0)
+    }
+}
+
+/// How many messages this thread has encoded, for the test that a change is encoded once.
+#[cfg(test)]
+pub(crate) mod counter {
+    std::thread_local! {
+        pub static ENCODINGS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
+}
+
+impl prost::Message for Encoded {
+    fn encode_raw(&self, buf: &mut impl BufMut) {
+        buf.put_slice(&self.0);
+    }
+
+    fn encoded_len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Takes the bytes as they are, to be read by [`Encoded::decode`].
+    fn decode(mut buf: impl Buf) -> Result<Self, DecodeError> {
+        Ok(Self(buf.copy_to_bytes(buf.remaining())))
+    }
+
+    /// Never called, since `decode` does not look at fields; it skips, as for a message without fields.
+    fn merge_field(
+        &mut self,
+        tag: u32,
+        wire_type: WireType,
+        buf: &mut impl Buf,
+        context: DecodeContext,
+    ) -> Result<(), DecodeError> {
+        skip_field(wire_type, tag, buf, context)
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+}

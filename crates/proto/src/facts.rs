@@ -1,0 +1,58 @@
+//! What a host says of itself, as both sides read it.
+
+use ipnet::IpNet;
+use model::{MacAddress, Name, Vsid};
+use std::net::IpAddr;
+
+/// What a host is, said when it joins and whenever it connects.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct HostFacts {
+    /// Version of the agent.
+    pub version: String,
+    /// Its interfaces in the underlay.
+    pub uplinks: Vec<Uplink>,
+}
+
+/// An interface in the underlay.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Uplink {
+    /// Its name.
+    pub interface: Name,
+    /// Its addresses, each with the length of its on-link prefix.
+    pub addresses: Vec<IpNet>,
+    /// Its MTU, in bytes.
+    pub mtu: u32,
+}
+
+/// All that a host has to say beside acknowledgements. A report replaces the one before.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    /// The ports that are declared there.
+    pub ports: Vec<PortReport>,
+    /// What is legal but probably not meant, or could not be carried out, one sentence each.
+    pub findings: Vec<String>,
+    /// The addresses that VMs were heard to use.
+    pub learnt: Vec<LearntAddress>,
+    /// The uplinks as they are now.
+    pub uplinks: Vec<Uplink>,
+}
+
+/// A port on its host.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PortReport {
+    /// Its name on the host.
+    pub name: Name,
+    /// Whether its device is there.
+    pub bound: bool,
+}
+
+/// An address that a VM was heard to use.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LearntAddress {
+    /// The subnet.
+    pub vsid: Vsid,
+    /// The VM's MAC address.
+    pub mac: MacAddress,
+    /// The address.
+    pub address: IpAddr,
+}

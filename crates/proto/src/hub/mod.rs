@@ -1,0 +1,304 @@
+//! The controller's side of all sessions: which host gets which topic, what it has of it, and who is connected.
+//!
+//! One lock guards the state; no callback is called under it, and what is done under it takes microseconds: a change is
+//! encoded once and its bytes are put into the queue of each session that wants it.
+
+mod session;
+#[cfg(test)]
+mod tests;
+mod topic;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use model::fabric::ResourceName;
+use parking_lot::Mutex;
+use plan::fabric::{TopicChange, TopicId};
+use tokio::sync::{mpsc, oneshot};
+
+pub use session::SessionEnd;
+use topic::{CatchUp, TopicState};
+
+use crate::wire::controller_message::Message;
+use crate::{Controller, Digest, Encoded, wire};
+
+/// How much the hub keeps and sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Messages that wait for one agent to read them. An agent with more is disconnected; it comes back and resumes.
+    pub queue: usize,
+    /// Changes of one topic that are kept for agents that come back. One that missed more gets a snapshot.
+    pub log_entries: usize,
+    /// Bytes of those changes.
+    pub log_bytes: usize,
+    /// Bytes of items in one message; well below the 4 MiB that gRPC takes.
+    pub message_bytes: usize,
+    /// Changes that wait while a topic is being loaded. With more, loading begins anew.
+    pub pending: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { queue: 16_384, log_entries: 1024, log_bytes: 4 << 20, message_bytes: 256 << 10, pending: 4096 }
+    }
+}
+
+/// All sessions of a controller.
+pub struct Hub {
+    controller: Arc<dyn Controller>,
+    limits: Limits,
+    state: Mutex<State>,
+    /// Held while a topic is loaded, so that a thousand agents that come at once do not load it a thousand times.
+    loading: tokio::sync::Mutex<()>,
+}
+
+struct State {
+    published: u64,
+    sessions: u64,
+    topics: HashMap<TopicId, Slot>,
+    hosts: HashMap<ResourceName, HostState>,
+}
+
+enum Slot {
+    /// Being asked for; the changes that were published meanwhile.
+    Loading(Vec<(u64, TopicChange)>),
+    Loaded(Box<TopicState>),
+}
+
+/// A host that has connected since the controller started.
+#[derive(Default)]
+struct HostState {
+    session: Option<Live>,
+    topics: BTreeSet<TopicId>,
+    /// The last revision that it acknowledged.
+    acked: Option<u64>,
+    /// The last revision that changed something for it.
+    affected: u64,
+}
+
+/// A session that is on.
+struct Live {
+    number: u64,
+    queue: mpsc::Sender<Queued>,
+    end: Option<oneshot::Sender<SessionEnd>>,
+}
+
+/// What waits for a session.
+enum Queued {
+    Message(Encoded),
+    /// The host's own topic has changed at this revision, and so perhaps which others it needs.
+    Resubscribe(u64),
+    /// The agent wants a topic anew.
+    Resync(TopicId),
+}
+
+impl Hub {
+    /// A hub without sessions. `revision` is the one that the controller's store is at.
+    pub fn new(controller: Arc<dyn Controller>, revision: u64) -> Arc<Self> {
+        Self::with_limits(controller, revision, Limits::default())
+    }
+
+    /// A hub with limits of its own.
+    pub fn with_limits(controller: Arc<dyn Controller>, revision: u64, limits: Limits) -> Arc<Self> {
+        let state = State { published: revision, sessions: 0, topics: HashMap::new(), hosts: HashMap::new() };
+        Arc::new(Self { controller, limits, state: Mutex::new(state), loading: tokio::sync::Mutex::new(()) })
+    }
+
+    /// Tells all agents that need to know what has changed. Revisions come in order, each once; a transaction that
+    /// changes no topic is published too, without changes.
+    ///
+    /// It calls nothing of [`Controller`], never blocks and does not fail: an agent that does not keep up is
+    /// disconnected (see [`Limits::queue`]).
+    pub fn publish(&self, revision: u64, changes: &[TopicChange]) {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        state.published = revision;
+        let mut outgoing: Vec<(ResourceName, Arc<[Encoded]>)> = Vec::new();
+        let mut affected = HashSet::new();
+        for change in changes {
+            match state.topics.get_mut(&change.topic) {
+                Some(Slot::Loaded(topic)) => {
+                    affected.extend(topic.subscribers.iter().cloned());
+                    // What was loaded after the transaction has it already.
+                    if topic.revision < revision {
+                        let messages = topic.change(revision, change, &self.limits);
+                        outgoing.extend(topic.subscribers.iter().map(|host| (host.clone(), Arc::clone(&messages))));
+                    }
+                }
+                Some(Slot::Loading(pending)) if pending.len() < self.limits.pending => {
+                    pending.push((revision, change.clone()));
+                }
+                // Nobody has asked for it yet, or the loader must begin anew.
+                Some(Slot::Loading(_)) | None => {
+                    state.topics.remove(&change.topic);
+                }
+            }
+            if let TopicId::Host(host) = &change.topic {
+                affected.insert(host.clone());
+            }
+        }
+        for (host, messages) in outgoing {
+            for message in messages.iter() {
+                state.send(&host, Queued::Message(message.clone()));
+            }
+        }
+        let synced = Encoded::new(Message::Synced(wire::Synced { revision }));
+        for host in affected {
+            let own = changes.iter().any(|change| matches!(&change.topic, TopicId::Host(name) if *name == host));
+            let Some(known) = state.hosts.get_mut(&host) else { continue };
+            known.affected = revision;
+            state.send(&host, if own { Queued::Resubscribe(revision) } else { Queued::Message(synced.clone()) });
+        }
+    }
+
+    /// The revision up to which everything that a host needs is in force there; none if it has not connected since the
+    /// controller started, or has not yet acknowledged anything.
+    pub fn in_force(&self, host: &ResourceName) -> Option<u64> {
+        let state = self.state.lock();
+        let known = state.hosts.get(host)?;
+        let acked = known.acked?;
+        Some(if acked >= known.affected { acked.max(state.published) } else { acked })
+    }
+
+    /// Whether a host is connected.
+    pub fn is_connected(&self, host: &ResourceName) -> bool {
+        self.state.lock().hosts.get(host).is_some_and(|known| known.session.is_some())
+    }
+
+    /// The hosts that are connected, in no order.
+    pub fn connected(&self) -> Vec<ResourceName> {
+        let state = self.state.lock();
+        state.hosts.iter().filter(|(_, known)| known.session.is_some()).map(|(host, _)| host.clone()).collect()
+    }
+
+    /// Ends the session of a host that was deleted, and forgets it. It may come back if [`Controller::admit`] lets it.
+    pub fn disconnect(&self, host: &ResourceName) {
+        let mut state = self.state.lock();
+        if let Some(mut known) = state.hosts.remove(host) {
+            known.end(SessionEnd::Disconnected);
+            for topic in &known.topics {
+                state.unsubscribe(host, topic);
+            }
+            // Nobody else ever asks for it.
+            state.topics.remove(&TopicId::Host(host.clone()));
+        }
+    }
+
+    /// The last revision that was published.
+    pub fn published(&self) -> u64 {
+        self.state.lock().published
+    }
+
+    /// Ends all sessions: the controller is ending.
+    pub(crate) fn close(&self) {
+        for known in self.state.lock().hosts.values_mut() {
+            known.end(SessionEnd::Closing);
+        }
+    }
+
+    pub(crate) fn controller(&self) -> Arc<dyn Controller> {
+        Arc::clone(&self.controller)
+    }
+
+    /// Makes a host a subscriber of a topic, and says what it must be told. `known` is what it has of it.
+    async fn subscribe(&self, host: &ResourceName, topic: &TopicId, known: Option<Digest>) -> CatchUp {
+        loop {
+            if let Some(catch_up) = self.state.lock().subscribe(host, topic, known, &self.limits) {
+                return catch_up;
+            }
+            self.load(topic).await;
+        }
+    }
+
+    /// Asks the controller for a topic, unless it is there already.
+    async fn load(&self, topic: &TopicId) {
+        let _loading = self.loading.lock().await;
+        {
+            let mut state = self.state.lock();
+            if matches!(state.topics.get(topic), Some(Slot::Loaded(_))) {
+                return;
+            }
+            // What stands there is of a loader that gave up: its changes are in what is read now.
+            state.topics.insert(topic.clone(), Slot::Loading(Vec::new()));
+        }
+        let (controller, id) = (Arc::clone(&self.controller), topic.clone());
+        let limits = self.limits;
+        let loaded = tokio::task::spawn_blocking(move || TopicState::new(&id, &controller.topic(&id))).await;
+        let mut state = self.state.lock();
+        let Ok(mut loaded) = loaded else {
+            state.topics.remove(topic);
+            return;
+        };
+        // Without a slot more was published than may wait, and the caller begins anew.
+        if let Some(Slot::Loading(pending)) = state.topics.remove(topic) {
+            for (revision, change) in &pending {
+                if *revision > loaded.revision {
+                    loaded.change(*revision, change, &limits);
+                }
+            }
+            state.topics.insert(topic.clone(), Slot::Loaded(Box::new(loaded)));
+        }
+    }
+}
+
+impl State {
+    /// Puts something into the queue of a host, if it is connected. One whose queue is full is disconnected.
+    fn send(&mut self, host: &ResourceName, what: Queued) {
+        let Some(known) = self.hosts.get_mut(host) else { return };
+        let Some(live) = &known.session else { return };
+        if live.queue.try_send(what).is_err() {
+            tracing::warn!(%host, "the agent does not read what it is sent; disconnected, it resumes when it comes back");
+            known.end(SessionEnd::Slow);
+        }
+    }
+
+    /// As [`Hub::subscribe`], if the topic is loaded.
+    fn subscribe(
+        &mut self,
+        host: &ResourceName,
+        topic: &TopicId,
+        known: Option<Digest>,
+        limits: &Limits,
+    ) -> Option<CatchUp> {
+        let Some(Slot::Loaded(loaded)) = self.topics.get_mut(topic) else { return None };
+        loaded.subscribers.insert(host.clone());
+        if let Some(state) = self.hosts.get_mut(host) {
+            state.topics.insert(topic.clone());
+        }
+        Some(loaded.catch_up(known, limits))
+    }
+
+    /// Of a host that connects anew: it gets no changes until it has been brought up to date. The topics stay, and with
+    /// them what it missed.
+    fn detach(&mut self, host: &ResourceName) {
+        let Some(known) = self.hosts.get(host) else { return };
+        for topic in &known.topics {
+            if let Some(Slot::Loaded(loaded)) = self.topics.get_mut(topic) {
+                loaded.subscribers.remove(host);
+            }
+        }
+    }
+
+    fn unsubscribe(&mut self, host: &ResourceName, topic: &TopicId) {
+        if let Some(known) = self.hosts.get_mut(host) {
+            known.topics.remove(topic);
+        }
+        if let Some(Slot::Loaded(loaded)) = self.topics.get_mut(topic) {
+            loaded.subscribers.remove(host);
+            // What nobody has needs not be kept; the next one to ask loads it.
+            if loaded.subscribers.is_empty() {
+                self.topics.remove(topic);
+            }
+        }
+    }
+}
+
+impl HostState {
+    /// Ends the session, if one is on.
+    fn end(&mut self, why: SessionEnd) {
+        if let Some(end) = self.session.take().and_then(|live| live.end) {
+            // The session may have ended by itself.
+            let _ = end.send(why);
+        }
+    }
+}

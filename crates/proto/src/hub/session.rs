@@ -1,0 +1,325 @@
+//! One session: what an agent says is handed on, what is queued for it is sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt as _};
+use model::fabric::ResourceName;
+use plan::fabric::TopicId;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{CatchUp, Hub, Live, Queued};
+use crate::convert::{digest_in, facts_in, report_in, topic_in};
+use crate::wire::agent_message::Message as Said;
+use crate::wire::controller_message::Message;
+use crate::{Digest, Encoded, Peer, WireError, wire};
+
+/// How long an agent may take to say hello.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Messages that are handed to the network ahead of what it takes.
+const IN_FLIGHT: usize = 16;
+
+/// What an agent says.
+pub type Incoming = Pin<Box<dyn Stream<Item = Result<wire::AgentMessage, tonic::Status>> + Send>>;
+
+/// Why a session has ended.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SessionEnd {
+    /// The agent has gone.
+    #[error("the agent has gone")]
+    Gone,
+    /// Another session of the same host has begun.
+    #[error("the host has connected anew")]
+    Replaced,
+    /// The agent did not read.
+    #[error("the agent does not read what it is sent")]
+    Slow,
+    /// The controller has ended it.
+    #[error("the controller does not know this host any more")]
+    Disconnected,
+    /// The controller is ending.
+    #[error("the controller is ending")]
+    Closing,
+    /// Nothing came at first.
+    #[error("no hello came within {} s", HELLO_TIMEOUT.as_secs())]
+    NoHello,
+    /// What came cannot be understood.
+    #[error("{0}")]
+    Protocol(String),
+}
+
+impl From<WireError> for SessionEnd {
+    fn from(error: WireError) -> Self {
+        Self::Protocol(error.to_string())
+    }
+}
+
+impl Hub {
+    /// Begins a session with a host that has been admitted. What comes out of the channel is for the agent; it closes
+    /// when the session ends.
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        peer: Peer,
+        address: SocketAddr,
+        incoming: Incoming,
+    ) -> mpsc::Receiver<Result<Encoded, tonic::Status>> {
+        let (sender, receiver) = mpsc::channel(IN_FLIGHT);
+        let hub = Arc::clone(self);
+        tokio::spawn(async move {
+            let host = peer.host.clone();
+            let end = hub.session(peer, address, incoming, &sender).await;
+            tracing::info!(%host, "session ended: {end}");
+            if end != SessionEnd::Gone {
+                // An agent that does not read does not read this either: it sees the end of the stream, later.
+                let _ = sender.try_send(Err(tonic::Status::aborted(end.to_string())));
+            }
+        });
+        receiver
+    }
+
+    async fn session(
+        self: &Arc<Self>,
+        peer: Peer,
+        address: SocketAddr,
+        mut incoming: Incoming,
+        outgoing: &mpsc::Sender<Result<Encoded, tonic::Status>>,
+    ) -> SessionEnd {
+        let first = tokio::time::timeout(HELLO_TIMEOUT, incoming.next()).await;
+        let hello = match first {
+            Err(_) => return SessionEnd::NoHello,
+            Ok(None | Some(Err(_))) => return SessionEnd::Gone,
+            Ok(Some(Ok(wire::AgentMessage { message: Some(Said::Hello(hello)) }))) => hello,
+            Ok(Some(Ok(_))) => return SessionEnd::Protocol("an agent says hello first".to_owned()),
+        };
+        let (facts, known) = match (facts_in(hello.facts), known(&hello.topics)) {
+            (Ok(facts), Ok(known)) => (facts, known),
+            (Err(error), _) | (_, Err(error)) => return error.into(),
+        };
+        let host = peer.host;
+        let (number, revision, queue, ended) = self.register(&host);
+        let (controller, name) = (Arc::clone(&self.controller), host.clone());
+        let greeted = tokio::task::spawn_blocking(move || controller.connected(&name, address, facts)).await;
+        let end = match greeted {
+            Err(_) => SessionEnd::Protocol("the controller failed".to_owned()),
+            Ok(()) => {
+                let writer = self.write(&host, known, revision, queue, outgoing);
+                let reader = self.read(&host, number, incoming);
+                tokio::select! {
+                    end = writer => end,
+                    end = reader => end,
+                    end = ended => end.unwrap_or(SessionEnd::Replaced),
+                }
+            }
+        };
+        self.unregister(&host, number).await;
+        end
+    }
+
+    /// Makes this the session of the host; one that was on ends.
+    fn register(&self, host: &ResourceName) -> (u64, u64, mpsc::Receiver<Queued>, oneshot::Receiver<SessionEnd>) {
+        let (queue, queued) = mpsc::channel(self.limits.queue);
+        let (end, ended) = oneshot::channel();
+        let mut state = self.state.lock();
+        state.sessions += 1;
+        let (number, published) = (state.sessions, state.published);
+        let known = state.hosts.entry(host.clone()).or_default();
+        known.end(SessionEnd::Replaced);
+        known.session = Some(Live { number, queue, end: Some(end) });
+        known.affected = published;
+        state.detach(host);
+        (number, published, queued, ended)
+    }
+
+    async fn unregister(&self, host: &ResourceName, number: u64) {
+        let replaced = {
+            let mut state = self.state.lock();
+            match state.hosts.get_mut(host) {
+                Some(known) if known.session.as_ref().is_none_or(|live| live.number == number) => {
+                    known.session = None;
+                    false
+                }
+                Some(_) => true,
+                None => false,
+            }
+        };
+        if !replaced {
+            let (controller, name) = (Arc::clone(&self.controller), host.clone());
+            // A controller that fails here has said so itself.
+            let _ = tokio::task::spawn_blocking(move || controller.disconnected(&name)).await;
+        }
+    }
+
+    /// Brings the agent up to date and keeps it there.
+    async fn write(
+        &self,
+        host: &ResourceName,
+        known: BTreeMap<TopicId, Digest>,
+        revision: u64,
+        mut queue: mpsc::Receiver<Queued>,
+        outgoing: &mpsc::Sender<Result<Encoded, tonic::Status>>,
+    ) -> SessionEnd {
+        if self.arrange(host, known, revision, outgoing).await.is_none() {
+            return SessionEnd::Gone;
+        }
+        while let Some(queued) = queue.recv().await {
+            let sent = match queued {
+                Queued::Message(message) => outgoing.send(Ok(message)).await.ok(),
+                Queued::Resubscribe(revision) => {
+                    let topics = self.state.lock().hosts.get(host).map(|known| known.topics.clone());
+                    self.follow(host, topics.unwrap_or_default(), revision, outgoing).await
+                }
+                Queued::Resync(topic) => self.resync(host, &topic, outgoing).await,
+            };
+            if sent.is_none() {
+                return SessionEnd::Gone;
+            }
+        }
+        SessionEnd::Replaced
+    }
+
+    /// After hello: what the agent has is compared with what it needs.
+    async fn arrange(
+        &self,
+        host: &ResourceName,
+        known: BTreeMap<TopicId, Digest>,
+        revision: u64,
+        outgoing: &mpsc::Sender<Result<Encoded, tonic::Status>>,
+    ) -> Option<()> {
+        let needed = self.topics_of(host).await?;
+        let before = self.state.lock().hosts.get(host).map(|known| known.topics.clone()).unwrap_or_default();
+        let gone: BTreeSet<&TopicId> =
+            before.iter().chain(known.keys()).filter(|topic| !needed.contains(*topic)).collect();
+        for topic in gone {
+            self.state.lock().unsubscribe(host, topic);
+            say_unsubscribed(topic, outgoing).await?;
+        }
+        for topic in &needed {
+            let catch_up = self.subscribe(host, topic, known.get(topic).copied()).await;
+            say(catch_up, outgoing).await?;
+        }
+        say_synced(revision, outgoing).await
+    }
+
+    /// The host's ports have changed: so have the topics that it needs, perhaps.
+    async fn follow(
+        &self,
+        host: &ResourceName,
+        has: BTreeSet<TopicId>,
+        revision: u64,
+        outgoing: &mpsc::Sender<Result<Encoded, tonic::Status>>,
+    ) -> Option<()> {
+        let needed = self.topics_of(host).await?;
+        for topic in has.difference(&needed) {
+            self.state.lock().unsubscribe(host, topic);
+            say_unsubscribed(topic, outgoing).await?;
+        }
+        for topic in needed.difference(&has) {
+            let catch_up = self.subscribe(host, topic, None).await;
+            say(catch_up, outgoing).await?;
+        }
+        say_synced(revision, outgoing).await
+    }
+
+    /// Sends a topic as a whole, if the host is to have it.
+    async fn resync(
+        &self,
+        host: &ResourceName,
+        topic: &TopicId,
+        outgoing: &mpsc::Sender<Result<Encoded, tonic::Status>>,
+    ) -> Option<()> {
+        let (subscribed, revision) = {
+            let state = self.state.lock();
+            (state.hosts.get(host).is_some_and(|known| known.topics.contains(topic)), state.published)
+        };
+        if subscribed {
+            say(self.subscribe(host, topic, None).await, outgoing).await?;
+        } else {
+            say_unsubscribed(topic, outgoing).await?;
+        }
+        say_synced(revision, outgoing).await
+    }
+
+    async fn topics_of(&self, host: &ResourceName) -> Option<BTreeSet<TopicId>> {
+        let (controller, name) = (Arc::clone(&self.controller), host.clone());
+        tokio::task::spawn_blocking(move || controller.topics_of(&name)).await.ok()
+    }
+
+    /// Hands on what the agent says.
+    async fn read(&self, host: &ResourceName, number: u64, mut incoming: Incoming) -> SessionEnd {
+        while let Some(Ok(message)) = incoming.next().await {
+            match message.message {
+                Some(Said::Ack(ack)) => self.acked(host, number, ack.revision),
+                Some(Said::Report(report)) => {
+                    let report = match report_in(report) {
+                        Ok(report) => report,
+                        Err(error) => return error.into(),
+                    };
+                    let (controller, name) = (Arc::clone(&self.controller), host.clone());
+                    if tokio::task::spawn_blocking(move || controller.report(&name, report)).await.is_err() {
+                        return SessionEnd::Protocol("the controller failed".to_owned());
+                    }
+                }
+                Some(Said::Resync(resync)) => match topic_in(&resync.topic) {
+                    Ok(topic) => {
+                        tracing::warn!(%host, %topic, "the agent has it otherwise than was meant; it gets all of it");
+                        self.state.lock().send(host, Queued::Resync(topic));
+                    }
+                    Err(error) => return error.into(),
+                },
+                Some(Said::Hello(_)) => return SessionEnd::Protocol("an agent says hello once".to_owned()),
+                // Of a later version: it is nothing that must be understood.
+                None => {}
+            }
+        }
+        SessionEnd::Gone
+    }
+
+    fn acked(&self, host: &ResourceName, number: u64, revision: u64) {
+        {
+            let mut state = self.state.lock();
+            // Nobody can have what was not published yet.
+            let revision = revision.min(state.published);
+            let Some(known) = state.hosts.get_mut(host) else { return };
+            if known.session.as_ref().is_none_or(|live| live.number != number) {
+                return;
+            }
+            known.acked = Some(revision);
+        }
+        self.controller.acked(host, revision);
+    }
+}
+
+/// What an agent has, by topic.
+fn known(topics: &[wire::KnownTopic]) -> Result<BTreeMap<TopicId, Digest>, WireError> {
+    topics.iter().map(|known| Ok((topic_in(&known.topic)?, digest_in(&known.digest)?))).collect()
+}
+
+async fn say(catch_up: CatchUp, outgoing: &mpsc::Sender<Result<Encoded, tonic::Status>>) -> Option<()> {
+    match catch_up {
+        CatchUp::Nothing => {}
+        CatchUp::Deltas(messages) => {
+            for message in messages {
+                outgoing.send(Ok(message)).await.ok()?;
+            }
+        }
+        CatchUp::Snapshot(messages) => {
+            for message in messages.iter() {
+                outgoing.send(Ok(message.clone())).await.ok()?;
+            }
+        }
+    }
+    Some(())
+}
+
+async fn say_unsubscribed(topic: &TopicId, outgoing: &mpsc::Sender<Result<Encoded, tonic::Status>>) -> Option<()> {
+    let message = Message::Unsubscribed(wire::Unsubscribed { topic: topic.to_string() });
+    outgoing.send(Ok(Encoded::new(message))).await.ok()
+}
+
+async fn say_synced(revision: u64, outgoing: &mpsc::Sender<Result<Encoded, tonic::Status>>) -> Option<()> {
+    outgoing.send(Ok(Encoded::new(Message::Synced(wire::Synced { revision })))).await.ok()
+}
