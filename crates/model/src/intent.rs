@@ -11,6 +11,8 @@ use crate::{Key, Resource};
 mod checks;
 mod error;
 mod index;
+mod network_error;
+mod networks;
 #[cfg(test)]
 mod properties;
 mod queries;
@@ -20,6 +22,7 @@ mod record_tests;
 mod tests;
 
 pub use error::IntentError;
+pub use network_error::NetworkError;
 
 /// All resources of one host, free of contradictions.
 #[derive(Clone, Default)]

@@ -19,7 +19,7 @@ mod vlan;
 mod vsid;
 
 pub use document::{YamlError, YamlWriteError, resources_from_yaml, resources_to_yaml};
-pub use intent::{Change, Intent, IntentError, Replaced};
+pub use intent::{Change, Intent, IntentError, NetworkError, Replaced};
 pub use lease::{LeaseTime, LeaseTimeError};
 pub use mac::{MacAddress, MacAddressError};
 pub use names::{Name, NameError};

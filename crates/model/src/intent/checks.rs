@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::index::{Station, station, wire_address};
+use super::networks::{self, Network};
 use super::{Intent, IntentError, Replaced};
 use crate::{
     CustomerRoute, Key, Kind, LookupRecord, LookupRecordType, Name, Port, ProviderAddress, ProviderRoute, Resource,
@@ -25,6 +26,7 @@ struct Touched {
     wires: BTreeSet<IpAddr>,
     devices: BTreeSet<Name>,
     ports: BTreeSet<Station>,
+    networks: BTreeSet<Network>,
 }
 
 /// What has been found so far, and what several checks ask for.
@@ -49,8 +51,12 @@ pub(super) fn contradictions(intent: &Intent, replaced: &[Replaced]) -> Vec<Inte
             Some(Resource::CustomerRoute(route)) => checks.customer_route(key, route),
             Some(Resource::ProviderAddress(address)) => checks.provider_address(key, address),
             Some(Resource::ProviderRoute(route)) => checks.provider_route(key, route),
-            Some(Resource::Port(port)) => checks.interface_name(key, &port.device),
-            Some(Resource::DhcpScope(_)) | None => {}
+            Some(Resource::Port(port)) => {
+                checks.interface_name(key, &port.device);
+                checks.errors.extend(networks::port(key, port));
+            }
+            Some(Resource::DhcpScope(scope)) => checks.errors.extend(networks::scope(key, scope)),
+            None => {}
         }
     }
     for vsid in &touched.subnets {
@@ -68,6 +74,7 @@ pub(super) fn contradictions(intent: &Intent, replaced: &[Replaced]) -> Vec<Inte
         checks.provider_routes();
     }
     checks.errors.extend(stations.chain(wires).chain(ports));
+    checks.errors.extend(networks::contradictions(intent, &touched.networks));
     checks.errors
 }
 
@@ -115,8 +122,11 @@ impl Touched {
                 self.devices.insert(provider.interface.clone());
             }
             Resource::ProviderRoute(_) => self.provider_routes = true,
-            Resource::DhcpScope(_) => {}
+            Resource::DhcpScope(scope) => {
+                self.networks.extend(Network::of(scope.vsid, scope.physical.as_ref()));
+            }
             Resource::Port(port) => {
+                self.networks.extend(Network::of(port.vsid, port.physical.as_ref()));
                 self.devices.insert(port.device.clone());
                 self.ports.extend(port.vsid.map(|vsid| station(vsid, port.mac)));
             }
@@ -412,7 +422,7 @@ fn prefixes(routes: &[&CustomerRoute], address: IpAddr) -> Vec<IpNet> {
 }
 
 /// Whether one interface somewhere can have the address and be reached by it.
-fn is_unicast(address: IpAddr) -> bool {
+pub(super) fn is_unicast(address: IpAddr) -> bool {
     let never = match address {
         // 0.0.0.0/8 means "this host on this network" and is never a destination (RFC 1122, 3.2.1.3).
         IpAddr::V4(v4) => v4.octets()[0] == 0 || v4.is_broadcast(),
@@ -421,13 +431,13 @@ fn is_unicast(address: IpAddr) -> bool {
     !(never || address.is_multicast() || address.is_loopback())
 }
 
-fn is_link_local_v6(address: IpAddr) -> bool {
+pub(super) fn is_link_local_v6(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
 /// Whether the address is the first or the last one of an IPv4 prefix that sets these apart (RFC 3021 for /31), or the
 /// subnet-router anycast address of an IPv6 prefix (RFC 4291, 2.6.1; RFC 6164 for /127).
-fn is_subnet_address(prefix: &IpNet, address: IpAddr) -> bool {
+pub(super) fn is_subnet_address(prefix: &IpNet, address: IpAddr) -> bool {
     match prefix {
         IpNet::V4(v4) => v4.prefix_len() < 31 && (address == v4.network() || address == v4.broadcast()),
         IpNet::V6(v6) => v6.prefix_len() < 127 && address == v6.network(),

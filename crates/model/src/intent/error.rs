@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::NetworkError;
 use crate::{Key, LookupRecordType, MacAddress, Name, RoutingDomainId, TranslationMethod, Vsid};
 
 /// One contradiction in an intent.
@@ -401,6 +402,9 @@ pub enum IntentError {
         /// The provider address on it.
         provider: Key,
     },
+    /// Something about a DHCP scope, or about the network of a port.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
 }
 
 fn prefix_list(prefixes: &[IpNet]) -> String {
