@@ -10,6 +10,7 @@ mod address;
 mod changes;
 mod compile;
 mod describe;
+pub mod fabric;
 mod facts;
 mod finding;
 mod tables;

@@ -1,0 +1,51 @@
+//! What a set of changes asks for, each resource once, if what it says of the present is true.
+
+use std::collections::BTreeMap;
+
+use model::fabric::{Key, Resource};
+
+use super::MAX_OBJECTS;
+use crate::fabric::{Change, Fabric, Refusal};
+
+/// What is wanted of each resource: what it shall be, or nothing.
+///
+/// # Errors
+/// When a change contradicts the present (exists already, does not exist, has another revision) or another change.
+pub(super) fn wanted(fabric: &Fabric, changes: &[Change]) -> Result<BTreeMap<Key, Option<Resource>>, Vec<Refusal>> {
+    let (mut wanted, mut refusals) = (BTreeMap::new(), Vec::new());
+    for change in changes {
+        let (key, present) = match change {
+            Change::Create(resource) | Change::Put { resource, .. } | Change::Replace { resource, .. } => {
+                let resource = Resource::new(resource.tenant.clone(), resource.name.clone(), resource.spec.clone());
+                (resource.key(), Some(resource))
+            }
+            Change::Delete { key, .. } => (Key::new(key.kind, key.tenant.clone(), key.name.clone()), None),
+        };
+        if let Err(refusal) = present_is_as_said(fabric, change, &key) {
+            refusals.push(refusal);
+        }
+        if wanted.insert(key.clone(), present).is_some() {
+            refusals.push(Refusal::ChangedTwice { key });
+        }
+    }
+    let new = wanted.iter().filter(|(key, present)| present.is_some() && fabric.get(key).is_none()).count();
+    let gone = wanted.values().filter(|present| present.is_none()).count();
+    if fabric.len() + new > MAX_OBJECTS + gone {
+        refusals.push(Refusal::Full { limit: MAX_OBJECTS });
+    }
+    if refusals.is_empty() { Ok(wanted) } else { Err(refusals) }
+}
+
+fn present_is_as_said(fabric: &Fabric, change: &Change, key: &Key) -> Result<(), Refusal> {
+    let key = key.clone();
+    match (fabric.get(&key), change, change.revision()) {
+        (Some(_), Change::Create(_), _) => Err(Refusal::AlreadyExists { key }),
+        (Some(object), _, Some(seen)) if object.revision != seen => {
+            Err(Refusal::Revision { key, seen, is: object.revision })
+        }
+        (None, Change::Replace { .. } | Change::Delete { .. }, _) | (None, Change::Put { .. }, Some(_)) => {
+            Err(Refusal::NotFound { key })
+        }
+        _ => Ok(()),
+    }
+}

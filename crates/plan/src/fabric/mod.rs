@@ -1,0 +1,71 @@
+//! A whole fabric: what operators and tenants declared, what they were given, and what each host must know of it.
+//!
+//! [`Fabric::change`] judges changes (`admission`), gives what the specs leave open (`allocation`), and says what
+//! changes in the topics that hosts subscribe to (`topics`). A topic holds the very resources that can be declared at
+//! a host that stands alone, and the union of a host's topics is an intent that [`crate::compile`] takes.
+//!
+//! **Invariant:** everything but the objects follows from the objects; [`Fabric::load`] of the same objects gives the
+//! same fabric. **Invariant:** pure: time and randomness come in by [`Context`].
+
+mod admission;
+mod allocation;
+mod change;
+mod claims;
+mod finding;
+mod index;
+mod lookups;
+mod refusal;
+mod slots;
+mod topic;
+mod topics;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::fabric::{Key, Object};
+
+pub use admission::{MAX_ADDRESSES, MAX_ENTRIES, MAX_HOST_PORTS, MAX_OBJECTS};
+pub use change::{Change, Context, Outcome, Step, Transition};
+pub use claims::Claim;
+pub use finding::Finding;
+pub use refusal::{Refusal, RefusalSort, Users};
+pub use slots::host_port_name;
+pub use topic::{Topic, TopicChange, TopicId, TopicIdError};
+
+/// A fabric.
+#[derive(Clone, Default, Debug)]
+pub struct Fabric {
+    objects: BTreeMap<Arc<Key>, index::Entry>,
+    index: index::Index,
+    claims: claims::Claims,
+    topics: topics::Topics,
+}
+
+impl Fabric {
+    /// The fabric of these objects, as the store keeps them. Nothing is judged anew.
+    pub fn load(objects: impl IntoIterator<Item = Object>) -> Self {
+        let mut fabric = Self::default();
+        // In the order of their keys, whom an object refers to comes before it.
+        let objects: BTreeMap<Key, Object> = objects.into_iter().map(|object| (object.key(), object)).collect();
+        for (key, object) in objects {
+            fabric.swap(&key, Some(object));
+        }
+        fabric.publish();
+        fabric
+    }
+
+    /// Takes a transition back, the last one first: for dry runs, and for what the store refused.
+    pub fn undo(&mut self, transition: &Transition) {
+        let mut steps: Vec<_> = transition.steps.iter().chain(&transition.also).collect();
+        let key = |step: &&Step| step.before.as_ref().or(step.after.as_ref()).map(Object::key);
+        steps.sort_by_cached_key(key);
+        // Whom an object refers to is there whenever the object comes or goes.
+        for object in steps.iter().rev().filter_map(|step| step.after.as_ref()) {
+            self.swap(&object.key(), None);
+        }
+        for object in steps.iter().filter_map(|step| step.before.as_ref()) {
+            self.swap(&object.key(), Some(object.clone()));
+        }
+        self.publish();
+    }
+}

@@ -1,0 +1,97 @@
+//! What an object has for itself alone, and to whom it refers.
+
+use model::fabric::{Isolation, Key, Kind, Object, Port, Spec};
+use model::{Name, fabric};
+
+use super::Fabric;
+use super::claims::Slot;
+
+/// The name by which a host knows a port: its own in the default tenant, `TENANT.NAME` in others, since two tenants
+/// may give one name. `None` if a host could not have it (spaces, or more than 63 characters).
+pub fn host_port_name(port: &Key) -> Option<Name> {
+    let name = port.name.as_str();
+    match &port.tenant {
+        Some(tenant) if tenant.as_str() != fabric::DEFAULT_TENANT => {
+            format!("{}.{name}", tenant.as_str().replace(' ', "_")).parse().ok()
+        }
+        _ => name.parse().ok(),
+    }
+}
+
+/// The device of a port on its host: the one that it names, or one of its own name.
+pub(super) fn device_of(name: &fabric::ResourceName, port: &Port) -> Option<Name> {
+    port.device.clone().or_else(|| name.as_str().parse().ok()).filter(Name::is_interface_name)
+}
+
+/// Whom the object names, in its spec or by what it was given.
+pub(super) fn references(object: &Object) -> Vec<Key> {
+    let key = object.key();
+    let mut references = Vec::new();
+    references.extend(key.tenant.as_ref().map(|tenant| Key::global(Kind::Tenant, tenant)));
+    match &object.resource.spec {
+        Spec::LogicalNetwork(_) | Spec::MacPool(_) | Spec::Tenant(_) => {}
+        Spec::Host(host) => {
+            let networks = host.uplinks.iter().flat_map(|uplink| &uplink.logical_networks);
+            references.extend(networks.map(|network| Key::global(Kind::LogicalNetwork, network)));
+        }
+        Spec::VmNetwork(network) => references.push(Key::global(Kind::LogicalNetwork, &network.logical_network)),
+        Spec::VmSubnet(subnet) => references.push(key.sibling(Kind::VmNetwork, &subnet.vm_network)),
+        Spec::IpPool(pool) => references.push(key.sibling(Kind::VmSubnet, &pool.vm_subnet)),
+        Spec::CustomerRoute(route) => references.push(key.sibling(Kind::VmNetwork, &route.vm_network)),
+        Spec::Port(port) => {
+            references.extend(port.host.as_ref().map(|host| Key::global(Kind::Host, host)));
+            references.extend(port.vm_network.as_ref().map(|network| key.sibling(Kind::VmNetwork, network)));
+            let subnet = object.allocation.vm_subnet.as_ref().or(port.vm_subnet.as_ref());
+            references.extend(subnet.map(|subnet| key.sibling(Kind::VmSubnet, subnet)));
+            references.extend(port.ip_pool.as_ref().map(|pool| key.sibling(Kind::IpPool, pool)));
+        }
+    }
+    references.sort_unstable();
+    references.dedup();
+    references
+}
+
+impl Fabric {
+    /// What the object has, as its spec and its allocation say. Whom it refers to must be there.
+    pub(super) fn slots(&self, object: &Object) -> Vec<Slot> {
+        let (key, allocation) = (object.key(), &object.allocation);
+        let mut slots = Vec::new();
+        match &object.resource.spec {
+            Spec::Host(_) => {
+                slots.extend(allocation.provider_addresses.iter().map(|address| Slot::Provider(address.addr())));
+            }
+            Spec::VmNetwork(network) => {
+                slots.extend(allocation.rdid.map(Slot::Rdid));
+                if network.isolation == Isolation::None {
+                    slots.push(Slot::Flat(network.logical_network.clone()));
+                }
+            }
+            Spec::VmSubnet(subnet) => {
+                slots.extend(allocation.vsid.map(Slot::Vsid));
+                if let (Some(vlan), Some(network)) = (subnet.vlan, self.vm_network(&key, &subnet.vm_network))
+                    && network.isolation == Isolation::Vlan
+                {
+                    slots.push(Slot::Vlan(network.logical_network.clone(), vlan));
+                }
+            }
+            Spec::CustomerRoute(route) => {
+                let network = self.get(&key.sibling(Kind::VmNetwork, &route.vm_network));
+                slots.extend(network.map(|network| Slot::Route(network.uid, route.prefix, route.next_hop)));
+            }
+            Spec::Port(port) => {
+                slots.extend(allocation.mac.map(Slot::Mac));
+                let subnet = allocation.vm_subnet.as_ref();
+                if let Some(subnet) = subnet.and_then(|name| self.get(&key.sibling(Kind::VmSubnet, name))) {
+                    let addresses = allocation.addresses.iter().chain(&allocation.learnt);
+                    slots.extend(addresses.map(|address| Slot::Address(subnet.uid, *address)));
+                }
+                if let Some(host) = &port.host {
+                    slots.extend(device_of(&key.name, port).map(|device| Slot::Device(host.clone(), device)));
+                    slots.extend(host_port_name(&key).map(|name| Slot::HostPort(host.clone(), name)));
+                }
+            }
+            Spec::LogicalNetwork(_) | Spec::MacPool(_) | Spec::Tenant(_) | Spec::IpPool(_) => {}
+        }
+        slots
+    }
+}
