@@ -117,6 +117,36 @@ pub struct PortStatus {
     /// What passed.
     #[serde(default)]
     pub counters: Counters,
+    /// What DHCP and DHCPv6 last said to it, at most one of each since the agent started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leases: Vec<LeaseStatus>,
+}
+
+/// What DHCP last said to a port.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeaseStatus {
+    /// The address.
+    pub address: IpAddr,
+    /// When it was said (RFC 3339); a renewal counts.
+    pub since: String,
+    /// What was said.
+    pub state: LeaseState,
+}
+
+/// What became of an address that DHCP gives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum LeaseState {
+    /// It was offered, and not yet asked for.
+    Offered,
+    /// The VM has it.
+    Bound,
+    /// The VM asked for this address, which is not its own.
+    Refused,
+    /// The VM gave it back.
+    Released,
+    /// The VM found that somebody else uses it.
+    Declined,
 }
 
 /// Status of a lookup record.

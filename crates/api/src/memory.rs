@@ -54,6 +54,7 @@ fn item(resource: &Resource) -> Result<Item, Problem> {
             mtu: Some(1458),
             slot: Some(1),
             counters: Counters { rx_packets: 10, rx_bytes: 980, tx_packets: 9, tx_bytes: 882, drops: 3 },
+            leases: Vec::new(),
         }),
         Resource::LookupRecord(_) => ItemStatus::LookupRecord(LookupRecordStatus {
             local: true,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
 
 /// What sort of problem it is; a program decides by it, a person reads the detail.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum ProblemType {
     /// The request cannot be understood: no JSON, an unknown field, a path that contradicts the body.
     #[serde(rename = "https://netvirt.example/problems/bad-request")]
@@ -99,7 +99,7 @@ impl ProblemType {
 }
 
 /// A problem: what is wrong, with which value, and what to do.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema, thiserror::Error)]
 #[error("{detail}")]
 pub struct Problem {
     /// What sort of problem.

@@ -77,7 +77,6 @@ pub struct ChangeSet {
 #[serde(rename_all = "camelCase")]
 pub struct ChangeResult {
     /// What became of the resource.
-    #[schemars(with = "String")]
     pub outcome: Outcome,
     /// The resource as it is now; as it last was if it is deleted.
     pub item: super::Item,

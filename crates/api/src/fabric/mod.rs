@@ -9,6 +9,8 @@ mod client;
 mod context;
 mod fabric_api;
 mod item;
+#[cfg(feature = "memory")]
+pub mod memory;
 pub mod openapi;
 mod paths;
 pub mod server;

@@ -1,0 +1,35 @@
+//! Serves a fabric in memory over HTTPS, for programs that judge the interface from outside (see docs/openapi.json).
+//!
+//! `cargo run -p api --features memory --example memory_fabric -- 127.0.0.1:7443 FOLDER` writes the context
+//! `admin.yaml` and the authority's certificate `ca.pem` into the folder, and serves until it is ended.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+
+use api::fabric::memory::{ADMIN_SECRET, MemoryFabric};
+use api::fabric::{Context, ServerTls, TlsIdentity};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(address), Some(folder)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: memory_fabric ADDRESS:PORT FOLDER".into());
+    };
+    let listener = TcpListener::bind(&address)?;
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+    let key = KeyPair::generate()?;
+    let host = listener.local_addr()?.ip().to_string();
+    let certificate = CertificateParams::new(vec![host, "localhost".to_owned()])?.signed_by(&key, &authority)?;
+    let tls = ServerTls::new(&TlsIdentity { certificate_chain: certificate.pem(), key: key.serialize_pem() })?;
+    let folder = Path::new(&folder);
+    std::fs::write(folder.join("ca.pem"), authority.pem())?;
+    let controller = format!("https://{}", listener.local_addr()?);
+    Context { controller, ca: authority.pem(), token: ADMIN_SECRET.to_owned() }.write(folder.join("admin.yaml"))?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let api = Arc::new(MemoryFabric::new());
+    runtime.block_on(api::fabric::server::serve(listener, tls, api, std::future::pending()))?;
+    Ok(())
+}

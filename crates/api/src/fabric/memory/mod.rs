@@ -1,0 +1,228 @@
+//! A fabric without hosts behind it: keeps what it is given. For tests of clients and of the server; it allocates nothing.
+
+mod state;
+mod watch;
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use model::fabric::{Key, Kind, Resource, ResourceName};
+use serde_json::Value;
+
+use super::{
+    AuditEntry, AuditQuery, Caller, Change, ChangeReport, ChangeSet, ControllerStatus, FabricApi, Item, JoinToken,
+    ListQuery, MAX_PAGE, NewJoinToken, NewToken, Page, Role, Token, TokenCreated, Watch, WatchQuery,
+};
+use crate::{Problem, ProblemType};
+use state::{State, missing};
+use watch::MemoryWatch;
+
+/// The secret of the token `admin`, which is there from the beginning.
+pub const ADMIN_SECRET: &str = "admin-secret";
+
+/// See the module.
+#[derive(Debug)]
+pub struct MemoryFabric {
+    shared: Arc<Shared>,
+}
+
+/// What the fabric and its watches share.
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Shared {
+    /// A lock whose holder panicked guards test data only, which is as good as before.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MemoryFabric {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A time as it is shown.
+fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
+}
+
+fn forbidden(caller: &Caller, what: &str) -> Problem {
+    let detail = format!("the token \"{}\" has the role {}; only an admin may {what}", caller.name, caller.role);
+    Problem::new(ProblemType::Forbidden, detail)
+}
+
+fn admins_only(caller: &Caller, what: &str) -> Result<(), Problem> {
+    if caller.role == Role::Admin { Ok(()) } else { Err(forbidden(caller, what)) }
+}
+
+/// Whether the caller may see what this tenant owns, or nobody.
+fn sees(caller: &Caller, tenant: Option<&ResourceName>) -> bool {
+    caller.tenant.is_none() || tenant.is_none() || caller.tenant.as_ref() == tenant
+}
+
+impl MemoryFabric {
+    /// A fabric with the tenant `default` and the token `admin`.
+    pub fn new() -> Self {
+        Self { shared: Arc::new(Shared { state: Mutex::new(State::new()), changed: Condvar::new() }) }
+    }
+
+    /// Forgets the events up to now, as a controller does that has been running for long.
+    pub fn forget(&self) {
+        self.shared.lock().forget();
+    }
+}
+
+impl FabricApi for MemoryFabric {
+    fn authenticate(&self, secret: &str) -> Result<Caller, Problem> {
+        let state = self.shared.lock();
+        let found = state.tokens.values().find(|token| token.secret == secret);
+        let TokenCreated { token, .. } = found.ok_or_else(|| {
+            let detail = "nobody has this token; an admin makes one with \"netvirt create token NAME\"";
+            Problem::new(ProblemType::Unauthorized, detail)
+        })?;
+        Ok(Caller { name: token.name.clone(), role: token.role, tenant: token.tenant.clone() })
+    }
+
+    fn status(&self, _: &Caller) -> Result<ControllerStatus, Problem> {
+        let state = self.shared.lock();
+        let count = |kind: Kind| state.objects.keys().filter(|key| key.kind == kind).count() as u64;
+        Ok(ControllerStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: rfc3339(state.started),
+            revision: state.revision,
+            resources: Kind::ALL.into_iter().map(|kind| (kind.as_str().to_owned(), count(kind))).collect(),
+            connected_hosts: 0,
+            store_bytes: 0,
+        })
+    }
+
+    fn list(&self, caller: &Caller, query: ListQuery) -> Result<Page, Problem> {
+        let state = self.shared.lock();
+        let after = query.continue_token.as_deref().map(state::key_of_token).transpose()?;
+        let limit = query.limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
+        let wanted = |key: &Key| {
+            key.kind == query.kind
+                && (query.tenant.is_none() || key.tenant == query.tenant)
+                && sees(caller, key.tenant.as_ref())
+                && after.as_ref().is_none_or(|after| (&key.tenant, &key.name) > (&after.0, &after.1))
+        };
+        let mut objects = state.objects.iter().filter(|(key, _)| wanted(key));
+        let items = objects.by_ref().take(limit).map(|(_, item)| item.clone()).collect::<Vec<_>>();
+        let more = objects.next().is_some();
+        let continue_token = items.last().filter(|_| more).map(state::token_of_item);
+        Ok(Page { items, revision: state.revision, continue_token })
+    }
+
+    fn get(&self, caller: &Caller, key: &Key) -> Result<Item, Problem> {
+        let state = self.shared.lock();
+        let item = state.objects.get(key).filter(|_| sees(caller, key.tenant.as_ref()));
+        item.cloned().ok_or_else(|| missing(key))
+    }
+
+    fn change(&self, caller: &Caller, changes: ChangeSet) -> Result<ChangeReport, Problem> {
+        for change in &changes.changes {
+            let key = change.key();
+            let own = caller.role == Role::Tenant && caller.tenant.is_some() && caller.tenant == key.tenant;
+            if caller.role != Role::Admin && !own {
+                return Err(forbidden(caller, &format!("change {key}")));
+            }
+        }
+        let mut state = self.shared.lock();
+        let report = state.change(caller.name.as_str(), changes)?;
+        self.shared.changed.notify_all();
+        Ok(report)
+    }
+
+    fn watch(&self, caller: &Caller, query: WatchQuery) -> Result<Box<dyn Watch>, Problem> {
+        let next = self.shared.lock().after(query.from)?;
+        Ok(Box::new(MemoryWatch { shared: Arc::clone(&self.shared), caller: caller.clone(), query, next }))
+    }
+
+    fn tokens(&self, caller: &Caller) -> Result<Vec<Token>, Problem> {
+        admins_only(caller, "see tokens")?;
+        Ok(self.shared.lock().tokens.values().map(|created| created.token.clone()).collect())
+    }
+
+    fn create_token(&self, caller: &Caller, token: NewToken) -> Result<TokenCreated, Problem> {
+        admins_only(caller, "make tokens")?;
+        self.shared.lock().create_token(caller.name.as_str(), token)
+    }
+
+    fn delete_token(&self, caller: &Caller, name: &ResourceName) -> Result<(), Problem> {
+        admins_only(caller, "end tokens")?;
+        let mut state = self.shared.lock();
+        if *name == caller.name {
+            let detail = format!("the token \"{name}\" is the one that asks; end it with another one");
+            return Err(Problem::conflict(detail));
+        }
+        let gone = state.tokens.remove(name);
+        gone.map(drop)
+            .ok_or_else(|| Problem::not_found(format!("there is no token \"{name}\"; see \"netvirt get tokens\"")))
+    }
+
+    fn create_join_token(&self, caller: &Caller, token: NewJoinToken) -> Result<JoinToken, Problem> {
+        admins_only(caller, "let hosts join")?;
+        let expires = state::later(token.seconds.unwrap_or(3600))?;
+        Ok(JoinToken {
+            token: format!("join-{}", uuid::Uuid::new_v4().simple()),
+            expires,
+            controller: "127.0.0.1:7444".to_owned(),
+        })
+    }
+
+    fn audit(&self, caller: &Caller, query: AuditQuery) -> Result<Vec<AuditEntry>, Problem> {
+        let state = self.shared.lock();
+        let entries = state.audit.iter().rev();
+        let wanted = |entry: &&AuditEntry| {
+            query.before.is_none_or(|before| entry.id < before)
+                && (caller.tenant.is_none() || entry.tenant == caller.tenant)
+        };
+        Ok(entries.filter(wanted).take(query.limit.unwrap_or(MAX_PAGE).min(MAX_PAGE)).cloned().collect())
+    }
+
+    fn export(&self, caller: &Caller) -> Result<Vec<u8>, Problem> {
+        admins_only(caller, "export")?;
+        let mut lines = Vec::new();
+        for item in self.shared.lock().objects.values() {
+            let line = serde_json::to_string(item).map_err(|error| Problem::internal(error.to_string()))?;
+            lines.extend_from_slice(line.as_bytes());
+            lines.push(b'\n');
+        }
+        Ok(lines)
+    }
+
+    fn import(&self, caller: &Caller, text: &[u8]) -> Result<u64, Problem> {
+        admins_only(caller, "import")?;
+        let mut state = self.shared.lock();
+        if state.objects.len() > 1 {
+            return Err(Problem::conflict("the controller is not empty; import into one without resources"));
+        }
+        let mut changes = Vec::new();
+        for (number, line) in text.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
+            let wrong = |error: &dyn std::fmt::Display| {
+                Problem::bad_request(format!("line {} is no exported resource: {error}", number + 1))
+            };
+            let item: Item = serde_json::from_slice(line).map_err(|error| wrong(&error))?;
+            let declared = serde_json::json!({
+                "kind": item.kind, "tenant": item.tenant, "name": item.name, "spec": item.spec
+            });
+            let resource: Resource = serde_json::from_value::<Value>(declared)
+                .and_then(serde_json::from_value)
+                .map_err(|error| wrong(&error))?;
+            changes.push(Change::Put { resource, revision: None });
+        }
+        let report = state.change(caller.name.as_str(), ChangeSet { changes, dry_run: false })?;
+        self.shared.changed.notify_all();
+        Ok(report.results.len() as u64)
+    }
+
+    /// There is no file; the export stands for it.
+    fn backup(&self, caller: &Caller) -> Result<Vec<u8>, Problem> {
+        self.export(caller)
+    }
+}

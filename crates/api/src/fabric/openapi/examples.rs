@@ -1,0 +1,58 @@
+//! An example of what is declared of each kind: the networks of the demonstration.
+
+use model::fabric::Kind;
+use serde_json::{Value, json};
+
+/// Name and spec.
+pub(super) fn example(kind: Kind) -> (&'static str, Value) {
+    match kind {
+        Kind::LogicalNetwork => (
+            "TDIv2",
+            json!({
+                "networkVirtualization": true,
+                "sites": [{"name": "Munich", "subnets": [{"prefix": "192.168.4.0/24"}]}],
+                "providerPools": [
+                    {"name": "PA Pool", "prefix": "192.168.4.0/24", "ranges": ["192.168.4.100-192.168.4.199"]}
+                ],
+            }),
+        ),
+        Kind::MacPool => ("default", json!({"ranges": ["00-1D-D8-B7-1C-00..00-1D-D8-F4-1F-FF"]})),
+        Kind::Host => (
+            "host15",
+            json!({"uplinks": [
+                {"interface": "eth0", "addresses": ["192.168.4.15/24"], "logicalNetworks": ["TDIv2"]}
+            ]}),
+        ),
+        Kind::Tenant => ("blue", json!({"quota": {"vmNetworks": 10, "ports": 1000}})),
+        Kind::VmNetwork => ("AAA", json!({"logicalNetwork": "TDIv2", "isolation": "nvgre"})),
+        Kind::VmSubnet => ("test", json!({"vmNetwork": "AAA", "prefixes": ["10.10.0.0/16"]})),
+        Kind::IpPool => (
+            "CA Pool",
+            json!({
+                "vmSubnet": "test",
+                "ranges": ["10.10.1.100-10.10.1.130"],
+                "dnsServers": ["10.10.0.53"],
+                "leaseTime": "8h",
+            }),
+        ),
+        Kind::CustomerRoute => {
+            ("to-the-lab", json!({"vmNetwork": "AAA", "prefix": "172.20.0.0/16", "nextHop": "10.10.1.100"}))
+        }
+        Kind::Port => ("test01", json!({"host": "host16", "vmNetwork": "AAA", "vmName": "test01"})),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::fabric::{ResourceName, Spec};
+
+    #[test]
+    fn every_example_can_be_declared() {
+        for kind in Kind::ALL {
+            let (name, spec) = example(kind);
+            assert!(name.parse::<ResourceName>().is_ok(), "{name}");
+            Spec::deserialize(kind, spec).unwrap_or_else(|error| panic!("{kind}: {error}"));
+        }
+    }
+}
