@@ -134,11 +134,10 @@ impl Intent {
         Err(errors)
     }
 
-    /// Takes back what [`Intent::apply`] did last.
-    pub fn undo(&mut self, replaced: Vec<Replaced>) {
-        for Replaced { key, before } in replaced {
-            self.put(&key, before);
-        }
+    /// Takes back what [`Intent::apply`] did last, and says as that does what each resource was before.
+    pub fn undo(&mut self, replaced: Vec<Replaced>) -> Vec<Replaced> {
+        let back = |Replaced { key, before }| Replaced { before: self.put(&key, before), key };
+        replaced.into_iter().map(back).collect()
     }
 
     /// Puts a resource in the place of another, or of none, and says what was there.

@@ -5,17 +5,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use model::{Intent, Key, LookupRecord, MacAddress, Name, PhysicalNetwork, Resource, RoutingDomainId, TranslationMethod, Vsid};
+use model::{Intent, Key, LookupRecord, MacAddress, Name, Resource, RoutingDomainId, TranslationMethod, Vsid};
 use pipeline::{Host, HostFlags};
 
 use crate::{Facts, Finding, HostTables, Settings, Severity};
 
-mod domains;
-mod limits;
-mod ports;
-mod records;
-mod subnets;
-mod underlay;
+pub(crate) mod domains;
+pub(crate) mod limits;
+pub(crate) mod ports;
+pub(crate) mod records;
+pub(crate) mod subnets;
+pub(crate) mod underlay;
 
 pub use domains::domain_numbers;
 
@@ -88,29 +88,31 @@ impl std::fmt::Display for PortState {
 }
 
 /// What the steps share.
-struct Context<'a> {
-    intent: &'a Intent,
-    facts: &'a Facts,
-    settings: &'a Settings,
-    /// Number of the routing domain of each subnet that has one.
-    domains: BTreeMap<Vsid, u32>,
+pub(crate) struct Context<'a> {
+    pub(crate) intent: &'a Intent,
+    pub(crate) facts: &'a Facts,
+    pub(crate) settings: &'a Settings,
     /// Number of each routing domain.
-    numbers: BTreeMap<RoutingDomainId, u32>,
+    pub(crate) numbers: &'a BTreeMap<RoutingDomainId, u32>,
     /// This host's provider addresses.
-    own: BTreeSet<IpAddr>,
-    /// Declared ports by subnet and MAC address.
-    ports: BTreeMap<(Vsid, MacAddress), &'a model::Port>,
-    /// The MAC addresses that forward for others.
-    forwarders: BTreeSet<(Vsid, MacAddress)>,
-    /// The networks that have DHCP scopes, and whether for IPv4 or else IPv6.
-    scopes: BTreeSet<(Option<Vsid>, Option<&'a PhysicalNetwork>, bool)>,
+    pub(crate) own: &'a BTreeSet<IpAddr>,
+}
+
+/// What is known of a MAC address in a subnet beside its records.
+#[derive(Clone, Copy)]
+pub(crate) struct Station {
+    /// Interface index of the device of the port that has it; 0 without one.
+    pub(crate) ifindex: u32,
+    /// Whether it forwards for others.
+    pub(crate) forwards: bool,
 }
 
 /// Makes the tables of a host.
 ///
 /// The same input gives the same tables: nothing is numbered by the order in which it comes.
 pub fn compile(intent: &Intent, facts: &Facts, settings: &Settings) -> Compiled {
-    let context = Context::new(intent, facts, settings);
+    let (numbers, own) = (domain_numbers(intent), own_addresses(intent));
+    let context = Context { intent, facts, settings, numbers: &numbers, own: &own };
     let mut compiled = Compiled::default();
     underlay::providers(&context, &mut compiled);
     records::records(&context, &mut compiled);
@@ -118,61 +120,55 @@ pub fn compile(intent: &Intent, facts: &Facts, settings: &Settings) -> Compiled 
     underlay::peers(&context, &mut compiled);
     subnets::routes(&context, &mut compiled);
     subnets::subnets(&context, &mut compiled);
-    compiled.tables.host = Some(Host {
-        gateway_mac: settings.gateway_mac.octets(),
-        flags: if compiled.tables.plain.is_empty() { HostFlags::NONE } else { HostFlags::PLAIN },
-        flood_rate: settings.flood_rate,
-        flood_burst: settings.flood_burst,
-        punt_rate: settings.punt_rate,
-        punt_burst: settings.punt_burst,
-    });
+    compiled.tables.host = Some(host(settings, compiled.tables.plain.is_empty()));
     compiled.findings.extend(limits::exceeded(&compiled.tables));
     compiled.findings.sort_by_key(Finding::severity);
     compiled
 }
 
-impl<'a> Context<'a> {
-    fn new(intent: &'a Intent, facts: &'a Facts, settings: &'a Settings) -> Self {
-        let numbers = domain_numbers(intent);
-        Self {
-            intent,
-            facts,
-            settings,
-            domains: intent.customer_routes().map(|route| (route.vsid, numbers[&route.rdid])).collect(),
-            numbers,
-            own: intent.provider_addresses().map(|provider| provider.address).collect(),
-            ports: intent.ports().filter_map(|port| Some(((port.vsid?, port.mac), port))).collect(),
-            forwarders: records::forwarders(intent),
-            scopes: intent
-                .dhcp_scopes()
-                .map(|scope| (scope.vsid, scope.physical.as_ref(), scope.prefix.addr().is_ipv4()))
-                .collect(),
-        }
+/// What the tables say of the host itself.
+pub(crate) fn host(settings: &Settings, nothing_is_plain: bool) -> Host {
+    Host {
+        gateway_mac: settings.gateway_mac.octets(),
+        flags: if nothing_is_plain { HostFlags::NONE } else { HostFlags::PLAIN },
+        flood_rate: settings.flood_rate,
+        flood_burst: settings.flood_burst,
+        punt_rate: settings.punt_rate,
+        punt_burst: settings.punt_burst,
     }
+}
 
+/// The host's provider addresses.
+pub(crate) fn own_addresses(intent: &Intent) -> BTreeSet<IpAddr> {
+    intent.provider_addresses().map(|provider| provider.address).collect()
+}
+
+impl Context<'_> {
     /// The number of a subnet's routing domain; 0 when no customer route names the subnet.
-    fn domain(&self, vsid: Vsid) -> u32 {
-        self.domains.get(&vsid).copied().unwrap_or(0)
+    pub(crate) fn domain(&self, vsid: Vsid) -> u32 {
+        self.intent.routing_domain(vsid).and_then(|rdid| self.numbers.get(&rdid).copied()).unwrap_or(0)
     }
 
-    /// Interface index of the device of the port with this station, if there is one and it is bound.
-    fn bound(&self, vsid: Vsid, mac: MacAddress) -> Option<u32> {
-        let port = self.ports.get(&(vsid, mac))?;
-        self.facts.links.get(&port.device).map(|link| link.ifindex)
+    /// What is known of a MAC address in a subnet beside its records.
+    pub(crate) fn station(&self, vsid: Vsid, mac: MacAddress) -> Station {
+        let port = self.intent.port_at(vsid, mac);
+        let link = port.and_then(|port| self.facts.links.get(&port.device));
+        let forwards = self.intent.records_at(vsid, mac).any(|(_, record)| records::forwards(self.intent, record));
+        Station { ifindex: link.map_or(0, |link| link.ifindex), forwards }
     }
 
     /// Whether the record's VM is on this host: its provider address says so or, where that stands for the VM or
     /// nothing is encapsulated, a port.
-    fn is_local(&self, record: &LookupRecord) -> bool {
+    pub(crate) fn is_local(&self, record: &LookupRecord) -> bool {
         self.own.contains(&record.provider_address)
-            || (record.rule != TranslationMethod::Encap && self.ports.contains_key(&(record.vsid, record.mac)))
+            || (record.rule != TranslationMethod::Encap && self.intent.port_at(record.vsid, record.mac).is_some())
     }
 }
 
-fn record_key(record: &LookupRecord) -> Key {
+pub(crate) fn record_key(record: &LookupRecord) -> Key {
     Resource::LookupRecord(record.clone()).key()
 }
 
-fn port_key(port: &model::Port) -> Key {
+pub(crate) fn port_key(port: &model::Port) -> Key {
     Resource::Port(port.clone()).key()
 }

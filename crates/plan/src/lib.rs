@@ -13,6 +13,7 @@ mod describe;
 pub mod fabric;
 mod facts;
 mod finding;
+mod live;
 mod tables;
 
 pub use address::{to_address, to_ip};
@@ -20,4 +21,5 @@ pub use changes::{Changes, TableChanges, diff};
 pub use compile::{Compiled, PortState, PortStatus, compile, domain_numbers};
 pub use facts::{Facts, Link, LinkKind, Settings};
 pub use finding::{Finding, Severity};
+pub use live::{Live, Update};
 pub use tables::HostTables;

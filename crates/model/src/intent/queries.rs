@@ -9,8 +9,8 @@ use ipnet::{IpNet, Ipv4Net};
 use super::Intent;
 use super::index::{lowest_station, station};
 use crate::{
-    CustomerRoute, DhcpScope, Key, Kind, LookupRecord, MacAddress, Name, Port, ProviderAddress, ProviderRoute,
-    Resource, RoutingDomainId, Vsid,
+    CustomerRoute, DhcpScope, Key, Kind, LookupRecord, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress,
+    ProviderRoute, Resource, RoutingDomainId, Vsid,
 };
 
 /// What takes the resources of one kind out of their enum.
@@ -75,6 +75,14 @@ impl Intent {
     /// The DHCP scopes, in the order of their keys.
     pub fn dhcp_scopes(&self) -> impl Iterator<Item = &DhcpScope> {
         of_kind!(DhcpScope, self.of_kind(Kind::DhcpScope))
+    }
+
+    /// The DHCP scopes of a subnet, or else of a physical network.
+    pub fn scopes(&self, vsid: Option<Vsid>, physical: Option<&PhysicalNetwork>) -> impl Iterator<Item = &DhcpScope> {
+        let network = vsid.map(|vsid| vsid.to_string()).or_else(|| physical.map(PhysicalNetwork::to_string));
+        let named = network.into_iter().flat_map(|network| self.named(Kind::DhcpScope, format!("{network}/")));
+        let of = (vsid, physical.cloned());
+        of_kind!(DhcpScope, named).filter(move |scope| (scope.vsid, &scope.physical) == (of.0, &of.1))
     }
 
     /// The ports, in the order of their names.

@@ -33,7 +33,7 @@ fn place(hashes: impl IntoIterator<Item = (RoutingDomainId, u32)>) -> BTreeMap<R
 }
 
 /// FNV-1a in 32 bits (draft-eastlake-fnv): its short and fixed definition makes the numbers the same everywhere.
-fn fnv1a(bytes: &[u8]) -> u32 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 

@@ -7,7 +7,7 @@ use crate::{Finding, HostTables};
 /// A finding for each table that is too large.
 ///
 /// [`pipeline::MAX_REPLICAS`] is not here: a subnet beyond it works but for its broadcasts, and so is a warning.
-pub(super) fn exceeded(tables: &HostTables) -> impl Iterator<Item = Finding> + use<> {
+pub(crate) fn exceeded(tables: &HostTables) -> impl Iterator<Item = Finding> + use<> {
     // Slot 0 of the counters belongs to no port.
     let counts = [
         ("ports", tables.ports.len(), MAX_PORTS - 1),

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::MacAddress;
-use pipeline::{MAX_PORTS, Port, PortFlags, RecordFlags, StationKey};
+use model::Vsid;
+use pipeline::{MAX_PORTS, Port, PortFlags, Record, RecordFlags};
 
+use super::records::station_key;
 use super::{Compiled, Context, PortState, PortStatus, port_key, underlay};
 use crate::{Finding, Link, LinkKind};
 
@@ -13,35 +14,39 @@ pub(super) fn ports(context: &Context, compiled: &mut Compiled) {
     let mtu = underlay::port_mtu(context);
     let bound = context.intent.ports().filter_map(|port| context.facts.links.get(&port.device));
     let slots = slots(bound.map(|link| link.ifindex), &context.facts.slots);
-    let known: BTreeSet<(model::Vsid, MacAddress)> =
-        context.intent.lookup_records().map(|record| (record.vsid, record.mac)).collect();
     for port in context.intent.ports() {
-        if port.mac == context.settings.gateway_mac {
-            compiled.findings.push(Finding::GatewayMac { key: port_key(port), mac: port.mac });
-        }
-        if let Some(vsid) = port.vsid.filter(|vsid| !known.contains(&(*vsid, port.mac))) {
-            compiled.findings.push(Finding::NoRecord { key: port_key(port), vsid, mac: port.mac });
-        }
+        compiled.findings.extend(findings_of(context, port));
         let link = context.facts.links.get(&port.device);
-        let state = match link {
-            Some(link) => {
-                let slot = slots.get(&link.ifindex).copied().unwrap_or(0);
-                compiled.tables.ports.insert(link.ifindex, entry(context, compiled, port, link, slot));
-                PortState::Bound { ifindex: link.ifindex, slot }
-            }
-            None => {
-                compiled.findings.push(Finding::NoDevice { key: port_key(port), device: port.device.clone() });
-                PortState::NoDevice
-            }
-        };
-        let mtu = port.vsid.and(mtu);
-        compiled.ports.insert(port.name.clone(), PortStatus { state, mtu });
+        let state = link.map_or(PortState::NoDevice, |link| {
+            let slot = slots.get(&link.ifindex).copied().unwrap_or(0);
+            let key = port.vsid.map(|vsid| station_key(vsid, port.mac));
+            let station = key.and_then(|key| compiled.tables.stations.get(&key));
+            compiled.tables.ports.insert(link.ifindex, entry(context, station, port, link, slot));
+            PortState::Bound { ifindex: link.ifindex, slot }
+        });
+        compiled.ports.insert(port.name.clone(), PortStatus { state, mtu: port.vsid.and(mtu) });
     }
 }
 
-fn entry(context: &Context, compiled: &Compiled, port: &model::Port, link: &Link, slot: u32) -> Port {
+/// What there is to say about one port.
+pub(crate) fn findings_of(context: &Context, port: &model::Port) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if port.mac == context.settings.gateway_mac {
+        findings.push(Finding::GatewayMac { key: port_key(port), mac: port.mac });
+    }
+    let unknown = |vsid: &Vsid| context.intent.records_at(*vsid, port.mac).next().is_none();
+    if let Some(vsid) = port.vsid.filter(unknown) {
+        findings.push(Finding::NoRecord { key: port_key(port), vsid, mac: port.mac });
+    }
+    if !context.facts.links.contains_key(&port.device) {
+        findings.push(Finding::NoDevice { key: port_key(port), device: port.device.clone() });
+    }
+    findings
+}
+
+/// The entry of a bound port, after `STATIONS`.
+pub(crate) fn entry(context: &Context, station: Option<&Record>, port: &model::Port, link: &Link, slot: u32) -> Port {
     let vsid = port.vsid.map_or(0, model::Vsid::get);
-    let station = compiled.tables.stations.get(&StationKey { vsid, mac: port.mac.octets(), reserved: 0 });
     let has = |flag| station.is_some_and(|station| station.flags.has(flag));
     let flags = [
         (matches!(link.kind, LinkKind::Veth { peer_in_other_namespace: true }), PortFlags::PEER),
@@ -61,14 +66,14 @@ fn entry(context: &Context, compiled: &Compiled, port: &model::Port, link: &Link
 
 /// Whether the port's network has a DHCP scope of the family.
 fn scoped(context: &Context, port: &model::Port, v4: bool) -> bool {
-    context.scopes.contains(&(port.vsid, port.physical.as_ref(), v4))
+    context.intent.scopes(port.vsid, port.physical.as_ref()).any(|scope| scope.prefix.addr().is_ipv4() == v4)
 }
 
 /// The counter slot of each port, by the interface index of its device.
 ///
 /// A port that has a slot keeps it; the others take the lowest free ones from 1. When all are taken the rest has slot
 /// 0, which counts for nobody; such an intent is refused for its number of ports.
-fn slots(bound: impl Iterator<Item = u32>, in_force: &BTreeMap<u32, u32>) -> BTreeMap<u32, u32> {
+pub(crate) fn slots(bound: impl Iterator<Item = u32>, in_force: &BTreeMap<u32, u32>) -> BTreeMap<u32, u32> {
     let bound: BTreeSet<u32> = bound.collect();
     let mut taken = BTreeSet::new();
     let mut slots = BTreeMap::new();

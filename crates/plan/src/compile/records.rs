@@ -1,60 +1,84 @@
 //! The lookup records: where each customer address and each MAC address is, and what stands for it on the wire.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 
-use model::{Intent, LookupRecord, LookupRecordType, MacAddress, TranslationMethod, Vsid};
-use pipeline::{Plain, Record, RecordFlags, RecordKey, StationKey};
+use model::{
+    CustomerRoute, Intent, Key, Kind, LookupRecord, LookupRecordType, MacAddress, Resource, TranslationMethod, Vsid,
+};
+use pipeline::{Address, Plain, Record, RecordFlags, RecordKey, StationKey};
 
-use super::{Compiled, Context, port_key, record_key};
+use super::{Compiled, Context, Station, port_key};
 use crate::{Finding, to_address};
 
-/// The MAC addresses that forward for others: gateways, and VMs that are the next hop of a customer route.
-pub(super) fn forwarders(intent: &Intent) -> BTreeSet<(Vsid, MacAddress)> {
-    let next_hops: BTreeSet<(Vsid, IpAddr)> = intent
-        .customer_routes()
-        .filter(|route| !route.is_on_link())
-        .map(|route| (route.vsid, route.next_hop))
-        .collect();
-    let forwards = |record: &&LookupRecord| {
-        record.record_type == LookupRecordType::GatewayWildcard
-            || record.customer_address.is_some_and(|address| next_hops.contains(&(record.vsid, address)))
-    };
-    intent.lookup_records().filter(forwards).map(|record| (record.vsid, record.mac)).collect()
+/// Whether a record makes its MAC address one that forwards for others: a gateway, or a VM that is the next hop of a
+/// customer route.
+pub(crate) fn forwards(intent: &Intent, record: &LookupRecord) -> bool {
+    record.record_type == LookupRecordType::GatewayWildcard
+        || record.customer_address.is_some_and(|address| intent.is_next_hop(record.vsid, address))
 }
 
 /// Fills `RECORDS`, `STATIONS` and `PLAIN`.
 pub(super) fn records(context: &Context, compiled: &mut Compiled) {
-    let mut stations = BTreeMap::<(Vsid, MacAddress), Record>::new();
-    for record in context.intent.lookup_records() {
-        let entry = entry(context, record);
+    let mut stations = BTreeMap::<(Vsid, MacAddress), (Station, Record)>::new();
+    for (key, resource) in context.intent.of_kind(Kind::LookupRecord) {
+        let Resource::LookupRecord(record) = resource else { continue };
+        let entry = match stations.entry((record.vsid, record.mac)) {
+            Entry::Vacant(vacant) => {
+                let station = context.station(record.vsid, record.mac);
+                let entry = entry(context, &station, record);
+                vacant.insert((station, entry)).1
+            }
+            Entry::Occupied(occupied) => {
+                let (station, merged) = occupied.into_mut();
+                let entry = entry(context, station, record);
+                merge(merged, entry);
+                entry
+            }
+        };
         if let Some(customer) = record.customer_address {
-            let customer = to_address(customer);
-            let vsid = record.vsid.get();
-            compiled.tables.records.insert(RecordKey { vsid, address: customer }, entry);
-            let wire = match record.rule {
-                TranslationMethod::Encap => None,
-                TranslationMethod::Nat => Some(entry.provider),
-                TranslationMethod::None => Some(customer),
-            };
-            if let Some(wire) = wire {
-                compiled.tables.plain.insert(wire, Plain { vsid, customer });
+            let key = RecordKey { vsid: record.vsid.get(), address: to_address(customer) };
+            compiled.tables.records.insert(key, entry);
+            if let Some((wire, plain)) = on_wire(record) {
+                compiled.tables.plain.insert(wire, plain);
             }
         }
-        stations.entry((record.vsid, record.mac)).and_modify(|station| merge(station, entry)).or_insert(entry);
-        findings_of(context, record, &mut compiled.findings);
+        compiled.findings.extend(findings_of(context, key, record));
     }
-    for ((vsid, mac), mut station) in stations {
-        // What travels unencapsulated is led by its customer address, each with its own address on the wire. Only
-        // within the host, where nothing goes onto the wire, does the MAC address lead to such a VM.
-        if is_plain(station) && station.ifindex == 0 {
-            continue;
+    for ((vsid, mac), (_, station)) in stations {
+        if let Some(station) = of_mac_address(station) {
+            compiled.tables.stations.insert(station_key(vsid, mac), station);
         }
-        station.flags = RecordFlags(station.flags.0 & STATION_FLAGS);
-        compiled.tables.stations.insert(StationKey { vsid: vsid.get(), mac: mac.octets(), reserved: 0 }, station);
     }
     gateways(context, compiled);
     link_local_addresses(context, compiled);
+}
+
+/// What a record that is not encapsulated adds to `PLAIN`.
+pub(crate) fn on_wire(record: &LookupRecord) -> Option<(Address, Plain)> {
+    let customer = to_address(record.customer_address?);
+    let wire = match record.rule {
+        TranslationMethod::Encap => return None,
+        TranslationMethod::Nat => to_address(record.provider_address),
+        TranslationMethod::None => customer,
+    };
+    Some((wire, Plain { vsid: record.vsid.get(), customer }))
+}
+
+pub(crate) const fn station_key(vsid: Vsid, mac: MacAddress) -> StationKey {
+    StationKey { vsid: vsid.get(), mac: mac.octets(), reserved: 0 }
+}
+
+/// What the merged records of a MAC address say of the address itself.
+pub(crate) fn of_mac_address(mut merged: Record) -> Option<Record> {
+    // What travels unencapsulated is led by its customer address, each with its own address on the wire. Only within the
+    // host, where nothing goes onto the wire, does the MAC address lead to such a VM.
+    if is_plain(merged) && merged.ifindex == 0 {
+        return None;
+    }
+    merged.flags = RecordFlags(merged.flags.0 & STATION_FLAGS);
+    Some(merged)
 }
 
 /// The properties of a [`Record`] that are the VM's and not the address's.
@@ -65,11 +89,11 @@ fn is_plain(record: Record) -> bool {
     record.flags.has(RecordFlags::NAT) || record.flags.has(RecordFlags::BARE)
 }
 
-fn entry(context: &Context, record: &LookupRecord) -> Record {
-    let (vsid, mac) = (record.vsid, record.mac);
+/// What a record says of its address.
+pub(crate) fn entry(context: &Context, station: &Station, record: &LookupRecord) -> Record {
     let flags = [
         (context.is_local(record), RecordFlags::LOCAL),
-        (context.forwarders.contains(&(vsid, mac)), RecordFlags::FORWARDER),
+        (station.forwards, RecordFlags::FORWARDER),
         (record.record_type == LookupRecordType::GatewayWildcard, RecordFlags::WILDCARD),
         (record.record_type == LookupRecordType::L2Only, RecordFlags::L2_ONLY),
         (record.rule == TranslationMethod::Nat, RecordFlags::NAT),
@@ -77,16 +101,16 @@ fn entry(context: &Context, record: &LookupRecord) -> Record {
         (record.record_type == LookupRecordType::Dynamic, RecordFlags::DYNAMIC),
     ];
     Record {
-        mac: mac.octets(),
+        mac: record.mac.octets(),
         flags: flags.into_iter().filter(|(set, _)| *set).fold(RecordFlags::NONE, |all, (_, flag)| all.with(flag)),
-        ifindex: context.bound(vsid, mac).unwrap_or(0),
+        ifindex: station.ifindex,
         provider: to_address(record.provider_address),
     }
 }
 
 /// Adds another record of the same MAC address to a station. An encapsulated one says where the VM's host is, and so
 /// goes before one that says what stands for the VM on the wire.
-fn merge(station: &mut Record, other: Record) {
+pub(crate) fn merge(station: &mut Record, other: Record) {
     let shared = RecordFlags::LOCAL.0 | RecordFlags::L2_ONLY.0 | RecordFlags::FORWARDER.0;
     let both = RecordFlags((station.flags.0 | other.flags.0) & shared);
     if is_plain(*station) && !is_plain(other) {
@@ -95,31 +119,42 @@ fn merge(station: &mut Record, other: Record) {
     station.flags = station.flags.with(both);
 }
 
-/// The gateway of each on-link prefix, which each host answers for itself, and its link-local address where there is
-/// IPv6.
-fn gateways(context: &Context, compiled: &mut Compiled) {
-    let mac = context.settings.gateway_mac;
-    let gateway = Record {
-        mac: mac.octets(),
+/// The entry of a gateway's address, which each host answers for itself.
+pub(crate) fn gateway(context: &Context) -> Record {
+    Record {
+        mac: context.settings.gateway_mac.octets(),
         flags: RecordFlags::GATEWAY.with(RecordFlags::LOCAL),
         ifindex: 0,
-        provider: pipeline::Address::default(),
-    };
-    for route in context.intent.customer_routes().filter(|route| route.is_on_link()) {
-        let link_local = route.prefix.addr().is_ipv6().then(|| IpAddr::from(mac.link_local()));
-        for address in route.gateway().into_iter().chain(link_local) {
+        provider: Address::default(),
+    }
+}
+
+/// The gateway's addresses that an on-link route brings: the one of its prefix, and its link-local address where there
+/// is IPv6.
+pub(crate) fn gateway_addresses(context: &Context, route: &CustomerRoute) -> impl Iterator<Item = IpAddr> + use<> {
+    let v6 = route.is_on_link() && route.prefix.addr().is_ipv6();
+    let link_local = v6.then(|| IpAddr::from(context.settings.gateway_mac.link_local()));
+    route.gateway().into_iter().chain(link_local)
+}
+
+fn gateways(context: &Context, compiled: &mut Compiled) {
+    for route in context.intent.customer_routes() {
+        for address in gateway_addresses(context, route) {
             let key = RecordKey { vsid: route.vsid.get(), address: to_address(address) };
-            compiled.tables.records.insert(key, gateway);
+            compiled.tables.records.insert(key, gateway(context));
         }
     }
+}
+
+/// Whether a record shows that IPv6 may be spoken in its subnet.
+pub(crate) fn may_speak_v6(record: &LookupRecord) -> bool {
+    record.record_type == LookupRecordType::L2Only || record.customer_address.is_some_and(|ca| ca.is_ipv6())
 }
 
 /// The link-local address of each station in the subnets where IPv6 may be spoken.
 fn link_local_addresses(context: &Context, compiled: &mut Compiled) {
     let routes = context.intent.customer_routes().filter(|route| route.is_on_link() && route.prefix.addr().is_ipv6());
-    let records = context.intent.lookup_records().filter(|record| {
-        record.record_type == LookupRecordType::L2Only || record.customer_address.is_some_and(|ca| ca.is_ipv6())
-    });
+    let records = context.intent.lookup_records().filter(|record| may_speak_v6(record));
     let speaking: BTreeSet<u32> =
         routes.map(|route| route.vsid.get()).chain(records.map(|record| record.vsid.get())).collect();
     let tables = &mut compiled.tables;
@@ -132,16 +167,16 @@ fn link_local_addresses(context: &Context, compiled: &mut Compiled) {
 }
 
 /// What there is to say about one record.
-fn findings_of(context: &Context, record: &LookupRecord, findings: &mut Vec<Finding>) {
+pub(crate) fn findings_of(context: &Context, key: &Key, record: &LookupRecord) -> Vec<Finding> {
     let (vsid, mac, provider) = (record.vsid, record.mac, record.provider_address);
+    let (mut findings, key) = (Vec::new(), || key.clone());
     if mac == context.settings.gateway_mac {
-        findings.push(Finding::GatewayMac { key: record_key(record), mac });
+        findings.push(Finding::GatewayMac { key: key(), mac });
     }
-    match (context.is_local(record), context.ports.get(&(vsid, mac))) {
-        (true, None) => findings.push(Finding::NoPort { key: record_key(record), provider, mac, vsid }),
-        (false, Some(port)) => {
-            findings.push(Finding::PortElsewhere { port: port_key(port), key: record_key(record), provider });
-        }
+    match (context.is_local(record), context.intent.port_at(vsid, mac)) {
+        (true, None) => findings.push(Finding::NoPort { key: key(), provider, mac, vsid }),
+        (false, Some(port)) => findings.push(Finding::PortElsewhere { port: port_key(port), key: key(), provider }),
         _ => {}
     }
+    findings
 }

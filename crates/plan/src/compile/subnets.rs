@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use model::{CustomerRoute, LookupRecordType, RoutingDomainId, TranslationMethod, Vsid};
 use pipeline::{Address, MAX_REPLICAS, Replica, ReplicaKey, Route, RouteFlags, RouteKey, Subnet, SubnetFlags};
 
@@ -14,7 +15,6 @@ use crate::{Finding, to_address, to_ip};
 pub(super) fn routes(context: &Context, compiled: &mut Compiled) {
     let mut best = BTreeMap::<(RoutingDomainId, ipnet::IpNet), &CustomerRoute>::new();
     for route in context.intent.customer_routes() {
-        let order = |route: &CustomerRoute| (route.metric, route.vsid, route.next_hop);
         best.entry((route.rdid, route.prefix))
             .and_modify(|winner| {
                 if order(route) < order(winner) {
@@ -23,64 +23,92 @@ pub(super) fn routes(context: &Context, compiled: &mut Compiled) {
             })
             .or_insert(route);
     }
-    for ((rdid, prefix), route) in best {
-        let mapped = if prefix.addr().is_ipv4() { 96 } else { 0 };
-        let key = RouteKey {
-            prefix_len: RouteKey::DOMAIN_BITS + mapped + u32::from(prefix.prefix_len()),
-            domain: context.numbers[&rdid].to_be_bytes(),
-            address: to_address(prefix.network()),
-        };
-        let flags = if route.is_on_link() { RouteFlags::ON_LINK } else { RouteFlags::NONE };
-        let value = Route { vsid: route.vsid.get(), flags, next_hop: to_address(route.next_hop) };
+    for route in best.into_values() {
+        let (key, value) = entry(context, route);
         compiled.tables.routes.insert(key, value);
     }
 }
 
+/// Of two routes to one prefix of a routing domain the lower one is taken.
+pub(crate) const fn order(route: &CustomerRoute) -> (u32, Vsid, IpAddr) {
+    (route.metric, route.vsid, route.next_hop)
+}
+
+/// The key of a prefix in the domain with this number.
+pub(crate) fn route_key(domain: u32, prefix: IpNet) -> RouteKey {
+    let mapped = if prefix.addr().is_ipv4() { 96 } else { 0 };
+    RouteKey {
+        prefix_len: RouteKey::DOMAIN_BITS + mapped + u32::from(prefix.prefix_len()),
+        domain: domain.to_be_bytes(),
+        address: to_address(prefix.network()),
+    }
+}
+
+/// The entry of the route that is taken to its prefix.
+pub(crate) fn entry(context: &Context, route: &CustomerRoute) -> (RouteKey, Route) {
+    let flags = if route.is_on_link() { RouteFlags::ON_LINK } else { RouteFlags::NONE };
+    let value = Route { vsid: route.vsid.get(), flags, next_hop: to_address(route.next_hop) };
+    (route_key(context.numbers[&route.rdid], route.prefix), value)
+}
+
 /// What is gathered about one subnet.
 #[derive(Default)]
-struct Members {
-    learn: bool,
+pub(crate) struct Members {
+    pub(crate) learn: bool,
     /// Interface indexes of the ports of this host.
-    ports: BTreeSet<u32>,
+    pub(crate) ports: BTreeSet<u32>,
     /// Provider addresses of the other hosts, IPv4 before IPv6.
-    hosts: BTreeSet<IpAddr>,
-    gateway_v4: Option<IpAddr>,
-    gateway_v6: Option<IpAddr>,
+    pub(crate) hosts: BTreeSet<IpAddr>,
+    pub(crate) gateway_v4: Option<IpAddr>,
+    pub(crate) gateway_v6: Option<IpAddr>,
+}
+
+impl Members {
+    /// Adds what a customer route of the subnet says.
+    pub(crate) fn add(&mut self, route: &CustomerRoute) {
+        let Some(gateway) = route.gateway() else { return };
+        let known = if gateway.is_ipv4() { &mut self.gateway_v4 } else { &mut self.gateway_v6 };
+        // A subnet with several prefixes speaks from the lowest of its gateways.
+        *known = Some(known.map_or(gateway, |known| known.min(gateway)));
+    }
 }
 
 /// Fills `SUBNETS` and `REPLICAS`, after `PORTS`.
 pub(super) fn subnets(context: &Context, compiled: &mut Compiled) {
     for (vsid, members) in members(context) {
-        let replicas = replicas(&members);
-        let kept = replicas.len().min(MAX_REPLICAS as usize);
-        if replicas.len() > kept {
-            let left_out = replicas[kept..].iter().map(|replica| name_of(context, replica)).collect();
-            compiled.findings.push(Finding::TooManyReplicas { vsid, limit: MAX_REPLICAS, left_out });
-        }
-        for (index, replica) in (0..).zip(replicas[..kept].iter().copied()) {
+        let (subnet, replicas, finding) = entries(context, vsid, &members);
+        for (index, replica) in (0..).zip(replicas) {
             compiled.tables.replicas.insert(ReplicaKey { vsid: vsid.get(), index }, replica);
         }
-        let subnet = Subnet {
-            domain: context.domain(vsid),
-            flags: if members.learn { SubnetFlags::LEARN } else { SubnetFlags::NONE },
-            replicas: kept as u32,
-            local_replicas: members.ports.len().min(kept) as u32,
-            gateway_v4: members.gateway_v4.map(to_address).unwrap_or_default(),
-            gateway_v6: members.gateway_v6.map(to_address).unwrap_or_default(),
-        };
         compiled.tables.subnets.insert(vsid.get(), subnet);
+        compiled.findings.extend(finding);
     }
+}
+
+/// The entries of a subnet, and whom its broadcasts do not reach.
+pub(crate) fn entries(context: &Context, vsid: Vsid, members: &Members) -> (Subnet, Vec<Replica>, Option<Finding>) {
+    let mut replicas = replicas(members);
+    let kept = replicas.len().min(MAX_REPLICAS as usize);
+    let beyond = replicas.split_off(kept);
+    let finding = (!beyond.is_empty()).then(|| {
+        let left_out = beyond.iter().map(|replica| name_of(context, vsid, replica)).collect();
+        Finding::TooManyReplicas { vsid, limit: MAX_REPLICAS, left_out }
+    });
+    let subnet = Subnet {
+        domain: context.domain(vsid),
+        flags: if members.learn { SubnetFlags::LEARN } else { SubnetFlags::NONE },
+        replicas: kept as u32,
+        local_replicas: members.ports.len().min(kept) as u32,
+        gateway_v4: members.gateway_v4.map(to_address).unwrap_or_default(),
+        gateway_v6: members.gateway_v6.map(to_address).unwrap_or_default(),
+    };
+    (subnet, replicas, finding)
 }
 
 fn members(context: &Context) -> BTreeMap<Vsid, Members> {
     let mut subnets = BTreeMap::<Vsid, Members>::new();
     for route in context.intent.customer_routes() {
-        let members = subnets.entry(route.vsid).or_default();
-        if let Some(gateway) = route.gateway() {
-            let known = if gateway.is_ipv4() { &mut members.gateway_v4 } else { &mut members.gateway_v6 };
-            // A subnet with several prefixes speaks from the lowest of its gateways.
-            *known = Some(known.map_or(gateway, |known| known.min(gateway)));
-        }
+        subnets.entry(route.vsid).or_default().add(route);
     }
     for record in context.intent.lookup_records() {
         let members = subnets.entry(record.vsid).or_default();
@@ -105,11 +133,12 @@ fn replicas(members: &Members) -> Vec<Replica> {
 }
 
 /// A replica as the operator knows it.
-fn name_of(context: &Context, replica: &Replica) -> String {
+fn name_of(context: &Context, vsid: Vsid, replica: &Replica) -> String {
     if replica.ifindex == 0 {
         return format!("host {}", to_ip(replica.provider));
     }
-    let device = context.facts.links.iter().find(|(_, link)| link.ifindex == replica.ifindex).map(|(name, _)| name);
-    let port = context.intent.ports().find(|port| Some(&port.device) == device);
+    let is_it =
+        |port: &&model::Port| context.facts.links.get(&port.device).is_some_and(|link| link.ifindex == replica.ifindex);
+    let port = context.intent.ports_in(vsid).find(is_it);
     port.map_or_else(|| format!("interface {}", replica.ifindex), |port| format!("port {}", port.name))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use model::{LookupRecord, ProviderAddress, ProviderRoute, Resource};
+use model::{Key, LookupRecord, ProviderAddress, ProviderRoute, Resource};
 use pipeline::{Peer, PeerFlags, Provider};
 
 use super::{Compiled, Context, record_key};
@@ -43,7 +43,7 @@ pub(super) fn providers(context: &Context, compiled: &mut Compiled) {
 ///
 /// All of them count, whether or not a peer is reached from them today, because a VM's MTU must not change when
 /// another host joins.
-pub(super) fn port_mtu(context: &Context) -> Option<u32> {
+pub(crate) fn port_mtu(context: &Context) -> Option<u32> {
     let through = |provider: &ProviderAddress| {
         let link = context.facts.links.get(&provider.interface)?;
         Some(link.mtu.saturating_sub(if provider.address.is_ipv4() { OVERHEAD_V4 } else { OVERHEAD_V6 }))
@@ -58,21 +58,20 @@ pub(super) fn peers(context: &Context, compiled: &mut Compiled) {
         remotes.entry(record.provider_address).or_insert(record);
     }
     for (provider, record) in remotes {
-        match peer(context, provider) {
-            Some(peer) => {
-                compiled.tables.peers.insert(to_address(provider), peer);
-            }
-            // An absent uplink has a finding already; this one is about what was not declared.
-            None if !context.own.iter().any(|own| own.is_ipv4() == provider.is_ipv4()) => {
-                compiled.findings.push(Finding::NoLocalAddress { key: record_key(record), provider });
-            }
-            None => {}
-        }
+        compiled.tables.peers.extend(peer(context, provider).map(|peer| (to_address(provider), peer)));
+        compiled.findings.extend(finding_of_peer(context, provider, || record_key(record)));
     }
 }
 
+/// What there is to say about the way to another host. An absent uplink has a finding already; this one is about what
+/// was not declared.
+pub(crate) fn finding_of_peer(context: &Context, provider: IpAddr, key: impl FnOnce() -> Key) -> Option<Finding> {
+    let declared = context.own.iter().any(|own| own.is_ipv4() == provider.is_ipv4());
+    (!declared).then(|| Finding::NoLocalAddress { key: key(), provider })
+}
+
 /// The way to another host; `None` if this one has no address of that family on an interface that exists.
-fn peer(context: &Context, remote: IpAddr) -> Option<Peer> {
+pub(crate) fn peer(context: &Context, remote: IpAddr) -> Option<Peer> {
     let candidates = || {
         let family = context.intent.provider_addresses().filter(|own| own.address.is_ipv4() == remote.is_ipv4());
         family.filter_map(|own| Some((own, context.facts.links.get(&own.interface)?)))

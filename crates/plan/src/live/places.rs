@@ -1,0 +1,47 @@
+//! Where a finding stands among the others: what it is about, in the order in which the compiler goes through an intent.
+
+use std::net::IpAddr;
+
+use model::{Key, Kind, Vsid};
+
+use crate::Finding;
+
+/// What findings are about.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Place {
+    ProviderAddress(Key),
+    ProviderRoute(Key),
+    Record(Key),
+    Port(Key),
+    Peer(IpAddr),
+    Subnet(Vsid),
+}
+
+impl Place {
+    /// The place of what is said of a resource.
+    pub(super) fn of(key: &Key) -> Self {
+        let key = key.clone();
+        match key.kind {
+            Kind::ProviderAddress => Self::ProviderAddress(key),
+            Kind::ProviderRoute => Self::ProviderRoute(key),
+            Kind::Port => Self::Port(key),
+            Kind::LookupRecord | Kind::CustomerRoute | Kind::DhcpScope => Self::Record(key),
+        }
+    }
+}
+
+/// The place of a finding; `None` for those about all tables together.
+pub(super) fn place(finding: &Finding) -> Option<Place> {
+    match finding {
+        Finding::NoInterface { key, .. }
+        | Finding::AddressNotOnInterface { key, .. }
+        | Finding::GatewayMac { key, .. }
+        | Finding::NoDevice { key, .. }
+        | Finding::NoPort { key, .. }
+        | Finding::PortElsewhere { key, .. }
+        | Finding::NoRecord { key, .. } => Some(Place::of(key)),
+        Finding::NoLocalAddress { provider, .. } => Some(Place::Peer(*provider)),
+        Finding::TooManyReplicas { vsid, .. } => Some(Place::Subnet(*vsid)),
+        Finding::Limit { .. } => None,
+    }
+}

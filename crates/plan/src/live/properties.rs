@@ -1,0 +1,228 @@
+//! Whatever happened before, what is held is what the compiler makes of everything at once.
+
+use std::sync::LazyLock;
+
+use ipnet::IpNet;
+use model::generators::UPLINK;
+use model::{DhcpScope, PhysicalNetwork};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index as Pick;
+
+use super::*;
+use crate::LinkKind;
+use crate::compile::domains::fnv1a;
+
+/// Two routing domains whose hashes meet, so that the number of the higher one depends on whether the lower one is there.
+static MEETING: LazyLock<[RoutingDomainId; 2]> = LazyLock::new(|| {
+    let mut seen = BTreeMap::new();
+    (0_u32..)
+        .find_map(|last| {
+            let rdid: RoutingDomainId = format!("11111111-2222-3333-4444-{last:012}").parse().unwrap();
+            seen.insert(fnv1a(rdid.as_bytes()), rdid).map(|first| [first, rdid])
+        })
+        .unwrap()
+});
+
+/// What a history is made of: resources that agree for the most part, and the devices that ports and provider addresses
+/// name.
+#[derive(Clone, Debug)]
+struct Pool {
+    resources: Vec<Resource>,
+    devices: Vec<Name>,
+}
+
+/// One event of a history.
+#[derive(Clone, Debug)]
+enum Event {
+    /// Resources are put and deleted.
+    Change { puts: Vec<Pick>, deletes: Vec<Pick> },
+    /// A device is another one, or gone.
+    Link { device: Pick, link: Option<(u8, u16, u8)> },
+    /// What was done last is taken back.
+    Undo,
+    /// What was done last is in force.
+    Settle,
+}
+
+fn any_pool() -> impl Strategy<Value = Pool> {
+    (vec(Intent::any(), 2..4), any::<bool>()).prop_map(|(intents, meet)| {
+        let mut resources: Vec<Resource> = intents.iter().flat_map(|intent| intent.resources().cloned()).collect();
+        let vsids: BTreeSet<Vsid> = intents.iter().flat_map(|i| i.customer_routes().map(|route| route.vsid)).collect();
+        for (index, vsid) in vsids.into_iter().enumerate() {
+            let prefix: IpNet = if index % 2 == 0 { "10.0.0.0/24" } else { "fd00::/64" }.parse().unwrap();
+            resources.push(Resource::DhcpScope(scope(Some(vsid), None, prefix)));
+        }
+        let physical = PhysicalNetwork { interface: UPLINK.parse().unwrap(), vlan: None };
+        resources.push(Resource::DhcpScope(scope(None, Some(physical.clone()), "192.168.4.0/24".parse().unwrap())));
+        let mut joined = model::Port::new(
+            "joined".parse().unwrap(),
+            "joined".parse().unwrap(),
+            "06-06-09-00-00-01".parse().unwrap(),
+            None,
+        );
+        joined.physical = Some(physical);
+        resources.push(Resource::Port(joined));
+        if meet {
+            for resource in &mut resources {
+                if let Resource::CustomerRoute(route) = resource {
+                    let tenant = (route.vsid.get() / 1000) as usize;
+                    route.rdid = MEETING.get(tenant % 3).copied().unwrap_or(route.rdid);
+                }
+            }
+        }
+        let named = resources.iter().filter_map(|resource| match resource {
+            Resource::Port(port) => Some(port.device.clone()),
+            _ => None,
+        });
+        let devices: BTreeSet<Name> = named.chain([UPLINK.parse().unwrap()]).collect();
+        Pool { resources, devices: devices.into_iter().collect() }
+    })
+}
+
+fn scope(vsid: Option<Vsid>, physical: Option<PhysicalNetwork>, prefix: IpNet) -> DhcpScope {
+    DhcpScope {
+        vsid,
+        physical,
+        prefix,
+        gateway: None,
+        dns_servers: vec![],
+        dns_suffixes: vec![],
+        routes: vec![],
+        lease_time: model::LeaseTime::default(),
+    }
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let picks = |range| vec(any::<Pick>(), range);
+    let link = prop::option::weighted(0.8, (0..6_u8, 1280..2000_u16, any::<u8>()));
+    prop_oneof![
+        6 => (picks(1..4), picks(0..2)).prop_map(|(puts, deletes)| Event::Change { puts, deletes }),
+        2 => picks(1..6).prop_map(|deletes| Event::Change { puts: vec![], deletes }),
+        2 => (picks(8..60), picks(0..2)).prop_map(|(puts, deletes)| Event::Change { puts, deletes }),
+        5 => (any::<Pick>(), link).prop_map(|(device, link)| Event::Link { device, link }),
+        1 => Just(Event::Undo),
+        4 => Just(Event::Settle),
+    ]
+}
+
+impl Pool {
+    /// A device as it may be; each has a few interface indexes of its own, as if it were made anew.
+    fn link(&self, device: &Name, (again, mtu, kind): (u8, u16, u8)) -> Link {
+        let place = self.devices.iter().position(|name| name == device).unwrap_or(0) as u32;
+        let kind = match kind % 3 {
+            0 => LinkKind::Tap,
+            other => LinkKind::Veth { peer_in_other_namespace: other == 1 },
+        };
+        let uplink = device.as_str() == UPLINK;
+        let addresses = if uplink && again > 0 { &["192.168.4.10/24", "fd01:0:0:4::10/64"][..] } else { &[] };
+        Link {
+            // The order of the indexes is not that of the names.
+            ifindex: 2 + (place * 7 + u32::from(again) * 13) % 97 + 100 * place,
+            mtu: mtu.into(),
+            kind,
+            addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        }
+    }
+
+    fn changes(&self, intent: &Intent, puts: &[Pick], deletes: &[Pick]) -> Vec<Change> {
+        let keys: Vec<Key> = intent.resources().map(Resource::key).collect();
+        let deletes = deletes.iter().filter(|_| !keys.is_empty()).map(|pick| Change::Delete(pick.get(&keys).clone()));
+        let puts = puts.iter().map(|pick| Change::Set(pick.get(&self.resources).clone()));
+        let by_key: BTreeMap<Key, Change> = deletes.chain(puts).map(|change| (change.key(), change)).collect();
+        by_key.into_values().collect()
+    }
+}
+
+/// What is held is what the compiler makes, and what is counted is what is there.
+fn check(live: &Live) -> Result<(), TestCaseError> {
+    let given = &live.given;
+    // Its tables, findings and ports are the compiler's.
+    let anew = Live::new(given.intent.clone(), given.facts.clone(), given.settings);
+    prop_assert_eq!(live.tables(), anew.tables());
+    prop_assert_eq!(live.ports(), anew.ports());
+    prop_assert_eq!(&live.state.census, &anew.state.census);
+    prop_assert_eq!(&live.state.bound, &anew.state.bound);
+    prop_assert_eq!(&live.state.speaking, &anew.state.speaking);
+    prop_assert_eq!(&live.state.findings, &anew.state.findings);
+    prop_assert_eq!(&given.numbers, &anew.given.numbers);
+    Ok(())
+}
+
+/// What an update says is what happened.
+fn check_update(before: &Live, live: &Live, update: &Update) -> Result<(), TestCaseError> {
+    let mut tables = before.tables().clone();
+    tables.apply(&update.changes);
+    prop_assert_eq!(&tables, live.tables());
+    prop_assert_eq!(&update.changes, &diff(before.tables(), live.tables()));
+    let (old, new) = (before.findings(), live.findings());
+    let mut expected: Vec<Finding> = new.into_iter().filter(|finding| !old.contains(finding)).collect();
+    let mut found = update.findings.clone();
+    expected.sort();
+    found.sort();
+    prop_assert_eq!(found, expected);
+    let names = before.ports().keys().chain(live.ports().keys());
+    let differ: BTreeSet<Name> =
+        names.filter(|name| before.ports().get(*name) != live.ports().get(*name)).cloned().collect();
+    prop_assert_eq!(&update.ports, &differ);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_history_leads_where_compiling_its_outcome_leads(pool in any_pool(), events in vec(any_event(), 1..40)) {
+        let mut live = Live::new(Intent::default(), Facts::default(), Settings::default());
+        // What the last update can be taken back to.
+        let mut last: Option<(Live, Update)> = None;
+        for event in events {
+            if let (Event::Change { .. } | Event::Link { .. }, Some((_, update))) = (&event, &last) {
+                live.settle(update);
+                last = None;
+            }
+            let before = live.clone();
+            let update = match event {
+                Event::Change { puts, deletes } => {
+                    match live.update(pool.changes(live.intent(), &puts, &deletes)) {
+                        Ok(update) => update,
+                        Err(_) => {
+                            prop_assert_eq!(live.intent(), before.intent());
+                            prop_assert_eq!(live.tables(), before.tables());
+                            continue;
+                        }
+                    }
+                }
+                Event::Link { device, link } => {
+                    let device = device.get(&pool.devices).clone();
+                    let link = link.map(|link| pool.link(&device, link));
+                    live.observe([(device, link)])
+                }
+                Event::Undo => {
+                    if let Some((earlier, update)) = last.take() {
+                        live.undo(update);
+                        prop_assert_eq!(live.intent(), earlier.intent());
+                        prop_assert_eq!(live.facts(), earlier.facts());
+                        prop_assert_eq!(live.tables(), earlier.tables());
+                        check(&live)?;
+                    }
+                    continue;
+                }
+                Event::Settle => {
+                    if let Some((_, update)) = last.take() {
+                        live.settle(&update);
+                        check(&live)?;
+                    }
+                    continue;
+                }
+            };
+            check(&live)?;
+            check_update(&before, &live, &update)?;
+            last = Some((before, update));
+        }
+        let compiled = compile(live.intent(), live.facts(), &Settings::default());
+        prop_assert_eq!(live.tables(), &compiled.tables);
+        prop_assert_eq!(live.ports(), &compiled.ports);
+        prop_assert_eq!(live.findings(), compiled.findings);
+    }
+}

@@ -1,0 +1,133 @@
+//! Which parts of the tables a change can touch.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use model::{
+    CustomerRoute, DhcpScope, Key, LookupRecord, MacAddress, Name, Port, Replaced, Resource, RoutingDomainId, Vsid,
+};
+
+use super::{Given, State};
+use crate::compile::Context;
+use crate::compile::records::{gateway_addresses, on_wire};
+use crate::{Link, domain_numbers, to_ip};
+
+/// What is to be made anew.
+#[derive(Default)]
+pub(super) struct Touched {
+    /// MAC addresses, with all their records.
+    pub(super) stations: BTreeSet<(Vsid, MacAddress)>,
+    /// Customer addresses, gateways' and link-local ones among them.
+    pub(super) addresses: BTreeSet<(Vsid, IpAddr)>,
+    /// Addresses on the wire of what is not encapsulated.
+    pub(super) wires: BTreeSet<IpAddr>,
+    /// Records that are no longer there.
+    pub(super) gone: Vec<Arc<Key>>,
+    pub(super) ports: BTreeSet<Name>,
+    /// Provider addresses of hosts.
+    pub(super) peers: BTreeSet<IpAddr>,
+    pub(super) subnets: BTreeSet<Vsid>,
+    /// Destinations of customer routes.
+    pub(super) destinations: BTreeSet<(RoutingDomainId, IpNet)>,
+}
+
+/// The numbers of the routing domains, if a change makes them others.
+pub(super) fn new_numbers(given: &Given, replaced: &[Replaced]) -> Option<BTreeMap<RoutingDomainId, u32>> {
+    let before = replaced.iter().filter_map(|replaced| replaced.before.as_ref());
+    let resources = before.chain(replaced.iter().filter_map(|replaced| given.intent.get(&replaced.key)));
+    let rdids: BTreeSet<RoutingDomainId> = resources
+        .filter_map(|resource| match resource {
+            Resource::CustomerRoute(route) => Some(route.rdid),
+            _ => None,
+        })
+        .collect();
+    let comes_or_goes =
+        |rdid: &RoutingDomainId| given.intent.routes_of(*rdid).next().is_some() != given.numbers.contains_key(rdid);
+    rdids.iter().any(comes_or_goes).then(|| domain_numbers(&given.intent))
+}
+
+impl Touched {
+    /// The routing domains whose numbers are other ones: where two hashes met, one that comes or goes moves another.
+    pub(super) fn domains(&mut self, context: &Context, old: Option<&BTreeMap<RoutingDomainId, u32>>) {
+        let Some(old) = old else { return };
+        for (rdid, number) in context.numbers {
+            if old.get(rdid).is_some_and(|old| old != number) {
+                for route in context.intent.routes_of(*rdid) {
+                    self.destinations.insert((*rdid, route.prefix));
+                    self.subnets.insert(route.vsid);
+                }
+            }
+        }
+    }
+
+    /// What resources touch, as they were and as they are. Records are counted on the way.
+    pub(super) fn resources(&mut self, context: &Context, state: &mut State, replaced: &[Replaced]) {
+        for Replaced { key, before } in replaced {
+            let after = context.intent.get(key);
+            if let Some(Resource::LookupRecord(record)) = before {
+                if state.census.remove(key, record) {
+                    self.subnets.insert(record.vsid);
+                }
+                if after.is_none() {
+                    self.gone.push(Arc::clone(key));
+                }
+            }
+            if let Some(Resource::LookupRecord(record)) = after
+                && state.census.add(key, record, context.is_local(record))
+            {
+                self.subnets.insert(record.vsid);
+            }
+            for resource in before.iter().chain(after) {
+                match resource {
+                    Resource::LookupRecord(record) => self.record(record),
+                    Resource::CustomerRoute(route) => self.route(context, route),
+                    Resource::DhcpScope(scope) => self.scope(context, scope),
+                    Resource::Port(port) => self.port(port),
+                    // These are about the underlay, and with it all tables are made anew.
+                    Resource::ProviderAddress(_) | Resource::ProviderRoute(_) => {}
+                }
+            }
+        }
+    }
+
+    /// The links that are other than they were.
+    pub(super) fn links(&mut self, context: &Context, links: &[(Name, Option<Link>)]) {
+        for port in links.iter().filter_map(|(name, _)| context.intent.port_on(name)) {
+            self.port(port);
+        }
+    }
+
+    fn record(&mut self, record: &LookupRecord) {
+        self.stations.insert((record.vsid, record.mac));
+        self.addresses.extend(record.customer_address.map(|address| (record.vsid, address)));
+        self.wires.extend(on_wire(record).map(|(wire, _)| to_ip(wire)));
+        self.peers.insert(record.provider_address);
+    }
+
+    fn route(&mut self, context: &Context, route: &CustomerRoute) {
+        self.destinations.insert((route.rdid, route.prefix));
+        self.subnets.insert(route.vsid);
+        self.addresses.extend(gateway_addresses(context, route).map(|address| (route.vsid, address)));
+        if let Some((_, router)) = context.intent.record_of(route.vsid, route.next_hop) {
+            self.stations.insert((router.vsid, router.mac));
+        }
+    }
+
+    fn scope(&mut self, context: &Context, scope: &DhcpScope) {
+        match scope.vsid {
+            Some(vsid) => self.ports.extend(context.intent.ports_in(vsid).map(|port| port.name.clone())),
+            None => {
+                let joined = context.intent.ports().filter(|port| port.physical == scope.physical);
+                self.ports.extend(joined.map(|port| port.name.clone()));
+            }
+        }
+    }
+
+    fn port(&mut self, port: &Port) {
+        self.ports.insert(port.name.clone());
+        self.subnets.extend(port.vsid);
+        self.stations.extend(port.vsid.map(|vsid| (vsid, port.mac)));
+    }
+}
