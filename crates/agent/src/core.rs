@@ -14,6 +14,7 @@ use crate::controlled::Controlled;
 use crate::error::RunError;
 use crate::facts;
 use crate::learnt::Learnt;
+use crate::punts::Leases;
 use crate::saved::Saved;
 
 /// All that an agent knows and owns.
@@ -31,7 +32,11 @@ pub struct Core {
     pub datapath: Datapath,
     /// What the start found different between declared and in force.
     pub drift: Vec<String>,
-    settings: plan::Settings,
+    /// What DHCP said to the ports.
+    pub leases: Leases,
+    /// Grows whenever what is in force may have changed.
+    pub generation: u64,
+    pub settings: plan::Settings,
     learnt: Learnt,
     controlled: Controlled,
     saved: Saved,
@@ -68,6 +73,8 @@ impl Core {
             tables,
             datapath,
             drift: Vec::new(),
+            leases: Leases::default(),
+            generation: 0,
             settings,
             learnt: Learnt::default(),
             controlled: noted,
@@ -101,6 +108,8 @@ impl Core {
 
     /// Writes the difference into the kernel; takes it back if the kernel refuses a part.
     fn carry_out(&mut self, compiled: &Compiled) -> Result<(), datapath::Error> {
+        self.generation += 1;
+        self.leases.keep(|name| compiled.ports.contains_key(name));
         let changes = diff(&self.tables, &compiled.tables);
         if changes.is_empty() {
             return Ok(());

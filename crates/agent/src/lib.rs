@@ -14,6 +14,7 @@ mod error;
 mod facts;
 mod learnt;
 mod local_api;
+mod punts;
 mod run;
 mod saved;
 mod statuses;

@@ -47,6 +47,7 @@ pub fn run(config: &Path, check: bool) -> Result<(), RunError> {
     let core = Arc::new(Mutex::new(core));
     watch_devices(watch, Arc::clone(&core))?;
     watch_events(events, Arc::clone(&core))?;
+    crate::punts::watch(&core)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()

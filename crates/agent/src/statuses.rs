@@ -44,6 +44,7 @@ fn of_port(core: &Core, port: &Port) -> Result<PortStatus, Problem> {
             tx_bytes: counters.to_bytes,
             drops: counters.all_drops(),
         },
+        leases: core.leases.of(port),
     })
 }
 

@@ -22,8 +22,8 @@ pub enum Capability {
 
 impl Capability {
     /// What an agent needs to run a host: its programs and maps (Bpf, Perfmon), attaching them (NetAdmin) and mounting
-    /// bpffs (SysAdmin).
-    pub const AGENT: [Self; 4] = [Self::NetAdmin, Self::SysAdmin, Self::Perfmon, Self::Bpf];
+    /// bpffs (SysAdmin), and answering DHCP by packet sockets (NetRaw).
+    pub const AGENT: [Self; 5] = [Self::NetAdmin, Self::NetRaw, Self::SysAdmin, Self::Perfmon, Self::Bpf];
 
     /// Number of the bit (include/uapi/linux/capability.h).
     const fn bit(self) -> u32 {
