@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use api::ClientError;
+use api::{ClientError, fabric};
 
 use crate::fields::FieldsError;
 
@@ -11,8 +11,12 @@ use crate::fields::FieldsError;
 pub const EXIT_REFUSED: u8 = 1;
 /// Wrong usage; also clap's own.
 pub const EXIT_USAGE: u8 = 2;
-/// No agent answers.
-pub const EXIT_NO_AGENT: u8 = 3;
+/// No agent or controller answers.
+pub const EXIT_NO_ANSWER: u8 = 3;
+/// Declared, but not realized on every host within `--wait`.
+pub const EXIT_NOT_REALIZED: u8 = 4;
+/// `netvirt diff` found differences.
+pub const EXIT_DIFFERENT: u8 = 1;
 
 /// What ends a command.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +27,63 @@ pub enum CliError {
     /// The agent, or the way to it.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The controller, or the way to it.
+    #[error(transparent)]
+    Fabric(#[from] fabric::ClientError),
+    /// The context is of no use.
+    #[error(transparent)]
+    Context(#[from] fabric::ContextError),
+    /// No tenant has it.
+    #[error("no tenant has a {kind} \"{name}\"; see \"netvirt get {kind} --all-tenants\"")]
+    Nowhere {
+        /// The kind.
+        kind: model::fabric::Kind,
+        /// The name.
+        name: String,
+    },
+    /// No such token.
+    #[error("there is no token \"{0}\"; see \"netvirt get tokens\"")]
+    NoToken(String),
+    /// What ends `diff` before it can compare: its exit code must not say that there are differences.
+    #[error(transparent)]
+    OfDiff(Box<CliError>),
+    /// No context says how to reach a controller.
+    #[error(
+        "a controller keeps what is asked for ({what}), and no context says how to reach one (looked for {}); give \
+         --context FILE or set NETVIRT_CONTEXT: a controller writes admin.yaml into its state folder",
+        .looked.join(", ")
+    )]
+    NoContext {
+        /// What was asked for.
+        what: String,
+        /// The files that are not there, or that this user may not read.
+        looked: Vec<String>,
+    },
+    /// Files with kinds of both.
+    #[error(
+        "the files declare a {host}, which only a host's agent knows, and a {controller}, which only a controller knows; \
+         apply them by themselves"
+    )]
+    MixedFiles {
+        /// A host's kind.
+        host: String,
+        /// A controller's kind.
+        controller: String,
+    },
+    /// Not in force everywhere in time. One sentence for each resource that is missing.
+    #[error("{}", .0.join("\n"))]
+    NotRealized(Vec<String>),
+    /// Not an error of its own: `diff` found differences.
+    #[error("there are differences")]
+    Different,
+    /// A file cannot be written.
+    #[error("cannot write {file}: {source}", file = .file.display())]
+    Write {
+        /// Which one.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// Flags that make no resource.
     #[error(transparent)]
     Fields(#[from] FieldsError),
@@ -74,12 +135,61 @@ impl From<lab::LabError> for CliError {
 }
 
 impl CliError {
-    /// The exit code.
-    pub const fn exit_code(&self) -> u8 {
+    /// What cannot be written as YAML.
+    pub fn yaml(error: model::YamlWriteError) -> Self {
+        Self::Render(error.to_string())
+    }
+
+    /// An error of `diff`.
+    pub fn of_diff(self) -> Self {
         match self {
-            Self::Usage(_) | Self::Fields(FieldsError::Nothing(_)) => EXIT_USAGE,
+            Self::Different => Self::Different,
+            error => Self::OfDiff(Box::new(error)),
+        }
+    }
+
+    /// Whether somebody else, had he been asked, could have had an answer.
+    pub fn depends_on_whom_is_asked(&self) -> bool {
+        let not_found = |problem: &api::Problem| problem.problem_type == api::ProblemType::NotFound;
+        match self {
+            Self::Client(ClientError::Refused(problem)) => not_found(problem),
+            Self::Fabric(error) if error.problem().is_some() => error.problem().is_some_and(not_found),
+            Self::OfDiff(error) => error.depends_on_whom_is_asked(),
+            error => error.exit_code() == EXIT_NO_ANSWER,
+        }
+    }
+
+    /// The exit code.
+    pub fn exit_code(&self) -> u8 {
+        use fabric::ClientError as FabricError;
+        match self {
+            Self::OfDiff(error) => match error.exit_code() {
+                EXIT_DIFFERENT => EXIT_USAGE,
+                code => code,
+            },
+            Self::Fabric(
+                FabricError::NoController(_)
+                | FabricError::Connect { .. }
+                | FabricError::Broken { .. }
+                | FabricError::Timeout { .. }
+                | FabricError::Tls { .. }
+                | FabricError::WrongAuthority(_)
+                | FabricError::WrongName { .. },
+            )
+            | Self::Context(_) => EXIT_NO_ANSWER,
+            Self::Usage(_) | Self::MixedFiles { .. } => EXIT_USAGE,
+            Self::Fields(
+                FieldsError::Nothing(_)
+                | FieldsError::OtherField { .. }
+                | FieldsError::Missing { .. }
+                | FieldsError::NameAtHost(_)
+                | FieldsError::NoName
+                | FieldsError::NoSuchSite { .. },
+            ) => EXIT_USAGE,
             Self::Client(ClientError::Refused(_) | ClientError::Answer { .. } | ClientError::Start(_)) => EXIT_REFUSED,
-            Self::Client(_) => EXIT_NO_AGENT,
+            Self::Client(_) | Self::NoContext { .. } => EXIT_NO_ANSWER,
+            Self::NotRealized(_) => EXIT_NOT_REALIZED,
+            Self::Different => EXIT_DIFFERENT,
             _ => EXIT_REFUSED,
         }
     }
@@ -88,7 +198,13 @@ impl CliError {
     pub fn lines(&self) -> String {
         let line = |sentence: &str| format!("error: {sentence}\n");
         match self {
+            Self::Different => String::new(),
             Self::Client(ClientError::Refused(problem)) => problem.sentences().map(line).collect(),
+            Self::Fabric(error) if error.problem().is_some_and(|problem| problem.sentences().count() > 1) => {
+                error.problem().into_iter().flat_map(|problem| problem.sentences()).map(line).collect()
+            }
+            Self::OfDiff(error) => error.lines(),
+            Self::NotRealized(sentences) => sentences.iter().map(|sentence| line(sentence)).collect(),
             Self::Role(error) => {
                 let mut text = line(&error.to_string());
                 let mut cause = error.source();

@@ -90,6 +90,7 @@ pub fn run(verb: &LabVerb, output: Output, streams: &mut Streams<'_>) -> Result<
                 Output::Yaml => streams.print(&render::yaml(&labs)?),
                 Output::Table | Output::Wide if labs.is_empty() => streams.note(NO_LAB),
                 Output::Table | Output::Wide => streams.print(&summaries(&labs)),
+                Output::Name => streams.print(&labs.iter().map(|lab| format!("{}\n", lab.name)).collect::<String>()),
             }
         }
     }
@@ -110,6 +111,7 @@ fn show(status: &LabStatus, output: Output, streams: &mut Streams<'_>) -> Result
         Output::Json => render::json(status)?,
         Output::Yaml => render::yaml(status)?,
         Output::Table | Output::Wide => nodes(status, output == Output::Wide),
+        Output::Name => status.nodes.iter().map(|node| format!("{}\n", node.name)).collect(),
     };
     streams.print(&text)
 }

@@ -1,48 +1,46 @@
-//! The operator's verbs: kubectl's grammar in front of a host's API, and output that is made to be read.
+//! The operator's verbs: kubectl's grammar in front of a controller's and a host's API, and output that is made to be
+//! read.
 //!
-//! Entry point: [`main_with`]. The grammar is in `args` and `fields`, what each verb does in `run`, how it looks in
-//! `render`.
+//! Entry point: [`main_with`]. The grammar is in `args` and `fields`, who is asked in `side`, what each verb does in
+//! `run`, `at_host` and `at_controller`, how it looks in `render`.
 //!
-//! **Invariant:** nothing is decided here about packets or resources; whatever is refused, is refused by the agent or
-//! by `model`, in their words. **Invariant:** no prompts and no colours of our own, so that output in a pipe is what a
-//! person saw.
+//! **Invariant:** nothing is decided here about packets or resources; whatever is refused, is refused by the agent, by
+//! the controller or by `model`, in their words. **Invariant:** no prompts and no colours of our own, so that output in
+//! a pipe is what a person saw.
 
 mod args;
+mod at_controller;
+mod at_host;
+mod diff;
 mod error;
 mod fields;
+mod files;
 mod lab;
+mod pipe;
 mod render;
+mod roles;
 mod run;
+mod side;
 
-use std::error::Error;
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
 use std::process::ExitCode;
 
-pub use error::{EXIT_NO_AGENT, EXIT_REFUSED, EXIT_USAGE};
+pub use error::{EXIT_DIFFERENT, EXIT_NO_ANSWER, EXIT_NOT_REALIZED, EXIT_REFUSED, EXIT_USAGE};
+pub use roles::{AgentOptions, ControllerOptions, JoinOptions, RoleResult, Roles};
 pub use run::Streams;
+pub use side::Environment;
 
 use error::CliError;
 
-/// A role that a configuration file is handed to; with `true` it only checks it.
-pub type RunRole = fn(&Path, bool) -> Result<(), Box<dyn Error>>;
-
-/// The roles that the binary can take on besides the operator's verbs. They are handed in, since roles do not import
-/// each other.
-#[derive(Clone, Copy, Debug)]
-pub struct Roles {
-    /// Runs the agent until it is told to end.
-    pub agent: RunRole,
-}
-
 /// Carries out a command line (the first argument is the program's name) and says how it ended.
 pub fn main_with(args: impl IntoIterator<Item = OsString>, roles: Roles) -> ExitCode {
-    let socket = std::env::var_os(args::SOCKET_VARIABLE);
+    let environment = Environment::of_process();
     let (mut input, mut out, mut err) = (io::stdin(), io::stdout(), io::stderr());
-    let mut streams = Streams { input: &mut input, out: &mut out, err: &mut err };
+    let reader_gone = pipe::standard_output_gone;
+    let mut streams = Streams { input: &mut input, out: &mut out, err: &mut err, reader_gone };
     let code = match args::parse(args) {
-        Ok(cli) => run_to_end(&cli, socket, roles, &mut streams),
+        Ok(cli) => run_to_end(&cli, &environment, roles, &mut streams),
         Err(error) => {
             // Help and version go to the standard output, the rest to the standard error; clap knows which.
             // Nothing is left to do if even that fails.
@@ -53,17 +51,15 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>, roles: Roles) -> Exit
     code.into()
 }
 
-/// Carries out a command line on these streams, and returns the exit code.
-///
-/// `socket` is the value of `NETVIRT_SOCKET`. Usage errors are written without colours.
+/// Carries out a command line on these streams, and returns the exit code. Usage errors are written without colours.
 pub fn run_with(
     args: impl IntoIterator<Item = OsString>,
-    socket: Option<OsString>,
+    environment: &Environment,
     roles: Roles,
     streams: &mut Streams<'_>,
 ) -> u8 {
     match args::parse(args) {
-        Ok(cli) => run_to_end(&cli, socket, roles, streams),
+        Ok(cli) => run_to_end(&cli, environment, roles, streams),
         Err(error) => {
             let stream = if error.use_stderr() { &mut *streams.err } else { &mut *streams.out };
             // Nothing is left to do if even the error cannot be written.
@@ -73,8 +69,8 @@ pub fn run_with(
     }
 }
 
-fn run_to_end(cli: &args::Cli, socket: Option<OsString>, roles: Roles, streams: &mut Streams<'_>) -> u8 {
-    match run::run(cli, socket, roles, streams) {
+fn run_to_end(cli: &args::Cli, environment: &Environment, roles: Roles, streams: &mut Streams<'_>) -> u8 {
+    match run::run(cli, environment, roles, streams) {
         Ok(()) => 0,
         // Whoever closes the pipe has read enough.
         Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,

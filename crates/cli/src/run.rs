@@ -1,21 +1,15 @@
-//! What each verb does.
+//! Which verb is carried out where: at a host's agent, at a controller, or here.
 
-use std::ffi::OsString;
-use std::fs;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use api::{Change, ChangeReport, ChangeSet, Client, ClientError, DropCounter, Item, TraceProtocol, TraceRequest};
-use model::{Key, Kind, Resource};
+use api::Client;
 
-use crate::args::{self, Cli, Delete, Describe, Get, Output, Target, Trace, Verb};
-use crate::fields;
-use crate::render::{self, Watcher};
-use crate::{CliError, Roles};
-
-/// How often `get --watch` asks.
-const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+use crate::args::{self, Cli, HostVerb, Knows, Target, Verb};
+use crate::at_controller::Controller;
+use crate::files::{self, Text};
+use crate::side::{Asked, Environment, Question, Side};
+use crate::{CliError, Roles, at_controller, at_host};
 
 /// Where input comes from and output goes to.
 pub struct Streams<'a> {
@@ -25,6 +19,8 @@ pub struct Streams<'a> {
     pub out: &'a mut dyn Write,
     /// The standard error.
     pub err: &'a mut dyn Write,
+    /// Waits so long, or until whoever reads the output is gone; says whether he is.
+    pub reader_gone: fn(Duration) -> bool,
 }
 
 impl Streams<'_> {
@@ -38,229 +34,128 @@ impl Streams<'_> {
 }
 
 /// Carries out one command.
-pub fn run(cli: &Cli, socket: Option<OsString>, roles: Roles, streams: &mut Streams<'_>) -> Result<(), CliError> {
+pub fn run(cli: &Cli, environment: &Environment, roles: Roles, streams: &mut Streams<'_>) -> Result<(), CliError> {
     let output = cli.global.output;
-    let client = || Client::new(cli.global.socket_path(socket));
     match &cli.verb {
-        Verb::Get(get) if get.watch => watch(get, &client()?, output, streams),
-        Verb::Get(get) => self::get(get, &client()?, output, streams),
-        Verb::Describe(describe) => self::describe(describe, &client()?, output, streams),
-        Verb::Create(create) => {
-            let changes = vec![Change::Create(create.what.resource()?)];
-            change(changes, create.dry_run, &client()?, output, streams)
+        Verb::Agent(options) => (roles.agent)(options).map_err(CliError::Role),
+        Verb::Controller(options) => (roles.controller)(options).map_err(CliError::Role),
+        Verb::Host(HostVerb::Join(options)) => {
+            let name = (roles.join)(options).map_err(CliError::Role)?;
+            streams.print(&format!("host {name} joined the controller at {}\n", options.controller))
         }
-        Verb::Set(set) => {
-            let (key, given) = set.what.parts()?;
-            let client = client()?;
-            let old = client.get(key.kind, &key.name)?;
-            let changes = vec![Change::Replace(fields::changed(key, old.spec, given)?)];
-            change(changes, set.dry_run, &client, output, streams)
-        }
-        Verb::Delete(delete) => self::delete(delete, &client()?, output, streams),
-        Verb::Apply(apply) => {
-            let changes = declared(&apply.file, streams.input)?.into_iter().map(Change::Put).collect();
-            change(changes, apply.dry_run, &client()?, output, streams)
-        }
-        Verb::Trace(trace) => {
-            let report = client()?.trace(&trace_request(trace))?;
-            let text = match output {
-                Output::Json => render::json(&report)?,
-                Output::Yaml => render::yaml(&report)?,
-                Output::Table | Output::Wide => render::trace(&report),
-            };
-            streams.print(&text)
-        }
-        Verb::Status => {
-            let status = client()?.status()?;
-            let text = match output {
-                Output::Json => render::json(&status)?,
-                Output::Yaml => render::yaml(&status)?,
-                Output::Table | Output::Wide => render::status(&status),
-            };
-            streams.print(&text)
-        }
-        Verb::Agent(agent) => (roles.agent)(&agent.config, agent.check).map_err(CliError::Role),
         Verb::Lab(verb) => crate::lab::run(verb, output, streams),
         Verb::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut args::command(), "netvirt", &mut script);
             streams.out.write_all(&script).map_err(CliError::Output)
         }
+        _ => ask(cli, environment, streams),
     }
 }
 
-/// The items of a kind with these names, or all.
-fn fetch(client: &Client, kind: Kind, names: &[String]) -> Result<Vec<Item>, ClientError> {
-    match names {
-        [] => client.list(kind),
-        names => names.iter().map(|name| client.get(kind, name)).collect(),
-    }
-}
-
-/// The counters of drops at these ports, or all.
-fn fetch_drops(client: &Client, ports: &[String]) -> Result<Vec<DropCounter>, ClientError> {
-    let mut drops = client.drops()?;
-    drops.retain(|drop| ports.is_empty() || ports.contains(&drop.port));
-    Ok(drops)
-}
-
-fn get(get: &Get, client: &Client, output: Output, streams: &mut Streams<'_>) -> Result<(), CliError> {
-    let Some(kind) = get.target.kind() else {
-        let drops = fetch_drops(client, &get.names)?;
-        let text = match output {
-            Output::Json => render::json(&drops)?,
-            Output::Yaml => render::yaml(&drops)?,
-            Output::Table | Output::Wide if drops.is_empty() => return streams.note("no packet was dropped"),
-            Output::Table | Output::Wide => render::drops(&drops, output == Output::Wide),
-        };
-        return streams.print(&text);
+/// Carries out a command that asks a host's agent or a controller.
+fn ask(cli: &Cli, environment: &Environment, streams: &mut Streams<'_>) -> Result<(), CliError> {
+    let texts = match &cli.verb {
+        Verb::Apply(apply) => files::read(&apply.file, streams.input)?,
+        Verb::Diff(diff) => files::read(&diff.file, streams.input)?,
+        Verb::Delete(delete) => files::read(&delete.file, streams.input)?,
+        _ => Vec::new(),
     };
-    let items = fetch(client, kind, &get.names)?;
-    let text = match (output, get.names.as_slice(), items.as_slice()) {
-        (Output::Json, [_], [item]) => render::json(item)?,
-        (Output::Json, ..) => render::json(&items)?,
-        (Output::Yaml, ..) => render::resources(&items)?,
-        (_, _, []) => return streams.note(&format!("no {kind} is declared")),
-        _ => render::items(kind, &items, output == Output::Wide),
-    };
-    streams.print(&text)
-}
-
-/// Asks again and again, and prints what is different. An agent that restarts does not end it.
-fn watch(get: &Get, client: &Client, output: Output, streams: &mut Streams<'_>) -> Result<(), CliError> {
-    let mut watcher = Watcher::new(get.target, output);
-    let mut silent = false;
-    loop {
-        let seen = match get.target.kind() {
-            Some(kind) => client.list(kind).map(|mut items| {
-                items.retain(|item| get.names.is_empty() || get.names.contains(&item.name));
-                watcher.items(&items)
-            }),
-            None => fetch_drops(client, &get.names).map(|drops| watcher.drops(&drops)),
-        };
-        match seen {
-            Ok(text) => {
-                silent = false;
-                streams.print(&text?)?;
-            }
-            Err(error @ ClientError::Refused(_)) => return Err(error.into()),
-            // The first question finds out whether there is an agent at all.
-            Err(error) if watcher.is_new() => return Err(error.into()),
-            Err(error) if !silent => {
-                silent = true;
-                streams.note(&format!("warning: {error}; asking again until it answers"))?;
-            }
-            Err(_) => {}
+    let asked = cli.global.ask(question(&cli.verb, &texts)?, environment)?;
+    let result = match &asked.side {
+        Side::Host(socket) => {
+            Client::new(socket).map_err(CliError::from).and_then(|client| at_the_host(cli, &client, &texts, streams))
         }
-        std::thread::sleep(WATCH_INTERVAL);
-    }
-}
-
-fn describe(describe: &Describe, client: &Client, output: Output, streams: &mut Streams<'_>) -> Result<(), CliError> {
-    let Some(kind) = describe.target.kind().filter(|_| !matches!(output, Output::Json | Output::Yaml)) else {
-        let wide = if output == Output::Table { Output::Wide } else { output };
-        let get = Get { target: describe.target, names: describe.names.clone(), watch: false };
-        return self::get(&get, client, wide, streams);
+        Side::Controller(context) => Controller::open(context, &cli.global, environment)
+            .and_then(|controller| at_the_controller(cli, &controller, &texts, streams)),
     };
-    let items = fetch(client, kind, &describe.names)?;
-    if items.is_empty() {
-        return streams.note(&format!("no {kind} is declared"));
+    if let Err(error) = &result {
+        hint(error, &asked, streams)?;
     }
-    let drops = if kind == Kind::Port { client.drops()? } else { Vec::new() };
-    let texts: Vec<String> = items.iter().map(|item| render::describe(item, &drops)).collect();
-    streams.print(&texts.join("\n"))
+    result
 }
 
-fn delete(delete: &Delete, client: &Client, output: Output, streams: &mut Streams<'_>) -> Result<(), CliError> {
-    let keys: Vec<Key> = match delete.target {
-        None => declared(&delete.file, streams.input)?.iter().map(Resource::key).collect(),
-        Some(Target::Drops) if delete.names.is_empty() => return clear_drops(delete, client, streams),
-        Some(Target::Drops) => {
-            let sentence = "the counters of drops are set to 0 all at once; leave the names out";
-            return Err(CliError::Usage(sentence.to_owned()));
-        }
-        Some(target) => {
-            let Some(kind) = target.kind() else { return Ok(()) };
-            let names = match (delete.names.as_slice(), delete.all) {
-                ([], true) => client.list(kind)?.into_iter().map(|item| item.name).collect(),
-                ([], false) => {
-                    let sentence = format!("which {kind}? name one or several, or say --all");
-                    return Err(CliError::Usage(sentence));
-                }
-                (names, _) => names.to_vec(),
-            };
-            names.into_iter().map(|name| Key { kind, name }).collect()
-        }
-    };
-    change(keys.into_iter().map(Change::Delete).collect(), delete.dry_run, client, output, streams)
-}
-
-fn clear_drops(delete: &Delete, client: &Client, streams: &mut Streams<'_>) -> Result<(), CliError> {
-    if delete.dry_run {
-        client.drops()?;
-        return streams.print("drops reset (dry run)\n");
+/// Says who was asked where the other one may have been meant. It comes before the error, which is the last word.
+fn hint(error: &CliError, asked: &Asked, streams: &mut Streams<'_>) -> Result<(), CliError> {
+    match asked.hint() {
+        Some(hint) if error.depends_on_whom_is_asked() => streams.note(&format!("note: {hint}")),
+        _ => Ok(()),
     }
-    client.clear_drops()?;
-    streams.print("drops reset\n")
 }
 
-/// Carries out changes as one transaction and prints what became of them.
-fn change(
-    changes: Vec<Change>,
-    dry_run: bool,
-    client: &Client,
-    output: Output,
+/// What decides who is asked.
+fn question<'a>(verb: &'a Verb, texts: &[Text]) -> Result<Question<'a>, CliError> {
+    let about = |target: Target| Question { what: target.as_str(), knows: target.knows(), host_is_field: false };
+    let only = |what, knows| Question { what, knows, host_is_field: false };
+    Ok(match verb {
+        Verb::Get(get) => about(get.target),
+        Verb::Describe(describe) => about(describe.target),
+        Verb::Watch(watch) => about(watch.target),
+        Verb::Delete(delete) => match delete.target {
+            Some(target) => about(target),
+            None => only("what the files declare", files::knows(texts)?),
+        },
+        Verb::Apply(_) | Verb::Diff(_) => only("what the files declare", files::knows(texts)?),
+        Verb::Create(create) => Question {
+            what: create.what.as_str(),
+            knows: create.what.knows(),
+            host_is_field: create.what.has_host_field(),
+        },
+        Verb::Set(set) => {
+            Question { what: set.what.as_str(), knows: set.what.knows(), host_is_field: set.what.has_host_field() }
+        }
+        Verb::Trace(_) => only("traces", Knows::Host),
+        Verb::Host(HostVerb::List) => only("hosts", Knows::Controller),
+        Verb::Store(_) => only("the store", Knows::Controller),
+        // The other verbs ask nobody.
+        _ => only("status", Knows::Both),
+    })
+}
+
+fn at_the_host(cli: &Cli, client: &Client, texts: &[Text], streams: &mut Streams<'_>) -> Result<(), CliError> {
+    let output = cli.global.output;
+    match &cli.verb {
+        Verb::Get(get) if get.watch => {
+            let watch = args::Watch { target: get.target, names: get.names.clone() };
+            at_host::watch(&watch, client, output, streams)
+        }
+        Verb::Get(get) => at_host::get(get, client, output, streams),
+        Verb::Describe(describe) => at_host::describe(describe, client, output, streams),
+        Verb::Watch(watch) => at_host::watch(watch, client, output, streams),
+        Verb::Create(create) => at_host::create(create, client, output, streams),
+        Verb::Set(set) => at_host::set(set, client, output, streams),
+        Verb::Delete(delete) => at_host::delete(delete, texts, client, output, streams),
+        Verb::Apply(apply) => at_host::apply(texts, apply.dry_run, apply.waiting.wait, client, output, streams),
+        Verb::Diff(_) => at_host::diff(texts, client, streams).map_err(CliError::of_diff),
+        Verb::Trace(trace) => at_host::trace(trace, client, output, streams),
+        _ => at_host::status(client, output, streams),
+    }
+}
+
+fn at_the_controller(
+    cli: &Cli,
+    controller: &Controller,
+    texts: &[Text],
     streams: &mut Streams<'_>,
 ) -> Result<(), CliError> {
-    let report: ChangeReport = client.change(&ChangeSet { changes, dry_run })?;
-    let text = match output {
-        Output::Json => render::json(&report)?,
-        Output::Yaml => render::yaml(&report)?,
-        Output::Table | Output::Wide => render::report(&report, dry_run),
-    };
-    streams.print(&text)?;
-    report.findings.iter().try_for_each(|finding| streams.note(&format!("warning: {finding}")))
-}
-
-/// The resources that files declare.
-fn declared(files: &[PathBuf], input: &mut dyn Read) -> Result<Vec<Resource>, CliError> {
-    let mut resources = Vec::new();
-    for file in files {
-        let (name, text) = if file == Path::new("-") {
-            let mut text = String::new();
-            let read = input.read_to_string(&mut text);
-            ("standard input".to_owned(), read.map(|_| text))
-        } else {
-            (file.display().to_string(), fs::read_to_string(file))
-        };
-        let text = text.map_err(|source| CliError::Read { file: PathBuf::from(&name), source })?;
-        let mut found =
-            model::resources_from_yaml(&text).map_err(|source| CliError::Yaml { file: name.clone(), source })?;
-        if found.is_empty() {
-            return Err(CliError::Empty(name));
+    match &cli.verb {
+        Verb::Get(get) if get.watch => {
+            let watch = args::Watch { target: get.target, names: get.names.clone() };
+            at_controller::watch(controller, &watch, streams)
         }
-        resources.append(&mut found);
-    }
-    Ok(resources)
-}
-
-/// The packet that the flags describe.
-fn trace_request(trace: &Trace) -> TraceRequest {
-    let default = TraceRequest::new(trace.from.clone(), trace.to);
-    TraceRequest {
-        protocol: match (trace.tcp, trace.udp) {
-            (true, _) => TraceProtocol::Tcp,
-            (_, true) => TraceProtocol::Udp,
-            _ => TraceProtocol::Icmp,
-        },
-        source: trace.source,
-        source_port: trace.source_port.unwrap_or(default.source_port),
-        destination_port: trace.dest_port.unwrap_or(default.destination_port),
-        ttl: trace.ttl.unwrap_or(default.ttl),
-        size: trace.size.unwrap_or(default.size),
-        syn: trace.syn,
-        dont_fragment: trace.dont_fragment,
-        via: trace.via,
-        ..default
+        Verb::Get(get) => at_controller::get(controller, get, streams),
+        Verb::Host(_) => {
+            let get = args::Get { target: Target::Host, names: Vec::new(), watch: false, limit: None };
+            at_controller::get(controller, &get, streams)
+        }
+        Verb::Describe(describe) => at_controller::describe(controller, describe, streams),
+        Verb::Watch(watch) => at_controller::watch(controller, watch, streams),
+        Verb::Create(create) => at_controller::create(controller, create, streams),
+        Verb::Set(set) => at_controller::set(controller, set, streams),
+        Verb::Delete(delete) => at_controller::delete(controller, delete, texts, streams),
+        Verb::Apply(apply) => at_controller::apply(controller, apply, texts, streams),
+        Verb::Diff(_) => at_controller::diff(controller, texts, streams).map_err(CliError::of_diff),
+        Verb::Store(verb) => at_controller::store(controller, verb, streams),
+        _ => at_controller::status(controller, streams),
     }
 }

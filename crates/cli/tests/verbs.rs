@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use api::Socket;
 use api::memory::MemoryHost;
-use cli::{Roles, Streams, run_with};
+use cli::{Environment, Roles, Streams, run_with};
 
 /// A host that is asked by command lines.
 struct Host {
@@ -22,17 +22,30 @@ struct Ended {
     err: String,
 }
 
+/// Roles that nobody takes on here.
+fn roles() -> Roles {
+    Roles { agent: |_| Ok(()), controller: |_| Ok(()), join: |_| Ok("host15".into()) }
+}
+
+/// A reader who stays.
+fn stay(time: std::time::Duration) -> bool {
+    std::thread::sleep(time);
+    false
+}
+
 fn command(socket: &str, args: &[&str], input: &str) -> Ended {
     let roles = Roles {
-        agent: |config, check| match check {
-            true => Ok(()),
-            false => Err(format!("line 3 of {} is wrong", config.display()).into()),
+        agent: |options| match (&options.config, options.check) {
+            (Some(config), false) => Err(format!("line 3 of {} is wrong", config.display()).into()),
+            _ => Ok(()),
         },
+        ..roles()
     };
     let (mut input, mut out, mut err) = (input.as_bytes(), Vec::new(), Vec::new());
-    let mut streams = Streams { input: &mut input, out: &mut out, err: &mut err };
+    let mut streams = Streams { input: &mut input, out: &mut out, err: &mut err, reader_gone: stay };
+    let environment = Environment { socket: Some(socket.into()), ..Environment::default() };
     let args = std::iter::once("netvirt").chain(args.iter().copied()).map(OsString::from);
-    let code = run_with(args, Some(socket.into()), roles, &mut streams);
+    let code = run_with(args, &environment, roles, &mut streams);
     Ended { code, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
 }
 
@@ -188,6 +201,8 @@ Kind:                port
 Device:              tap1
 MAC:                 06-06-00-00-00-05
 VSID:                5001
+Physical:            <none>
+Addresses:           <none>
 Status:
   State:             bound
   Interface Index:   7
@@ -307,7 +322,7 @@ fn a_refusal_says_why_in_a_sentence_and_exits_with_1() {
     assert_eq!(host.get("get port").lines().count(), 2, "nothing was deleted");
     assert_eq!(host.get("agent --config host.yaml --check"), "");
     let (code, err) = host.refused("get vlans");
-    assert!(code == 2 && err.contains("[possible values: lookup-record,"), "{err}");
+    assert!(code == 2 && err.contains("[possible values: logical-network,"), "{err}");
 }
 
 #[test]
@@ -402,7 +417,11 @@ fn without_an_agent_the_exit_code_is_3() {
 fn help_names_the_exit_codes_and_completion_knows_the_kinds() {
     let help = command("", &["--help"], "");
     assert_eq!(help.code, 0);
-    assert!(help.out.contains("3  no agent answers") && help.out.contains("NETVIRT_SOCKET"), "{}", help.out);
+    assert!(
+        help.out.contains("3  no agent or controller answers") && help.out.contains("NETVIRT_SOCKET"),
+        "{}",
+        help.out
+    );
     assert!(!help.out.contains('\u{1b}'), "no colours outside of a terminal");
     for shell in ["bash", "zsh", "fish"] {
         let script = command("", &["completion", shell], "");
@@ -425,10 +444,10 @@ fn a_reader_who_has_enough_is_no_error() {
     let host = Host::blue();
     let socket = host.folder.path().join("agent.sock");
     let (mut input, mut err) = (std::io::empty(), Vec::new());
-    let mut streams = Streams { input: &mut input, out: &mut Closed, err: &mut err };
-    let roles = Roles { agent: |_, _| Ok(()) };
+    let mut streams = Streams { input: &mut input, out: &mut Closed, err: &mut err, reader_gone: stay };
+    let environment = Environment { socket: Some(socket.into()), ..Environment::default() };
     let args = ["netvirt", "get", "lr"].map(OsString::from);
-    assert_eq!(run_with(args, Some(socket.into()), roles, &mut streams), 0);
+    assert_eq!(run_with(args, &environment, roles(), &mut streams), 0);
     assert_eq!(err, b"");
 }
 

@@ -3,6 +3,13 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let roles = cli::Roles { agent: |config, check| agent::run(config, check).map_err(Into::into) };
+    let roles = cli::Roles {
+        agent: |options| match &options.config {
+            Some(config) => agent::run(config, options.check).map_err(Into::into),
+            None => Err("this build runs an agent from a configuration alone; give --config FILE".into()),
+        },
+        controller: |_| Err("this build has no controller".into()),
+        join: |_| Err("this build cannot join a controller".into()),
+    };
     cli::main_with(std::env::args_os(), roles)
 }

@@ -31,11 +31,19 @@ const fn fields(kind: Kind) -> (&'static [&'static str], &'static [&'static str]
 }
 
 /// `customerAddress` as "Customer Address", abbreviations in capitals.
-fn label(field: &str) -> String {
+pub(super) fn label(field: &str) -> String {
     match field {
-        "vsid" | "rdid" | "mac" => return field.to_uppercase(),
+        "vsid" | "rdid" | "mac" | "vlan" => return field.to_uppercase(),
         "mtu" => return "MTU (bytes)".to_owned(),
         "vmName" => return "VM".to_owned(),
+        "vmNetwork" => return "VM Network".to_owned(),
+        "vmNetworks" => return "VM Networks".to_owned(),
+        "vmSubnet" => return "VM Subnet".to_owned(),
+        "vmSubnets" => return "VM Subnets".to_owned(),
+        "ipPool" => return "IP Pool".to_owned(),
+        "ipPools" => return "IP Pools".to_owned(),
+        "dnsServers" => return "DNS Servers".to_owned(),
+        "dnsSuffixes" => return "DNS Suffixes".to_owned(),
         "ifindex" => return "Interface Index".to_owned(),
         "slot" => return "Counter Slot".to_owned(),
         _ => {}
@@ -50,7 +58,7 @@ fn label(field: &str) -> String {
     words
 }
 
-fn line(out: &mut String, indent: usize, label: &str, value: &str) {
+pub(super) fn line(out: &mut String, indent: usize, label: &str, value: &str) {
     let label = format!("{:indent$}{label}:", "");
     // Writing into a String cannot fail.
     let _ = writeln!(out, "{label:LABEL_WIDTH$} {value}");
@@ -114,17 +122,20 @@ pub fn status(status: &HostStatus) -> String {
     line(&mut out, 0, "Ports", &format!("{}, {} bound", status.ports, status.bound_ports));
     line(&mut out, 0, "Lookup Records", &status.records.to_string());
     line(&mut out, 0, "Customer Routes", &status.routes.to_string());
-    for (label, sentences) in [("Drift at the start", &status.drift), ("Findings", &status.findings)] {
-        if sentences.is_empty() {
-            line(&mut out, 0, label, NONE);
-            continue;
-        }
-        let _ = writeln!(out, "{label}:");
-        for sentence in sentences {
-            let _ = writeln!(out, "  - {sentence}");
-        }
-    }
+    sentences(&mut out, "Drift at the start", &status.drift);
+    sentences(&mut out, "Findings", &status.findings);
     out
+}
+
+/// Sentences under a label, one a line.
+pub(super) fn sentences(out: &mut String, label: &str, sentences: &[String]) {
+    if sentences.is_empty() {
+        return line(out, 0, label, NONE);
+    }
+    let _ = writeln!(out, "{label}:");
+    for sentence in sentences {
+        let _ = writeln!(out, "  - {sentence}");
+    }
 }
 
 #[cfg(test)]

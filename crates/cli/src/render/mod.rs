@@ -2,6 +2,7 @@
 
 mod columns;
 mod describe;
+pub mod fabric;
 mod table;
 mod trace;
 mod watch;

@@ -31,7 +31,7 @@ impl Watcher {
     pub fn new(target: Target, output: Output) -> Self {
         let wide = output == Output::Wide;
         let mut header = vec!["EVENT".to_owned()];
-        header.extend(match target.kind() {
+        header.extend(match target.host_kind() {
             Some(kind) => columns::header(kind, wide),
             None => columns::drop_header(wide),
         });

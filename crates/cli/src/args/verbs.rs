@@ -1,0 +1,206 @@
+//! What stands behind each verb.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use model::MacAddress;
+
+use super::Target;
+use crate::fields::{CreateWhat, SetWhat};
+
+/// `netvirt get`.
+#[derive(Debug, Args)]
+pub struct Get {
+    /// Kind, singular, plural or short.
+    #[arg(value_enum, value_name = "KIND")]
+    pub target: Target,
+    /// Names; all if there is none. Of drops, names of ports.
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Go on and print what changes, until interrupted.
+    #[arg(short, long)]
+    pub watch: bool,
+    /// Of the audit log: how many lines, the newest.
+    #[arg(long, value_name = "NUMBER")]
+    pub limit: Option<usize>,
+}
+
+/// `netvirt watch`.
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// Kind, singular, plural or short.
+    #[arg(value_enum, value_name = "KIND")]
+    pub target: Target,
+    /// Names; all if there is none.
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// `netvirt describe`.
+#[derive(Debug, Args)]
+pub struct Describe {
+    /// Kind, singular, plural or short.
+    #[arg(value_enum, value_name = "KIND")]
+    pub target: Target,
+    /// Names; all if there is none.
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// How long a change may take until it is in force, where one asks to wait for it.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct Waiting {
+    /// Wait until it is realized on every host that needs it, but no longer than this. At a controller only.
+    #[arg(
+        long,
+        global = true,
+        value_name = "TIMEOUT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "30s",
+        value_parser = duration
+    )]
+    pub wait: Option<Duration>,
+}
+
+/// `netvirt create`.
+#[derive(Debug, Args)]
+pub struct Create {
+    #[command(subcommand)]
+    pub what: CreateWhat,
+    /// Check only, and say what would come of it.
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub waiting: Waiting,
+}
+
+/// `netvirt set`.
+#[derive(Debug, Args)]
+pub struct Set {
+    #[command(subcommand)]
+    pub what: SetWhat,
+    /// Check only, and say what would come of it.
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+    /// Refuse if the resource has another revision by now. Without it the given fields go into whatever the resource
+    /// has become. At a controller only.
+    #[arg(long, global = true, value_name = "NUMBER")]
+    pub revision: Option<u64>,
+    #[command(flatten)]
+    pub waiting: Waiting,
+}
+
+/// `netvirt delete`.
+#[derive(Debug, Args)]
+pub struct Delete {
+    /// Kind, singular, plural or short.
+    #[arg(value_enum, value_name = "KIND", required_unless_present = "file", conflicts_with = "file")]
+    pub target: Option<Target>,
+    /// Names.
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// All of the kind.
+    #[arg(long, conflicts_with_all = ["names", "file"])]
+    pub all: bool,
+    /// The resources of this YAML file; "-" is the standard input.
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub file: Vec<PathBuf>,
+    /// Check only, and say what would come of it.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `netvirt apply`.
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// YAML file of one or many documents; "-" is the standard input. Several files are one transaction.
+    #[arg(short = 'f', long = "file", value_name = "FILE", required = true)]
+    pub file: Vec<PathBuf>,
+    /// Check only, and say what would come of it.
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub waiting: Waiting,
+}
+
+/// `netvirt diff`.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// YAML file of one or many documents; "-" is the standard input.
+    #[arg(short = 'f', long = "file", value_name = "FILE", required = true)]
+    pub file: Vec<PathBuf>,
+}
+
+/// `netvirt store`.
+#[derive(Debug, Subcommand)]
+pub enum StoreVerb {
+    /// Write everything that is declared and allocated as JSON lines; secrets are not in it.
+    Export {
+        /// Where to; the standard output if it is left out.
+        file: Option<PathBuf>,
+    },
+    /// Fill an empty controller with what was exported.
+    Import {
+        /// What "netvirt store export" wrote; "-" is the standard input.
+        file: PathBuf,
+    },
+    /// Copy the store while the controller runs. The copy holds secrets; it takes the place of store.redb.
+    Backup {
+        /// Where to; a file that is not there yet.
+        file: PathBuf,
+    },
+}
+
+/// `netvirt trace`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("protocol").args(["icmp", "tcp", "udp"]))]
+pub struct Trace {
+    /// Name of the port whose VM would send the packet.
+    #[arg(long, value_name = "PORT")]
+    pub from: String,
+    /// Destination address.
+    #[arg(long, value_name = "ADDRESS")]
+    pub to: IpAddr,
+    /// An echo request; this is the default.
+    #[arg(long)]
+    pub icmp: bool,
+    /// A TCP segment.
+    #[arg(long)]
+    pub tcp: bool,
+    /// A UDP datagram.
+    #[arg(long)]
+    pub udp: bool,
+    /// Source address; by default one of the VM's.
+    #[arg(long, value_name = "ADDRESS")]
+    pub source: Option<IpAddr>,
+    /// Source port of TCP or UDP.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "icmp")]
+    pub source_port: Option<u16>,
+    /// Destination port of TCP or UDP.
+    #[arg(long, visible_alias = "destination-port", value_name = "NUMBER", conflicts_with = "icmp")]
+    pub dest_port: Option<u16>,
+    /// Time to live, or hop limit, with which the VM sends it: 1 to 255.
+    #[arg(long, value_name = "HOPS", value_parser = clap::value_parser!(u8).range(1..))]
+    pub ttl: Option<u8>,
+    /// Payload in bytes.
+    #[arg(long, value_name = "BYTES")]
+    pub size: Option<u32>,
+    /// With --tcp: a SYN.
+    #[arg(long, requires = "tcp")]
+    pub syn: bool,
+    /// Forbid fragmentation (IPv4; IPv6 always does).
+    #[arg(long)]
+    pub dont_fragment: bool,
+    /// Destination MAC address; by default as the VM would, the gateway's or the neighbour's.
+    #[arg(long, value_name = "MAC")]
+    pub via: Option<MacAddress>,
+}
+
+/// A time span such as `30s`, `8h` or `30d`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| format!("\"{text}\" is not a time span; write one such as 30s, 8h or 30d"))
+}

@@ -1,0 +1,93 @@
+//! What each verb does where a controller is asked.
+
+mod access;
+mod change;
+mod read;
+mod wait;
+mod watch;
+
+use std::path::Path;
+
+use api::fabric::{Client, Context, Item};
+use model::fabric::{Key, Kind, ResourceName};
+
+use crate::CliError;
+use crate::args::{Global, Output};
+use crate::side::Environment;
+
+pub use access::store;
+pub use change::{apply, create, delete, diff, set};
+pub use read::{describe, get, status};
+pub use watch::watch;
+
+/// A controller, and what is meant where a command says nothing else.
+#[derive(Debug)]
+pub struct Controller {
+    client: Client,
+    /// The owner that is meant.
+    tenant: ResourceName,
+    /// The owner that is named, by the flag or the variable.
+    named_tenant: Option<ResourceName>,
+    /// The owner of the command line.
+    tenant_flag: Option<ResourceName>,
+    all_tenants: bool,
+    /// The value of `--host`, where it is a field.
+    host: Option<String>,
+    output: Output,
+}
+
+impl Controller {
+    /// The controller of this context. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// When the context cannot be read or is of no use.
+    pub fn open(context: &Path, global: &Global, environment: &Environment) -> Result<Self, CliError> {
+        let context = Context::read(context)?;
+        Ok(Self {
+            client: Client::new(&context.endpoint())?,
+            tenant: global.tenant(environment)?,
+            named_tenant: global.named_tenant(environment)?,
+            tenant_flag: global.tenant.clone(),
+            all_tenants: global.all_tenants,
+            host: global.host.clone(),
+            output: global.output,
+        })
+    }
+
+    /// The key of a resource by its name.
+    fn key(&self, kind: Kind, name: &str) -> Result<Key, CliError> {
+        let name = name.parse().map_err(|error| CliError::Usage(format!("{error}")))?;
+        Ok(Key::new(kind, Some(self.tenant.clone()), name))
+    }
+
+    /// The owner whose resources of a kind are listed; none for all.
+    fn owner(&self, kind: Kind) -> Option<&ResourceName> {
+        (kind.has_tenant() && !self.all_tenants).then_some(&self.tenant)
+    }
+
+    /// The resources of a kind with these names, or all.
+    fn fetch(&self, kind: Kind, names: &[String]) -> Result<Vec<Item>, CliError> {
+        if !names.is_empty() && (!self.all_tenants || !kind.has_tenant()) {
+            return names.iter().map(|name| Ok(self.client.get(&self.key(kind, name)?)?)).collect();
+        }
+        let mut items = self.client.list_all(kind, self.owner(kind))?.items;
+        if let Some(name) = names.iter().find(|name| !items.iter().any(|item| item.name.as_str() == name.as_str())) {
+            return Err(CliError::Nowhere { kind, name: name.clone() });
+        }
+        items.retain(|item| names.is_empty() || names.iter().any(|name| item.name.as_str() == name));
+        Ok(items)
+    }
+
+    /// What is said where there is nothing of a kind.
+    fn nothing(&self, kind: Kind) -> String {
+        match self.owner(kind) {
+            Some(tenant) => format!("tenant \"{tenant}\" has no {kind}; --all-tenants shows those of all tenants"),
+            None => format!("no {kind} is declared"),
+        }
+    }
+
+    /// Whether answers are tables with more columns.
+    fn wide(&self) -> bool {
+        self.output == Output::Wide
+    }
+}

@@ -1,0 +1,461 @@
+//! The fields of each kind as flags of `create` and `set`, and how they become the `spec` of a resource.
+
+mod fabric;
+mod host;
+mod spec;
+mod values;
+
+use clap::Subcommand;
+use model::fabric::ResourceName;
+use model::{Kind, Resource, fabric as controller};
+use serde_json::{Map, Value};
+
+use crate::args::Knows;
+use fabric::{
+    HostFields, IpPoolFields, JoinTokenFields, LogicalNetworkFields, MacPoolFields, PortFields, TenantFields,
+    TokenFields, VmNetworkFields, VmSubnetFields,
+};
+use host::{CustomerRouteFields, DhcpScopeFields, LookupRecordFields, ProviderAddressFields, ProviderRouteFields};
+
+use spec::{AT_CONTROLLER, AT_HOST, assemble, assemble_at_controller, clean, given, merge, only};
+pub use spec::{FieldsError, Parts, changed, changed_at_controller};
+
+/// What `create` makes.
+#[derive(Debug, Subcommand)]
+pub enum CreateWhat {
+    /// The physical network that hosts share.
+    #[command(visible_alias = "ln", alias = "logical-networks")]
+    LogicalNetwork {
+        /// Name.
+        name: ResourceName,
+        #[command(flatten)]
+        fields: LogicalNetworkFields,
+    },
+    /// MAC addresses for ports that name none.
+    #[command(visible_alias = "mp", alias = "mac-pools")]
+    MacPool {
+        /// Name.
+        name: ResourceName,
+        #[command(flatten)]
+        fields: MacPoolFields,
+    },
+    /// Not made like this: a host comes into being by "netvirt host join".
+    #[command(hide = true, alias = "hosts")]
+    Host {
+        /// Name.
+        name: Option<String>,
+    },
+    /// An owner of VM networks.
+    #[command(visible_alias = "tn", alias = "tenants")]
+    Tenant {
+        /// Name.
+        name: ResourceName,
+        #[command(flatten)]
+        fields: TenantFields,
+    },
+    /// A tenant's isolated network.
+    #[command(visible_alias = "vn", alias = "vm-networks")]
+    VmNetwork {
+        /// Name.
+        name: ResourceName,
+        #[command(flatten)]
+        fields: VmNetworkFields,
+    },
+    /// A prefix in a VM network.
+    #[command(visible_alias = "vs", alias = "vm-subnets")]
+    VmSubnet {
+        /// Name.
+        name: ResourceName,
+        #[command(flatten)]
+        fields: VmSubnetFields,
+    },
+    /// Addresses for ports of a VM subnet.
+    #[command(visible_alias = "ip", alias = "ip-pools")]
+    IpPool {
+        /// Name.
+        name: ResourceName,
+        #[command(flatten)]
+        fields: IpPoolFields,
+    },
+    /// Which subnet or VM leads to a prefix.
+    #[command(visible_alias = "cr", alias = "customer-routes")]
+    CustomerRoute {
+        /// At a controller: name.
+        name: Option<ResourceName>,
+        #[command(flatten)]
+        fields: CustomerRouteFields,
+    },
+    /// A VM's or container's network interface.
+    #[command(visible_alias = "po", alias = "ports")]
+    Port {
+        /// Name, unique on the host, or among the tenant's ports.
+        name: ResourceName,
+        #[command(flatten)]
+        fields: PortFields,
+    },
+    /// At a host: where a customer address is.
+    #[command(visible_alias = "lr", alias = "lookup-records")]
+    LookupRecord(LookupRecordFields),
+    /// An address of a host in the underlay.
+    #[command(visible_alias = "pa", alias = "provider-addresses")]
+    ProviderAddress(ProviderAddressFields),
+    /// A route of a host in the underlay.
+    #[command(visible_alias = "pr", alias = "provider-routes")]
+    ProviderRoute(ProviderRouteFields),
+    /// At a host: what DHCP tells the VMs of a prefix.
+    #[command(visible_alias = "ds", alias = "dhcp-scopes")]
+    DhcpScope(DhcpScopeFields),
+    /// A token with which to ask the controller; its secret is printed this once.
+    #[command(alias = "tokens")]
+    Token {
+        /// Name: who, in the audit log.
+        name: ResourceName,
+        #[command(flatten)]
+        fields: TokenFields,
+    },
+    /// A token with which one host may join, once.
+    JoinToken(JoinTokenFields),
+}
+
+/// What `set` changes.
+#[derive(Debug, Subcommand)]
+pub enum SetWhat {
+    /// The physical network that hosts share.
+    #[command(visible_alias = "ln", alias = "logical-networks")]
+    LogicalNetwork {
+        /// Name.
+        name: String,
+        #[command(flatten)]
+        fields: LogicalNetworkFields,
+    },
+    /// MAC addresses for ports that name none.
+    #[command(visible_alias = "mp", alias = "mac-pools")]
+    MacPool {
+        /// Name.
+        name: String,
+        #[command(flatten)]
+        fields: MacPoolFields,
+    },
+    /// A machine that runs ports.
+    #[command(visible_alias = "ho", alias = "hosts")]
+    Host {
+        /// Name.
+        name: String,
+        #[command(flatten)]
+        fields: HostFields,
+    },
+    /// An owner of VM networks.
+    #[command(visible_alias = "tn", alias = "tenants")]
+    Tenant {
+        /// Name.
+        name: String,
+        #[command(flatten)]
+        fields: TenantFields,
+    },
+    /// A tenant's isolated network.
+    #[command(visible_alias = "vn", alias = "vm-networks")]
+    VmNetwork {
+        /// Name.
+        name: String,
+        #[command(flatten)]
+        fields: VmNetworkFields,
+    },
+    /// A prefix in a VM network.
+    #[command(visible_alias = "vs", alias = "vm-subnets")]
+    VmSubnet {
+        /// Name.
+        name: String,
+        #[command(flatten)]
+        fields: VmSubnetFields,
+    },
+    /// Addresses for ports of a VM subnet.
+    #[command(visible_alias = "ip", alias = "ip-pools")]
+    IpPool {
+        /// Name.
+        name: String,
+        #[command(flatten)]
+        fields: IpPoolFields,
+    },
+    /// Which subnet or VM leads to a prefix.
+    #[command(visible_alias = "cr", alias = "customer-routes")]
+    CustomerRoute {
+        /// Name; at a host VSID/PREFIX/NEXT-HOP, as "netvirt get" shows it.
+        name: String,
+        #[command(flatten)]
+        fields: CustomerRouteFields,
+    },
+    /// A VM's or container's network interface. Where --vm-network leads elsewhere, VM subnet, IP pool and addresses
+    /// that are not given with it are taken away.
+    #[command(visible_alias = "po", alias = "ports")]
+    Port {
+        /// Name.
+        name: String,
+        #[command(flatten)]
+        fields: PortFields,
+    },
+    /// At a host: where a customer address is.
+    #[command(visible_alias = "lr", alias = "lookup-records")]
+    LookupRecord {
+        /// VSID/CUSTOMER-ADDRESS, as "netvirt get" shows it.
+        name: String,
+        #[command(flatten)]
+        fields: LookupRecordFields,
+    },
+    /// An address of a host in the underlay.
+    #[command(visible_alias = "pa", alias = "provider-addresses")]
+    ProviderAddress {
+        /// The address.
+        name: String,
+        #[command(flatten)]
+        fields: ProviderAddressFields,
+    },
+    /// A route of a host in the underlay.
+    #[command(visible_alias = "pr", alias = "provider-routes")]
+    ProviderRoute {
+        /// PREFIX/NEXT-HOP, as "netvirt get" shows it.
+        name: String,
+        #[command(flatten)]
+        fields: ProviderRouteFields,
+    },
+    /// At a host: what DHCP tells the VMs of a prefix.
+    #[command(visible_alias = "ds", alias = "dhcp-scopes")]
+    DhcpScope {
+        /// VSID/PREFIX or INTERFACE/PREFIX, as "netvirt get" shows it.
+        name: String,
+        #[command(flatten)]
+        fields: DhcpScopeFields,
+    },
+}
+
+impl CreateWhat {
+    /// What each kind cannot be made without. What ports and customer routes need depends on who keeps them.
+    pub const REQUIRED: [(&str, &[&str]); 8] = [
+        ("lookup-record", &["vsid", "mac", "provider_address"]),
+        ("provider-address", &["address", "interface", "prefix_length"]),
+        ("provider-route", &["prefix", "next_hop", "interface"]),
+        ("dhcp-scope", &["prefix"]),
+        ("mac-pool", &["ranges"]),
+        ("vm-network", &["logical_network"]),
+        ("vm-subnet", &["vm_network"]),
+        ("ip-pool", &["vm_subnet", "ranges"]),
+    ];
+
+    /// Who can be asked for it; of what both know, the given fields may decide.
+    pub fn knows(&self) -> Knows {
+        match self {
+            Self::LookupRecord(_) | Self::ProviderAddress(_) | Self::ProviderRoute(_) | Self::DhcpScope(_) => {
+                Knows::Host
+            }
+            Self::CustomerRoute { name: Some(_), .. } => Knows::Controller,
+            Self::CustomerRoute { name: None, fields } => spec::told(&given(fields)),
+            Self::Port { fields, .. } => spec::told(&given(fields)),
+            _ => Knows::Controller,
+        }
+    }
+
+    /// The resource to create at a host.
+    ///
+    /// # Errors
+    /// When a field is missing, or is one that a host does not know, or the model refuses the whole.
+    pub fn at_host(&self) -> Result<Resource, FieldsError> {
+        match self {
+            Self::LookupRecord(fields) => assemble(Kind::LookupRecord, None, given(fields)),
+            Self::ProviderAddress(fields) => assemble(Kind::ProviderAddress, None, given(fields)),
+            Self::ProviderRoute(fields) => assemble(Kind::ProviderRoute, None, given(fields)),
+            Self::DhcpScope(fields) => assemble(Kind::DhcpScope, None, given(fields)),
+            Self::CustomerRoute { name: Some(name), .. } => Err(FieldsError::NameAtHost(name.clone())),
+            Self::CustomerRoute { name: None, fields } => {
+                let given = only(&AT_HOST, given(fields))?;
+                AT_HOST.require(Kind::CustomerRoute.as_str(), &given, &["rdid", "vsid", "prefix", "nextHop"])?;
+                assemble(Kind::CustomerRoute, None, given)
+            }
+            Self::Port { name, fields } => {
+                let given = only(&AT_HOST, given(fields))?;
+                AT_HOST.require(Kind::Port.as_str(), &given, &["device", "mac"])?;
+                assemble(Kind::Port, Some(name.as_str()), given)
+            }
+            other => Err(FieldsError::NotThere { kind: other.as_str(), place: AT_HOST.place }),
+        }
+    }
+
+    /// The resource to create at a controller, owned by `tenant`; `host` is where a port is plugged.
+    ///
+    /// # Errors
+    /// When a field is missing, or is one that a controller does not know, or the model refuses the whole.
+    pub fn at_controller(
+        &self,
+        tenant: &ResourceName,
+        host: Option<&str>,
+    ) -> Result<controller::Resource, FieldsError> {
+        use controller::Kind;
+        let (kind, name, given) = match self {
+            Self::LogicalNetwork { name, fields } => (Kind::LogicalNetwork, name, fields.given()?),
+            Self::MacPool { name, fields } => (Kind::MacPool, name, given(fields)),
+            Self::Tenant { name, fields } => (Kind::Tenant, name, fields.given()),
+            Self::VmNetwork { name, fields } => (Kind::VmNetwork, name, given(fields)),
+            Self::VmSubnet { name, fields } => (Kind::VmSubnet, name, given(fields)),
+            Self::IpPool { name, fields } => (Kind::IpPool, name, given(fields)),
+            Self::CustomerRoute { name, fields } => {
+                let given = only(&AT_CONTROLLER, given(fields))?;
+                let needed = ["vmNetwork", "prefix", "nextHop"];
+                AT_CONTROLLER.require(Kind::CustomerRoute.as_str(), &given, &needed)?;
+                (Kind::CustomerRoute, name.as_ref().ok_or(FieldsError::NoName)?, given)
+            }
+            Self::Port { name, fields } => {
+                let mut given = only(&AT_CONTROLLER, given(fields))?;
+                host.map(|host| given.insert("host".to_owned(), host.into()));
+                (Kind::Port, name, given)
+            }
+            Self::Host { name } => return Err(FieldsError::HostsJoin(name.clone().unwrap_or_else(|| "HOST".into()))),
+            other => return Err(FieldsError::NotThere { kind: other.as_str(), place: AT_CONTROLLER.place }),
+        };
+        let mut given = Value::Object(given);
+        clean(&mut given);
+        assemble_at_controller(kind, tenant, name, given)
+    }
+
+    /// The kind as people type it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::LookupRecord(_) => "lookup-record",
+            Self::ProviderAddress(_) => "provider-address",
+            Self::ProviderRoute(_) => "provider-route",
+            Self::DhcpScope(_) => "dhcp-scope",
+            Self::LogicalNetwork { .. } => "logical-network",
+            Self::MacPool { .. } => "mac-pool",
+            Self::Host { .. } => "host",
+            Self::Tenant { .. } => "tenant",
+            Self::VmNetwork { .. } => "vm-network",
+            Self::VmSubnet { .. } => "vm-subnet",
+            Self::IpPool { .. } => "ip-pool",
+            Self::CustomerRoute { .. } => "customer-route",
+            Self::Port { .. } => "port",
+            Self::Token { .. } => "token",
+            Self::JoinToken(_) => "join-token",
+        }
+    }
+
+    /// Whether `--host` is a field of it, where a controller is asked.
+    pub const fn has_host_field(&self) -> bool {
+        matches!(self, Self::Port { .. })
+    }
+}
+
+impl SetWhat {
+    /// Who can be asked for it; of what both know, the given fields may decide.
+    pub fn knows(&self) -> Knows {
+        match self {
+            Self::LookupRecord { .. }
+            | Self::ProviderAddress { .. }
+            | Self::ProviderRoute { .. }
+            | Self::DhcpScope { .. } => Knows::Host,
+            Self::CustomerRoute { fields, .. } => spec::told(&given(fields)),
+            Self::Port { fields, .. } => spec::told(&given(fields)),
+            _ => Knows::Controller,
+        }
+    }
+
+    /// Whether `--host` is a field of it, where a controller is asked.
+    pub const fn has_host_field(&self) -> bool {
+        matches!(self, Self::Port { .. })
+    }
+
+    /// Which resource of a host, and the fields that were given.
+    ///
+    /// # Errors
+    /// When no field is given, or one that a host does not know.
+    pub fn at_host(&self) -> Result<Parts<Kind>, FieldsError> {
+        let (kind, name, given) = match self {
+            Self::LookupRecord { name, fields } => (Kind::LookupRecord, name, given(fields)),
+            Self::ProviderAddress { name, fields } => (Kind::ProviderAddress, name, given(fields)),
+            Self::ProviderRoute { name, fields } => (Kind::ProviderRoute, name, given(fields)),
+            Self::DhcpScope { name, fields } => (Kind::DhcpScope, name, given(fields)),
+            Self::CustomerRoute { name, fields } => (Kind::CustomerRoute, name, only(&AT_HOST, given(fields))?),
+            Self::Port { name, fields } => (Kind::Port, name, only(&AT_HOST, given(fields))?),
+            other => return Err(FieldsError::NotThere { kind: other.as_str(), place: AT_HOST.place }),
+        };
+        if given.is_empty() {
+            return Err(FieldsError::Nothing(kind.as_str()));
+        }
+        Ok(Parts { kind, name: name.clone(), given })
+    }
+
+    /// The kind as people type it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::LookupRecord { .. } => "lookup-record",
+            Self::ProviderAddress { .. } => "provider-address",
+            Self::ProviderRoute { .. } => "provider-route",
+            Self::DhcpScope { .. } => "dhcp-scope",
+            Self::LogicalNetwork { .. } => "logical-network",
+            Self::MacPool { .. } => "mac-pool",
+            Self::Host { .. } => "host",
+            Self::Tenant { .. } => "tenant",
+            Self::VmNetwork { .. } => "vm-network",
+            Self::VmSubnet { .. } => "vm-subnet",
+            Self::IpPool { .. } => "ip-pool",
+            Self::CustomerRoute { .. } => "customer-route",
+            Self::Port { .. } => "port",
+        }
+    }
+
+    /// Kind and name at a controller.
+    fn parts(&self) -> Result<(controller::Kind, &str), FieldsError> {
+        use controller::Kind;
+        Ok(match self {
+            Self::LogicalNetwork { name, .. } => (Kind::LogicalNetwork, name),
+            Self::MacPool { name, .. } => (Kind::MacPool, name),
+            Self::Host { name, .. } => (Kind::Host, name),
+            Self::Tenant { name, .. } => (Kind::Tenant, name),
+            Self::VmNetwork { name, .. } => (Kind::VmNetwork, name),
+            Self::VmSubnet { name, .. } => (Kind::VmSubnet, name),
+            Self::IpPool { name, .. } => (Kind::IpPool, name),
+            Self::CustomerRoute { name, .. } => (Kind::CustomerRoute, name),
+            Self::Port { name, .. } => (Kind::Port, name),
+            other => return Err(FieldsError::NotThere { kind: other.as_str(), place: AT_CONTROLLER.place }),
+        })
+    }
+
+    /// Which resource of a controller.
+    ///
+    /// # Errors
+    /// When its name cannot be one.
+    pub fn key(&self, tenant: &ResourceName) -> Result<controller::Key, FieldsError> {
+        let (kind, name) = self.parts()?;
+        Ok(controller::Key::new(kind, Some(tenant.clone()), name.parse()?))
+    }
+
+    /// The given fields in the place of those of a spec at a controller.
+    ///
+    /// # Errors
+    /// When no field is given, or one that a controller does not know, or that the spec has no place for.
+    pub fn edit(&self, host: Option<&str>, spec: &mut Value) -> Result<(), FieldsError> {
+        let (kind, name) = self.parts()?;
+        let given: Map<String, Value> = match self {
+            Self::Host { fields, .. } if fields.is_empty() => return Err(FieldsError::Nothing(kind.as_str())),
+            Self::Host { fields, .. } => return fields.edit(name, spec),
+            Self::LogicalNetwork { fields, .. } => fields.given()?,
+            Self::MacPool { fields, .. } => given(fields),
+            Self::Tenant { fields, .. } => fields.given(),
+            Self::VmNetwork { fields, .. } => given(fields),
+            Self::VmSubnet { fields, .. } => given(fields),
+            Self::IpPool { fields, .. } => given(fields),
+            Self::CustomerRoute { fields, .. } => only(&AT_CONTROLLER, given(fields))?,
+            Self::Port { fields, .. } => {
+                let mut given = only(&AT_CONTROLLER, given(fields))?;
+                host.map(|host| given.insert("host".to_owned(), host.into()));
+                spec::leave_network(&given, spec);
+                given
+            }
+            Self::LookupRecord { .. }
+            | Self::ProviderAddress { .. }
+            | Self::ProviderRoute { .. }
+            | Self::DhcpScope { .. } => Map::new(),
+        };
+        if given.is_empty() {
+            return Err(FieldsError::Nothing(kind.as_str()));
+        }
+        merge(spec, Value::Object(given));
+        Ok(())
+    }
+}

@@ -1,0 +1,81 @@
+//! The roles that the binary can take on besides the operator's verbs, and what they are told, as plain data.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// How a role ends.
+pub type RoleResult = Result<(), Box<dyn Error>>;
+
+/// The roles. They are handed in, since roles do not import each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Roles {
+    /// Runs the agent until it is told to end.
+    pub agent: fn(&AgentOptions) -> RoleResult,
+    /// Runs the controller until it is told to end.
+    pub controller: fn(&ControllerOptions) -> RoleResult,
+    /// Enrols this host at a controller, and returns the name under which the controller knows it.
+    pub join: fn(&JoinOptions) -> Result<String, Box<dyn Error>>,
+}
+
+/// `netvirt agent`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Args)]
+pub struct AgentOptions {
+    /// Configuration of the host; without one, the host must have joined a controller.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of what the agent keeps, also of what joining left there; /var/lib/netvirt by default.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub state: Option<PathBuf>,
+    /// Check the configuration and the host, and end.
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `netvirt controller`. What is absent is as the configuration file says, or else as the controller's own default.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Args)]
+pub struct ControllerOptions {
+    /// Configuration; not needed.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of the store, the certificates and admin.yaml; /var/lib/netvirt/controller by default.
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Where people and programs are answered (HTTPS); 0.0.0.0:7443 by default.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<std::net::SocketAddr>,
+    /// Where agents are answered (gRPC); 0.0.0.0:7444 by default.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub agents: Option<std::net::SocketAddr>,
+    /// Address or name under which others reach the controller; stands in its certificate. May be repeated; the first
+    /// is told to hosts that join.
+    #[arg(long, value_name = "ADDRESS")]
+    pub advertise: Vec<String>,
+    /// Check the configuration, and end.
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `netvirt host join`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Args)]
+pub struct JoinOptions {
+    /// Where the controller answers agents.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub controller: String,
+    /// What "netvirt create join-token" gave.
+    #[arg(long)]
+    pub token: String,
+    /// Interface in the underlay; may be repeated.
+    #[arg(long = "uplink", value_name = "INTERFACE", required = true)]
+    pub uplinks: Vec<String>,
+    /// Name of this host at the controller; its host name by default.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Folder of what the agent keeps; /var/lib/netvirt by default.
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Join although this host has joined already.
+    #[arg(long)]
+    pub force: bool,
+}
