@@ -49,10 +49,11 @@ const OWNED: &[(&[&str], &[&str], &str)] = &[
     (&["redb", "etcd-client"], &["store"], "what is kept on disk"),
     (&["tonic*", "prost*", "protox*"], &["proto"], "the protocol between controller and agent"),
     (
-        &["axum*", "hyper*", "http-body*", "reqwest", "tower-http"],
+        &["axum*", "hyper", "http-body*", "reqwest", "tower-http"],
         &["api", "controller", "console"],
         "the northbound interface, which others use through the client in \"api\"",
     ),
+    (&["hyper-util"], &["api", "controller", "console", "proto"], "HTTP, and gRPC over it"),
 ];
 
 /// All sentences, one a broken rule and arrow.

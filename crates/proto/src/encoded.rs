@@ -37,14 +37,6 @@ impl Encoded {
     }
 }
 
-/// How many messages this thread has encoded, for the test that a change is encoded once.
-#[cfg(test)]
-pub(crate) mod counter {
-    std::thread_local! {
-        pub static ENCODINGS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
-    }
-}
-
 impl prost::Message for Encoded {
     fn encode_raw(&self, buf: &mut impl BufMut) {
         buf.put_slice(&self.0);
@@ -72,5 +64,13 @@ impl prost::Message for Encoded {
 
     fn clear(&mut self) {
         self.0.clear();
+    }
+}
+
+/// How many messages this thread has encoded, for the test that a change is encoded once.
+#[cfg(test)]
+pub(crate) mod counter {
+    std::thread_local! {
+        pub static ENCODINGS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
     }
 }

@@ -18,6 +18,8 @@ mod encoded;
 mod facts;
 mod hub;
 mod mirror;
+#[cfg(test)]
+mod mirror_tests;
 pub mod server;
 mod tls;
 mod token;

@@ -233,14 +233,19 @@ impl Mirror {
             }
             Staged::Changed { kept: changes, revision, digest } => {
                 let kept = self.topics.entry(topic.clone()).or_default();
-                for (key, item) in &changes {
-                    match item {
+                let mut really = BTreeMap::new();
+                for (key, item) in changes {
+                    let old = match &item {
                         Some(item) => kept.items.insert(key.clone(), item.clone()),
-                        None => kept.items.remove(key),
+                        None => kept.items.remove(&key),
                     };
+                    // What came and went, or went and came back, since the last time is no change.
+                    if old != item {
+                        really.insert(key, item);
+                    }
                 }
                 (kept.revision, kept.digest) = (revision, digest);
-                changes
+                really
             }
         }
     }

@@ -6,7 +6,7 @@
 mod session;
 #[cfg(test)]
 mod tests;
-mod topic;
+pub(crate) mod topic;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -119,8 +119,8 @@ impl Hub {
             match state.topics.get_mut(&change.topic) {
                 Some(Slot::Loaded(topic)) => {
                     affected.extend(topic.subscribers.iter().cloned());
-                    // What was loaded after the transaction has it already.
-                    if topic.revision < revision {
+                    // What was loaded after the transaction has it already, but may not have been acknowledged.
+                    if revision > topic.loaded {
                         let messages = topic.change(revision, change, &self.limits);
                         outgoing.extend(topic.subscribers.iter().map(|host| (host.clone(), Arc::clone(&messages))));
                     }
@@ -232,7 +232,7 @@ impl Hub {
         // Without a slot more was published than may wait, and the caller begins anew.
         if let Some(Slot::Loading(pending)) = state.topics.remove(topic) {
             for (revision, change) in &pending {
-                if *revision > loaded.revision {
+                if *revision > loaded.loaded {
                     loaded.change(*revision, change, &limits);
                 }
             }

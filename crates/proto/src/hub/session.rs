@@ -178,7 +178,8 @@ impl Hub {
                 return SessionEnd::Gone;
             }
         }
-        SessionEnd::Replaced
+        // Whoever has closed the queue says why.
+        std::future::pending().await
     }
 
     /// After hello: what the agent has is compared with what it needs.

@@ -16,8 +16,10 @@ use crate::{Digest, Encoded, TopicContent, wire};
 /// A topic.
 pub struct TopicState {
     name: String,
-    /// Everything up to this revision is in it.
-    pub revision: u64,
+    /// The revision that it was loaded at: what was published up to it is in it already.
+    pub loaded: u64,
+    /// The revision of its last change.
+    revision: u64,
     items: BTreeMap<Key, Bytes>,
     digest: Digest,
     log: VecDeque<Logged>,
@@ -51,6 +53,7 @@ impl TopicState {
     pub fn new(topic: &TopicId, content: &TopicContent) -> Self {
         let mut state = Self {
             name: topic.to_string(),
+            loaded: content.revision,
             revision: content.revision,
             items: BTreeMap::new(),
             digest: Digest::default(),
@@ -166,6 +169,18 @@ impl TopicState {
         let snapshot: Arc<[Encoded]> = pieces.into_iter().enumerate().map(piece).collect();
         self.snapshot = Some(Arc::clone(&snapshot));
         snapshot
+    }
+
+    /// What is in it.
+    #[cfg(test)]
+    pub fn resources(&self) -> Vec<model::Resource> {
+        self.items.values().filter_map(|item| crate::convert::decode_item(item).ok()).collect()
+    }
+
+    /// Bytes of the changes that are kept.
+    #[cfg(test)]
+    pub const fn log_bytes(&self) -> usize {
+        self.log_bytes
     }
 
     fn log(&mut self, before: Digest, messages: &Arc<[Encoded]>, limits: &Limits) {

@@ -1,0 +1,5 @@
+//! Both sides of the protocol over TLS on loopback, through the public interface.
+
+mod common;
+mod joining;
+mod sessions;
