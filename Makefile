@@ -6,12 +6,14 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 PREFIX ?= /usr/local
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
-.PHONY: help tools build test demo bench install audit clean
+.PHONY: help tools build test demo demo-by-hand bench install audit clean
 
 help:
-	@echo 'make demo      install what is missing, build, and tell the story of Blue and Red (root)'
+	@echo 'make demo      install what is missing, build, and tell the tour: a network at a controller (root)'
+	@echo 'make demo-by-hand   the same for the story of Blue and Red: two hosts without a controller (root)'
 	@echo 'make test      install what is missing, check style and licences, run every test (root)'
-	@echo 'make bench     measure netvirt against its peers (root); ARGS="..." goes to the benchmark'
+	@echo 'make bench     measure netvirt beside its peers, then a controller with 100,000 ports (root);'
+	@echo '               ARGS="..." and FABRIC_ARGS="..." go to the two'
 	@echo 'make build     the release build: $(target)/release/netvirt'
 	@echo 'make install   put netvirt into $$DESTDIR$$PREFIX/bin (PREFIX is $(PREFIX))'
 	@echo 'make tools     install what building, testing and the demo need; says what it does'
@@ -43,10 +45,16 @@ demo:
 	cargo build --release --locked
 	PATH="$(target)/release:$$PATH" ./scripts/demo
 
+demo-by-hand:
+	scripts/tools build lab
+	cargo build --release --locked
+	PATH="$(target)/release:$$PATH" ./scripts/demo-by-hand
+
 bench:
 	scripts/tools build lab
 	cargo build --release --locked
 	PATH="$(target)/release:$$PATH" cargo run --release --locked -p benches -- $(ARGS)
+	PATH="$(target)/release:$$PATH" cargo run --release --locked -p benches --bin fabric -- $(FABRIC_ARGS)
 
 install: build
 	install -D -m 755 $(target)/release/netvirt $(DESTDIR)$(PREFIX)/bin/netvirt

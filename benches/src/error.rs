@@ -38,6 +38,14 @@ pub enum Error {
         /// The file that it locks.
         path: PathBuf,
     },
+    /// The controller, or an agent that is simulated, did not do what was asked.
+    #[error("cannot {what}: {reason}")]
+    Fabric {
+        /// What was tried.
+        what: &'static str,
+        /// What stood in the way.
+        reason: String,
+    },
     /// A file could not be written or read.
     #[error("cannot {action} {path}: {source}")]
     File {

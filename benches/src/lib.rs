@@ -6,6 +6,7 @@
 pub mod args;
 pub mod contestant;
 mod error;
+pub mod fabric;
 pub mod interrupt;
 pub mod load;
 pub mod machine;

@@ -225,6 +225,15 @@ impl Lab {
         Ok(controller::context_path(&self.name, its.name.as_str()))
     }
 
+    /// The process of the controller, if it runs.
+    ///
+    /// # Errors
+    /// When the lab was taken down meanwhile.
+    pub fn controller_pid(&self) -> Result<Option<u32>, LabError> {
+        let process = State::load(&self.name)?.controller;
+        Ok(process.filter(|process| process.is_alive()).map(|process| process.pid))
+    }
+
     /// Kills the controller with SIGKILL, as a crash would.
     ///
     /// # Errors
