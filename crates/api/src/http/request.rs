@@ -59,8 +59,11 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// The body as JSON of a type.
+/// The body as JSON of a type, which is an object: serde would take a list of a structure's fields too.
 pub(crate) fn parse<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, Failure> {
+    if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+        return Err(Failure(Problem::bad_request(format!("the body is not {what} in JSON: it is no object"))));
+    }
     serde_json::from_slice(body)
         .map_err(|error| Failure(Problem::bad_request(format!("the body is not {what} in JSON: {error}"))))
 }

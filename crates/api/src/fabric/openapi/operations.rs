@@ -240,13 +240,13 @@ pub(super) fn parameters() -> Value {
     let path = |name: &str, text: &str| json!({"name": name, "in": "path", "required": true, "description": text, "schema": schema("ResourceName")});
     let query = |name: &str, text: &str, schema: Value| json!({"name": name, "in": "query", "description": text, "schema": schema});
     let header = |name: &str, text: &str, schema: Value| json!({"name": name, "in": "header", "description": text, "schema": schema});
-    let etags = || json!({"type": "string", "pattern": "^(\\*|(W/)?\"[0-9]+\"( *, *(W/)?\"[0-9]+\")*)$"});
+    let etags = || json!({"anyOf": [{"const": "*"}, {"type": "string", "pattern": "^\"[0-9]+\"(, \"[0-9]+\")*$"}]});
     let page = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE});
     json!({
         "name": path("name", "The name."),
         "tenant": path("tenant", "The tenant."),
         "limit": query("limit", &format!("At most so many; {MAX_PAGE} if it is left out."), page),
-        "continue": query("continue", "`continue` of the page before.", json!({"type": "string"})),
+        "continue": query("continue", "`continue` of the page before.", json!({"type": "string", "minLength": 1})),
         "dryRun": query("dryRun", "Check only, and show what would come of it.", json!({"type": "boolean"})),
         "before": query("before", "Only lines with a lower number: the last one's, for the next page.", revision()),
         "watchKind": query("kind", "Events of this kind.", schema("Kind")),

@@ -56,7 +56,13 @@ pub(super) fn schemas() -> Map<String, Value> {
     }
     let mut schemas = generator.take_definitions(true);
     schemas.values_mut().for_each(narrow);
+    schemas.values_mut().for_each(addresses);
     narrow_types(&mut schemas);
+    if let Some(addresses) =
+        schemas.get_mut("Uplink").and_then(|uplink| uplink.pointer_mut("/properties/addresses/items"))
+    {
+        addresses["pattern"] = json!(PREFIX.0);
+    }
     for kind in Kind::ALL {
         let of = |suffix: &str| format!("{}{suffix}", type_name(kind));
         let needed = schemas.get(&type_name(kind)).is_some_and(|spec| spec.get("required").is_some());
@@ -114,6 +120,19 @@ fn narrow(schema: &mut Value) {
     }
 }
 
+/// Writes schemars's format `ip` in the formats that JSON Schema knows.
+fn addresses(schema: &mut Value) {
+    match schema {
+        Value::Object(map) if map.get("format").is_some_and(|format| format == "ip") => {
+            map.remove("format");
+            map.insert("anyOf".to_owned(), json!([{"format": "ipv4"}, {"format": "ipv6"}]));
+        }
+        Value::Object(map) => map.values_mut().for_each(addresses),
+        Value::Array(values) => values.iter_mut().for_each(addresses),
+        _ => {}
+    }
+}
+
 fn narrow_types(schemas: &mut Map<String, Value>) {
     for (name, pattern) in TYPE_PATTERNS {
         if let Some(schema) = schemas.get_mut(name).and_then(Value::as_object_mut) {
@@ -132,7 +151,7 @@ fn declaration(kind: Kind, spec_needed: bool) -> Value {
     });
     if kind.has_tenant() {
         properties["tenant"] = json!({
-            "$ref": "#/components/schemas/ResourceName",
+            "anyOf": [schema("ResourceName"), {"type": "null"}],
             "description": "The owner; that of the path, or else \"default\", if it is left out.",
         });
     }

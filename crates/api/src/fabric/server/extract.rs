@@ -128,7 +128,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
 struct Draft {
     #[serde(default, deserialize_with = "given")]
     kind: Option<Kind>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     tenant: Option<ResourceName>,
     #[serde(default, deserialize_with = "given")]
     name: Option<ResourceName>,
