@@ -1,0 +1,443 @@
+//! The controller's state, and the one way in which it changes: judge in memory, write to the store on conditions, or
+//! take back; then tell agents and watches.
+//!
+//! Locks are taken in the order of the fields; `sessions` is called with both held, and calls back into neither.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use api::fabric::{AuditEntry, Event, EventKind, Item};
+use api::{Outcome, Problem, ProblemType};
+use model::fabric::{Key, Kind, Object, ResourceName};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use plan::fabric::{Change, Context, Fabric, Refusal, RefusalSort, Transition};
+use store::{CommitError, Store, Transaction, WatchError};
+use uuid::Uuid;
+
+use crate::clock;
+use crate::commit::{self, Actor};
+use crate::error::LoadError;
+use crate::hosts::{Reports, Sessions};
+use crate::limits::MAX_OBJECTS;
+use crate::records;
+use crate::state::State;
+use crate::view::View;
+use crate::watches::Watches;
+
+/// What a controller is told about itself.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where agents reach it, `host:port`.
+    pub agents: String,
+    /// SHA-256 of its authority's certificate, by which agents know it.
+    pub fingerprint: String,
+    /// For how long the certificates of hosts are valid.
+    pub certificate_life: Duration,
+    /// A folder for what is written for a moment, on the store's file system.
+    pub scratch: PathBuf,
+}
+
+/// All that a controller knows and owns.
+pub struct Core {
+    state: Mutex<State>,
+    reports: Mutex<Reports>,
+    /// Hosts that acknowledged something that has not been looked at yet.
+    acks: Mutex<Acks>,
+    acked: Condvar,
+    pub watches: Watches,
+    pub store: Arc<dyn Store>,
+    pub settings: Settings,
+    pub started: u64,
+    sessions: OnceLock<Arc<dyn Sessions>>,
+    /// Why the store failed.
+    failure: tokio::sync::watch::Sender<Option<String>>,
+}
+
+#[derive(Default)]
+struct Acks {
+    hosts: BTreeSet<ResourceName>,
+    ended: bool,
+}
+
+/// What changes in memory beside the fabric, once a transaction is written.
+pub type Then = Box<dyn FnOnce(&mut State)>;
+
+/// What is to be done, as it was prepared with the state at hand.
+#[derive(Default)]
+pub struct Prepared {
+    pub work: Work,
+    /// What else is written with it.
+    pub extra: Transaction,
+    /// Lines of the audit log beside those of the work.
+    pub lines: Vec<AuditEntry>,
+    /// See [`Then`].
+    pub then: Option<Then>,
+    /// Whether the fabric is read from the store anew afterwards, because `extra` has written objects.
+    pub reload: bool,
+}
+
+/// A change of the fabric.
+#[derive(Default)]
+pub enum Work {
+    #[default]
+    Nothing,
+    Changes(Vec<Change>),
+    /// A host heard a port use these addresses.
+    Learn(Key, Vec<IpAddr>),
+}
+
+impl From<Work> for Prepared {
+    fn from(work: Work) -> Self {
+        Self { work, ..Self::default() }
+    }
+}
+
+/// What was done.
+pub struct Done {
+    /// One for each change, in the order given.
+    pub items: Vec<(Outcome, Item)>,
+    pub revision: u64,
+    pub findings: Vec<String>,
+}
+
+/// Sessions with nobody, until there are others.
+struct Nobody;
+
+impl Sessions for Nobody {
+    fn publish(&self, _: u64, _: &[plan::fabric::TopicChange]) {}
+    fn in_force(&self, _: &ResourceName) -> Option<u64> {
+        None
+    }
+    fn is_connected(&self, _: &ResourceName) -> bool {
+        false
+    }
+    fn connected(&self) -> usize {
+        0
+    }
+    fn disconnect(&self, _: &ResourceName) {}
+}
+
+impl Core {
+    /// A core over what the store has.
+    pub fn load(store: Arc<dyn Store>, settings: Settings) -> Result<Self, LoadError> {
+        let (state, differences) = State::load(&*store)?;
+        for difference in &differences {
+            tracing::warn!("mended the store's claims: {difference}");
+        }
+        Ok(Self {
+            state: Mutex::new(state),
+            reports: Mutex::default(),
+            acks: Mutex::default(),
+            acked: Condvar::new(),
+            watches: Watches::default(),
+            store,
+            settings,
+            started: clock::now(),
+            sessions: OnceLock::new(),
+            failure: tokio::sync::watch::Sender::new(None),
+        })
+    }
+
+    /// From now on, agents are told by these sessions. Only the first call counts.
+    pub fn connect(&self, sessions: Arc<dyn Sessions>) {
+        let _ = self.sessions.set(sessions);
+    }
+
+    pub fn sessions(&self) -> &dyn Sessions {
+        self.sessions.get().map_or(&Nobody, AsRef::as_ref)
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    pub fn reports(&self) -> MutexGuard<'_, Reports> {
+        self.reports.lock()
+    }
+
+    /// Becomes something when the store has failed.
+    pub fn failure(&self) -> tokio::sync::watch::Receiver<Option<String>> {
+        self.failure.subscribe()
+    }
+
+    /// Shows objects with their status.
+    pub fn view<T>(&self, state: &State, show: impl FnOnce(&View<'_>) -> T) -> T {
+        let reports = self.reports.lock();
+        show(&View::new(&state.fabric, &state.needs, &reports, self.sessions()))
+    }
+
+    /// Carries out what `prepare` says, whole or not at all; `dry_run` only says what would come of it.
+    ///
+    /// If somebody else has written in between, the store is read anew, and it is tried once more.
+    pub fn transact(
+        &self,
+        actor: &Actor,
+        dry_run: bool,
+        mut prepare: impl FnMut(&State) -> Result<Prepared, Problem>,
+    ) -> Result<Done, Problem> {
+        let mut state = self.state.lock();
+        let mut again = true;
+        loop {
+            let mut prepared = prepare(&state)?;
+            let revision = state.revision + 1;
+            let transition = carry_out(&mut state.fabric, &prepared.work, revision)?;
+            if dry_run {
+                let done = self.done(&state, &transition, state.revision);
+                state.fabric.undo(&transition);
+                return Ok(done);
+            }
+            let (transaction, next_audit) = match transaction(&state, actor, &transition, &mut prepared) {
+                Ok(Some(transaction)) => transaction,
+                Ok(None) => return Ok(self.done(&state, &transition, state.revision)),
+                Err(error) => {
+                    state.fabric.undo(&transition);
+                    return Err(Problem::internal(format!("a resource cannot be written as JSON: {error}")));
+                }
+            };
+            match self.store.commit(transaction) {
+                Ok(committed) => {
+                    state.next_audit = next_audit;
+                    if let Some(then) = prepared.then.take() {
+                        then(&mut state);
+                    }
+                    // Another revision than was foreseen: somebody else has written something else in between.
+                    if committed == revision && !prepared.reload {
+                        state.changed(revision);
+                        self.publish(&mut state, &transition);
+                    } else {
+                        self.reload(&mut state)?;
+                    }
+                    return Ok(self.done(&state, &transition, committed));
+                }
+                Err(error) => {
+                    state.fabric.undo(&transition);
+                    self.refused(&mut state, error, again)?;
+                    again = false;
+                }
+            }
+        }
+    }
+
+    /// The store refused. After a conflict the state is what the store has, and it may be tried `again`.
+    fn refused(&self, state: &mut State, error: CommitError, again: bool) -> Result<(), Problem> {
+        match error {
+            CommitError::Conflict { .. } => {
+                tracing::info!("somebody else has written to the store: {error}; read it anew");
+                self.reload(state)?;
+                if again {
+                    return Ok(());
+                }
+                Err(Problem::conflict("somebody else changes the fabric at the same time; try again"))
+            }
+            CommitError::Store(error) => Err(self.failed(&error)),
+            error => Err(Problem::new(ProblemType::TooLarge, format!("{error}; make the changes in several requests"))),
+        }
+    }
+
+    /// Notes that the store has failed. What was asked for was not done, as far as can be told.
+    pub fn failed(&self, error: &impl std::fmt::Display) -> Problem {
+        tracing::error!("{error}");
+        self.failure.send_replace(Some(error.to_string()));
+        Problem::unavailable(format!("the controller's store failed: {error}"))
+    }
+
+    /// Takes over what the store has, and tells agents and watches what is different.
+    fn reload(&self, state: &mut State) -> Result<(), Problem> {
+        let (new, _) = State::load(&*self.store).map_err(|error| self.failed(&error))?;
+        let before = state.revision;
+        let changes = state.replace(new);
+        if state.revision > before {
+            self.sessions().publish(state.revision, &changes);
+        }
+        self.retell(state, before).unwrap_or_else(|error| {
+            self.watches.close(&Problem::new(ProblemType::Gone, error.to_string()));
+        });
+        Ok(())
+    }
+
+    /// Tells watches what the store's history has after a revision.
+    fn retell(&self, state: &State, after: u64) -> Result<(), WatchError> {
+        let mut history = self.store.watch(records::OBJECTS, after)?;
+        while let Some(changes) = history.next(Duration::ZERO)?.filter(|changes| changes.revision <= state.revision) {
+            for event in self.events(state, &changes, |key| self.watches.want(key)) {
+                self.watches.tell(event);
+            }
+        }
+        Ok(())
+    }
+
+    /// Events of the store as watches show them; the status is that of now.
+    pub fn events(&self, state: &State, changes: &store::Changes, wanted: impl Fn(&Key) -> bool) -> Vec<Event> {
+        self.view(state, |view| {
+            let event = |event: &store::Event| {
+                let object = records::object(event.entry()).ok().filter(|object| wanted(&object.key()))?;
+                let kind = match event {
+                    store::Event::Put(_) => EventKind::Changed,
+                    store::Event::Deleted(_) => EventKind::Deleted,
+                };
+                Some(Event { event: kind, revision: changes.revision, item: view.item(&object) })
+            };
+            changes.events.iter().filter_map(event).collect()
+        })
+    }
+
+    /// Tells agents and watches what a transition has changed.
+    fn publish(&self, state: &mut State, transition: &Transition) {
+        let revision = state.revision;
+        let State { fabric, needs, unrealized, .. } = state;
+        needs.update(fabric, &transition.topics, revision);
+        let hosts = transition.topics.iter().flat_map(|change| fabric.subscribers(&change.topic).cloned()).collect();
+        let steps = || transition.steps.iter().chain(&transition.also);
+        let changed = || steps().filter(|step| step.outcome != plan::fabric::Outcome::Unchanged);
+        unrealized.push(revision, changed().filter_map(|step| Some(step.after.as_ref()?.key())).collect(), hosts);
+        self.sessions().publish(revision, &transition.topics);
+        for gone in changed().filter(|step| step.after.is_none()).filter_map(|step| step.before.as_ref()) {
+            if gone.resource.kind() == Kind::Host && fabric.get(&gone.key()).is_none() {
+                self.sessions().disconnect(&gone.resource.name);
+                needs.forget(&gone.resource.name);
+                self.reports.lock().forget(&gone.resource.name);
+            }
+        }
+        for step in changed() {
+            let (kind, object) = match (&step.after, &step.before) {
+                (Some(object), _) => (EventKind::Changed, object),
+                (None, Some(object)) => (EventKind::Deleted, object),
+                (None, None) => continue,
+            };
+            self.tell(state, kind, object);
+        }
+    }
+
+    /// Tells watches of one object, if any wants it.
+    fn tell(&self, state: &State, event: EventKind, object: &Object) {
+        if self.watches.want(&object.key()) {
+            let item = self.view(state, |view| view.item(object));
+            self.watches.tell(Event { event, revision: state.revision, item });
+        }
+    }
+
+    /// The status of these has changed.
+    pub fn tell_status(&self, state: &State, keys: impl IntoIterator<Item = Key>) {
+        for key in keys {
+            if let Some(object) = state.fabric.get(&key) {
+                self.tell(state, EventKind::Status, object);
+            }
+        }
+    }
+
+    fn done(&self, state: &State, transition: &Transition, revision: u64) -> Done {
+        let items = self.view(state, |view| {
+            let item = |step: &plan::fabric::Step| {
+                let shown = step.after.as_ref().map(|after| view.fabric.get(&after.key()).unwrap_or(after));
+                let object = shown.or(step.before.as_ref())?;
+                Some((outcome(step.outcome), view.item(object)))
+            };
+            transition.steps.iter().filter_map(item).collect()
+        });
+        Done { items, revision, findings: transition.findings.iter().map(ToString::to_string).collect() }
+    }
+
+    /// A host has acknowledged something. Does not block.
+    pub fn note_ack(&self, host: &ResourceName) {
+        self.acks.lock().hosts.insert(host.clone());
+        self.acked.notify_one();
+    }
+
+    /// Follows the acknowledgements, and tells watches what is in force everywhere by them, until [`Core::end`].
+    pub fn follow_acks(&self) {
+        loop {
+            let hosts = {
+                let mut acks = self.acks.lock();
+                while acks.hosts.is_empty() && !acks.ended {
+                    self.acked.wait(&mut acks);
+                }
+                if acks.ended {
+                    return;
+                }
+                std::mem::take(&mut acks.hosts)
+            };
+            let mut state = self.state.lock();
+            let state = &mut *state;
+            let now = clock::now();
+            {
+                let mut reports = self.reports.lock();
+                for host in hosts.iter().filter(|host| state.host(host).is_some()) {
+                    reports.seen(host, now);
+                }
+            }
+            let done = state.unrealized.progress(&hosts, |host| self.sessions().in_force(host));
+            self.tell_status(state, done);
+        }
+    }
+
+    /// Ends the watches and [`Core::follow_acks`].
+    pub fn end(&self) {
+        self.watches.close(&Problem::unavailable("the controller ends; try again later"));
+        self.acks.lock().ended = true;
+        self.acked.notify_all();
+    }
+}
+
+/// Changes the fabric, in memory.
+fn carry_out(fabric: &mut Fabric, work: &Work, revision: u64) -> Result<Transition, Problem> {
+    let before = fabric.len();
+    let context = Context { revision, now: clock::now(), uuid: &mut Uuid::new_v4 };
+    let transition = match work {
+        Work::Nothing => Transition::default(),
+        Work::Changes(changes) => fabric.change(changes, context).map_err(|refusals| problem(&refusals))?,
+        Work::Learn(port, addresses) => fabric.learn(port, addresses, context).unwrap_or_default(),
+    };
+    if fabric.len() > MAX_OBJECTS && fabric.len() > before {
+        fabric.undo(&transition);
+        return Err(Problem::conflict(format!(
+            "the fabric would have more than {MAX_OBJECTS} resources, which is the most; delete some that nobody needs"
+        )));
+    }
+    Ok(transition)
+}
+
+/// What must be written, and the number of the audit log's next line after it; `None` if nothing.
+fn transaction(
+    state: &State,
+    actor: &Actor,
+    transition: &Transition,
+    prepared: &mut Prepared,
+) -> Result<Option<(Transaction, u64)>, serde_json::Error> {
+    let mut transaction = state.transaction();
+    let empty = transaction.operations();
+    commit::add_transition(&mut transaction, transition)?;
+    let extra = std::mem::take(&mut prepared.extra);
+    transaction.conditions.extend(extra.conditions);
+    transaction.puts.extend(extra.puts);
+    transaction.deletes.extend(extra.deletes);
+    if transaction.operations() == empty {
+        return Ok(None);
+    }
+    let mut lines = commit::audit_of(transition, actor);
+    lines.append(&mut prepared.lines);
+    let next = commit::add_audit(&mut transaction, lines, state.next_audit)?;
+    Ok(Some((transaction, next)))
+}
+
+/// Refusals as one problem; the first decides its type.
+pub fn problem(refusals: &[Refusal]) -> Problem {
+    let problem_type = match refusals.first().map(Refusal::sort) {
+        Some(RefusalSort::NotFound) => ProblemType::NotFound,
+        Some(RefusalSort::Conflict | RefusalSort::Quota) => ProblemType::Conflict,
+        Some(RefusalSort::PreconditionFailed) => ProblemType::PreconditionFailed,
+        Some(RefusalSort::Invalid) | None => ProblemType::Invalid,
+    };
+    Problem::with_errors(problem_type, refusals.iter().map(ToString::to_string).collect())
+}
+
+const fn outcome(outcome: plan::fabric::Outcome) -> Outcome {
+    match outcome {
+        plan::fabric::Outcome::Created => Outcome::Created,
+        plan::fabric::Outcome::Configured => Outcome::Configured,
+        plan::fabric::Outcome::Unchanged => Outcome::Unchanged,
+        plan::fabric::Outcome::Deleted => Outcome::Deleted,
+    }
+}

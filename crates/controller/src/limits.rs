@@ -1,0 +1,38 @@
+//! The controller's limits, by name. What happens at each is said where it is.
+
+/// Most watches at once; one more is refused as unavailable.
+pub const MAX_WATCHES: usize = 1024;
+
+/// Most events that wait for a watch to be read; a watch with more ends, and its client lists again.
+pub const MAX_WATCH_QUEUE: usize = 16_384;
+
+/// Most tokens; one more is refused.
+pub const MAX_TOKENS: usize = 1000;
+
+/// Most join tokens that are neither used nor expired; one more is refused.
+pub const MAX_JOIN_TOKENS: usize = 1000;
+
+/// How long a join token may be valid, in seconds: 30 days. A longer wish is refused.
+pub const MAX_JOIN_SECONDS: u64 = 30 * 24 * 3600;
+
+/// How long a join token is valid if nobody says: an hour.
+pub const JOIN_SECONDS: u64 = 3600;
+
+/// Most resources, of all kinds together; changes that would make more are refused.
+pub const MAX_OBJECTS: usize = 1_000_000;
+
+/// Most changes of one request; more are refused.
+pub const MAX_CHANGES: usize = 250_000;
+
+/// Lines of the audit log that are kept; with a new one the oldest goes.
+pub const MAX_AUDIT: u64 = 1_000_000;
+
+/// Most revisions that wait for hosts to carry them out. Beyond it, the oldest are forgotten: their resources make no
+/// event when they are in force everywhere, but their status still says it.
+pub const MAX_UNREALIZED: usize = 4096;
+
+/// Most hosts that a status names as not being ready; the rest is counted only.
+pub const MAX_WAITING_FOR: usize = 100;
+
+/// Most sentences of one host that are kept and shown; the rest is counted in a last one.
+pub const MAX_FINDINGS: usize = 100;

@@ -1,0 +1,229 @@
+//! What operators and tenants ask of the controller: [`FabricApi`].
+
+use std::sync::Arc;
+
+use api::Problem;
+use api::fabric::{
+    AuditEntry, AuditQuery, Caller, Change, ChangeReport, ChangeResult, ChangeSet, ControllerStatus, FabricApi, Item,
+    JoinToken, ListQuery, MAX_PAGE, NewJoinToken, NewToken, Page, Token, TokenCreated, Watch, WatchQuery,
+};
+use model::fabric::{Key, Kind, Object, ResourceName};
+use plan::fabric::Refusal;
+use store::Store;
+
+use crate::commit::Actor;
+use crate::core::{Core, Settings, Work};
+use crate::error::RunError;
+use crate::hosts::Sessions;
+use crate::limits::MAX_CHANGES;
+use crate::watching::FabricWatch;
+use crate::{access, bulk, clock, core, first_start, paging, records, tokens};
+
+/// A controller, as [`crate::run`] drives it. Clones are the same controller.
+#[derive(Clone)]
+pub struct Controller(pub(crate) Arc<Core>);
+
+impl Controller {
+    /// A controller over what the store has; an empty store is given the first resources. [`crate::run`] does this, and
+    /// tests do.
+    ///
+    /// # Errors
+    /// When what the store has cannot be taken over, or it cannot be written.
+    pub fn open(store: Arc<dyn Store>, settings: Settings) -> Result<Self, RunError> {
+        let core = Core::load(store, settings)?;
+        first_start::resources(&core)?;
+        Ok(Self(Arc::new(core)))
+    }
+
+    /// From now on, agents are told by these sessions. Only the first call counts.
+    pub fn connect(&self, sessions: Arc<dyn Sessions>) {
+        self.0.connect(sessions);
+    }
+
+    /// The revision of the fabric.
+    pub fn revision(&self) -> u64 {
+        self.0.state().revision
+    }
+
+    /// Follows what hosts acknowledge and tells watches of it, until [`Controller::end`]; on a thread of its own.
+    pub fn follow_acks(&self) {
+        self.0.follow_acks();
+    }
+
+    /// Ends watches and [`Controller::follow_acks`].
+    pub fn end(&self) {
+        self.0.end();
+    }
+
+    fn tenants_tokens(changes: &[Change], state: &crate::state::State) -> Result<(), Problem> {
+        for change in changes {
+            let Change::Delete { key, .. } = change else { continue };
+            let tokens = state.tokens.iter().filter(|(_, token)| token.tenant.as_ref() == Some(&key.name));
+            let names: Vec<String> = tokens.map(|(name, _)| format!("\"{name}\"")).collect();
+            if key.kind == Kind::Tenant && !names.is_empty() {
+                return Err(Problem::conflict(format!(
+                    "{} {} is in use by token {}; delete it first with \"netvirt delete token NAME\"",
+                    key.kind.title(),
+                    key.name,
+                    names.join(", ")
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FabricApi for Controller {
+    fn authenticate(&self, secret: &str) -> Result<Caller, Problem> {
+        tokens::authenticate(&self.0.state(), secret, clock::now())
+    }
+
+    fn status(&self, caller: &Caller) -> Result<ControllerStatus, Problem> {
+        let core = &self.0;
+        let state = core.state();
+        let confined = access::confined_to(caller);
+        let count = |kind: Kind| match confined {
+            None => state.fabric.count(kind),
+            Some(tenant) => {
+                let visible = |object: &&Object| access::sees(caller, &object.key());
+                state.fabric.of_kind(kind, Some(tenant)).filter(visible).count()
+            }
+        };
+        let shown = |kind: &Kind| access::list(caller, *kind, None).is_ok();
+        let resources =
+            Kind::ALL.into_iter().filter(shown).map(|kind| (kind.to_string(), count(kind) as u64)).collect();
+        let mut status = ControllerStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: clock::rfc3339(core.started),
+            revision: state.revision,
+            resources,
+            ..ControllerStatus::default()
+        };
+        if confined.is_none() {
+            status.connected_hosts = u32::try_from(core.sessions().connected()).unwrap_or(u32::MAX);
+            status.store_bytes = core.store.bytes().map_err(|error| Problem::internal(error.to_string()))?;
+        }
+        Ok(status)
+    }
+
+    fn list(&self, caller: &Caller, query: ListQuery) -> Result<Page, Problem> {
+        let tenant = access::list(caller, query.kind, query.tenant.as_ref())?;
+        let after = query.continue_token.as_deref().map(|token| paging::after(token, query.kind)).transpose()?;
+        let limit = query.limit.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
+        let state = self.0.state();
+        let fabric = &state.fabric;
+        let objects: Box<dyn Iterator<Item = &Object>> = match &after {
+            Some(after) => Box::new(fabric.of_kind_after(after)),
+            None => Box::new(fabric.of_kind(query.kind, tenant.as_ref())),
+        };
+        let tenant = tenant.filter(|_| query.kind.has_tenant());
+        let objects = objects
+            .skip_while(|object| tenant.is_some() && object.resource.tenant < tenant)
+            .take_while(|object| tenant.is_none() || object.resource.tenant == tenant);
+        let mut objects = objects.filter(|object| access::sees(caller, &object.key())).peekable();
+        let page: Vec<&Object> = objects.by_ref().take(limit).collect();
+        let more = objects.peek().is_some();
+        let continue_token = page.last().filter(|_| more).map(|last| paging::token(&last.key()));
+        let items = self.0.view(&state, |view| page.into_iter().map(|object| view.item(object)).collect());
+        Ok(Page { items, revision: state.revision, continue_token })
+    }
+
+    fn get(&self, caller: &Caller, key: &Key) -> Result<Item, Problem> {
+        access::read(caller, key)?;
+        let state = self.0.state();
+        let object = state.fabric.get(key).ok_or_else(|| core::problem(&[Refusal::NotFound { key: key.clone() }]))?;
+        Ok(self.0.view(&state, |view| view.item(object)))
+    }
+
+    fn change(&self, caller: &Caller, changes: ChangeSet) -> Result<ChangeReport, Problem> {
+        let ChangeSet { changes, dry_run } = changes;
+        if changes.len() > MAX_CHANGES {
+            return Err(Problem::bad_request(format!(
+                "{} changes are more than the {MAX_CHANGES} that one request may have; send several",
+                changes.len()
+            )));
+        }
+        changes.iter().try_for_each(|change| access::change(caller, change))?;
+        let planned: Vec<_> = changes.iter().cloned().map(planned).collect();
+        let done = self.0.transact(&Actor::new(caller.name.as_str()), dry_run, |state| {
+            Self::tenants_tokens(&changes, state)?;
+            Ok(Work::Changes(planned.clone()).into())
+        })?;
+        let results = done.items.into_iter().map(|(outcome, item)| ChangeResult { outcome, item }).collect();
+        Ok(ChangeReport { results, revision: done.revision, findings: done.findings })
+    }
+
+    fn watch(&self, caller: &Caller, query: WatchQuery) -> Result<Box<dyn Watch>, Problem> {
+        Ok(Box::new(FabricWatch::begin(Arc::clone(&self.0), caller, query)?))
+    }
+
+    fn tokens(&self, caller: &Caller) -> Result<Vec<Token>, Problem> {
+        access::admin(caller, "read tokens")?;
+        Ok(self.0.state().tokens.iter().map(|(name, record)| tokens::shown(name, record)).collect())
+    }
+
+    fn create_token(&self, caller: &Caller, token: NewToken) -> Result<TokenCreated, Problem> {
+        access::admin(caller, "make tokens")?;
+        tokens::create(&self.0, &Actor::new(caller.name.as_str()), &token)
+    }
+
+    fn delete_token(&self, caller: &Caller, name: &ResourceName) -> Result<(), Problem> {
+        access::admin(caller, "delete tokens")?;
+        tokens::delete(&self.0, &Actor::new(caller.name.as_str()), name)
+    }
+
+    fn create_join_token(&self, caller: &Caller, token: NewJoinToken) -> Result<JoinToken, Problem> {
+        access::admin(caller, "make join tokens")?;
+        tokens::create_join(&self.0, &Actor::new(caller.name.as_str()), &token)
+    }
+
+    fn audit(&self, caller: &Caller, query: AuditQuery) -> Result<Vec<AuditEntry>, Problem> {
+        let limit = query.limit.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
+        let failed = |error: &dyn std::fmt::Display| Problem::internal(error.to_string());
+        let snapshot = self.0.store.snapshot().map_err(|error| failed(&error))?;
+        let mut after = query.before.map(records::audit_key);
+        let mut lines: Vec<AuditEntry> = Vec::new();
+        loop {
+            let page = snapshot.list(records::AUDIT, after.as_deref(), MAX_PAGE).map_err(|error| failed(&error))?;
+            after = page.entries.last().map(|entry| entry.key.clone());
+            for entry in page.entries {
+                let line: AuditEntry = records::read(&entry).map_err(|error| failed(&error))?;
+                let visible = access::confined_to(caller).is_none_or(|tenant| line.tenant.as_ref() == Some(tenant));
+                if visible {
+                    lines.push(line);
+                }
+                if lines.len() == limit {
+                    return Ok(lines);
+                }
+            }
+            if !page.more {
+                return Ok(lines);
+            }
+        }
+    }
+
+    fn export(&self, caller: &Caller) -> Result<Vec<u8>, Problem> {
+        access::admin(caller, "export")?;
+        bulk::export(&self.0)
+    }
+
+    fn import(&self, caller: &Caller, text: &[u8]) -> Result<u64, Problem> {
+        access::admin(caller, "import")?;
+        bulk::import(&self.0, &Actor::new(caller.name.as_str()), text)
+    }
+
+    fn backup(&self, caller: &Caller) -> Result<Vec<u8>, Problem> {
+        access::admin(caller, "make a backup")?;
+        bulk::backup(&self.0)
+    }
+}
+
+/// A change in the words of `plan`, which knows nothing of this interface.
+fn planned(change: Change) -> plan::fabric::Change {
+    match change {
+        Change::Create(resource) => plan::fabric::Change::Create(resource),
+        Change::Put { resource, revision } => plan::fabric::Change::Put { resource, revision },
+        Change::Replace { resource, revision } => plan::fabric::Change::Replace { resource, revision },
+        Change::Delete { key, revision } => plan::fabric::Change::Delete { key, revision },
+    }
+}

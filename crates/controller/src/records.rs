@@ -1,0 +1,137 @@
+//! How the controller's things lie in the store: which key, and what stands under it.
+//!
+//! | key | value |
+//! | --- | --- |
+//! | `fabric` | written by every change of the fabric, so that changes are serial whoever makes them |
+//! | `objects/KIND/TENANT/NAME` | [`ObjectRecord`]; the tenant is `-` where there is none |
+//! | `claims/...` | the key of the object that has it |
+//! | `tokens/NAME` | [`TokenRecord`] |
+//! | `join/ID` | [`JoinRecord`] |
+//! | `audit/NUMBER` | [`api::fabric::AuditEntry`]; the number counts down, so that the newest comes first |
+
+use api::fabric::Role;
+use model::fabric::{Allocation, Key, Object, Resource, ResourceName};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use store::Entry;
+use uuid::Uuid;
+
+pub const FABRIC: &str = "fabric";
+pub const OBJECTS: &str = "objects/";
+pub const CLAIMS: &str = "claims/";
+pub const TOKENS: &str = "tokens/";
+pub const JOIN: &str = "join/";
+pub const AUDIT: &str = "audit/";
+
+/// A record that this version cannot read.
+#[derive(Debug, thiserror::Error)]
+#[error("the store's \"{key}\" cannot be read by this version of netvirt: {source}")]
+pub struct RecordError {
+    /// Its key.
+    pub key: String,
+    /// Where, and what is wrong.
+    pub source: serde_json::Error,
+}
+
+/// An object without what the store itself knows: the revision.
+#[derive(Serialize, Deserialize)]
+pub struct ObjectRecord {
+    resource: Resource,
+    uid: Uuid,
+    created: u64,
+    #[serde(default)]
+    allocation: Allocation,
+}
+
+/// A token of a person or program.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenRecord {
+    /// SHA-256 of the secret, in hexadecimal.
+    pub sha256: String,
+    pub role: Role,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<ResourceName>,
+    /// Milliseconds since 1970.
+    pub created: u64,
+    /// Milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<u64>,
+}
+
+/// A token with which one host may join.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JoinRecord {
+    /// SHA-256 of the secret, in hexadecimal.
+    pub sha256: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<ResourceName>,
+    /// Milliseconds since 1970.
+    pub expires: u64,
+}
+
+/// The path of an object behind [`OBJECTS`]; also what stands under its claims.
+pub fn path(key: &Key) -> String {
+    let tenant = key.tenant.as_ref().map_or("-", ResourceName::as_str);
+    format!("{}/{tenant}/{}", key.kind, key.name)
+}
+
+/// The store's key of an object.
+pub fn object_key(key: &Key) -> String {
+    format!("{OBJECTS}{}", path(key))
+}
+
+/// The store's key of a line of the audit log.
+pub fn audit_key(id: u64) -> String {
+    format!("{AUDIT}{:020}", u64::MAX - id)
+}
+
+/// What stands under an object's key.
+pub fn object_value(object: &Object) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(&ObjectRecord {
+        resource: object.resource.clone(),
+        uid: object.uid,
+        created: object.created,
+        allocation: object.allocation.clone(),
+    })
+}
+
+/// The object that an entry holds.
+pub fn object(entry: &Entry) -> Result<Object, RecordError> {
+    let ObjectRecord { resource, uid, created, allocation } = read(entry)?;
+    Ok(Object { resource, uid, revision: entry.modified, created, allocation })
+}
+
+/// Any record.
+pub fn read<T: DeserializeOwned>(entry: &Entry) -> Result<T, RecordError> {
+    serde_json::from_slice(&entry.value).map_err(|source| RecordError { key: entry.key.clone(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::fabric::{Kind, Port};
+
+    #[test]
+    fn an_object_comes_back_with_the_revision_of_its_entry() {
+        let resource = Resource::new(None, "CA Pool".parse().unwrap(), Port::default());
+        let object =
+            Object { resource, uid: Uuid::from_u128(7), revision: 9, created: 5, allocation: Allocation::default() };
+        let key = object_key(&object.key());
+        assert_eq!(key, "objects/port/default/CA Pool");
+        let value = object_value(&object).unwrap();
+        let entry = Entry { key, value, created: 3, modified: 9 };
+        assert_eq!(super::object(&entry).unwrap(), object);
+        let host = Key::global(Kind::Host, &"host15".parse().unwrap());
+        assert_eq!(object_key(&host), "objects/host/-/host15");
+        let error = super::object(&Entry { value: b"{}".to_vec(), ..entry }).unwrap_err().to_string();
+        assert!(error.contains("objects/port/default/CA Pool"), "{error}");
+    }
+
+    #[test]
+    fn the_newest_line_of_the_audit_log_comes_first() {
+        assert!(audit_key(2) < audit_key(1));
+        assert!(audit_key(10) < audit_key(9));
+    }
+}
