@@ -75,7 +75,8 @@ async fn agent(enrolment: Enrolment, facts: HostFacts, heard: mpsc::UnboundedSen
     };
     while let Ok(message) = session.next().await {
         let Ok(now) = mirror.hear(message) else { return };
-        let Heard::Update(update) = now else { continue };
+        let Heard::Synced(revision) = now else { continue };
+        let update = mirror.commit(revision);
         let at = Instant::now();
         if session.ack(update.revision).await.is_err() || heard.send((update.revision, at)).is_err() {
             return;

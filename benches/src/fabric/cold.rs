@@ -56,7 +56,8 @@ pub fn simulated(site: &Site, hosts: &[(Enrolment, HostFacts)]) -> Result<Figure
             .map_err(|error| failed("connect an agent")(&error))?;
         loop {
             let message = session.next().await.map_err(|error| failed("hear the controller")(&error))?;
-            if let Heard::Update(update) = mirror.hear(message).map_err(|error| failed("understand it")(&error))? {
+            if let Heard::Synced(revision) = mirror.hear(message).map_err(|error| failed("understand it")(&error))? {
+                let update = mirror.commit(revision);
                 return Ok::<_, Error>((update.changes.len(), began.elapsed().as_secs_f64()));
             }
         }

@@ -21,6 +21,16 @@ impl Encoded {
         Self(prost::Message::encode_to_vec(&message).into())
     }
 
+    /// The bytes, to be kept.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What was kept. Whether it is a message is seen when it is heard.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+
     /// Length in bytes.
     pub fn len(&self) -> usize {
         self.0.len()

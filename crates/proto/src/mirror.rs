@@ -1,14 +1,13 @@
 //! The agent's side of the topics: what it has of each, and what a message makes of them.
 //!
-//! It is pure: messages in, decisions out. What came since the last `Synced` is staged, and comes into force with it as a
-//! whole. A topic that turns out otherwise than the controller meant is asked for anew; until it comes, nothing of what
+//! It is pure: messages in, decisions out. What came is staged, and may come into force as a whole where the controller
+//! says `Synced`. A topic that turns out otherwise than the controller meant is asked for anew; until it comes, nothing of what
 //! is staged comes into force.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Change, Key, Resource};
 use plan::fabric::TopicId;
-use prost::Message as _;
 use prost::bytes::Bytes;
 
 use crate::convert::{decode_item, digest_in, key_in, topic_in};
@@ -22,6 +21,8 @@ pub struct Mirror {
     staged: BTreeMap<TopicId, Staged>,
     /// The topics that were asked for anew and have not come yet.
     missing: BTreeSet<TopicId>,
+    /// The topics of which a piece has come and the last one has not.
+    open: BTreeSet<TopicId>,
     /// The last revision that came into force.
     revision: Option<u64>,
 }
@@ -55,19 +56,18 @@ pub enum Heard {
     More,
     /// The topic is not what the controller meant; ask for it.
     Resync(TopicId),
-    /// What was staged is in force in the mirror; carry it out on the host, then acknowledge.
-    Update(Update),
+    /// What is staged is complete up to this revision: [`Mirror::commit`] it, or hear more first if more has come.
+    Synced(u64),
 }
 
 /// What has changed over all topics.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Update {
-    /// The revision to acknowledge.
+    /// The revision to acknowledge when the changes have been carried out.
     pub revision: u64,
-    /// What has changed, at most once for each key. No resource is deleted that another topic still has.
+    /// What has changed, at most once for each key. No resource is deleted that another topic still has, or that was not
+    /// there before.
     pub changes: Vec<Change>,
-    /// The topics in which something has changed, to be written to disk.
-    pub topics: BTreeSet<TopicId>,
 }
 
 impl Mirror {
@@ -85,6 +85,7 @@ impl Mirror {
     pub fn reset(&mut self) {
         self.staged.clear();
         self.missing.clear();
+        self.open.clear();
     }
 
     /// The last revision that came into force; none before the first.
@@ -120,12 +121,17 @@ impl Mirror {
             Some(Message::Unsubscribed(gone)) => {
                 let topic = topic_in(&gone.topic)?;
                 self.missing.remove(&topic);
+                self.open.remove(&topic);
                 self.staged.insert(topic, Staged::Gone);
                 Ok(Heard::More)
             }
-            Some(Message::Synced(synced)) if self.missing.is_empty() => Ok(Heard::Update(self.commit(synced.revision))),
-            // Another Synced comes after what is missing.
-            Some(Message::Synced(_)) => Ok(Heard::More),
+            Some(Message::Synced(synced)) => Ok(match self.open.first().cloned() {
+                // Its last piece was lost.
+                Some(topic) => self.resync(topic),
+                None if self.missing.is_empty() => Heard::Synced(synced.revision),
+                // Another Synced comes after what is missing.
+                None => Heard::More,
+            }),
             // Of a later version.
             None => Ok(Heard::More),
         }
@@ -134,6 +140,7 @@ impl Mirror {
     fn snapshot(&mut self, snapshot: wire::Snapshot) -> Result<Heard, WireError> {
         let (topic, digest) = (topic_in(&snapshot.topic)?, digest_in(&snapshot.digest)?);
         if snapshot.first {
+            self.open.insert(topic.clone());
             self.staged.insert(topic.clone(), Staged::Whole(Kept::default()));
         }
         let Some(Staged::Whole(kept)) = self.staged.get_mut(&topic) else {
@@ -147,6 +154,7 @@ impl Mirror {
         if !snapshot.last {
             return Ok(Heard::More);
         }
+        self.open.remove(&topic);
         if kept.digest != digest {
             return Ok(self.resync(topic));
         }
@@ -177,26 +185,28 @@ impl Mirror {
                 staged.change(base, delta.revision, deletes, puts)
             }
         };
-        if delta.last && now != meant { Ok(self.resync(topic)) } else { Ok(Heard::More) }
+        if !delta.last {
+            self.open.insert(topic);
+            return Ok(Heard::More);
+        }
+        self.open.remove(&topic);
+        if now == meant { Ok(Heard::More) } else { Ok(self.resync(topic)) }
     }
 
     fn resync(&mut self, topic: TopicId) -> Heard {
         self.staged.remove(&topic);
+        self.open.remove(&topic);
         self.missing.insert(topic.clone());
         Heard::Resync(topic)
     }
 
-    /// Brings what is staged into force.
-    fn commit(&mut self, revision: u64) -> Update {
+    /// Brings what is staged into force, at the revision of the last [`Heard::Synced`].
+    pub fn commit(&mut self, revision: u64) -> Update {
         let mut update = Update { revision, ..Update::default() };
         let mut touched: BTreeMap<Key, Option<Bytes>> = BTreeMap::new();
         for (topic, staged) in std::mem::take(&mut self.staged) {
-            let changes = self.replace(&topic, staged);
-            if !changes.is_empty() {
-                update.topics.insert(topic);
-            }
             // A key that went from one topic to another was deleted in one and put in the other.
-            for (key, item) in changes {
+            for (key, item) in self.replace(&topic, staged) {
                 let slot = touched.entry(key).or_default();
                 if item.is_some() {
                     *slot = item;
@@ -250,36 +260,21 @@ impl Mirror {
         }
     }
 
-    /// A topic in the bytes that are kept on disk: the message `Snapshot` of the protocol.
-    pub fn save(&self, topic: &TopicId) -> Option<Vec<u8>> {
-        let kept = self.topics.get(topic)?;
-        let snapshot = wire::Snapshot {
-            topic: topic.to_string(),
-            revision: kept.revision,
-            digest: Bytes::copy_from_slice(&kept.digest.to_bytes()),
-            items: kept.items.values().cloned().collect(),
-            first: true,
-            last: true,
+    /// The messages that make a new mirror what this one is: what is to be kept on disk. What is heard later may be
+    /// written behind them.
+    pub fn checkpoint(&self) -> impl Iterator<Item = Encoded> {
+        let snapshot = |(topic, kept): (&TopicId, &Kept)| {
+            Encoded::new(Message::Snapshot(wire::Snapshot {
+                topic: topic.to_string(),
+                revision: kept.revision,
+                digest: Bytes::copy_from_slice(&kept.digest.to_bytes()),
+                items: kept.items.values().cloned().collect(),
+                first: true,
+                last: true,
+            }))
         };
-        Some(snapshot.encode_to_vec())
-    }
-
-    /// Takes a topic over from disk.
-    ///
-    /// # Errors
-    /// When the bytes are not what [`Mirror::save`] wrote, or were damaged since.
-    pub fn load(&mut self, saved: Vec<u8>) -> Result<TopicId, WireError> {
-        let snapshot = wire::Snapshot::decode(Bytes::from(saved))?;
-        let (topic, digest) = (topic_in(&snapshot.topic)?, digest_in(&snapshot.digest)?);
-        let mut kept = Kept { revision: snapshot.revision, ..Kept::default() };
-        for item in snapshot.items {
-            kept.put(item_key(&item)?, item);
-        }
-        if kept.digest != digest {
-            return Err(WireError::Malformed(format!("topic {topic} has the digest {}, not {digest}", kept.digest)));
-        }
-        self.topics.insert(topic.clone(), kept);
-        Ok(topic)
+        let synced = self.revision.map(|revision| Encoded::new(Message::Synced(wire::Synced { revision })));
+        self.topics.iter().map(snapshot).chain(synced)
     }
 }
 

@@ -97,7 +97,12 @@ impl World {
         while let Some(message) = waiting.pop_front() {
             match self.mirror.hear(message).unwrap() {
                 Heard::More => {}
-                Heard::Update(update) => self.carry_out(update),
+                // As an agent does that has no time to carry each out.
+                Heard::Synced(_) if self.revision % 3 == 0 && !waiting.is_empty() => {}
+                Heard::Synced(revision) => {
+                    let update = self.mirror.commit(revision);
+                    self.carry_out(update);
+                }
                 Heard::Resync(asked) => {
                     let number = (0..2).find(|number| topic(*number) == asked).unwrap();
                     let CatchUp::Snapshot(messages) = self.topics[number].catch_up(None, &self.limits) else {
@@ -197,18 +202,23 @@ proptest! {
         for (number, host) in (1..).zip(&hosts) {
             world.step(&(0, number, Some(*host), vec![Fate::Arrives; 4]));
         }
-        let saved = world.mirror.save(&topic(0)).unwrap();
-        let mut loaded = Mirror::default();
-        prop_assert_eq!(loaded.load(saved.clone()), Ok(topic(0)));
-        prop_assert_eq!(loaded.resources(), world.mirror.resources());
+        let saved: Vec<Vec<u8>> = world.mirror.checkpoint().map(|message| message.as_bytes().to_vec()).collect();
+        let load = |saved: Vec<Vec<u8>>| {
+            let mut loaded = Mirror::default();
+            for bytes in saved {
+                if let Ok(Heard::Synced(revision)) = loaded.hear(Encoded::from_bytes(bytes)) {
+                    loaded.commit(revision);
+                }
+            }
+            loaded
+        };
+        prop_assert_eq!(load(saved.clone()).resources(), world.mirror.resources());
         let mut damaged = saved.clone();
-        let at = at.index(damaged.len());
-        damaged[at] ^= 1;
-        let mut other = Mirror::default();
-        if other.load(damaged).is_ok() {
-            // The revision and the name of the topic are not in the digest; the content is.
-            prop_assert_eq!(other.resources(), world.mirror.resources());
-        }
+        let at = at.index(damaged[0].len());
+        damaged[0][at] ^= 1;
+        let other = load(damaged).resources();
+        // The revision and the name of the topic are not in the digest; the content is.
+        prop_assert!(other.is_empty() || other == world.mirror.resources());
     }
 }
 

@@ -37,7 +37,6 @@ proptest! {
             _ => Ok(()),
         });
         let mut mirror = Mirror::default();
-        let _ = mirror.load(bytes.clone());
         let message: Encoded = prost::Message::decode(&bytes[..]).unwrap();
         let _ = mirror.hear(message);
     }

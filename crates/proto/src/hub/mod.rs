@@ -20,7 +20,7 @@ pub use session::SessionEnd;
 use topic::{CatchUp, TopicState};
 
 use crate::wire::controller_message::Message;
-use crate::{Controller, Digest, Encoded, wire};
+use crate::{Controller, Digest, Encoded, TopicContent, wire};
 
 /// How much the hub keeps and sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,6 +90,14 @@ enum Queued {
     Resubscribe(u64),
     /// The agent wants a topic anew.
     Resync(TopicId),
+}
+
+/// A topic as a whole in the messages in which an agent gets it that knows nothing of it, `Synced` included.
+pub fn snapshot(topic: &TopicId, content: &TopicContent) -> Vec<Encoded> {
+    let mut state = TopicState::new(topic, content);
+    let CatchUp::Snapshot(messages) = state.catch_up(None, &Limits::default()) else { return Vec::new() };
+    let synced = Encoded::new(Message::Synced(wire::Synced { revision: content.revision }));
+    messages.iter().cloned().chain([synced]).collect()
 }
 
 impl Hub {

@@ -12,7 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::*;
 use crate::encoded::counter::ENCODINGS;
 use crate::wire::agent_message::Message as Said;
-use crate::{Heard, HostFacts, JoinAsk, Joined, Mirror, Peer, Refused, Report, TopicContent};
+use crate::{Heard, HostFacts, JoinAsk, Joined, Mirror, Peer, Refused, Report};
 
 fn record(number: u16) -> Resource {
     let [high, low] = number.to_be_bytes();
@@ -96,7 +96,8 @@ impl Agent {
         for count in 1.. {
             let message = tokio::time::timeout(Duration::from_secs(10), self.hears.recv()).await.expect("in time");
             match self.mirror.hear(message.expect("the session is on").unwrap()).unwrap() {
-                Heard::Update(update) => {
+                Heard::Synced(revision) => {
+                    let update = self.mirror.commit(revision);
                     self.say(Said::Ack(wire::Ack { revision: update.revision })).await;
                     return (update, count);
                 }
@@ -222,9 +223,9 @@ fn large_topics_and_large_changes_go_in_pieces() {
         for message in messages {
             assert_eq!(mirror.hear(message.clone()), Ok(Heard::More));
         }
-        let Ok(Heard::Update(update)) = mirror.hear(Encoded::new(Message::Synced(wire::Synced { revision }))) else {
-            panic!("no update");
-        };
+        let synced = mirror.hear(Encoded::new(Message::Synced(wire::Synced { revision })));
+        assert_eq!(synced, Ok(Heard::Synced(revision)));
+        let update = mirror.commit(revision);
         (update.changes.len(), mirror.resources().len())
     };
     let CatchUp::Snapshot(snapshot) = topic.catch_up(None, &limits) else { panic!("no snapshot") };

@@ -232,7 +232,7 @@ impl Agent {
         loop {
             let next = tokio::time::timeout(Duration::from_secs(60), self.session.next()).await;
             match self.mirror.hear(next.expect("in time").unwrap()).unwrap() {
-                Heard::Update(update) => return update,
+                Heard::Synced(revision) => return self.mirror.commit(revision),
                 Heard::Resync(topic) => self.session.resync(&topic).await.unwrap(),
                 Heard::More => {}
             }
