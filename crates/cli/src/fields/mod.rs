@@ -135,6 +135,9 @@ pub enum SetWhat {
         name: String,
         #[command(flatten)]
         fields: MacPoolFields,
+        /// MAC addresses to draw from besides those that it has; may be repeated.
+        #[arg(long = "add-range", value_name = "MAC..MAC", conflicts_with = "ranges")]
+        added: Vec<controller::MacRange>,
     },
     /// A machine that runs ports.
     #[command(visible_alias = "ho", alias = "hosts")]
@@ -175,6 +178,9 @@ pub enum SetWhat {
         name: String,
         #[command(flatten)]
         fields: IpPoolFields,
+        /// Addresses to draw from besides those that it has; may be repeated.
+        #[arg(long = "add-range", value_name = "FIRST-LAST", conflicts_with = "ranges")]
+        added: Vec<controller::AddressRange>,
     },
     /// Which subnet or VM leads to a prefix.
     #[command(visible_alias = "cr", alias = "customer-routes")]
@@ -435,11 +441,11 @@ impl SetWhat {
             Self::Host { fields, .. } if fields.is_empty() => return Err(FieldsError::Nothing(kind.as_str())),
             Self::Host { fields, .. } => return fields.edit(name, spec),
             Self::LogicalNetwork { fields, .. } => fields.given()?,
-            Self::MacPool { fields, .. } => given(fields),
+            Self::MacPool { fields, added, .. } => spec::with_added("ranges", added, given(fields), spec),
             Self::Tenant { fields, .. } => fields.given(),
             Self::VmNetwork { fields, .. } => given(fields),
             Self::VmSubnet { fields, .. } => given(fields),
-            Self::IpPool { fields, .. } => given(fields),
+            Self::IpPool { fields, added, .. } => spec::with_added("ranges", added, given(fields), spec),
             Self::CustomerRoute { fields, .. } => only(&AT_CONTROLLER, given(fields))?,
             Self::Port { fields, .. } => {
                 let mut given = only(&AT_CONTROLLER, given(fields))?;

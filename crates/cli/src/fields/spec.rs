@@ -216,6 +216,21 @@ pub fn merge(spec: &mut Value, given: Value) {
     }
 }
 
+/// The given fields, and in a list what it has in the spec with what is added to it.
+pub fn with_added(
+    field: &str,
+    added: &[impl Serialize],
+    mut given: Map<String, Value>,
+    spec: &Value,
+) -> Map<String, Value> {
+    if !added.is_empty() {
+        let mut list = spec.get(field).and_then(Value::as_array).cloned().unwrap_or_default();
+        list.extend(added.iter().map(|element| serde_json::json!(element)));
+        given.insert(field.to_owned(), list.into());
+    }
+    given
+}
+
 /// A port that goes to another VM network leaves behind what it had in the old one, unless it is given too.
 pub fn leave_network(given: &Map<String, Value>, spec: &mut Value) {
     let Some(network) = given.get("vmNetwork") else { return };
