@@ -28,12 +28,24 @@ impl Capture {
     /// Starts to capture what matches a filter (`""`: all) on a device, and waits until it does.
     #[track_caller]
     pub fn start(node: &Node, device: &str, filter: &str) -> Self {
+        // Of each packet the headers alone, since with --immediate-mode the buffer has room for whole packets of the
+        // largest size, which are few.
+        Self::with_length(node, device, filter, 300)
+    }
+
+    /// The same with whole packets, for messages that are read to their end.
+    #[track_caller]
+    pub fn whole(node: &Node, device: &str, filter: &str) -> Self {
+        Self::with_length(node, device, filter, 1600)
+    }
+
+    #[track_caller]
+    fn with_length(node: &Node, device: &str, filter: &str, length: u32) -> Self {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let file = folder.path().join("packets.pcap");
-        // As root throughout: another user may not write into the scratch folder. Of each packet the headers alone, since
-        // with --immediate-mode the buffer has room for whole packets of the largest size, which are few.
-        let command =
-            format!("tcpdump -i {device} -n -U --immediate-mode -s 300 -B 8192 -Z root -w {} {filter}", file.display());
+        // As root throughout: another user may not write into the scratch folder.
+        let options = format!("-n -U --immediate-mode -s {length} -B 8192 -Z root");
+        let command = format!("tcpdump -i {device} {options} -w {} {filter}", file.display());
         let tcpdump = Background::start(node, &command);
         tcpdump.await_words("listening on");
         Self { tcpdump, folder }

@@ -1,6 +1,7 @@
 //! What the end-to-end tests share. Each file of `tests/` tells one story.
 
 pub mod capture;
+pub mod clients;
 pub mod frames;
 pub mod stage;
 pub mod tools;
