@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use model::Name;
 use model::fabric::{
     Host, IpPool, Isolation, Key, Kind, LogicalNetwork, Object, Port, ResourceName, Spec, VmNetwork, VmSubnet,
 };
+use model::{Name, PhysicalNetwork};
 
 use super::claims::{Claim, Slot};
 use super::{Fabric, Topic, TopicId};
@@ -176,6 +176,19 @@ impl Fabric {
             Spec::VmSubnet(spec) => Some(spec),
             _ => None,
         }
+    }
+
+    /// The physical network that a VM subnet without virtualization is to a host.
+    pub(super) fn physical_of(&self, host: &ResourceName, subnet: &Key) -> Option<PhysicalNetwork> {
+        let spec = self.vm_subnet(subnet)?;
+        let network = self.vm_network(subnet, &spec.vm_network)?;
+        let vlan = match network.isolation {
+            Isolation::Nvgre => return None,
+            Isolation::Vlan => Some(spec.vlan?),
+            Isolation::None => None,
+        };
+        let interface = self.uplink_in(host, &network.logical_network)?.interface.clone();
+        Some(PhysicalNetwork { interface, vlan })
     }
 
     pub(super) fn ip_pool(&self, key: &Key) -> Option<&IpPool> {

@@ -16,6 +16,8 @@ mod index;
 mod lookups;
 mod refusal;
 mod slots;
+#[cfg(test)]
+mod tests;
 mod topic;
 mod topics;
 

@@ -516,7 +516,7 @@ pub enum Refusal {
     },
     /// All addresses are given.
     #[error(
-        "{} has given all of its {total} {} addresses; add a range with \"netvirt set ip-pool {} --range FIRST-LAST\", \
+        "{} has given all of its {total} {} addresses; add a range with \"netvirt set ip-pool {} --add-range FIRST-LAST\", \
          or a pool with \"netvirt create ip-pool NAME --vm-subnet {}{} --range FIRST-LAST\"",
         Named(.pool), family(*.v4), argument(.pool), quoted(.subnet), tenant_argument(.pool)
     )]
@@ -607,6 +607,21 @@ pub enum Refusal {
         device: Name,
         /// The host.
         host: Key,
+    },
+    /// Two VM subnets that are one physical network to a host, with addresses in common.
+    #[error(
+        "{}: on {} it would share the physical network {physical} with {}, which has the same addresses; use another host, \
+         uplink or prefix", Named(.key), Named(.host), Named(.other)
+    )]
+    SharedPhysical {
+        /// The port.
+        key: Key,
+        /// The host.
+        host: Key,
+        /// The uplink, with the VLAN.
+        physical: String,
+        /// The other VM subnet with ports on the host.
+        other: Key,
     },
     /// A VM with the gateway's MAC address.
     #[error("{}: MAC address {mac} is the one of every gateway; give the VM another", Named(.key))]

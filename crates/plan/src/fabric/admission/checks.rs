@@ -75,10 +75,10 @@ impl Run<'_, '_> {
     }
 }
 
-/// Whether no address of the prefix is multicast, loopback, link-local or IPv4 in the clothes of IPv6. 0.0.0.0/8 and
-/// the unspecified address lie in short prefixes that are legal; those addresses are refused one by one.
+/// Whether no address of the prefix is unspecified, "this network" (RFC 1122, section 3.2.1.3), multicast, loopback,
+/// link-local or IPv4 in the clothes of IPv6.
 fn holds_unicast_only(prefix: &IpNet) -> bool {
-    let never = ["127.0.0.0/8", "224.0.0.0/4", "::1/128", "ff00::/8", "fe80::/10", "::ffff:0:0/96"];
+    let never = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "::/127", "ff00::/8", "fe80::/10", "::ffff:0:0/96"];
     never.into_iter().filter_map(|text| text.parse::<IpNet>().ok()).all(|never| !overlap(prefix, &never))
 }
 

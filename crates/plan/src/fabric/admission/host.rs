@@ -12,7 +12,8 @@ use crate::fabric::allocation::{NoProvider, is_unicast};
 impl Run<'_, '_> {
     /// The hosts in logical networks that changed: their provider addresses may come from other pools now.
     pub(super) fn hosts_to_look_at(&self) -> Vec<Key> {
-        let networks = self.before.keys().filter(|key| key.kind == Kind::LogicalNetwork);
+        let networks =
+            self.before.keys().filter(|key| key.kind == Kind::LogicalNetwork && self.fabric.get(key).is_some());
         let hosts = networks.flat_map(|network| self.fabric.users_by_name(network, Kind::Host));
         let mut hosts: Vec<Key> = hosts.map(|key| key.as_ref().clone()).collect();
         hosts.sort_unstable();

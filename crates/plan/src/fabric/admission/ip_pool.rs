@@ -8,6 +8,7 @@ use model::fabric::{AddressRange, IpPool, Key, Kind};
 
 use super::Run;
 use crate::fabric::Refusal;
+use crate::fabric::allocation::is_subnet_address;
 
 impl Run<'_, '_> {
     pub(super) fn check_ip_pool(&mut self, key: &Key, spec: &IpPool) {
@@ -27,10 +28,10 @@ impl Run<'_, '_> {
                 self.refuse(key, Refusal::RangeOverlap { key: key.clone(), range: *range, other, theirs });
             }
         }
-        self.check_options(key, spec, &prefixes);
+        self.check_options(key, spec, &subnet, &prefixes);
     }
 
-    fn check_options(&mut self, key: &Key, spec: &IpPool, prefixes: &[IpNet]) {
+    fn check_options(&mut self, key: &Key, spec: &IpPool, subnet: &Key, prefixes: &[IpNet]) {
         self.length(key, "DNS servers", spec.dns_servers.len());
         self.length(key, "DNS suffixes", spec.dns_suffixes.len());
         self.length(key, "routes", spec.routes.len());
@@ -48,8 +49,13 @@ impl Run<'_, '_> {
                 self.refuse(key, Refusal::HostBits { key: key.clone(), prefix });
             } else if prefix.addr().is_ipv4() != next_hop.is_ipv4() {
                 self.refuse(key, Refusal::Families { key: key.clone(), prefix, next_hop });
-            } else {
-                self.inside(key, "next hop", next_hop, prefixes);
+            } else if prefix.addr() != prefix.addr().to_canonical() {
+                self.refuse(key, Refusal::NotUnicast { key: key.clone(), address: prefix.addr() });
+            } else if self.inside(key, "next hop", next_hop, prefixes)
+                && prefixes.iter().any(|prefix| is_subnet_address(prefix, next_hop))
+            {
+                let (what, address, subnet) = ("next hop", next_hop, subnet.clone());
+                self.refuse(key, Refusal::AddressKept { key: key.clone(), what, address, subnet });
             }
         }
     }

@@ -104,7 +104,20 @@ impl<'f, 'c> Run<'f, 'c> {
                 self.give(&key);
             }
         }
+        self.forget_unchanged();
         self.verify();
+    }
+
+    /// An object that was only looked at keeps its revision.
+    fn forget_unchanged(&mut self) {
+        let same = |(key, (before, _)): (&Key, &(Option<Object>, Vec<Slot>))| {
+            let (before, after) = (before.as_ref()?, self.fabric.get(key)?);
+            let same = before.resource == after.resource && before.allocation == after.allocation;
+            (same && before.revision != after.revision).then(|| before.clone())
+        };
+        for before in self.before.iter().filter_map(same).collect::<Vec<_>>() {
+            self.set(&before.key(), Some(before));
+        }
     }
 
     fn differs(&self, key: &Key, resource: &Resource) -> bool {

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
+use model::PhysicalNetwork;
 use model::fabric::{Addressing, Allocation, Isolation, Key, Kind, Object, Port, ResourceName, VmNetwork, VmSubnet};
 
-use super::checks::twice;
+use super::checks::{overlap, twice};
 use super::logical_network::vlans;
 use super::{MAX_ADDRESSES, MAX_HOST_PORTS, Run};
 use crate::fabric::allocation::{gateway_mac, plausible_range};
@@ -14,16 +15,22 @@ use crate::fabric::{Fabric, Finding, Refusal, Users};
 
 impl Fabric {
     /// The VM subnet that a port shall be in: the one that it names, the one that it is in, or the only one.
-    fn subnet_for(&self, key: &Key, spec: &Port, network: &Key, given: Option<&ResourceName>) -> Result<Key, Refusal> {
+    fn subnet_for(
+        &self,
+        key: &Key,
+        spec: &Port,
+        network: &Key,
+        given: Option<&ResourceName>,
+    ) -> Result<Key, Box<Refusal>> {
         if let Some(name) = &spec.vm_subnet {
             let subnet = key.sibling(Kind::VmSubnet, name);
             let of = self.vm_subnet(&subnet).map(|subnet| key.sibling(Kind::VmNetwork, &subnet.vm_network));
             return match of {
                 Some(to) if to != *network => {
-                    Err(Refusal::Elsewhere { key: key.clone(), what: subnet, to, not: network.clone() })
+                    Err(Box::new(Refusal::Elsewhere { key: key.clone(), what: subnet, to, not: network.clone() }))
                 }
                 Some(_) => Ok(subnet),
-                None => Err(Refusal::Missing { key: key.clone(), missing: subnet }),
+                None => Err(Box::new(Refusal::Missing { key: key.clone(), missing: subnet })),
             };
         }
         let given = given.map(|name| key.sibling(Kind::VmSubnet, name));
@@ -33,11 +40,12 @@ impl Fabric {
         }
         let mut subnets = self.subnets_of(network).map(|(object, _)| object.key());
         match (subnets.next(), subnets.next()) {
-            (None, _) => Err(Refusal::NoVmSubnet { network: network.clone() }),
+            (None, _) => Err(Box::new(Refusal::NoVmSubnet { network: network.clone() })),
             (Some(only), None) => Ok(only),
             (Some(first), Some(second)) => {
                 let subnets = [first, second].into_iter().chain(subnets).take(Users::SHOWN).map(|key| key.name);
-                Err(Refusal::WhichVmSubnet { port: key.clone(), network: network.clone(), subnets: subnets.collect() })
+                let (port, network) = (key.clone(), network.clone());
+                Err(Box::new(Refusal::WhichVmSubnet { port, network, subnets: subnets.collect() }))
             }
         }
     }
@@ -62,19 +70,38 @@ impl Fabric {
         if self.uplink_in(&host.name, logical_network).is_none() {
             return Some(Refusal::NotCarried { key: key.clone(), host, network });
         }
-        match isolation {
-            Isolation::Nvgre if self.provider_of(&host.name, logical_network).is_none() => {
-                Some(Refusal::NoProviderAddress { key: key.clone(), host, network })
-            }
-            Isolation::Vlan => {
-                let subnet = self.get(key)?.allocation.vm_subnet.as_ref().or(spec.vm_subnet.as_ref())?;
-                let vlan = self.vm_subnet(&key.sibling(Kind::VmSubnet, subnet))?.vlan?;
-                let vlans = vlans(self.logical_network(logical_network)?, Some(&host.name));
-                let host = Some(host.name);
-                (!vlans.contains(&vlan)).then(|| Refusal::UnknownVlan { key: key.clone(), vlan, network, host, vlans })
-            }
-            Isolation::Nvgre | Isolation::None => None,
+        if *isolation == Isolation::Nvgre {
+            let none = self.provider_of(&host.name, logical_network).is_none();
+            return none.then(|| Refusal::NoProviderAddress { key: key.clone(), host, network });
         }
+        let subnet = self.get(key)?.allocation.vm_subnet.as_ref().or(spec.vm_subnet.as_ref())?;
+        let subnet = key.sibling(Kind::VmSubnet, subnet);
+        if *isolation == Isolation::Vlan {
+            let vlan = self.vm_subnet(&subnet)?.vlan?;
+            let vlans = vlans(self.logical_network(logical_network)?, Some(&host.name));
+            if !vlans.contains(&vlan) {
+                let host = Some(host.name);
+                return Some(Refusal::UnknownVlan { key: key.clone(), vlan, network, host, vlans });
+            }
+        }
+        let (physical, other) = self.shares_physical(&host.name, &subnet)?;
+        Some(Refusal::SharedPhysical { key: key.clone(), host, physical: physical.to_string(), other })
+    }
+
+    /// Another VM subnet with ports on the host that is the same physical network there, and has addresses in common.
+    /// Inside of one logical network there is none; but an uplink can be in two.
+    fn shares_physical(&self, host: &ResourceName, subnet: &Key) -> Option<(PhysicalNetwork, Key)> {
+        let physical = self.physical_of(host, subnet)?;
+        let prefixes = &self.vm_subnet(subnet)?.prefixes;
+        let same = |other: &Key| {
+            other != subnet
+                && self.physical_of(host, other).as_ref() == Some(&physical)
+                && self.vm_subnet(other).is_some_and(|other| {
+                    prefixes.iter().any(|prefix| other.prefixes.iter().any(|theirs| overlap(prefix, theirs)))
+                })
+        };
+        let other = self.index.placed_on(host).map(|(other, _)| other).find(|other| same(other))?.clone();
+        Some((physical, other))
     }
 }
 
@@ -164,7 +191,7 @@ impl Run<'_, '_> {
             let given = self.fabric.get(key).and_then(|object| object.allocation.vm_subnet.clone());
             match self.fabric.subnet_for(key, spec, &network, given.as_ref()) {
                 Ok(subnet) => self.check_connection(key, spec, &subnet),
-                Err(refusal) => self.refuse(key, refusal),
+                Err(refusal) => self.refuse(key, *refusal),
             }
         }
         if self.failed.contains(key) {

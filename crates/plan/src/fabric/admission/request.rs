@@ -21,7 +21,7 @@ pub(super) fn wanted(fabric: &Fabric, changes: &[Change]) -> Result<BTreeMap<Key
             }
             Change::Delete { key, .. } => (Key::new(key.kind, key.tenant.clone(), key.name.clone()), None),
         };
-        if let Err(refusal) = present_is_as_said(fabric, change, &key) {
+        if let Some(refusal) = contradiction(fabric, change, &key) {
             refusals.push(refusal);
         }
         if wanted.insert(key.clone(), present).is_some() {
@@ -36,16 +36,17 @@ pub(super) fn wanted(fabric: &Fabric, changes: &[Change]) -> Result<BTreeMap<Key
     if refusals.is_empty() { Ok(wanted) } else { Err(refusals) }
 }
 
-fn present_is_as_said(fabric: &Fabric, change: &Change, key: &Key) -> Result<(), Refusal> {
+/// What a change says of the present that is not so.
+fn contradiction(fabric: &Fabric, change: &Change, key: &Key) -> Option<Refusal> {
     let key = key.clone();
     match (fabric.get(&key), change, change.revision()) {
-        (Some(_), Change::Create(_), _) => Err(Refusal::AlreadyExists { key }),
+        (Some(_), Change::Create(_), _) => Some(Refusal::AlreadyExists { key }),
         (Some(object), _, Some(seen)) if object.revision != seen => {
-            Err(Refusal::Revision { key, seen, is: object.revision })
+            Some(Refusal::Revision { key, seen, is: object.revision })
         }
         (None, Change::Replace { .. } | Change::Delete { .. }, _) | (None, Change::Put { .. }, Some(_)) => {
-            Err(Refusal::NotFound { key })
+            Some(Refusal::NotFound { key })
         }
-        _ => Ok(()),
+        _ => None,
     }
 }

@@ -116,7 +116,8 @@ impl Run<'_, '_> {
                 self.verify_logical_network(key, before, after)
             }
             (Spec::MacPool(before), Spec::MacPool(_)) => self.verify_mac_pool(key, before),
-            (Spec::Host(_), Spec::Host(_)) => self.verify_host(key),
+            // One that changed as a consequence alone is judged with the logical network that was the cause.
+            (Spec::Host(spec), Spec::Host(now)) if spec != now => self.verify_host(key),
             (Spec::VmNetwork(before), Spec::VmNetwork(spec)) => {
                 let rdid = self.before.get(key).and_then(|(object, _)| object.as_ref()?.allocation.rdid);
                 let fields = [
@@ -188,7 +189,7 @@ impl Run<'_, '_> {
                     continue;
                 }
                 let users = self.fabric.users_by_name(&object.key(), Kind::Port);
-                let lost = users.filter(|user| {
+                let lost = users.filter(|user| !self.failed.contains(user.as_ref())).filter(|user| {
                     self.fabric.port(user).is_some_and(|(_, spec)| self.fabric.misplaced(user, spec).is_some())
                 });
                 ports.extend(lost.map(|user| user.as_ref().clone()));
@@ -257,7 +258,8 @@ impl Run<'_, '_> {
             let gone = |address: &IpAddr| {
                 !after.prefixes.iter().any(|prefix| prefix.contains(address)) || fabric.is_kept(key, after, *address)
             };
-            if object.allocation.addresses.iter().any(gone) {
+            let misplaced = |(_, spec)| fabric.misplaced(user, spec).is_some();
+            if object.allocation.addresses.iter().any(gone) || fabric.port(user).is_some_and(misplaced) {
                 lost.push(user.as_ref().clone());
             }
         }

@@ -4,10 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use model::fabric::{Addressing, CustomerRoute, Isolation, Key, Kind, Object, Port, Spec, VmNetwork, VmSubnet};
-use model::{
-    LookupRecord, LookupRecordType, PhysicalNetwork, ProviderAddress, Resource, RoutingDomainId, TranslationMethod,
-    Vsid,
-};
+use model::{LookupRecord, LookupRecordType, ProviderAddress, Resource, RoutingDomainId, TranslationMethod, Vsid};
 
 use super::Contributor;
 use crate::fabric::slots::{device_of, host_port_name};
@@ -108,10 +105,8 @@ impl Fabric {
         plugged.addresses = one_of_each(&spec.prefixes, &given.addresses);
         let topic = TopicId::Host(host.clone());
         if network.isolation != Isolation::Nvgre {
-            let Some(uplink) = self.uplink_in(host, &network.logical_network) else { return Vec::new() };
-            let vlan = spec.vlan.filter(|_| network.isolation == Isolation::Vlan);
-            plugged.physical = Some(PhysicalNetwork { interface: uplink.interface.clone(), vlan });
-            return vec![(topic, Resource::Port(plugged))];
+            plugged.physical = self.physical_of(host, &subnet_key);
+            return if plugged.physical.is_some() { vec![(topic, Resource::Port(plugged))] } else { Vec::new() };
         }
         let (Some((_, rdid)), Some(vsid)) = (self.routing_domain(key, spec), subnet.allocation.vsid) else {
             return Vec::new();

@@ -4,11 +4,9 @@
 //! still has one answer for it: DNS servers, suffixes and routes are those of all pools, in the order of the pools'
 //! names and each once; the lease time is the shortest, so that no client keeps an address longer than its pool says.
 
-use std::collections::BTreeMap;
-
 use ipnet::IpNet;
-use model::fabric::{IpPool, Isolation, Key, ResourceName, VmSubnet};
-use model::{DhcpScope, PhysicalNetwork, Resource};
+use model::fabric::{IpPool, Key, ResourceName, VmSubnet};
+use model::{DhcpScope, Resource};
 
 use crate::fabric::{Fabric, TopicId};
 
@@ -53,23 +51,17 @@ impl Fabric {
         subnet.prefixes.iter().filter_map(|prefix| scope(*prefix, &pools)).collect()
     }
 
-    /// The scopes of the physical networks to which a host's ports are joined. Where two VM subnets have one prefix of
-    /// one physical network, the one with the lower key has it.
+    /// The scopes of the physical networks to which a host's ports are joined.
     pub(super) fn physical_scopes(&self, host: &ResourceName) -> Vec<(TopicId, Resource)> {
-        let mut items = BTreeMap::new();
+        let mut items = Vec::new();
         for (key, _) in self.index.placed_on(host) {
-            let Some(subnet) = self.vm_subnet(key) else { continue };
-            let network = self.vm_network(key, &subnet.vm_network).filter(|spec| spec.isolation != Isolation::Nvgre);
-            let Some(network) = network else { continue };
-            let Some(uplink) = self.uplink_in(host, &network.logical_network) else { continue };
-            let vlan = subnet.vlan.filter(|_| network.isolation == Isolation::Vlan);
+            let (Some(subnet), Some(physical)) = (self.vm_subnet(key), self.physical_of(host, key)) else { continue };
             for mut scope in self.scopes(key, subnet) {
-                scope.physical = Some(PhysicalNetwork { interface: uplink.interface.clone(), vlan });
+                scope.physical = Some(physical.clone());
                 scope.gateway = subnet.gateways.iter().copied().find(|gateway| scope.prefix.contains(gateway));
-                let resource = Resource::DhcpScope(scope);
-                items.entry(resource.key()).or_insert(resource);
+                items.push((TopicId::Host(host.clone()), Resource::DhcpScope(scope)));
             }
         }
-        items.into_values().map(|resource| (TopicId::Host(host.clone()), resource)).collect()
+        items
     }
 }
