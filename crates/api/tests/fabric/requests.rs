@@ -124,6 +124,7 @@ fn a_set_of_changes_is_one_transaction() {
     assert_eq!(served.ask("GET", "/v1/ports/a", "", "").status, 404);
     for (body, words) in [
         (json!({"changes": [{"rename": {}}]}), "unknown variant `rename`"),
+        (json!({"changes": [{"create": {"kind": "port", "name": "a", "spec": ["host15"]}}]}), "invalid type: sequence"),
         (json!({"changes": [], "dryrun": true}), "unknown field `dryrun`"),
         (json!({"changes": [{"create": {"kind": "switch", "name": "a", "spec": {}}}]}), "there is no kind \"switch\""),
     ] {

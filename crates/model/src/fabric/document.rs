@@ -57,7 +57,20 @@ struct SpecOf(Kind);
 impl<'de> DeserializeSeed<'de> for SpecOf {
     type Value = Spec;
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Spec, D::Error> {
-        Spec::deserialize(self.0, reader)
+        reader.deserialize_map(self)
+    }
+}
+
+/// A spec has named fields; by itself serde would take a list of their values too.
+impl<'de> Visitor<'de> for SpecOf {
+    type Value = Spec;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the spec of a {} with named fields", self.0.title())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Spec, A::Error> {
+        Spec::deserialize(self.0, serde::de::value::MapAccessDeserializer::new(map))
     }
 }
 
