@@ -5,7 +5,7 @@ mod request;
 mod serving;
 
 pub(crate) use answer::{Answer, Failure, json, ok};
-pub(crate) use request::{Body, body_of, check_encoding, log, no_such_method, parse};
+pub(crate) use request::{Body, body_of, check_encoding, log, no_such_method, parse, settle_body};
 pub(crate) use serving::{Listen, serve};
 
 use crate::Problem;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use hyper::body::Bytes;
 use percent_encoding::percent_decode_str;
@@ -17,6 +17,34 @@ use crate::{Problem, ProblemType};
 
 /// How long a client may pause while it sends a body.
 const BODY_PAUSE: Duration = Duration::from_secs(30);
+
+/// Bodies up to this size are read before anything is answered.
+const SMALL_BODY: u64 = 64 << 10;
+
+/// Keeps an early answer (401, 405, 415, ...) from being lost: a connection on which a body is left unread is closed, and
+/// the client, still sending, may see that instead of the answer. So a small body is read first; after a large one that
+/// was refused the client is told that the connection ends.
+pub(crate) async fn settle_body(request: Request, next: Next) -> Response {
+    let length = declared_length(request.headers());
+    let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+    match length {
+        Some(1..=SMALL_BODY) if !chunked => {
+            let (parts, body) = request.into_parts();
+            match body_of(Request::new(body), MAX_BODY_BYTES).await {
+                Ok(bytes) => next.run(Request::from_parts(parts, bytes.into())).await,
+                Err(failure) => failure.into_response(),
+            }
+        }
+        None | Some(0) if !chunked => next.run(request).await,
+        _ => {
+            let mut response = next.run(request).await;
+            if !response.status().is_success() {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        }
+    }
+}
 
 /// A whole body of at most [`MAX_BODY_BYTES`].
 pub(crate) struct Body(pub Bytes);

@@ -57,6 +57,27 @@ fn a_body_that_is_too_large_is_refused_before_and_while_it_is_read() {
 }
 
 #[test]
+fn a_refusal_leaves_the_connection_in_order_though_the_body_comes_late() {
+    let served = Served::new();
+    let mut stream = served.connect();
+    for (authorization, refusal) in [("wrong", "HTTP/1.1 401"), (ADMIN_SECRET, "HTTP/1.1 405")] {
+        let head = "PATCH /v1/ports/a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nAuthorization: Bearer";
+        stream.write_all(format!("{head} {authorization}\r\n\r\n").as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        stream.write_all(b"12345").unwrap();
+        let mut answer = Vec::new();
+        // The problem is the end of the answer.
+        while answer.last() != Some(&b'}') {
+            let mut part = [0; 4096];
+            let read = stream.read(&mut part).unwrap();
+            assert_ne!(read, 0, "the connection was closed");
+            answer.extend_from_slice(&part[..read]);
+        }
+        assert!(answer.starts_with(refusal.as_bytes()), "{}", String::from_utf8_lossy(&answer));
+    }
+}
+
+#[test]
 fn a_body_that_comes_in_pieces_is_read_whole() {
     let served = Served::new();
     let mut stream = served.connect();

@@ -117,6 +117,7 @@ fn router(server: Server) -> Router {
         .method_not_allowed_fallback(http::no_such_method)
         .layer(from_fn_with_state(server.clone(), authenticate))
         .layer(from_fn(encoding))
+        .layer(from_fn(http::settle_body))
         .layer(from_fn(http::log))
         .with_state(server)
 }
