@@ -6,10 +6,23 @@ fn main() -> ExitCode {
     let roles = cli::Roles {
         agent: |options| match &options.config {
             Some(config) => agent::run(config, options.check).map_err(Into::into),
-            None => Err("this build runs an agent from a configuration alone; give --config FILE".into()),
+            None => agent::run_joined(options.state.as_deref(), options.check).map_err(Into::into),
         },
-        controller: |_| Err("this build has no controller".into()),
-        join: |_| Err("this build cannot join a controller".into()),
+        controller: |options| controller::run(&controller_options(options)).map_err(Into::into),
+        join: |options| agent::join(&join_options(options)).map_err(Into::into),
     };
     cli::main_with(std::env::args_os(), roles)
+}
+
+/// What the command line says, in the agent's own words.
+fn join_options(options: &cli::JoinOptions) -> agent::JoinOptions {
+    let cli::JoinOptions { controller, token, uplinks, name, state, force } = options.clone();
+    let state = state.unwrap_or_else(|| agent::Config::DEFAULT_STATE.into());
+    agent::JoinOptions { controller, token, uplinks, name, state, force }
+}
+
+/// What the command line says, in the controller's own words.
+fn controller_options(options: &cli::ControllerOptions) -> controller::Options {
+    let cli::ControllerOptions { config, state, listen, agents, advertise, check } = options.clone();
+    controller::Options { config, state, listen, agents, advertise, check }
 }

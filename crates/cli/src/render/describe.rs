@@ -85,7 +85,8 @@ pub fn describe(item: &Item, all_drops: &[DropCounter]) -> String {
     line(&mut out, 0, "Kind", item.kind.as_str());
     section(&mut out, 0, spec, &item.spec, &[]);
     out.push_str("Status:\n");
-    section(&mut out, 2, status, &item.status, &["counters"]);
+    section(&mut out, 2, status, &item.status, &["counters", "leases"]);
+    leases(&mut out, &item.status);
     let Some(counters) = item.status.get("counters") else {
         return out;
     };
@@ -103,6 +104,19 @@ pub fn describe(item: &Item, all_drops: &[DropCounter]) -> String {
         }
     }
     out
+}
+
+/// What DHCP last said to a port.
+fn leases(out: &mut String, status: &Value) {
+    for lease in status.get("leases").and_then(Value::as_array).into_iter().flatten() {
+        let state = text(lease.get("state")).to_lowercase();
+        line(
+            out,
+            2,
+            "DHCP Lease",
+            &format!("{}, {state} since {}", text(lease.get("address")), text(lease.get("since"))),
+        );
+    }
 }
 
 /// A host.

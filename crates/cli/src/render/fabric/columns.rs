@@ -189,7 +189,7 @@ fn names(item: &Item, field: &str) -> String {
     list(&names)
 }
 
-fn each_uplink<'a>(item: &'a Item) -> impl Iterator<Item = &'a Value> {
+fn each_uplink(item: &Item) -> impl Iterator<Item = &Value> {
     item.spec.get("uplinks").and_then(Value::as_array).into_iter().flatten()
 }
 
