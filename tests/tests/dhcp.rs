@@ -111,6 +111,8 @@ fn dhclient_gets_all_it_needs_renews_and_gives_back() {
         ["domain blue.example", "nameserver 10.10.0.53", "nameserver 10.10.0.54", "search blue.example. example."];
     assert_eq!(blue1.resolver(), resolver);
     await_lease(&stage, "blue1", "Bound", "10.10.1.100");
+    let described = stage.ok(1, "describe port blue1");
+    assert!(described.contains("DHCP Lease:") && described.contains("10.10.1.100, bound since 20"), "{described}");
     let leases = blue1.read("leases");
     for words in [
         "option dhcp-server-identifier 192.0.2.253;",
@@ -247,6 +249,29 @@ fn udhcpc_gets_all_it_needs_renews_and_gives_back() {
         packets.count("dhcp.option.dhcp == 3 && ip.dst == 192.0.2.253") >= 1,
         "a renewal by unicast:\n{}",
         packets.lines("dhcp")
+    );
+}
+
+#[test]
+fn a_client_that_renews_an_address_of_yesterday_begins_anew() {
+    let stage = stage();
+    let blue1 = Machine::of(stage.vm("blue1"));
+    let folder = blue1.path("").display().to_string();
+    blue1.write("script", &UDHCPC_SCRIPT.replace("$F", &folder));
+    let client = blue1.start("udhcpc -f -i eth0 -s $F/script -p $F/pid");
+    client.await_words("lease of 10.10.1.100 obtained");
+    assert!(
+        eventually(Duration::from_secs(5), || run(blue1.node(), "ip route show").contains("default via 10.10.0.1 "))
+    );
+    stage.ok(1, "delete lookup-record 5001/10.10.1.100");
+    let record = "kind: lookup-record\nspec: {vsid: 5001, customerAddress: 10.10.1.200, mac: 06-06-00-00-00-05, providerAddress: 192.168.4.11}";
+    stage.apply(1, record).ok().unwrap();
+    // Nobody has the old address any more, and yet the host hears that it is asked for.
+    run(blue1.node(), &format!("kill -USR1 {}", blue1.read("pid")));
+    client.await_words("lease of 10.10.1.200 obtained");
+    let lists = || run(blue1.node(), "ip address show dev eth0");
+    assert!(
+        eventually(Duration::from_secs(5), || lists().contains("10.10.1.200/") && !lists().contains("10.10.1.100/"))
     );
 }
 

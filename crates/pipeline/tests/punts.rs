@@ -45,6 +45,12 @@ fn the_agent_gets_what_clients_ask_by_dhcp() {
     asks(&datagram(GATEWAY, OWN, "192.0.2.253", (68, 67)));
     asks(&datagram(BROADCAST, OWN, "255.255.255.255", (68, 67)));
     asks(&datagram(GATEWAY, OWN, "10.0.0.1", (68, 67)));
+    // An address that was the VM's own and is nobody's, or another's, by now: the agent tells it so.
+    asks(&datagram(GATEWAY, "192.168.77.7", "192.0.2.253", (68, 67)));
+    asks(&datagram(BROADCAST, "10.0.0.6", "255.255.255.255", (68, 67)));
+    // Nobody else may be told anything from there.
+    let forged = udp(blue(6), blue(5), "192.168.77.7", "10.0.0.6", b"");
+    net.port_sends(PORT, &forged).dropped(DropReason::SourceAddress);
 }
 
 #[test]

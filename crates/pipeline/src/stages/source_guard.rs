@@ -102,12 +102,15 @@ fn check_ip<P: Packet, T: Tables>(
     let forwards = port.flags.has(PortFlags::FORWARDER);
     let allowed = match owner {
         Owner::Port => true,
-        Owner::Other => forwards,
-        Owner::Nobody if forwards || port.flags.has(PortFlags::LEARN) => true,
+        _ if forwards => true,
+        Owner::Nobody if port.flags.has(PortFlags::LEARN) => true,
         Owner::Nobody if neighbor::link_local(&port.mac) == ip.source => true,
-        // Any link-local address will do towards the host's agent, which answers the port whatever the address is: many
-        // clients choose one that does not follow from the MAC address (RFC 7217).
-        Owner::Nobody => neighbor::is_link_local(&ip.source) && punt::is_for_agent(packet, tables, port, parsed),
+        // Towards the host's agent, which answers the port whatever the address is, any IPv4 address will do, and any
+        // link-local one that is not another's.
+        // A client renews from the address that it has, which may be its own no longer, and is told so; and many choose a
+        // link-local address that does not follow from the MAC address (RFC 7217).
+        Owner::Other if !ip.v4 => false,
+        _ => (ip.v4 || neighbor::is_link_local(&ip.source)) && punt::is_for_agent(packet, tables, port, parsed),
     };
     if !allowed {
         return Err(DropReason::SourceAddress);
