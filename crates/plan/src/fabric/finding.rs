@@ -2,7 +2,7 @@
 
 use model::fabric::{Key, Kind, ResourceName};
 
-use super::refusal::{Named, tenant_argument};
+use super::words::{Named, tenant_argument};
 
 /// Something that the operator should know.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, thiserror::Error)]

@@ -133,6 +133,13 @@ impl Index {
     }
 }
 
+/// Whether a port is still on its host and in its subnet, so that the index is the same with either.
+fn stays(before: &Object, after: &Object) -> bool {
+    after.resource.kind() == Kind::Port
+        && before.allocation.vm_subnet == after.allocation.vm_subnet
+        && slots::references(before) == slots::references(after)
+}
+
 impl Fabric {
     /// Puts an object in the place of the one with its key, or takes it away; returns what was there.
     pub(super) fn swap(&mut self, key: &Key, object: Option<Object>) -> Option<Object> {
@@ -141,15 +148,21 @@ impl Fabric {
             for slot in &entry.slots {
                 self.claims.release(slot, key);
             }
-            self.index.note(&id, &entry.object, false);
             entry.object
         });
+        // Most changes of a port leave it where it is, and the sets of users are long.
+        let stays = before.as_ref().zip(object.as_ref()).is_some_and(|(before, after)| stays(before, after));
+        if let Some(before) = before.as_ref().filter(|_| !stays) {
+            self.index.note(&id, before, false);
+        }
         if let Some(object) = &object {
             let slots = self.slots(object).into_boxed_slice();
             for slot in &slots {
                 self.claims.claim(slot.clone(), &id);
             }
-            self.index.note(&id, object, true);
+            if !stays {
+                self.index.note(&id, object, true);
+            }
             self.objects.insert(id, Entry { object: object.clone(), slots });
         }
         self.mark(key, before.as_ref(), object.as_ref());

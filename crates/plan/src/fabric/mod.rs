@@ -20,6 +20,7 @@ mod slots;
 mod tests;
 mod topic;
 mod topics;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,9 +31,10 @@ pub use admission::{MAX_ADDRESSES, MAX_ENTRIES, MAX_HOST_PORTS, MAX_OBJECTS};
 pub use change::{Change, Context, Outcome, Step, Transition};
 pub use claims::Claim;
 pub use finding::Finding;
-pub use refusal::{Refusal, RefusalSort, Users};
+pub use refusal::{Refusal, RefusalSort};
 pub use slots::host_port_name;
 pub use topic::{Topic, TopicChange, TopicId, TopicIdError};
+pub use words::Users;
 
 /// A fabric.
 #[derive(Clone, Default, Debug)]

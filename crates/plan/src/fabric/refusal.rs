@@ -1,11 +1,12 @@
 //! Why a change of a fabric is refused, each as a sentence with the value and the command that mends it.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use model::fabric::{AddressRange, DEFAULT_TENANT, Isolation, Key, Kind, MacRange, ResourceName};
+use model::fabric::{AddressRange, Isolation, Key, Kind, MacRange, ResourceName};
 use model::{MacAddress, Name, VlanId};
+
+use super::words::{Named, Users, argument, at_host, creation, family, list, quoted, tenant_argument};
 
 /// What kind of answer a refusal is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -20,77 +21,6 @@ pub enum RefusalSort {
     PreconditionFailed,
     /// The tenant has all that it may have.
     Quota,
-}
-
-/// An object as it stands in sentences: `VM network AAA`, with its tenant unless that is the default one.
-pub(super) struct Named<'a>(pub(super) &'a Key);
-
-impl fmt::Display for Named<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Key { kind, tenant, name } = self.0;
-        write!(f, "{} {name}", kind.title())?;
-        match tenant {
-            Some(tenant) if tenant.as_str() != DEFAULT_TENANT => write!(f, " of tenant {tenant}"),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// A name as an argument of a command: in quotes if it has spaces.
-pub(super) fn quoted(name: &ResourceName) -> String {
-    if name.as_str().contains(' ') { format!("'{name}'") } else { name.to_string() }
-}
-
-/// The name of an object, and its tenant unless that is the default one, as arguments of a command.
-pub(super) fn argument(key: &Key) -> String {
-    format!("{}{}", quoted(&key.name), tenant_argument(key))
-}
-
-/// The tenant of an object as an argument of a command, with a space before it; nothing for the default one.
-pub(super) fn tenant_argument(key: &Key) -> String {
-    match &key.tenant {
-        Some(tenant) if tenant.as_str() != DEFAULT_TENANT => format!(" --tenant {}", quoted(tenant)),
-        _ => String::new(),
-    }
-}
-
-/// Who uses something: the first [`Users::SHOWN`] by name, and how many more there are.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Users(pub Vec<Key>);
-
-impl Users {
-    /// How many are shown by name.
-    pub const SHOWN: usize = 10;
-}
-
-impl fmt::Display for Users {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: Vec<String> = self.0.iter().take(Self::SHOWN).map(|key| Named(key).to_string()).collect();
-        f.write_str(&shown.join(", "))?;
-        match self.0.len().checked_sub(Self::SHOWN) {
-            Some(more) if more > 0 => write!(f, " and {more} more"),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn list<T: fmt::Display>(items: &[T]) -> String {
-    if items.is_empty() {
-        return "none".to_owned();
-    }
-    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// How the missing thing comes into being.
-fn creation(key: &Key) -> String {
-    match key.kind {
-        Kind::Host => "it comes into being by \"netvirt host join\"".to_owned(),
-        kind => format!("create it with \"netvirt create {kind} {}\"", argument(key)),
-    }
-}
-
-const fn family(v4: bool) -> &'static str {
-    if v4 { "IPv4" } else { "IPv6" }
 }
 
 /// Why a change is refused.
@@ -631,10 +561,6 @@ pub enum Refusal {
         /// The MAC address.
         mac: MacAddress,
     },
-}
-
-fn at_host(host: &Option<ResourceName>) -> String {
-    host.as_ref().map(|host| format!(" of host {host}")).unwrap_or_default()
 }
 
 impl Refusal {

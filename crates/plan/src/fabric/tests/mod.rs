@@ -11,6 +11,7 @@ mod allocation;
 mod properties;
 mod queries;
 mod refusals;
+mod refusals_of_networks;
 mod topics;
 
 /// A fabric with what it needs of the world: a clock that counts and identifiers that count.
