@@ -54,7 +54,7 @@ fn default_socket() -> PathBuf {
 }
 
 fn default_state() -> PathBuf {
-    "/var/lib/netvirt".into()
+    Config::DEFAULT_STATE.into()
 }
 
 fn default_bpffs() -> PathBuf {
@@ -83,6 +83,22 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// Folder of what the agent keeps, where none is named.
+    pub const DEFAULT_STATE: &str = "/var/lib/netvirt";
+
+    /// All by default, but for the folder of what the agent keeps.
+    pub fn without_file(state: Option<&Path>) -> Self {
+        Self {
+            name: None,
+            socket: default_socket(),
+            state: state.map_or_else(default_state, Path::to_owned),
+            bpffs: default_bpffs(),
+            gateway_mac: None,
+            flood: Flood::default(),
+            resources: Vec::new(),
+        }
+    }
+
     /// Reads a configuration.
     ///
     /// # Errors

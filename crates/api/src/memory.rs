@@ -118,6 +118,7 @@ impl HostApi for MemoryHost {
             routes: count(Kind::CustomerRoute),
             drift: vec!["lookup record 5001/10.0.0.9 was in force but is not declared; it was removed".to_owned()],
             findings: Vec::new(),
+            controller: None,
         })
     }
 

@@ -21,6 +21,22 @@ pub struct UplinkStatus {
     pub addresses: Vec<IpAddr>,
 }
 
+/// The controller that a host has joined.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ControllerStatus {
+    /// Where it answers agents, HOST:PORT.
+    pub address: String,
+    /// Whether the host is connected to it.
+    pub connected: bool,
+    /// The last revision of what it says that is in force; none before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
+    /// Why the last attempt to connect failed, or the last session ended; none while all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
 /// A host.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,6 +65,9 @@ pub struct HostStatus {
     /// What is legal but probably not meant, one sentence each.
     #[serde(default)]
     pub findings: Vec<String>,
+    /// The controller, if the host has joined one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controller: Option<ControllerStatus>,
 }
 
 /// Packets dropped at one port for one reason.

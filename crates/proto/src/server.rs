@@ -31,7 +31,7 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a silent connection is asked whether it is still there, and how long it may take to answer.
 pub const KEEPALIVE: Duration = Duration::from_secs(10);
 /// How long connections may take to end when the server does.
-pub const END_TIMEOUT: Duration = Duration::from_secs(2);
+pub const END_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Why the server cannot run.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,185 @@
+//! What the controller has said, on disk: what an agent last knew is in force after a restart, controller or not.
+//!
+//! One file, `topics.log`: messages as they were heard, each behind its length, the first of them the topics as they were
+//! when the file was begun. It is only added to, and begun anew when what was added outweighs the rest. What is added is
+//! with the kernel when [`Journal::add`] returns, and so survives the death of the agent; of a machine that loses
+//! power the last seconds may be lost, which the controller then says again.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use proto::{Encoded, Heard, Mirror};
+
+use super::files::{self, FileError};
+
+/// What may be added before the file is begun anew, in bytes, however little it began with.
+const MIN_ADDED: u64 = 1 << 20;
+
+/// The file.
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    begun_with: u64,
+    added: u64,
+}
+
+impl Journal {
+    /// Reads what was said, and begins the file anew.
+    ///
+    /// What cannot be understood, such as an end that is cut off, is left out: the controller says it again.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn open(folder: &Path) -> Result<(Self, Mirror), FileError> {
+        files::make_folder(folder)?;
+        let path = folder.join("topics.log");
+        let mirror = replay(&files::read(&path)?.unwrap_or_default());
+        let (file, begun_with) = begin(&path, &mirror)?;
+        Ok((Self { path, file, begun_with, added: 0 }, mirror))
+    }
+
+    /// Adds what was heard, up to a `Synced`. `mirror` is what has come of it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn add(&mut self, messages: &[Encoded], mirror: &Mirror) -> Result<(), FileError> {
+        if self.added > MIN_ADDED.max(self.begun_with) {
+            let (file, begun_with) = begin(&self.path, mirror)?;
+            (self.file, self.begun_with, self.added) = (file, begun_with, 0);
+            return Ok(());
+        }
+        let mut bytes = Vec::with_capacity(messages.iter().map(|message| message.len() + 4).sum());
+        messages.iter().for_each(|message| frame(message, &mut bytes));
+        self.file.write_all(&bytes).map_err(FileError::new("write", &self.path))?;
+        self.added += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// A message behind its length. None has 4 GiB: gRPC takes 4 MiB at most, and a topic of a million records has 70.
+fn frame(message: &Encoded, bytes: &mut Vec<u8>) {
+    let length = u32::try_from(message.len()).unwrap_or(0);
+    bytes.extend(length.to_be_bytes());
+    bytes.extend(&message.as_bytes()[..length as usize]);
+}
+
+/// Writes the file anew and opens it for what will be added.
+fn begin(path: &Path, mirror: &Mirror) -> Result<(File, u64), FileError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let new = PathBuf::from(name);
+    let failed = || FileError::new("write", &new);
+    let mut options = File::options();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(failed())?;
+    let mut writer = BufWriter::new(file);
+    let mut length = 0;
+    for message in mirror.checkpoint() {
+        let mut bytes = Vec::new();
+        frame(&message, &mut bytes);
+        writer.write_all(&bytes).map_err(failed())?;
+        length += bytes.len() as u64;
+    }
+    let file = writer.into_inner().map_err(|error| failed()(error.into_error()))?;
+    file.sync_all().map_err(failed())?;
+    std::fs::rename(&new, path).map_err(FileError::new("replace", path))?;
+    Ok((file, length))
+}
+
+/// What all messages of the file come to.
+fn replay(mut bytes: &[u8]) -> Mirror {
+    let mut mirror = Mirror::default();
+    while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
+        let length = u32::from_be_bytes(*length) as usize;
+        let Some((message, rest)) = rest.split_at_checked(length) else { break };
+        match mirror.hear(Encoded::from_bytes(message.to_vec())) {
+            Ok(Heard::Synced(revision)) => drop(mirror.commit(revision)),
+            // A topic that had to be asked for anew stands further behind.
+            Ok(Heard::More | Heard::Resync(_)) => {}
+            Err(error) => {
+                tracing::warn!("what the controller said last is damaged on disk, and is asked for again: {error}");
+                break;
+            }
+        }
+        bytes = rest;
+    }
+    mirror.reset();
+    mirror
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A topic of so many ports, in the words of the protocol.
+    fn heard(revision: u64, ports: u8) -> Vec<Encoded> {
+        use model::{MacAddress, Port, Resource};
+        let resource = |number: u8| {
+            let name: model::Name = format!("port{number}").parse().unwrap();
+            let mac = MacAddress::new([6, 6, 0, 0, 0, number]).unwrap();
+            Resource::Port(Port::new(name.clone(), name, mac, None))
+        };
+        let items = (1..=ports).map(resource).collect();
+        proto::snapshot(&"host/host1".parse().unwrap(), &proto::TopicContent { revision, items })
+    }
+
+    fn tell(mirror: &mut Mirror, messages: &[Encoded]) {
+        for message in messages {
+            if let Heard::Synced(revision) = mirror.hear(message.clone()).unwrap() {
+                mirror.commit(revision);
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_heard_is_known_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut journal, mut mirror) = Journal::open(folder.path()).unwrap();
+        assert!(mirror.resources().is_empty());
+        for ports in 1..=5 {
+            let messages = heard(ports.into(), ports);
+            tell(&mut mirror, &messages);
+            journal.add(&messages, &mirror).unwrap();
+            let (_, again) = Journal::open(folder.path()).unwrap();
+            assert_eq!((again.resources(), again.revision()), (mirror.resources(), Some(ports.into())));
+            // Opening has replaced the file under the journal; as after a restart, it goes on with the new one.
+            (journal, mirror) = Journal::open(folder.path()).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_end_that_is_cut_off_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut journal, mut mirror) = Journal::open(folder.path()).unwrap();
+        for ports in 1..=2 {
+            let messages = heard(ports.into(), ports);
+            tell(&mut mirror, &messages);
+            journal.add(&messages, &mirror).unwrap();
+        }
+        drop(journal);
+        let path = folder.path().join("topics.log");
+        let whole = std::fs::read(&path).unwrap();
+        for length in 0..whole.len() {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            let (_, known) = Journal::open(folder.path()).unwrap();
+            assert!(known.resources().len() < 2, "cut at {length}");
+        }
+        std::fs::write(&path, b"\0\0\0\x05nonsense").unwrap();
+        assert!(Journal::open(folder.path()).unwrap().1.resources().is_empty());
+    }
+
+    #[test]
+    fn the_file_does_not_grow_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut journal, mut mirror) = Journal::open(folder.path()).unwrap();
+        let messages = heard(1, 200);
+        tell(&mut mirror, &messages);
+        for _ in 0..600 {
+            journal.add(&messages, &mirror).unwrap();
+            let size = std::fs::metadata(folder.path().join("topics.log")).unwrap().len();
+            assert!(size < 2 * MIN_ADDED, "{size}");
+        }
+        assert_eq!(Journal::open(folder.path()).unwrap().1.resources().len(), 200);
+    }
+}

@@ -1,0 +1,74 @@
+//! What the host has to say to its controller, read off the core.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use model::{LookupRecordType, MacAddress, Name, Vsid};
+use proto::{LearntAddress, PortReport, Report, Uplink};
+
+use super::addresses::Addresses;
+use crate::core::Core;
+
+/// Whether other hosts could reach an address: it is of a scope wider than the link.
+pub fn is_underlay(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => !(v4.is_loopback() || v4.is_link_local() || v4.is_unspecified()),
+        IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unspecified()),
+    }
+}
+
+/// The uplinks as they are now, without the addresses that the controller had put there.
+pub fn uplinks(core: &Core, names: &[Name], addresses: &Addresses) -> Vec<Uplink> {
+    let uplink = |name: &Name| {
+        let link = core.facts().links.get(name)?;
+        let own = link.addresses.iter().filter(|net| is_underlay(net.addr()) && !addresses.is_own(name, net.addr()));
+        Some(Uplink { interface: name.clone(), addresses: own.copied().collect(), mtu: link.mtu })
+    };
+    names.iter().filter_map(uplink).collect()
+}
+
+/// All of it.
+pub fn report(core: &Core, names: &[Name], addresses: &Addresses) -> Report {
+    let ports =
+        core.ports().iter().map(|(name, status)| PortReport { name: name.clone(), bound: status.ifindex().is_some() });
+    Report {
+        ports: ports.collect(),
+        findings: core.findings().into_iter().chain(addresses.problems().iter().cloned()).collect(),
+        learnt: learnt(core),
+        uplinks: uplinks(core, names, addresses),
+    }
+}
+
+/// The addresses that this host's own VMs were heard to use. An address stays in it when the controller has taken it
+/// over, so that it is not said to be gone.
+fn learnt(core: &Core) -> Vec<LearntAddress> {
+    let ours: BTreeSet<(Option<Vsid>, MacAddress)> = core.intent().ports().map(|port| (port.vsid, port.mac)).collect();
+    let heard = core.intent().lookup_records().filter(|record| {
+        record.record_type == LookupRecordType::Dynamic && ours.contains(&(Some(record.vsid), record.mac))
+    });
+    heard
+        .filter_map(|record| {
+            Some(LearntAddress { vsid: record.vsid, mac: record.mac, address: record.customer_address? })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_link_are_no_underlay() {
+        for (address, is) in [
+            ("192.168.4.11", true),
+            ("fd00::1", true),
+            ("2001:db8::1", true),
+            ("127.0.0.1", false),
+            ("169.254.3.4", false),
+            ("fe80::1", false),
+            ("::1", false),
+        ] {
+            assert_eq!(is_underlay(address.parse().unwrap()), is, "{address}");
+        }
+    }
+}
