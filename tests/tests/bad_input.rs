@@ -152,8 +152,10 @@ fn an_agent_without_what_it_needs_says_so_and_makes_nothing() {
         ),
         ("flod: {rate: 1}\n", &["line 5", "flod"]),
         (
-            "resources:\n  - kind: provider-address\n    spec: {address: 192.168.4.99, interface: eth0, prefixLength: 24}\n",
-            &["192.168.4.99", "ip address add", "nothing was changed"],
+            "resources:\n  - kind: lookup-record\n    spec: {vsid: 5001, customerAddress: 10.0.0.9, mac: \
+             02-4E-56-00-00-01, providerAddress: 192.168.4.22}\n  - kind: provider-address\n    spec: {address: \
+             192.168.4.11, interface: eth0, prefixLength: 24}\n",
+            &["02-4E-56-00-00-01", "every subnet's gateway", "nothing was changed"],
         ),
         (
             "resources:\n  - {kind: port, name: a, spec: {device: a0, mac: 06-06-00-00-00-05}}\n  - {kind: port, name: a, \

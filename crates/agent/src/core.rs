@@ -5,15 +5,14 @@ use std::time::SystemTime;
 
 use api::{ChangeReport, ChangeResult, ChangeSet, Outcome, Problem, ProblemType};
 use datapath::{Attachment, Datapath, Role};
-use host::Netlink;
-use model::{Change, Intent, IntentError, Name, Resource};
-use plan::{Compiled, Facts, HostTables, Severity, compile, diff};
+use host::{LinkEvent, Netlink};
+use model::{Change, Intent, IntentError, Key, Kind, Name, Port, Resource};
+use plan::{Changes, Facts, Finding, HostTables, Link, PortStatus, Severity, compile, diff};
 
 use crate::config::Config;
-use crate::controlled::Controlled;
+use crate::desired::{Desired, Refused, Step};
 use crate::error::RunError;
 use crate::facts;
-use crate::learnt::Learnt;
 use crate::punts::Leases;
 use crate::saved::Saved;
 
@@ -21,14 +20,8 @@ use crate::saved::Saved;
 pub struct Core {
     pub name: String,
     pub started: SystemTime,
-    /// What is declared, over the socket and in the configuration.
-    pub declared: Intent,
-    /// What is declared and what is learnt.
-    pub intent: Intent,
-    pub facts: Facts,
-    pub compiled: Compiled,
-    /// What is in force: equal to the compiled tables unless the kernel refused them.
-    pub tables: HostTables,
+    /// What is to be in force. It is, unless a change is under way.
+    pub desired: Desired,
     pub datapath: Datapath,
     /// What the start found different between declared and in force.
     pub drift: Vec<String>,
@@ -37,8 +30,12 @@ pub struct Core {
     /// Grows whenever what is in force may have changed.
     pub generation: u64,
     pub settings: plan::Settings,
-    learnt: Learnt,
-    controlled: Controlled,
+    /// How it stands with the controller, if the host has joined one.
+    pub controller: Option<api::ControllerStatus>,
+    /// Where the programs of ports run, by the ports' names.
+    attached: BTreeMap<Name, Attachment>,
+    /// Where the program of uplinks runs.
+    uplinks: BTreeSet<Attachment>,
     saved: Saved,
     netlink: Netlink,
 }
@@ -46,52 +43,84 @@ pub struct Core {
 impl Core {
     /// Takes over a host: what differs from what is declared is changed, and said. `controlled` is what the controller
     /// said last, as far as it is known; what of it contradicts this host's own declarations is left out.
+    ///
+    /// An uplink that is not there, or has not got its address yet, is a finding, and acts when it appears.
     pub fn start(config: &Config, controlled: Vec<Resource>) -> Result<Self, RunError> {
         let saved = Saved::in_folder(&config.state)?;
         let declared = declared(saved.read()?, config)?;
         let netlink = Netlink::current()?;
         let settings = config.settings();
         // Before anything is made: what cannot be carried out changes nothing.
-        let mut noted = Controlled::default();
-        noted.note(controlled.into_iter().map(Change::Set).collect());
-        let intent = noted.merge(&declared);
-        let first = compile(&intent, &facts::observe(&netlink, &HostTables::default())?, &settings);
-        refuse(&first)?;
+        refuse(&compile(&declared, &facts::observe(&netlink, &HostTables::default())?, &settings).findings)?;
         let datapath = Datapath::open(&config.bpffs)?;
         let tables = datapath.tables()?;
-        let facts = facts::observe(&netlink, &tables)?;
-        let compiled = compile(&intent, &facts, &settings);
-        refuse(&compiled)?;
-        let fresh = tables == HostTables::default();
+        let mut desired = Desired::new(declared, facts::observe(&netlink, &tables)?, settings);
+        refuse(&desired.live.findings())?;
+        let step = desired.control(controlled.into_iter().map(Change::Set).collect());
+        desired.live.settle(&step.update);
         let mut core = Self {
             name: config.name.as_ref().map_or_else(host_name, |name| name.as_str().to_owned()),
             started: SystemTime::now(),
-            intent,
-            declared,
-            facts,
-            compiled: compiled.clone(),
-            tables,
+            desired,
             datapath,
             drift: Vec::new(),
             leases: Leases::default(),
             generation: 0,
             settings,
-            learnt: Learnt::default(),
-            controlled: noted,
+            controller: None,
+            attached: BTreeMap::new(),
+            uplinks: BTreeSet::new(),
             saved,
             netlink,
         };
-        let mut drift = if fresh { Vec::new() } else { diff(&core.tables, &compiled.tables).describe() };
-        core.carry_out(&compiled)?;
-        let attached = core.attach(&compiled)?;
+        core.take_over(&tables)?;
+        Ok(core)
+    }
+
+    /// Makes the kernel do what is to be in force, whatever it did before.
+    fn take_over(&mut self, before: &HostTables) -> Result<(), RunError> {
+        let fresh = *before == HostTables::default();
+        let changes = diff(before, self.tables());
+        let mut drift = if fresh { Vec::new() } else { changes.describe() };
+        self.write(before, &changes)?;
+        let attached = self.attach_all()?;
         if !fresh {
             drift.extend(attached);
         }
         for line in &drift {
             tracing::warn!("drift: {line}");
         }
-        core.drift = drift;
-        Ok(core)
+        for finding in self.desired.live.findings().iter().filter(|finding| finding.severity() == Severity::Refuse) {
+            tracing::warn!("{finding}");
+        }
+        self.drift = drift;
+        Ok(())
+    }
+
+    /// All that is to be in force: declared, said by the controller, learnt.
+    pub const fn intent(&self) -> &Intent {
+        self.desired.live.intent()
+    }
+
+    /// What was observed.
+    pub const fn facts(&self) -> &Facts {
+        self.desired.live.facts()
+    }
+
+    /// The tables that are in force.
+    pub const fn tables(&self) -> &HostTables {
+        self.desired.live.tables()
+    }
+
+    /// The state of each port.
+    pub const fn ports(&self) -> &BTreeMap<Name, PortStatus> {
+        self.desired.live.ports()
+    }
+
+    /// What the operator should know: of what is in force, and of what the controller said and is left out.
+    pub fn findings(&self) -> Vec<String> {
+        let findings = self.desired.live.findings();
+        findings.iter().map(ToString::to_string).chain(self.desired.left_out()).collect()
     }
 
     /// Takes over what the controller says: resources to put and keys to delete, of those that it said before. What
@@ -101,141 +130,223 @@ impl Core {
     /// # Errors
     /// When the kernel refuses; then nothing is changed.
     pub fn update_controlled(&mut self, changes: Vec<Change>) -> Result<Vec<String>, RunError> {
-        self.controlled.note(changes);
-        self.refresh()?;
-        Ok(self.controlled.left_out().to_vec())
+        self.look_again(&changes);
+        let step = self.desired.control(changes);
+        self.carry_out(step)?;
+        Ok(self.desired.left_out())
     }
 
-    /// Writes the difference into the kernel; takes it back if the kernel refuses a part.
-    fn carry_out(&mut self, compiled: &Compiled) -> Result<(), datapath::Error> {
-        self.generation += 1;
-        self.leases.keep(|name| compiled.ports.contains_key(name));
-        let changes = diff(&self.tables, &compiled.tables);
-        if changes.is_empty() {
+    /// Writes what changes into the kernel and attaches programs; takes all back if the kernel refuses a part.
+    fn carry_out(&mut self, step: Step) -> Result<(), RunError> {
+        let (changes, ports) = (&step.update.changes, &step.update.ports);
+        if changes.is_empty() && ports.is_empty() {
+            self.desired.live.settle(&step.update);
+            self.generation += 1;
             return Ok(());
         }
-        if let Err(error) = self.datapath.apply(&changes) {
+        let done = self.write_update(changes).and_then(|()| self.attach(ports));
+        if let Err(error) = done {
+            let back = self.desired.undo(step);
             // Read back rather than assumed: some of it was written.
-            let now = self.datapath.tables()?;
-            if let Err(second) = self.datapath.apply(&diff(&now, &self.tables)) {
+            let restored = self.datapath.tables().and_then(|now| self.datapath.apply(&diff(&now, self.tables())));
+            if let Err(second) = restored.map_err(RunError::from).and_then(|()| self.attach(&back.ports)) {
                 tracing::error!("cannot take a refused change back: {second}");
             }
             return Err(error);
         }
-        let old_slots: BTreeSet<u32> = self.tables.ports.values().map(|port| port.slot).collect();
-        for port in compiled.tables.ports.values().filter(|port| !old_slots.contains(&port.slot)) {
-            self.datapath.clear_counters(port.slot)?;
-        }
-        self.tables = compiled.tables.clone();
+        self.desired.live.settle(&step.update);
+        self.generation += 1;
+        let known = self.desired.live.ports();
+        self.leases.keep(|name| known.contains_key(name));
         Ok(())
     }
 
-    /// Makes the programs run at the uplinks and at the bound ports, and gives the ports' devices room for what their
-    /// VMs may send.
-    fn attach(&mut self, compiled: &Compiled) -> Result<Vec<String>, RunError> {
-        let mut wanted = BTreeSet::new();
-        for address in self.intent.provider_addresses() {
-            if let Some(link) = self.facts.links.get(&address.interface) {
-                let device = address.interface.to_string();
-                wanted.insert(Attachment { ifindex: link.ifindex, device, role: Role::Uplink });
+    /// Writes the changes of an update; what counts for another port from now on begins at zero.
+    fn write_update(&mut self, changes: &Changes) -> Result<(), RunError> {
+        let in_force = &self.desired.live.facts().slots;
+        let new = changes.ports.upserts.iter().filter(|(ifindex, port)| in_force.get(ifindex) != Some(&port.slot));
+        for (_, port) in new {
+            self.datapath.clear_counters(port.slot)?;
+        }
+        Ok(self.datapath.apply(changes)?)
+    }
+
+    /// Writes changes of what the kernel held before, with counters that go on where they counted.
+    fn write(&mut self, before: &HostTables, changes: &Changes) -> Result<(), RunError> {
+        let old: BTreeSet<u32> = before.ports.values().map(|port| port.slot).collect();
+        for port in changes.ports.upserts.values().filter(|port| !old.contains(&port.slot)) {
+            self.datapath.clear_counters(port.slot)?;
+        }
+        Ok(self.datapath.apply(changes)?)
+    }
+
+    /// Makes the programs run at the uplinks and at all bound ports, and nowhere else.
+    fn attach_all(&mut self) -> Result<Vec<String>, RunError> {
+        self.uplinks = self.wanted_uplinks();
+        let names: Vec<Name> = self.ports().keys().cloned().collect();
+        let wanted = names.into_iter().filter_map(|name| Some((self.wanted_at(&name)?, name)));
+        self.attached = wanted.map(|(attachment, name)| (name, attachment)).collect();
+        let all = self.attached.values().chain(&self.uplinks).cloned().collect();
+        let changed = self.datapath.reconcile(&all)?;
+        for name in self.attached.keys() {
+            self.make_room(name)?;
+        }
+        Ok(changed)
+    }
+
+    /// Makes the programs run at these ports as their state is now, and at the uplinks.
+    fn attach(&mut self, ports: &BTreeSet<Name>) -> Result<(), RunError> {
+        let uplinks = self.wanted_uplinks();
+        let (mut gone, mut come) = (BTreeSet::new(), BTreeSet::new());
+        gone.extend(self.uplinks.difference(&uplinks).cloned());
+        come.extend(uplinks.difference(&self.uplinks).cloned());
+        for name in ports {
+            let wanted = self.wanted_at(name);
+            let before = match &wanted {
+                Some(wanted) => self.attached.insert(name.clone(), wanted.clone()),
+                None => self.attached.remove(name),
+            };
+            if before != wanted {
+                gone.extend(before);
+                come.extend(wanted);
             }
         }
-        for port in self.intent.ports() {
-            let Some(status) = compiled.ports.get(&port.name) else { continue };
-            let Some(ifindex) = status.ifindex() else { continue };
-            wanted.insert(Attachment { ifindex, device: port.device.to_string(), role: Role::Port });
-            let mtu = self.facts.links.get(&port.device).map_or(0, |link| link.mtu);
-            // A veth drops what is larger than the receiving end's MTU.
-            if let Some(needed) = status.mtu.filter(|needed| *needed > mtu) {
-                self.netlink.set_mtu(port.device.as_str(), needed)?;
-            }
+        self.uplinks = uplinks;
+        // One port's device may be another one's from now on.
+        let gone: BTreeSet<Attachment> = gone.difference(&come).cloned().collect();
+        for line in self.datapath.move_programs(&come, &gone)? {
+            tracing::info!("{line}");
         }
-        Ok(self.datapath.reconcile(&wanted)?)
+        ports.iter().try_for_each(|name| self.make_room(name))
+    }
+
+    fn wanted_uplinks(&self) -> BTreeSet<Attachment> {
+        let uplinks = self.intent().provider_addresses().filter_map(|address| {
+            let link = self.facts().links.get(&address.interface)?;
+            let device = address.interface.to_string();
+            Some(Attachment { ifindex: link.ifindex, device, role: Role::Uplink })
+        });
+        uplinks.collect()
+    }
+
+    /// Where the program of a port runs, if it is bound.
+    fn wanted_at(&self, name: &Name) -> Option<Attachment> {
+        let ifindex = self.ports().get(name)?.ifindex()?;
+        Some(Attachment { ifindex, device: self.port(name)?.device.to_string(), role: Role::Port })
+    }
+
+    fn port(&self, name: &Name) -> Option<&Port> {
+        match self.intent().get(&Key { kind: Kind::Port, name: name.to_string() }) {
+            Some(Resource::Port(port)) => Some(port),
+            _ => None,
+        }
+    }
+
+    /// Gives a port's device room for what its VM may send: a veth drops what is larger than the receiving end's MTU.
+    fn make_room(&self, name: &Name) -> Result<(), RunError> {
+        let (Some(port), Some(status)) = (self.port(name), self.ports().get(name)) else { return Ok(()) };
+        let Some(link) = self.facts().links.get(&port.device) else { return Ok(()) };
+        if let Some(needed) = status.mtu.filter(|needed| *needed > link.mtu) {
+            self.netlink.set_mtu(port.device.as_str(), needed)?;
+        }
+        Ok(())
     }
 
     /// Says what would forbid a start, without changing anything.
     pub fn check(config: &Config) -> Result<(), RunError> {
         let saved = if config.state.exists() { Saved::in_folder(&config.state)?.read()? } else { Vec::new() };
         let facts = facts::observe(&Netlink::current()?, &HostTables::default())?;
-        refuse(&compile(&declared(saved, config)?, &facts, &config.settings()))
+        refuse(&compile(&declared(saved, config)?, &facts, &config.settings()).findings)
     }
 
-    /// Looks at the host again and carries out what follows: devices came, went or changed, or an address was learnt.
-    pub fn refresh(&mut self) -> Result<(), RunError> {
-        self.facts = facts::observe(&self.netlink, &self.tables)?;
-        self.intent = self.learnt.merge(&self.controlled.merge(&self.declared));
-        let compiled = compile(&self.intent, &self.facts, &self.settings);
-        if let Err(error) = refuse(&compiled) {
-            // An uplink lost its address, for example. What is in force stays: it may come back, and traffic that needs
-            // nothing of it goes on.
-            tracing::error!("{error}");
-            self.compiled.findings = compiled.findings;
-            return Ok(());
+    /// Takes over what became of devices, in the order in which it happened.
+    pub fn devices(&mut self, events: impl IntoIterator<Item = LinkEvent>) {
+        for links in facts::steps(events, |ifindex| device_name(self.facts(), ifindex).cloned()) {
+            self.observe(links);
         }
-        self.carry_out(&compiled)?;
-        for line in self.attach(&compiled)? {
-            tracing::info!("{line}");
+    }
+
+    /// Looks at the devices that changes name: what was declared after its device came must not wait for the news of it.
+    fn look_again<'a>(&mut self, changes: impl IntoIterator<Item = &'a Change>) {
+        let mut links = Vec::new();
+        for change in changes {
+            let device = match change {
+                Change::Set(Resource::Port(port)) => &port.device,
+                Change::Set(Resource::ProviderAddress(address)) => &address.interface,
+                Change::Set(Resource::ProviderRoute(route)) => &route.interface,
+                Change::Set(_) | Change::Delete(_) => continue,
+            };
+            match self.netlink.link(device.as_str()) {
+                Ok(link) => links.push((device.clone(), Some(facts::convert(&link)))),
+                Err(error) if error.is_absent() => links.push((device.clone(), None)),
+                Err(error) => tracing::warn!("{error}"),
+            }
         }
-        self.compiled = compiled;
-        Ok(())
+        self.observe(links);
+    }
+
+    /// Carries out what follows of what links are now.
+    fn observe(&mut self, links: Vec<(Name, Option<Link>)>) {
+        let ports: BTreeSet<Name> = {
+            let on = |(name, _): &(Name, Option<Link>)| self.intent().port_on(name).map(|port| port.name.clone());
+            links.iter().filter_map(on).collect()
+        };
+        let update = self.desired.live.observe(links);
+        for refusal in update.refusals() {
+            // An uplink lost its address, for example. It may come back, and traffic that needs nothing of it goes on.
+            tracing::error!("{refusal}");
+        }
+        let step = Step::observed(update);
+        let done = self.carry_out(step).and_then(|()| ports.iter().try_for_each(|name| self.make_room(name)));
+        if let Err(error) = done {
+            tracing::error!("cannot follow a change of devices: {error}");
+        }
     }
 
     /// Takes an address over that a VM was heard to use.
     pub fn learn(&mut self, learn: &pipeline::Learn) {
-        if !self.learnt.note(learn, &self.intent) {
-            return;
-        }
+        let Some(step) = self.desired.learn(learn) else { return };
         tracing::info!(vsid = learn.vsid, address = %learn.address, "learnt an address");
-        if let Err(error) = self.refresh() {
+        if let Err(error) = self.carry_out(step) {
             tracing::error!("cannot take a learnt address over: {error}");
         }
     }
 
     /// Carries a set of changes out, wholly or not at all.
     pub fn change(&mut self, set: ChangeSet) -> Result<ChangeReport, Problem> {
-        let (declared, results) = self.judge(&set)?;
-        self.facts = facts::observe(&self.netlink, &self.tables).map_err(internal)?;
-        let intent = self.learnt.merge(&self.controlled.merge(&declared));
-        let compiled = compile(&intent, &self.facts, &self.settings);
-        let refusals: Vec<String> = compiled.refusals().map(ToString::to_string).collect();
-        if !refusals.is_empty() {
-            return Err(Problem::with_errors(ProblemType::Invalid, refusals));
-        }
-        let warnings = compiled.findings.iter().filter(|finding| finding.severity() == Severity::Warn);
+        let (changes, results) = self.judge(&set)?;
+        self.look_again(&changes);
+        let step = self.desired.declare(changes).map_err(|refused| match refused {
+            Refused::Contradiction(errors) => contradiction(&errors),
+            Refused::Findings(findings) => {
+                Problem::with_errors(ProblemType::Invalid, findings.iter().map(ToString::to_string).collect())
+            }
+        })?;
+        let findings = self.desired.live.findings();
+        let warnings = findings.iter().filter(|finding| finding.severity() == Severity::Warn);
         let findings: Vec<String> = warnings.map(ToString::to_string).collect();
         if set.dry_run {
+            self.desired.undo(step);
             return Ok(ChangeReport { results, findings });
         }
-        self.saved.write(declared.resources()).map_err(internal)?;
-        if let Err(error) = self.carry_out(&compiled) {
-            self.saved.write(self.declared.resources()).map_err(internal)?;
+        if let Err(error) = self.saved.write(self.desired.declared.resources()) {
+            self.desired.undo(step);
             return Err(internal(error));
         }
-        let before = std::mem::replace(&mut self.intent, intent);
-        if let Err(error) = self.attach(&compiled) {
-            self.intent = before;
-            self.take_back()?;
+        if let Err(error) = self.carry_out(step) {
+            self.saved.write(self.desired.declared.resources()).map_err(internal)?;
             return Err(internal(error));
         }
-        self.declared = declared;
-        self.compiled = compiled;
+        if self.desired.is_waiting()
+            && let Err(error) = self.update_controlled(Vec::new())
+        {
+            tracing::error!("cannot try again what the controller said: {error}");
+        }
         Ok(ChangeReport { results, findings })
     }
 
-    /// Back to what was in force before a change, whose programs could not be attached.
-    fn take_back(&mut self) -> Result<(), Problem> {
-        self.saved.write(self.declared.resources()).map_err(internal)?;
-        let old = self.compiled.clone();
-        self.carry_out(&old).map_err(internal)?;
-        self.attach(&old).map_err(internal)?;
-        Ok(())
-    }
-
-    /// What a set of changes would make of what is declared, and of each resource.
-    fn judge(&self, set: &ChangeSet) -> Result<(Intent, Vec<ChangeResult>), Problem> {
-        let mut resources: BTreeMap<model::Key, Resource> =
-            self.declared.resources().map(|resource| (resource.key(), resource.clone())).collect();
-        let mut results = Vec::new();
+    /// What a set of changes is for what is declared, and what it makes of each resource.
+    fn judge(&self, set: &ChangeSet) -> Result<(Vec<Change>, Vec<ChangeResult>), Problem> {
         let said = set.changes.iter().filter_map(|change| match change {
             api::Change::Create(resource) | api::Change::Put(resource) | api::Change::Replace(resource) => {
                 Some(resource)
@@ -243,37 +354,39 @@ impl Core {
             api::Change::Delete(_) => None,
         });
         said_once(said).map_err(|errors| contradiction(&errors))?;
+        // What the changes before in the set made of a resource; `None` is deleted.
+        let mut changed = BTreeMap::<Key, Option<&Resource>>::new();
+        let mut results = Vec::new();
         for change in &set.changes {
             let key = change.key();
-            let old = resources.get(&key).cloned();
-            let outcome = match (change, old) {
+            if self.desired.is_controlled(&key) {
+                return Err(controlled(&key));
+            }
+            let old = changed.get(&key).copied().unwrap_or_else(|| self.desired.declared.get(&key));
+            let (new, outcome) = match (change, old) {
                 (api::Change::Create(_), Some(_)) => return Err(exists(&key)),
                 (api::Change::Replace(_) | api::Change::Delete(_), None) => return Err(self.absent(&key)),
-                (api::Change::Delete(_), Some(_)) => {
-                    resources.remove(&key);
-                    Outcome::Deleted
-                }
-                (api::Change::Create(new) | api::Change::Put(new), None) => {
-                    resources.insert(key.clone(), new.clone());
-                    Outcome::Created
-                }
-                (api::Change::Put(new) | api::Change::Replace(new), Some(old)) if *new == old => Outcome::Unchanged,
-                (api::Change::Put(new) | api::Change::Replace(new), Some(_)) => {
-                    resources.insert(key.clone(), new.clone());
-                    Outcome::Configured
+                (api::Change::Delete(_), Some(_)) => (None, Outcome::Deleted),
+                (api::Change::Create(new) | api::Change::Put(new), None) => (Some(new), Outcome::Created),
+                (api::Change::Put(new) | api::Change::Replace(new), Some(old)) => {
+                    (Some(new), if new == old { Outcome::Unchanged } else { Outcome::Configured })
                 }
             };
+            changed.insert(key.clone(), new);
             results.push(ChangeResult { key, outcome });
         }
-        let declared = Intent::new(resources.into_values()).map_err(|errors| contradiction(&errors))?;
-        Ok((declared, results))
+        let changes = changed.into_iter().filter_map(|(key, new)| match new {
+            Some(new) => Some(Change::Set(new.clone())),
+            None => self.desired.declared.get(&key).map(|_| Change::Delete(key)),
+        });
+        Ok((changes.collect(), results))
     }
 
-    fn absent(&self, key: &model::Key) -> Problem {
-        if self.declared.get(key).is_some() {
+    fn absent(&self, key: &Key) -> Problem {
+        if self.desired.declared.get(key).is_some() {
             return Problem::conflict(format!("{key} is named more than once; name it once"));
         }
-        if self.intent.get(key).is_some() {
+        if self.intent().get(key).is_some() {
             return Problem::conflict(format!(
                 "{key} was learnt from the VM itself; delete the L2Only record of its MAC address instead"
             ));
@@ -287,7 +400,11 @@ pub fn device_name(facts: &Facts, ifindex: u32) -> Option<&Name> {
     facts.links.iter().find(|(_, link)| link.ifindex == ifindex).map(|(name, _)| name)
 }
 
-fn exists(key: &model::Key) -> Problem {
+fn controlled(key: &Key) -> Problem {
+    Problem::conflict(format!("{key} is the controller's; change it there, with \"netvirt --controller\""))
+}
+
+fn exists(key: &Key) -> Problem {
     Problem::conflict(format!("{key} exists already; change it with \"netvirt set\" or \"netvirt apply\""))
 }
 
@@ -302,7 +419,7 @@ fn contradiction(errors: &[IntentError]) -> Problem {
 
 /// Sees to it that nothing is declared twice with different content: the later would win unseen.
 fn said_once<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Result<(), Vec<IntentError>> {
-    let mut first: BTreeMap<model::Key, &Resource> = BTreeMap::new();
+    let mut first: BTreeMap<Key, &Resource> = BTreeMap::new();
     let mut errors = Vec::new();
     for resource in resources {
         let key = resource.key();
@@ -316,18 +433,20 @@ fn said_once<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Result<()
 /// What was saved, with the configuration's resources over it.
 fn declared(saved: Vec<Resource>, config: &Config) -> Result<Intent, RunError> {
     said_once(&config.resources).map_err(RunError::Contradiction)?;
-    let mut resources: BTreeMap<model::Key, Resource> =
-        saved.into_iter().map(|resource| (resource.key(), resource)).collect();
+    let mut resources: BTreeMap<Key, Resource> = saved.into_iter().map(|resource| (resource.key(), resource)).collect();
     resources.extend(config.resources.iter().map(|resource| (resource.key(), resource.clone())));
     Intent::new(resources.into_values()).map_err(RunError::Contradiction)
 }
 
-fn refuse(compiled: &Compiled) -> Result<(), RunError> {
-    let refusals: Vec<_> = compiled.refusals().cloned().collect();
+/// Refuses what cannot be carried out, but for what may pass by itself.
+fn refuse(findings: &[Finding]) -> Result<(), RunError> {
+    let forbids = |finding: &&Finding| finding.severity() == Severity::Refuse && !finding.may_pass();
+    let refusals: Vec<_> = findings.iter().filter(forbids).cloned().collect();
     if refusals.is_empty() { Ok(()) } else { Err(RunError::Refused(refusals)) }
 }
 
-fn host_name() -> String {
+/// What this machine calls itself.
+pub fn host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "host".to_owned(), |name| name.trim().to_owned())
 }

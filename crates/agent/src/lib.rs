@@ -8,8 +8,8 @@
 //! pinned, and a start changes only what differs.
 
 mod config;
-mod controlled;
 mod core;
+mod desired;
 mod error;
 mod facts;
 mod learnt;

@@ -4,7 +4,7 @@ use api::{
     ChangeReport, ChangeSet, DropCounter, HostApi, HostStatus, Item, Problem, TraceReport, TraceRequest, UPLINK,
     UplinkStatus,
 };
-use model::Kind;
+use model::{Key, Kind};
 use pipeline::DropReason;
 
 use crate::core::{Core, device_name};
@@ -21,13 +21,12 @@ impl HostApi for LocalApi {
 
     fn list(&self, kind: Kind) -> Result<Vec<Item>, Problem> {
         let core = lock(&self.0);
-        core.intent.resources().filter(|resource| resource.kind() == kind).map(|r| statuses::item(&core, r)).collect()
+        core.intent().of_kind(kind).map(|(_, resource)| statuses::item(&core, resource)).collect()
     }
 
     fn get(&self, kind: Kind, name: &str) -> Result<Item, Problem> {
         let core = lock(&self.0);
-        let found = core.intent.resources().find(|resource| resource.kind() == kind && resource.key().name == name);
-        match found {
+        match core.intent().get(&Key { kind, name: name.to_owned() }) {
             Some(resource) => statuses::item(&core, resource),
             None => Err(Problem::not_found(format!("there is no {kind} {name} on host {}", core.name))),
         }
@@ -68,17 +67,17 @@ impl HostApi for LocalApi {
         // Over what the kernel holds, not over what we believe that it holds.
         let tables = core.datapath.tables().map_err(internal)?;
         let names = |ifindex: u32| {
-            let device = device_name(&core.facts, ifindex)?;
-            let port = core.intent.ports().find(|port| port.device == *device);
+            let device = device_name(core.facts(), ifindex)?;
+            let port = core.intent().port_on(device);
             Some(port.map_or_else(|| device.to_string(), |port| port.name.to_string()))
         };
-        crate::trace(&tables, &core.intent, &names, &request)
+        crate::trace(&tables, core.intent(), &names, &request)
     }
 }
 
 /// Each bound port with its counters' slot, and the uplink.
 fn slots(core: &Core) -> Vec<(String, u32)> {
-    let ports = core.compiled.ports.iter().filter_map(|(name, status)| match status.state {
+    let ports = core.ports().iter().filter_map(|(name, status)| match status.state {
         plan::PortState::Bound { slot, .. } => Some((name.to_string(), slot)),
         plan::PortState::NoDevice => None,
     });
@@ -87,8 +86,8 @@ fn slots(core: &Core) -> Vec<(String, u32)> {
 
 fn status(core: &Core) -> HostStatus {
     let mut uplinks: Vec<UplinkStatus> = Vec::new();
-    for address in core.intent.provider_addresses() {
-        let Some(link) = core.facts.links.get(&address.interface) else { continue };
+    for address in core.intent().provider_addresses() {
+        let Some(link) = core.facts().links.get(&address.interface) else { continue };
         match uplinks.iter_mut().find(|uplink| uplink.ifindex == link.ifindex) {
             Some(uplink) => uplink.addresses.push(address.address),
             None => uplinks.push(UplinkStatus {
@@ -105,12 +104,13 @@ fn status(core: &Core) -> HostStatus {
         pid: std::process::id(),
         started: humantime::format_rfc3339_seconds(core.started).to_string(),
         uplinks,
-        ports: core.intent.ports().count(),
-        bound_ports: core.compiled.ports.values().filter(|status| status.ifindex().is_some()).count(),
-        records: core.intent.lookup_records().count(),
-        routes: core.intent.customer_routes().count(),
+        ports: core.intent().ports().count(),
+        bound_ports: core.ports().values().filter(|status| status.ifindex().is_some()).count(),
+        records: core.intent().lookup_records().count(),
+        routes: core.intent().customer_routes().count(),
         drift: core.drift.clone(),
-        findings: core.compiled.findings.iter().map(ToString::to_string).collect(),
+        findings: core.findings(),
+        controller: core.controller.clone(),
     }
 }
 

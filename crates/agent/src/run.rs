@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use datapath::Events;
-use host::{LinkEvent, LinkWatch, Netlink};
+use host::{LinkWatch, Netlink};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
@@ -13,8 +13,8 @@ use crate::core::Core;
 use crate::error::RunError;
 use crate::local_api::LocalApi;
 
-/// How long device events are gathered before they are acted on: a device comes with a handful of them.
-const GATHER: Duration = Duration::from_millis(5);
+/// How many device events that wait already are acted on together.
+const GATHERED: usize = 1024;
 
 /// The core, shared by the watchers. A panic in one of them leaves it as it is: what is in force is in the kernel.
 pub type Shared = Arc<Mutex<Core>>;
@@ -68,16 +68,17 @@ fn start_log() {
 fn watch_devices(mut watch: LinkWatch, core: Shared) -> Result<(), RunError> {
     let body = move || {
         while let Some(event) = watch.next() {
-            if let Err(error) = event {
-                tracing::error!("cannot watch devices any more: {error}");
-                return;
+            let mut events = match event {
+                Ok(event) => vec![event],
+                Err(error) => {
+                    tracing::error!("cannot watch devices any more: {error}");
+                    return;
+                }
+            };
+            while let (true, Ok(Some(event))) = (events.len() < GATHERED, watch.next_within(Duration::ZERO)) {
+                events.push(event);
             }
-            while let Ok(Some(LinkEvent::Appeared(_) | LinkEvent::Changed(_) | LinkEvent::Gone(_))) =
-                watch.next_within(GATHER)
-            {}
-            if let Err(error) = lock(&core).refresh() {
-                tracing::error!("cannot follow a change of devices: {error}");
-            }
+            lock(&core).devices(events);
         }
     };
     std::thread::Builder::new()

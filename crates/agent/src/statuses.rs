@@ -26,7 +26,7 @@ pub fn item(core: &Core, resource: &Resource) -> Result<Item, Problem> {
 }
 
 fn of_port(core: &Core, port: &Port) -> Result<PortStatus, Problem> {
-    let Some(status) = core.compiled.ports.get(&port.name) else { return Ok(PortStatus::default()) };
+    let Some(status) = core.ports().get(&port.name) else { return Ok(PortStatus::default()) };
     let PortState::Bound { ifindex, slot } = status.state else {
         return Ok(PortStatus { mtu: status.mtu, ..PortStatus::default() });
     };
@@ -54,19 +54,19 @@ fn realized(reason: &Option<String>) -> RealizedState {
 }
 
 fn of_record(core: &Core, record: &LookupRecord) -> LookupRecordStatus {
-    let local = core.intent.provider_addresses().any(|own| own.address == record.provider_address);
-    let port = core.intent.ports().find(|port| port.mac == record.mac && port.vsid == Some(record.vsid));
+    let local = core.intent().provider_addresses().any(|own| own.address == record.provider_address);
+    let port = core.intent().port_at(record.vsid, record.mac);
     let in_tables = match record.customer_address {
         Some(address) => {
             let key = RecordKey { vsid: record.vsid.get(), address: plan::to_address(address) };
-            core.tables.records.contains_key(&key)
+            core.tables().records.contains_key(&key)
         }
         None => {
             let key = StationKey { vsid: record.vsid.get(), mac: record.mac.octets(), reserved: 0 };
-            core.tables.stations.contains_key(&key)
+            core.tables().stations.contains_key(&key)
         }
     };
-    let bound = port.is_some_and(|port| core.compiled.ports.get(&port.name).is_some_and(|s| s.ifindex().is_some()));
+    let bound = port.is_some_and(|port| core.ports().get(&port.name).is_some_and(|s| s.ifindex().is_some()));
     let reason = if !in_tables {
         Some("the kernel's tables do not have it".to_owned())
     } else if local && !bound {
@@ -79,7 +79,7 @@ fn of_record(core: &Core, record: &LookupRecord) -> LookupRecordStatus {
 
 fn of_route(core: &Core, route: &CustomerRoute) -> CustomerRouteStatus {
     let better = core
-        .intent
+        .intent()
         .customer_routes()
         .filter(|other| other.rdid == route.rdid && other.prefix == route.prefix)
         .min_by_key(|other| (other.metric, other.vsid, other.next_hop));
@@ -98,7 +98,7 @@ fn of_route(core: &Core, route: &CustomerRoute) -> CustomerRouteStatus {
 
 fn in_tables(core: &Core, route: &CustomerRoute) -> bool {
     let address = plan::to_address(route.prefix.addr());
-    core.tables.routes.iter().any(|(key, value)| {
+    core.tables().routes.iter().any(|(key, value)| {
         let bits = key.prefix_len.saturating_sub(pipeline::RouteKey::DOMAIN_BITS);
         let mapped = if matches!(route.prefix, IpNet::V4(_)) { 96 } else { 0 };
         key.address == address
@@ -109,7 +109,7 @@ fn in_tables(core: &Core, route: &CustomerRoute) -> bool {
 }
 
 fn of_address(core: &Core, address: &ProviderAddress) -> ProviderAddressStatus {
-    let link = core.facts.links.get(&address.interface);
+    let link = core.facts().links.get(&address.interface);
     let present = link.is_some_and(|link| link.addresses.iter().any(|net| net.addr() == address.address));
     let reason = if present { None } else { Some(format!("it is not on {}", address.interface)) };
     ProviderAddressStatus {
@@ -121,7 +121,7 @@ fn of_address(core: &Core, address: &ProviderAddress) -> ProviderAddressStatus {
 }
 
 fn of_scope(core: &Core, scope: &DhcpScope) -> DhcpScopeStatus {
-    let served = core.intent.ports().filter(|port| match scope.vsid {
+    let served = core.intent().ports().filter(|port| match scope.vsid {
         Some(vsid) => port.vsid == Some(vsid),
         None => port.physical == scope.physical,
     });
@@ -131,7 +131,7 @@ fn of_scope(core: &Core, scope: &DhcpScope) -> DhcpScopeStatus {
 }
 
 fn of_provider_route(core: &Core, route: &ProviderRoute) -> ProviderRouteStatus {
-    let hosts = core.tables.peers.iter().filter(|(_, peer)| plan::to_ip(peer.next_hop) == route.next_hop);
+    let hosts = core.tables().peers.iter().filter(|(_, peer)| plan::to_ip(peer.next_hop) == route.next_hop);
     let hosts = hosts.map(|(remote, _)| plan::to_ip(*remote)).filter(|ip| route.prefix.contains(ip)).collect();
     ProviderRouteStatus { state: RealizedState::InForce, reason: None, hosts }
 }

@@ -78,6 +78,32 @@ impl Datapath {
         Ok(changed)
     }
 
+    /// Attaches the programs of some devices and detaches those of others, and leaves all else as it is; says what it
+    /// changed, as [`Datapath::reconcile`] does, at a cost that does not depend on how many are attached elsewhere.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn move_programs(
+        &mut self,
+        come: &BTreeSet<Attachment>,
+        gone: &BTreeSet<Attachment>,
+    ) -> Result<Vec<String>, Error> {
+        let mut changed = Vec::new();
+        for attachment in come {
+            changed.extend(self.attach(attachment)?);
+        }
+        for name in gone.iter().map(file_name) {
+            let path = self.folder.join("links").join(&name);
+            match std::fs::remove_file(&path) {
+                Ok(()) => changed.push(format!("detached {name}")),
+                // Somebody else took it away: the state is the one that was asked for.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(source) => return Err(Error::Folder { path, source }),
+            }
+        }
+        Ok(changed)
+    }
+
     /// Attaches one program, unless it is attached already.
     fn attach(&mut self, wanted: &Attachment) -> Result<Option<String>, Error> {
         let path = self.folder.join("links").join(file_name(wanted));

@@ -152,6 +152,12 @@ pub enum Finding {
 }
 
 impl Finding {
+    /// Whether it is about the host and not about what is declared, so that it may pass by itself: an uplink that is
+    /// not there yet, or that has not got its address yet.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::NoInterface { .. } | Self::AddressNotOnInterface { .. })
+    }
+
     /// How bad it is.
     pub const fn severity(&self) -> Severity {
         match self {

@@ -151,8 +151,8 @@ impl Live {
         self.follow(Vec::new(), before)
     }
 
-    /// Takes back the last update, which has not been [settled](Live::settle).
-    pub fn undo(&mut self, update: Update) {
+    /// Takes back the last update, which has not been [settled](Live::settle), and says what that changes.
+    pub fn undo(&mut self, update: Update) -> Update {
         let Update { replaced, mut links, .. } = update;
         let known = &mut self.given.facts.links;
         // One link may have been named twice; what it was first is what it is again.
@@ -166,7 +166,7 @@ impl Live {
         });
         let links = links.collect();
         let replaced = self.given.intent.undo(replaced);
-        self.follow(replaced, links);
+        self.follow(replaced, links)
     }
 
     /// Notes that the last update is in force: from now on its ports keep their counter slots. Each update is settled or

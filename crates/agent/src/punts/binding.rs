@@ -9,8 +9,7 @@ use model::{DhcpScope, Intent, LookupRecordType, MacAddress, Port};
 ///
 /// Its addresses are those that it declares, or else those of the static lookup records of its MAC address.
 pub fn binding(intent: &Intent, port: &Port, gateway_mac: MacAddress, mtu: u32) -> Option<Binding> {
-    let network = |scope: &&DhcpScope| scope.vsid == port.vsid && scope.physical == port.physical;
-    let scopes: Vec<_> = intent.dhcp_scopes().filter(network).cloned().collect();
+    let scopes: Vec<DhcpScope> = intent.scopes(port.vsid, port.physical.as_ref()).cloned().collect();
     if scopes.is_empty() {
         return None;
     }

@@ -92,15 +92,15 @@ impl Core {
     /// Answers a frame by what is declared, and notes what came of it.
     fn answer(&mut self, punt: &Punt) -> Option<Answer> {
         // The port may have gone, or become another, since the frame was taken.
-        let port = self.intent.port_on(device_name(&self.facts, punt.ifindex)?)?;
-        let status = self.compiled.ports.get(&port.name).filter(|status| status.ifindex() == Some(punt.ifindex))?;
-        let mtu = status.mtu.or_else(|| self.facts.links.get(&port.device).map(|link| link.mtu))?;
-        let binding = binding(&self.intent, port, self.settings.gateway_mac, mtu)?;
+        let port = self.intent().port_on(device_name(self.facts(), punt.ifindex)?)?.clone();
+        let status = self.ports().get(&port.name).filter(|status| status.ifindex() == Some(punt.ifindex))?;
+        let mtu = status.mtu.or_else(|| self.facts().links.get(&port.device).map(|link| link.mtu))?;
+        let binding = binding(self.intent(), &port, self.settings.gateway_mac, mtu)?;
         let Some(answer) = dhcp::answer(&punt.frame, &binding) else {
             tracing::debug!(port = %port.name, "no answer to a frame of {} bytes", punt.frame.len());
             return None;
         };
-        if self.leases.note(port, &answer.event) {
+        if self.leases.note(&port, &answer.event) {
             say(&port.name, &answer.event);
         }
         Some(answer)
@@ -109,11 +109,11 @@ impl Core {
     /// The router advertisement of each bound port whose subnet has an IPv6 scope, with the interface index of its
     /// device.
     fn advertisements(&self) -> Vec<(Name, u32, Vec<u8>)> {
-        let ports = self.intent.ports().filter_map(|port| {
-            let status = self.compiled.ports.get(&port.name)?;
+        let ports = self.intent().ports().filter_map(|port| {
+            let status = self.ports().get(&port.name)?;
             let ifindex = status.ifindex()?;
-            let mtu = status.mtu.or_else(|| self.facts.links.get(&port.device).map(|link| link.mtu))?;
-            let binding = binding(&self.intent, port, self.settings.gateway_mac, mtu)?;
+            let mtu = status.mtu.or_else(|| self.facts().links.get(&port.device).map(|link| link.mtu))?;
+            let binding = binding(self.intent(), port, self.settings.gateway_mac, mtu)?;
             Some((port.name.clone(), ifindex, dhcp::router_advertisement(&binding)?))
         });
         ports.collect()

@@ -407,6 +407,50 @@ pub enum IntentError {
     Network(#[from] NetworkError),
 }
 
+impl IntentError {
+    /// The resources that contradict each other, the one that is to be corrected first standing last; none where the error
+    /// names a subnet instead.
+    pub fn keys(&self) -> Vec<&Key> {
+        match self {
+            Self::ChangedTwice { key, .. }
+            | Self::ControlCharacter { key, .. }
+            | Self::DeviceIsLoopback { key, .. }
+            | Self::NotFound { key, .. }
+            | Self::InterfaceNameTooLong { key, .. }
+            | Self::Mapped { key, .. }
+            | Self::HostBits { key, .. }
+            | Self::RouteFamilies { key, .. }
+            | Self::NextHopNotUnicast { key, .. }
+            | Self::NextHopNotOnLink { key, .. }
+            | Self::NextHopIsGateway { key, .. }
+            | Self::ProviderNotUnicast { key, .. }
+            | Self::PrefixLength { key, .. }
+            | Self::ProviderNextHop { key, .. }
+            | Self::NoCustomerAddress { key, .. }
+            | Self::L2OnlyRule { key, .. }
+            | Self::WildcardRule { key, .. }
+            | Self::WildcardAddress { key, .. }
+            | Self::UnspecifiedAddress { key, .. }
+            | Self::CustomerNotUnicast { key, .. }
+            | Self::CustomerLinkLocal { key, .. }
+            | Self::CustomerIsGateway { key, .. }
+            | Self::CustomerIsSubnetAddress { key, .. }
+            | Self::CustomerNotOnLink { key, .. }
+            | Self::RecordFamilies { key, .. } => vec![key],
+            Self::AmbiguousRoutes { first, second, .. }
+            | Self::AmbiguousProviderRoutes { first, second, .. }
+            | Self::StationOnTwoHosts { first, second, .. }
+            | Self::WireAddressTwice { first, second, .. }
+            | Self::DeviceTwice { first, second, .. }
+            | Self::MacTwice { first, second, .. } => vec![first, second],
+            Self::WireAddressIsHost { host, key, .. } => vec![host, key],
+            Self::DeviceIsUplink { provider, key, .. } => vec![provider, key],
+            Self::Network(error) => error.keys(),
+            Self::VsidInTwoDomains { .. } => Vec::new(),
+        }
+    }
+}
+
 fn prefix_list(prefixes: &[IpNet]) -> String {
     if prefixes.is_empty() {
         return "it has none".to_owned();

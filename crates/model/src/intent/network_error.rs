@@ -161,3 +161,25 @@ pub enum NetworkError {
         other: Key,
     },
 }
+
+impl NetworkError {
+    /// The resources that contradict each other, the one that is to be corrected first standing last.
+    pub(super) fn keys(&self) -> Vec<&Key> {
+        match self {
+            Self::ScopeWithoutNetwork { key }
+            | Self::TwoNetworks { key, .. }
+            | Self::ScopePrefix { key, .. }
+            | Self::ScopeGateway { key, .. }
+            | Self::ScopeDnsServer { key, .. }
+            | Self::ScopeDnsSuffix { key, .. }
+            | Self::ScopeRouteFamily { key, .. }
+            | Self::ScopeNextHop { key, .. }
+            | Self::PortAddress { key, .. } => vec![key],
+            Self::TwoAddresses { scope, key, .. } => vec![scope, key],
+            Self::DeviceIsUplink { other, key, .. } => vec![other, key],
+            Self::ScopesOverlap { first, second, .. }
+            | Self::AddressTwice { first, second, .. }
+            | Self::MacTwice { first, second, .. } => vec![first, second],
+        }
+    }
+}
