@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use api::fabric::{AuditEntry, Event, EventKind, Item};
+use api::fabric::{AuditEntry, Event, EventKind, Item, MAX_PAGE};
 use api::{Outcome, Problem, ProblemType};
 use model::fabric::{Key, Kind, Object, ResourceName};
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -164,9 +164,9 @@ impl Core {
     }
 
     /// Shows objects with their status.
-    pub fn view<T>(&self, state: &State, show: impl FnOnce(&View<'_>) -> T) -> T {
+    pub fn view<T>(&self, state: &State, show: impl FnOnce(View<'_>) -> T) -> T {
         let reports = self.reports.lock();
-        show(&View::new(&state.fabric, &state.needs, &reports, self.sessions()))
+        show(View::new(&state.fabric, &state.needs, &reports, self.sessions()))
     }
 
     /// Carries out what `prepare` says, whole or not at all; `dry_run` only says what would come of it.
@@ -301,35 +301,35 @@ impl Core {
                 self.reports.lock().forget(&gone.resource.name);
             }
         }
-        for step in changed() {
-            let (kind, object) = match (&step.after, &step.before) {
-                (Some(object), _) => (EventKind::Changed, object),
-                (None, Some(object)) => (EventKind::Deleted, object),
-                (None, None) => continue,
-            };
-            self.tell(state, kind, object);
-        }
+        let told = changed().filter_map(|step| match (&step.after, &step.before) {
+            (Some(object), _) => Some((EventKind::Changed, object)),
+            (None, Some(object)) => Some((EventKind::Deleted, object)),
+            (None, None) => None,
+        });
+        self.tell(state, told);
     }
 
-    /// Tells watches of one object, if any wants it.
-    fn tell(&self, state: &State, event: EventKind, object: &Object) {
-        if self.watches.want(&object.key()) {
-            let item = self.view(state, |view| view.item(object));
-            self.watches.tell(Event { event, revision: state.revision, item });
+    /// Tells those watches of objects that want them.
+    fn tell<'a>(&self, state: &State, objects: impl Iterator<Item = (EventKind, &'a Object)>) {
+        let mut wanted = objects.filter(|(_, object)| self.watches.want(&object.key())).peekable();
+        if wanted.peek().is_some() {
+            self.view(state, |view| {
+                for (event, object) in wanted {
+                    self.watches.tell(Event { event, revision: state.revision, item: view.item(object) });
+                }
+            });
         }
     }
 
     /// The status of these has changed.
     pub fn tell_status(&self, state: &State, keys: impl IntoIterator<Item = Key>) {
-        for key in keys {
-            if let Some(object) = state.fabric.get(&key) {
-                self.tell(state, EventKind::Status, object);
-            }
-        }
+        let objects = keys.into_iter().filter_map(|key| state.fabric.get(&key));
+        self.tell(state, objects.map(|object| (EventKind::Status, object)));
     }
 
     fn done(&self, state: &State, transition: &Transition, revision: u64) -> Done {
         let items = self.view(state, |view| {
+            let view = &if transition.steps.len() > MAX_PAGE { view.brief() } else { view };
             let item = |step: &plan::fabric::Step| {
                 let shown = step.after.as_ref().map(|after| view.fabric.get(&after.key()).unwrap_or(after));
                 let object = shown.or(step.before.as_ref())?;
@@ -369,8 +369,31 @@ impl Core {
                 }
             }
             let done = state.unrealized.progress(&hosts, |host| self.sessions().in_force(host));
+            let (done, later) = self.sort_out(state, done);
+            // Hosts that need it only since then are waited for as well.
+            let State { unrealized, revision, .. } = state;
+            unrealized.push(*revision, later.0, later.1);
             self.tell_status(state, done);
         }
+    }
+
+    /// Of what all hosts have carried out that were to, what is in force everywhere now; and the rest, with the hosts that
+    /// have come to need it in the meantime.
+    fn sort_out(&self, state: &State, keys: Vec<Key>) -> (Vec<Key>, (Vec<Key>, BTreeSet<ResourceName>)) {
+        self.view(state, |view| {
+            let view = view.brief();
+            let (mut done, mut later) = (Vec::new(), (Vec::new(), BTreeSet::new()));
+            for key in keys {
+                let Some(object) = state.fabric.get(&key) else { continue };
+                if view.realized(object).is_none_or(|realized| realized.everywhere()) {
+                    done.push(key);
+                } else {
+                    later.0.push(key);
+                    later.1.extend(view.lacking(object));
+                }
+            }
+            (done, later)
+        })
     }
 
     /// Ends the watches and [`Core::follow_acks`].

@@ -95,14 +95,15 @@ pub fn resources(core: &Core) -> Result<(), RunError> {
 pub fn admin(core: &Core, folder: &Path, url: &str, ca: &str) -> Result<(), RunError> {
     let path = folder.join("admin.yaml");
     match Context::read(&path) {
-        Ok(context) => {
+        // With no token in the store, nobody could get in: it was replaced by an empty one.
+        Ok(context) if !core.state().tokens.is_empty() => {
             let now = Context { controller: url.to_owned(), ca: ca.to_owned(), token: context.token.clone() };
             if now != context {
                 now.write(&path)?;
             }
             Ok(())
         }
-        Err(ContextError::Missing(_)) => {
+        Ok(_) | Err(ContextError::Missing(_)) => {
             let secret = secrets::new();
             let name: ResourceName = ADMIN.parse().map_err(|error: model::fabric::ResourceNameError| {
                 RunError::First(Problem::internal(error.to_string()))

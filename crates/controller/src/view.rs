@@ -21,7 +21,14 @@ pub struct View<'a> {
     sessions: &'a dyn Sessions,
     /// Hosts that have been asked for already: of a page of ports, most are on the same hosts.
     asked: RefCell<HashMap<ResourceName, Session>>,
+    /// How far ports are in force: the same for all that are on one host, in one VM network and of one revision.
+    ports: RefCell<HashMap<Placement, Realized>>,
+    /// Whether hosts that are not ready are named, or counted only.
+    names: bool,
 }
+
+/// Tenant, VM network, host and revision of a port.
+type Placement = (Option<ResourceName>, Option<ResourceName>, Option<ResourceName>, u64);
 
 #[derive(Clone, Copy)]
 struct Session {
@@ -31,7 +38,13 @@ struct Session {
 
 impl<'a> View<'a> {
     pub fn new(fabric: &'a Fabric, needs: &'a Needs, reports: &'a Reports, sessions: &'a dyn Sessions) -> Self {
-        Self { fabric, needs, reports, sessions, asked: RefCell::default() }
+        Self { fabric, needs, reports, sessions, asked: RefCell::default(), ports: RefCell::default(), names: true }
+    }
+
+    /// Without the names of hosts that are not ready: for answers with very many objects.
+    #[must_use]
+    pub fn brief(self) -> Self {
+        Self { names: false, ..self }
     }
 
     /// An object with its status.
@@ -61,9 +74,23 @@ impl<'a> View<'a> {
 
     /// On how many of the hosts that need it, the object is in force.
     pub fn realized(&self, object: &Object) -> Option<Realized> {
-        if matches!(object.resource.kind(), Kind::Tenant | Kind::MacPool) {
-            return None;
+        match &object.resource.spec {
+            Spec::Tenant(_) | Spec::MacPool(_) => None,
+            Spec::Port(port) => {
+                let tenant = object.resource.tenant.clone();
+                let placement = (tenant, port.vm_network.clone(), port.host.clone(), object.revision);
+                if let Some(realized) = self.ports.borrow().get(&placement) {
+                    return Some(realized.clone());
+                }
+                let realized = self.realized_on(object);
+                self.ports.borrow_mut().insert(placement, realized.clone());
+                Some(realized)
+            }
+            _ => Some(self.realized_on(object)),
         }
+    }
+
+    fn realized_on(&self, object: &Object) -> Realized {
         let hosts = self.fabric.hosts_needing(&object.key());
         let mut realized = Realized { of: count(hosts.len()), ..Realized::default() };
         for host in hosts {
@@ -71,7 +98,7 @@ impl<'a> View<'a> {
             let revision = self.needs.revision(&host, object.revision);
             if session.in_force.is_some_and(|in_force| in_force >= revision) {
                 realized.hosts += 1;
-            } else if realized.waiting_for.len() < MAX_WAITING_FOR {
+            } else if self.names && realized.waiting_for.len() < MAX_WAITING_FOR {
                 let reason = match session {
                     Session { connected: false, .. } => "its agent is not connected".to_owned(),
                     Session { in_force: None, .. } => "its agent has not acknowledged anything yet".to_owned(),
@@ -82,7 +109,17 @@ impl<'a> View<'a> {
                 realized.waiting_for.push(HostRealization { host, reason });
             }
         }
-        Some(realized)
+        realized
+    }
+
+    /// The hosts that need the object and on which it is not in force.
+    pub fn lacking(&self, object: &Object) -> Vec<ResourceName> {
+        let mut hosts: Vec<_> = self.fabric.hosts_needing(&object.key()).into_iter().collect();
+        hosts.retain(|host| {
+            let revision = self.needs.revision(host, object.revision);
+            self.session(host).in_force.is_none_or(|in_force| in_force < revision)
+        });
+        hosts
     }
 
     fn status(&self, object: &Object) -> Status {

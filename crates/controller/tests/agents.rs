@@ -87,7 +87,7 @@ fn a_deleted_host_is_cut_off_and_a_later_one_of_its_name_is_another() {
     let host: ResourceName = name("host15");
     scene.controller.connected(&host, "192.168.4.15:1".parse().unwrap(), facts("192.168.4.15/24"));
     scene.controller.change(&admin(), delete(key(Kind::Host, "host15"))).unwrap();
-    assert_eq!(*scene.sessions.disconnected.lock(), [host.clone()]);
+    assert_eq!(*scene.sessions.disconnected.lock(), std::slice::from_ref(&host));
     assert!(scene.controller.admit(&peer("host15", &joined.uid)).unwrap_err().to_string().contains("was deleted"));
     scene.controller.disconnected(&host);
     scene.controller.report(&host, Report { uplinks: facts("192.168.4.15/24").uplinks, ..Report::default() });

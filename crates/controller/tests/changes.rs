@@ -247,6 +247,7 @@ fn two_controllers_of_one_store_never_give_one_address_twice() {
     let revisions: Vec<u64> = sessions.published.lock().iter().map(|(revision, _)| *revision).collect();
     assert!(revisions.windows(2).all(|pair| pair[0] < pair[1]), "{revisions:?}");
     let all = scene.all();
+    drop(second);
     assert_eq!(scene.restart().all(), all, "memory was what the store has");
 }
 
