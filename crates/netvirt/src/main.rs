@@ -1,12 +1,16 @@
 //! netvirt: network virtualization for Linux hosts. Hands the roles to the command line, and nothing else.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let roles = cli::Roles {
-        agent: |options| match &options.config {
-            Some(config) => agent::run(config, options.check).map_err(Into::into),
-            None => agent::run_joined(options.state.as_deref(), options.check).map_err(Into::into),
+        agent: |options| {
+            match &options.config {
+                Some(config) => agent::run(config, options.check),
+                None => agent::run_joined(options.state.as_deref(), options.check),
+            }
+            .map_err(Into::into)
         },
         controller: |options| controller::run(&controller_options(options)).map_err(Into::into),
         join: |options| agent::join(&join_options(options)).map_err(Into::into),
@@ -14,15 +18,15 @@ fn main() -> ExitCode {
     cli::main_with(std::env::args_os(), roles)
 }
 
-/// What the command line says, in the agent's own words.
-fn join_options(options: &cli::JoinOptions) -> agent::JoinOptions {
-    let cli::JoinOptions { controller, token, uplinks, name, state, force } = options.clone();
-    let state = state.unwrap_or_else(|| agent::Config::DEFAULT_STATE.into());
-    agent::JoinOptions { controller, token, uplinks, name, state, force }
-}
-
 /// What the command line says, in the controller's own words.
 fn controller_options(options: &cli::ControllerOptions) -> controller::Options {
     let cli::ControllerOptions { config, state, listen, agents, advertise, check } = options.clone();
     controller::Options { config, state, listen, agents, advertise, check }
+}
+
+/// What the command line says, in the agent's own words.
+fn join_options(options: &cli::JoinOptions) -> agent::JoinOptions {
+    let cli::JoinOptions { controller, token, uplinks, name, state, force } = options.clone();
+    let state = state.unwrap_or_else(|| PathBuf::from(agent::Config::DEFAULT_STATE));
+    agent::JoinOptions { controller, token, uplinks, name, state, force }
 }
