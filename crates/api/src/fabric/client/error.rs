@@ -18,7 +18,7 @@ pub enum ClientError {
     Authority(#[from] TlsError),
     /// Nobody listens there.
     #[error(
-        "no controller listens on {0}; start one with \"netvirt controller\", or say where it is with --controller URL"
+        "no controller listens on {0}; start one with \"netvirt controller\", or say where it is with --context FILE"
     )]
     NoController(String),
     /// There is no way there.
