@@ -21,6 +21,15 @@ pub enum RunError {
     /// The saved resources.
     #[error(transparent)]
     Saved(#[from] crate::saved::SavedError),
+    /// What joining a controller left, or what the controller said last.
+    #[error(transparent)]
+    Session(#[from] crate::SessionError),
+    /// There is no configuration, and nothing that joining left.
+    #[error(
+        "this host has neither a configuration nor joined a controller ({state} has no controller.yaml); join one with \
+         \"netvirt host join\", or name a configuration with --config", state = .0.display()
+    )]
+    NotJoined(std::path::PathBuf),
     /// The resources contradict each other.
     #[error("the declared resources contradict each other; nothing was changed:{}", list(.0))]
     Contradiction(Vec<IntentError>),

@@ -17,10 +17,12 @@ mod local_api;
 mod punts;
 mod run;
 mod saved;
+mod session;
 mod statuses;
 mod trace;
 
 pub use config::{Config, ConfigError};
 pub use error::RunError;
-pub use run::run;
+pub use run::{run, run_joined};
+pub use session::{JoinError, JoinOptions, SessionError, join};
 pub use trace::trace;

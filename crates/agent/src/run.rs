@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::core::Core;
 use crate::error::RunError;
 use crate::local_api::LocalApi;
+use crate::session::{Controlled, has_joined};
 
 /// How many device events that wait already are acted on together.
 const GATHERED: usize = 1024;
@@ -30,7 +31,24 @@ pub fn lock(core: &Shared) -> MutexGuard<'_, Core> {
 /// # Errors
 /// When the configuration, this host or the kernel does not allow it. Nothing is changed then.
 pub fn run(config: &Path, check: bool) -> Result<(), RunError> {
-    let config = Config::read(config)?;
+    run_with(Config::read(config)?, check)
+}
+
+/// As [`run`], without a configuration file, for a host that has joined a controller. `state` is the folder of what the
+/// agent keeps, by default [`Config::DEFAULT_STATE`].
+///
+/// # Errors
+/// When the host has not joined, or as [`run`].
+pub fn run_joined(state: Option<&Path>, check: bool) -> Result<(), RunError> {
+    let config = Config::without_file(state);
+    // Not more than this is read before it is known that no other agent of this host runs.
+    if !has_joined(&config.state)? {
+        return Err(RunError::NotJoined(config.state));
+    }
+    run_with(config, check)
+}
+
+fn run_with(mut config: Config, check: bool) -> Result<(), RunError> {
     host::capabilities::require(&host::capabilities::Capability::AGENT)?;
     host::kernel::check()?;
     if check {
@@ -41,13 +59,22 @@ pub fn run(config: &Path, check: bool) -> Result<(), RunError> {
     // The socket comes first: of two agents of one host the second must not touch anything.
     let socket = api::Socket::bind(&config.socket)?;
     let watch = Netlink::current()?.watch_links()?;
-    let mut core = Core::start(&config, Vec::new())?;
+    let mut controlled = Controlled::read(&config.state)?;
+    if let Some(controlled) = &controlled {
+        // A host is called the same everywhere, unless the configuration says otherwise.
+        config.name = config.name.or_else(|| controlled.host().as_str().parse().ok());
+    }
+    let known = controlled.as_mut().map(Controlled::resources).unwrap_or_default();
+    let mut core = Core::start(&config, known)?;
     let events = core.datapath.take_events()?;
     tracing::info!(host = core.name, socket = %config.socket.display(), "started");
     let core = Arc::new(Mutex::new(core));
     watch_devices(watch, Arc::clone(&core))?;
     watch_events(events, Arc::clone(&core))?;
     crate::punts::watch(&core)?;
+    if let Some(controlled) = controlled {
+        controlled.start(Arc::clone(&core))?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()

@@ -94,7 +94,7 @@ pub fn join(options: &JoinOptions) -> Result<String, JoinError> {
     let topics = options.state.join("topics.log");
     match std::fs::remove_file(&topics) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(EnrolmentError::from(super::files::FileError::new("remove", &topics)(error)).into());
+            Err(EnrolmentError::from(super::files::FileError::new("remove", &topics)(error)).into())
         }
         _ => Ok(host),
     }

@@ -34,7 +34,8 @@ use journal::Journal;
 
 /// How often is looked whether there is something to report, or a certificate to renew: no more reports than that.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long after a change that the kernel refused it is tried again.
+/// How long after a change that the kernel refused it is tried again, and how often is looked whether the provider
+/// addresses are still where they belong.
 const RETRY: Duration = Duration::from_secs(5);
 /// Revisions that are carried out together when they come faster than that takes.
 const MAX_TOGETHER: usize = 64;
@@ -80,6 +81,7 @@ pub struct Controlled {
     /// What the core has not taken yet, because the kernel refused it or it has just come.
     waiting: BTreeMap<Key, Change>,
     retry_at: SystemTime,
+    look_at_addresses_at: SystemTime,
     reported: Option<Report>,
     /// The core's generation at the last report.
     generation: u64,
@@ -110,6 +112,7 @@ impl Controlled {
             together: 0,
             waiting: BTreeMap::new(),
             retry_at: SystemTime::now(),
+            look_at_addresses_at: SystemTime::now(),
             reported: None,
             generation: 0,
             renewal: None,
@@ -155,6 +158,7 @@ impl Controlled {
             let problem = self.explain(&ended);
             tracing::warn!("{problem}");
             self.note(&core, false, Some(problem));
+            self.look_at_addresses();
             tokio::time::sleep(backoff.next()).await;
         }
     }
@@ -202,6 +206,7 @@ impl Controlled {
                     if self.retry(core) {
                         self.acknowledge(core, &session).await?;
                     }
+                    self.look_at_addresses();
                     self.report(core, &session).await?;
                     self.renew().await;
                 }
@@ -283,6 +288,15 @@ impl Controlled {
         }
         self.carry_out(core);
         self.waiting.is_empty()
+    }
+
+    /// Puts provider addresses back that went: with an uplink that was made anew, or an IPv6 one with a link that was
+    /// down.
+    fn look_at_addresses(&mut self) {
+        if SystemTime::now() >= self.look_at_addresses_at {
+            self.look_at_addresses_at = SystemTime::now() + RETRY;
+            tokio::task::block_in_place(|| self.addresses.add_missing(&self.netlink));
+        }
     }
 
     async fn acknowledge(&self, core: &Shared, session: &Session) -> Result<(), Ended> {
