@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use api::{Problem, ProblemType};
 use model::fabric::{DEFAULT_MAC_POOL, DEFAULT_TENANT, Kind, Object};
-use plan::fabric::Fabric;
+use plan::fabric::{Fabric, MAX_OBJECTS};
 use store::{ImportError, Transaction};
 
 use crate::commit::{self, Actor};
 use crate::core::{Core, Prepared};
-use crate::limits::MAX_OBJECTS;
 use crate::records;
 
 /// What an export holds: what is declared, and what was given. Neither tokens nor the audit log.

@@ -21,7 +21,6 @@ use crate::clock;
 use crate::commit::{self, Actor};
 use crate::error::LoadError;
 use crate::hosts::{Reports, Sessions};
-use crate::limits::MAX_OBJECTS;
 use crate::records;
 use crate::state::State;
 use crate::view::View;
@@ -406,20 +405,12 @@ impl Core {
 
 /// Changes the fabric, in memory.
 fn carry_out(fabric: &mut Fabric, work: &Work, revision: u64) -> Result<Transition, Problem> {
-    let before = fabric.len();
     let context = Context { revision, now: clock::now(), uuid: &mut Uuid::new_v4 };
-    let transition = match work {
+    Ok(match work {
         Work::Nothing => Transition::default(),
         Work::Changes(changes) => fabric.change(changes, context).map_err(|refusals| problem(&refusals))?,
         Work::Learn(port, addresses) => fabric.learn(port, addresses, context).unwrap_or_default(),
-    };
-    if fabric.len() > MAX_OBJECTS && fabric.len() > before {
-        fabric.undo(&transition);
-        return Err(Problem::conflict(format!(
-            "the fabric would have more than {MAX_OBJECTS} resources, which is the most; delete some that nobody needs"
-        )));
-    }
-    Ok(transition)
+    })
 }
 
 /// What must be written, and the number of the audit log's next line after it; `None` if nothing.

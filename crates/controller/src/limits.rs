@@ -18,9 +18,6 @@ pub const MAX_JOIN_SECONDS: u64 = 30 * 24 * 3600;
 /// How long a join token is valid if nobody says: an hour.
 pub const JOIN_SECONDS: u64 = 3600;
 
-/// Most resources, of all kinds together; changes that would make more are refused.
-pub const MAX_OBJECTS: usize = 1_000_000;
-
 /// Most changes of one request; more are refused.
 pub const MAX_CHANGES: usize = 250_000;
 

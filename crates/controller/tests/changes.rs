@@ -322,3 +322,13 @@ fn a_backup_is_a_whole_controller() {
     assert_eq!(list(&copy, Kind::Host), list(&scene.controller, Kind::Host));
     assert_eq!(copy.revision(), scene.controller.revision());
 }
+
+#[test]
+fn one_change_too_many_is_refused() {
+    let scene = Scene::new();
+    let change = Change::Delete { key: key(Kind::Port, "p"), revision: None };
+    let changes = vec![change; controller::limits::MAX_CHANGES + 1];
+    let problem = scene.controller.change(&admin(), ChangeSet { changes, dry_run: false }).unwrap_err();
+    assert_eq!(problem.problem_type, ProblemType::BadRequest);
+    assert!(problem.detail.contains("250001 changes"), "{problem}");
+}
