@@ -1,18 +1,20 @@
 //! Hands a frame to the device that its verdict names, and counts.
 
+use core::ffi::c_void;
+
 use aya_ebpf::bindings::{__sk_buff, BPF_F_INGRESS, bpf_redir_neigh, bpf_redir_neigh__bindgen_ty_1};
 use aya_ebpf::helpers::generated::{
-    bpf_clone_redirect, bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer, bpf_skb_change_type,
+    bpf_clone_redirect, bpf_loop, bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer, bpf_skb_change_type,
 };
 use pipeline::apply::{self, Dressed};
 use pipeline::stages::flood as copies;
 use pipeline::{
-    Action, DropReason, Edit, Flood, MAX_REPLICAS, Meta, Network, NoRoom, Peer, PeerFlags, Tables, Tunnel, Verdict,
-    Work,
+    Action, DropReason, Edit, Flood, MAX_REPLICAS, Meta, Network, NoRoom, Peer, PeerFlags, Strip, Tables, Then, Tunnel,
+    Verdict, Work, segment,
 };
 
 use crate::maps::{self, MAPS};
-use crate::skb::{RELAY_MARK, Skb};
+use crate::skb::{DECIDED_MARK, RELAY_MARK, Skb};
 
 /// `TCX_NEXT`: the next program, or the host's stack.
 pub const NEXT: i32 = -1;
@@ -24,6 +26,18 @@ const AF_INET6: u32 = 10;
 /// `PACKET_HOST`: the frame is for the stack that gets it.
 const PACKET_HOST: u32 = 0;
 
+/// Where a program runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Hook {
+    /// Ingress of a port.
+    Port,
+    /// Ingress of an uplink.
+    Uplink,
+    /// Egress of an uplink.
+    Host,
+}
+
 /// Carries a decision out, and counts; what the program returns.
 #[inline(always)]
 pub fn finish<const LINEAR: usize>(
@@ -31,10 +45,13 @@ pub fn finish<const LINEAR: usize>(
     meta: &Meta,
     verdict: &Verdict<'static>,
     work: &Work,
-    from_port: bool,
+    hook: Hook,
 ) -> i32 {
     // The host's own traffic, which passes the uplink's program, is none of ours to count.
     if verdict.is_pass() {
+        if meta.decided {
+            skb.set_mark(0);
+        }
         return NEXT;
     }
     if let Some(counters) = maps::counters(verdict.slot) {
@@ -49,7 +66,7 @@ pub fn finish<const LINEAR: usize>(
     } else if verdict.is_punt() {
         punt(skb, meta, verdict)
     } else {
-        carry_out(skb, meta, verdict, work, from_port)
+        carry_out(skb, meta, verdict, work, hook)
     }
 }
 
@@ -93,7 +110,7 @@ fn carry_out<const LINEAR: usize>(
     meta: &Meta,
     verdict: &Verdict<'static>,
     work: &Work,
-    from_port: bool,
+    hook: Hook,
 ) -> i32 {
     let action = verdict.action();
     if let Some(reason) = verdict.dropped() {
@@ -106,7 +123,12 @@ fn carry_out<const LINEAR: usize>(
             skb.report(verdict.code(), *ifindex);
             apply::translate(skb, &work.edit, translation)
                 .and_then(|()| apply::deliver(skb, *strip, &work.edit))
-                .map(|()| to_port(skb, meta, *ifindex, *slot, *peer && work.edit.network != Network::Other, from_port))
+                .map(|()| {
+                    count_to(*slot, meta.len);
+                    let peer = *peer && work.edit.network != Network::Other && hook != Hook::Host;
+                    let outer = strip.is_some_and(|strip| strip != Strip::TAG);
+                    to_port(skb, *ifindex, peer, hook == Hook::Port || !outer)
+                })
                 .map_err(|NoRoom| DropReason::NoRoom)
         }
         Action::Encapsulate { tunnel } => {
@@ -123,6 +145,15 @@ fn carry_out<const LINEAR: usize>(
                 .and_then(|()| apply::plain(skb, &work.edit))
                 .map(|()| to_underlay(peer))
                 .map_err(|NoRoom| DropReason::NoRoom)
+        }
+        Action::Wire { network } => {
+            skb.report(verdict.code(), *network);
+            count_to(0, meta.len);
+            to_uplink(skb, *network, 0).map_err(|NoRoom| DropReason::NoRoom)
+        }
+        Action::Host { network } => {
+            skb.report(verdict.code(), *network);
+            to_uplink(skb, *network, BPF_F_INGRESS).map_err(|NoRoom| DropReason::NoRoom)
         }
         // Other functions', see `finish`.
         Action::Answer(_) | Action::Flood(_) | Action::Punt { .. } => Err(DropReason::NoRoom),
@@ -182,30 +213,31 @@ fn count_to(slot: u32, len: u32) {
     }
 }
 
-/// To the VM behind a port.
+/// To the VM behind a port. `other` if the frame may have come in as somebody else's.
 #[inline(always)]
-fn to_port<const LINEAR: usize>(
-    skb: &mut Skb<LINEAR>,
-    meta: &Meta,
-    ifindex: u32,
-    slot: u32,
-    peer: bool,
-    from_port: bool,
-) -> i32 {
-    count_to(slot, meta.len);
+fn to_port<const LINEAR: usize>(skb: &mut Skb<LINEAR>, ifindex: u32, peer: bool, other: bool) -> i32 {
     if !peer {
         // SAFETY: a helper without pointers.
         return unsafe { bpf_redirect(ifindex, 0) } as i32;
     }
-    // The device of the sending port took the frame for somebody else's, since the destination is not its own MAC
+    // The device that the frame came in by took it for somebody else's, since the destination is not its own MAC
     // address; the receiving stack must not.
     // SAFETY: the skb is this program's own.
     unsafe {
-        if from_port {
+        if other {
             bpf_skb_change_type(skb.raw, PACKET_HOST);
         }
         bpf_redirect_peer(ifindex, 0) as i32
     }
+}
+
+/// Through the uplink of a physical network, out (`flags` 0) or in, past the programs there.
+#[inline(always)]
+fn to_uplink<const LINEAR: usize>(skb: &mut Skb<LINEAR>, network: u32, flags: u32) -> Result<i32, NoRoom> {
+    apply::tag(skb, network)?;
+    skb.set_mark(DECIDED_MARK);
+    // SAFETY: a helper without pointers.
+    Ok(unsafe { bpf_redirect(segment::uplink(network), u64::from(flags)) } as i32)
 }
 
 /// To the next hop of another host; the kernel's neighbour table knows its MAC address, or asks for it.
@@ -252,35 +284,58 @@ struct Replication<'a> {
     failed: u32,
 }
 
-/// Copies a frame to many; the original ends here.
+/// Copies a frame to many; what then becomes of the original.
 #[inline(always)]
 fn replicate<const LINEAR: usize>(skb: &mut Skb<LINEAR>, flood: &Flood, edit: &Edit, len: u32, slot: u32) -> i32 {
     let mut len = len;
     if let Some(strip) = flood.strip {
-        let pipeline::Strip(room) = strip;
-        if pipeline::Frame::decapsulate(skb, room, &edit.ethernet, edit.network).is_err() {
-            return FAILED;
+        match apply::strip_off(skb, strip, edit) {
+            Ok(room) => len = len.wrapping_sub(room),
+            Err(NoRoom) => return FAILED,
         }
-        len = len.wrapping_sub(room as u32);
     }
     let mut replication = Replication { raw: skb.raw, flood, edit, len, slot, dressed: 0, failed: 0 };
-    let count = flood.to;
-    let mut index = 0;
-    // The bound is a constant, so that the verifier sees the end.
-    while index < MAX_REPLICAS {
-        if index >= count {
-            break;
-        }
-        copy(index, &mut replication);
-        index += 1;
+    // The helper's loop, of which the verifier looks through one turn, not through all of them.
+    // SAFETY: `copy` takes what is handed to it here, and the helper calls it while this function waits.
+    unsafe {
+        let count = core::cmp::min(flood.to, MAX_REPLICAS);
+        bpf_loop(count, copy as *mut c_void, core::ptr::from_mut(&mut replication).cast(), 0);
     }
     skb.set_mark(0);
-    if replication.failed == 0 { DROP } else { FAILED }
+    if replication.failed != 0 {
+        return FAILED;
+    }
+    match flood.then {
+        Then::End => DROP,
+        Then::Wire => to_both(skb, flood.vsid, len),
+        Then::Stack if flood.strip.is_some() && apply::tag(skb, flood.vsid).is_err() => FAILED,
+        Then::Stack => NEXT,
+    }
 }
 
-/// Makes one copy.
-#[inline(never)]
-fn copy(index: u32, replication: &mut Replication) {
+/// A copy to this host's own stack, and the frame itself out of the uplink.
+#[inline(always)]
+fn to_both<const LINEAR: usize>(skb: &mut Skb<LINEAR>, network: u32, len: u32) -> i32 {
+    count_to(0, len);
+    let Ok(action) = to_uplink(skb, network, 0) else { return FAILED };
+    // SAFETY: the helper clones the skb; what it fails to send is lost as on any wire.
+    unsafe { bpf_clone_redirect(skb.raw, segment::uplink(network), u64::from(BPF_F_INGRESS)) };
+    action
+}
+
+/// Makes one copy; 0, for the loop to go on.
+///
+/// # Safety
+/// `replication` must point to one.
+unsafe extern "C" fn copy(index: u64, replication: *mut Replication) -> u64 {
+    // SAFETY: see above.
+    let replication = unsafe { &mut *replication };
+    copy_to(index as u32, replication);
+    0
+}
+
+#[inline(always)]
+fn copy_to(index: u32, replication: &mut Replication) {
     let Some(replica) = copies::replica(&MAPS, replication.flood, index) else { return };
     if replica.ifindex != 0 {
         // SAFETY: the helper clones the skb; what it fails to send is lost as on any wire.

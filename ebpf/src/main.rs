@@ -1,4 +1,5 @@
-//! The kernel programs: one at the ingress of each port, one at the ingress of the uplink.
+//! The kernel programs: one at the ingress of each port, one at the ingress of the uplink, and one at its egress where
+//! there are ports of physical networks.
 //!
 //! **Invariant:** nothing is decided here. [`pipeline`] decides; this crate gives it the skb ([`skb`]) and the maps
 //! ([`maps`]), and hands the frame to the device that the verdict names ([`egress`]).
@@ -14,6 +15,7 @@ use core::mem::MaybeUninit;
 use aya_ebpf::macros::classifier;
 use aya_ebpf::programs::TcContext;
 
+use egress::Hook;
 use maps::MAPS;
 use pipeline::{Meta, Verdict, Work};
 use skb::Skb;
@@ -25,6 +27,8 @@ const UPLINK_LINEAR: usize = 96;
 
 type PortSkb = Skb<PORT_LINEAR>;
 type UplinkSkb = Skb<UPLINK_LINEAR>;
+/// Ethernet with a tag.
+type HostSkb = Skb<18>;
 
 /// Runs for each frame that a VM sends: tcx ingress of the port's device.
 #[classifier]
@@ -35,7 +39,7 @@ pub fn netvirt_port(ctx: TcContext) -> i32 {
     let mut verdict = MaybeUninit::uninit();
     let verdict = undecided(&mut verdict);
     decide_port(&skb, &meta, work, verdict);
-    egress::finish(&mut skb, &meta, verdict, work, true)
+    egress::finish(&mut skb, &meta, verdict, work, Hook::Port)
 }
 
 /// Runs for each frame that comes from the underlay: tcx ingress of the uplink.
@@ -47,7 +51,19 @@ pub fn netvirt_uplink(ctx: TcContext) -> i32 {
     let mut verdict = MaybeUninit::uninit();
     let verdict = undecided(&mut verdict);
     decide_uplink(&skb, &meta, work, verdict);
-    egress::finish(&mut skb, &meta, verdict, work, false)
+    egress::finish(&mut skb, &meta, verdict, work, Hook::Uplink)
+}
+
+/// Runs for each frame that leaves by an uplink with physical networks behind it: tcx egress of the uplink.
+#[classifier]
+pub fn netvirt_host(ctx: TcContext) -> i32 {
+    let Some(work) = maps::work() else { return egress::NEXT };
+    let mut skb = HostSkb::new(ctx.skb.skb);
+    let meta = skb.meta();
+    let mut verdict = MaybeUninit::uninit();
+    let verdict = undecided(&mut verdict);
+    decide_host(&skb, &meta, work, verdict);
+    egress::finish(&mut skb, &meta, verdict, work, Hook::Host)
 }
 
 /// Makes a verdict in its place, as [`Verdict::default`] is.
@@ -77,6 +93,12 @@ fn decide_port(skb: &PortSkb, meta: &Meta, work: &mut Work, verdict: &mut Verdic
 #[inline(never)]
 fn decide_uplink(skb: &UplinkSkb, meta: &Meta, work: &mut Work, verdict: &mut Verdict<'static>) {
     pipeline::from_uplink(skb, &MAPS, meta, work, verdict);
+}
+
+/// As [`decide_port`].
+#[inline(never)]
+fn decide_host(skb: &HostSkb, meta: &Meta, work: &mut Work, verdict: &mut Verdict<'static>) {
+    pipeline::from_host(skb, &MAPS, meta, work, verdict);
 }
 
 /// The verifier proves that no panic is reached; a loop without end would make it refuse one that is.

@@ -8,13 +8,17 @@ use aya_ebpf::bindings::{
 };
 use aya_ebpf::helpers::generated::{
     bpf_l4_csum_replace, bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_tail, bpf_skb_load_bytes,
-    bpf_skb_pull_data, bpf_skb_store_bytes,
+    bpf_skb_pull_data, bpf_skb_store_bytes, bpf_skb_vlan_pop, bpf_skb_vlan_push,
 };
+use pipeline::headers::ethernet;
 use pipeline::headers::{ETHERNET_LEN, EthernetWords, Words};
+use pipeline::segment::NO_VLAN;
 use pipeline::{ChecksumField, Frame, Meta, Network, NoRoom, Packet};
 
 /// Mark of a frame that this host puts back to its own uplink, to be sent on from there. Marks do not cross the wire.
 pub const RELAY_MARK: u32 = 0x6e76_7431;
+/// Mark of a frame that these programs have decided about, on its way through the uplink, in or out.
+pub const DECIDED_MARK: u32 = 0x6e76_7432;
 
 /// `BPF_F_ADJ_ROOM_ENCAP_L2`: the inner frame has an Ethernet header.
 const ENCAP_L2: u64 = (ETHERNET_LEN as u64) << 56;
@@ -95,7 +99,14 @@ impl<const LINEAR: usize> Skb<LINEAR> {
             len: skb.len,
             segment: skb.gso_size,
             vlan: skb.vlan_present != 0,
+            // The upper bits of the control information are the priority.
+            tag: if skb.vlan_proto == u32::from(ethernet::VLAN.to_be()) {
+                skb.vlan_tci as u16 & NO_VLAN
+            } else {
+                NO_VLAN
+            },
             relayed: skb.mark == RELAY_MARK,
+            decided: skb.mark == DECIDED_MARK,
         }
     }
 
@@ -247,5 +258,17 @@ impl<const LINEAR: usize> Frame for Skb<LINEAR> {
         // SAFETY: the helper checks the length.
         done(unsafe { bpf_skb_adjust_room(self.raw, -(room as i32), BPF_ADJ_ROOM_MAC, flags) })?;
         self.store_words(0, ethernet)
+    }
+
+    #[inline(always)]
+    fn push_tag(&mut self, vlan: u16) -> Result<(), NoRoom> {
+        // SAFETY: the helper checks that there is room.
+        done(unsafe { bpf_skb_vlan_push(self.raw, ethernet::VLAN.to_be(), vlan) })
+    }
+
+    #[inline(always)]
+    fn pop_tag(&mut self) -> Result<(), NoRoom> {
+        // SAFETY: the helper checks the length.
+        done(unsafe { bpf_skb_vlan_pop(self.raw) })
     }
 }

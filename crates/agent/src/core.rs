@@ -220,13 +220,17 @@ impl Core {
         ports.iter().try_for_each(|name| self.make_room(name))
     }
 
+    /// Where the programs of uplinks run: those of provider addresses and, on both sides, those of physical networks.
     fn wanted_uplinks(&self) -> BTreeSet<Attachment> {
-        let uplinks = self.intent().provider_addresses().filter_map(|address| {
-            let link = self.facts().links.get(&address.interface)?;
-            let device = address.interface.to_string();
-            Some(Attachment { ifindex: link.ifindex, device, role: Role::Uplink })
+        let underlay = self.intent().provider_addresses().map(|address| (&address.interface, Role::Uplink));
+        let joined: BTreeSet<&Name> =
+            self.intent().ports().filter_map(|port| Some(&port.physical.as_ref()?.interface)).collect();
+        let physical = joined.into_iter().flat_map(|uplink| [(uplink, Role::Uplink), (uplink, Role::Host)]);
+        let attachments = underlay.chain(physical).filter_map(|(uplink, role)| {
+            let link = self.facts().links.get(uplink)?;
+            Some(Attachment { ifindex: link.ifindex, device: uplink.to_string(), role })
         });
-        uplinks.collect()
+        attachments.collect()
     }
 
     /// Where the program of a port runs, if it is bound.

@@ -25,6 +25,7 @@ pub fn convert(link: &host::Link) -> Link {
             host::LinkKind::Tun => LinkKind::Tap,
             _ => LinkKind::Other,
         },
+        mac: link.mac.and_then(|mac| model::MacAddress::new(mac).ok()),
         addresses: link.addresses.clone(),
     }
 }

@@ -82,6 +82,7 @@ fn host(more: &[&str]) -> Host {
         ifindex,
         mtu: 1600,
         kind: LinkKind::Tap,
+        mac: None,
         addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
     };
     let mut facts = Facts::default();

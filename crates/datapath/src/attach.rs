@@ -18,16 +18,19 @@ pub enum Role {
     Port,
     /// Frames that come from the underlay.
     Uplink,
+    /// Frames that leave by an uplink with physical networks behind it.
+    Host,
 }
 
 impl Role {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Port, Self::Uplink];
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Port, Self::Uplink, Self::Host];
 
     pub(crate) const fn program(self) -> &'static str {
         match self {
             Self::Port => "netvirt_port",
             Self::Uplink => "netvirt_uplink",
+            Self::Host => "netvirt_host",
         }
     }
 
@@ -35,6 +38,15 @@ impl Role {
         match self {
             Self::Port => "port",
             Self::Uplink => "uplink",
+            Self::Host => "host",
+        }
+    }
+
+    /// On which side of the device it runs.
+    const fn side(self) -> TcAttachType {
+        match self {
+            Self::Port | Self::Uplink => TcAttachType::Ingress,
+            Self::Host => TcAttachType::Egress,
         }
     }
 }
@@ -139,8 +151,8 @@ impl Datapath {
 /// The program that a link runs at the device; `None` if the device no longer has it.
 fn running(link: &FdLink, wanted: &Attachment) -> Result<Option<ProgramInfo>, Error> {
     let id = link.info().map_err(|e| attach_error(wanted, chain(&e)))?.program_id();
-    let (_, programs) = SchedClassifier::query_tcx(&wanted.device, TcAttachType::Ingress)
-        .map_err(|e| attach_error(wanted, chain(&e)))?;
+    let (_, programs) =
+        SchedClassifier::query_tcx(&wanted.device, wanted.role.side()).map_err(|e| attach_error(wanted, chain(&e)))?;
     Ok(programs.into_iter().find(|info| info.id() == id))
 }
 
@@ -161,7 +173,7 @@ fn attach_new(program: &mut SchedClassifier, wanted: &Attachment, path: PathBuf)
     let refused = |error: &dyn std::error::Error| attach_error(wanted, chain(error));
     // First in the list: what a VM sends is guarded before any other program sees it.
     let options = TcAttachOptions::TcxOrder(LinkOrder::first());
-    let id = program.attach_with_options(&wanted.device, TcAttachType::Ingress, options).map_err(|e| refused(&e))?;
+    let id = program.attach_with_options(&wanted.device, wanted.role.side(), options).map_err(|e| refused(&e))?;
     let link = program.take_link(id).map_err(|e| refused(&e))?;
     let link = FdLink::try_from(link).map_err(|e| refused(&e))?;
     link.pin(&path).map_err(|e| refused(&e))?;

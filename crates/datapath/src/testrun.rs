@@ -44,7 +44,11 @@ impl Datapath {
     pub fn test_run(&mut self, role: Role, frame: &[u8], meta: &Meta) -> Result<Outcome, Error> {
         let mut context = [0u8; CONTEXT_LEN];
         context[IFINDEX..IFINDEX + 4].copy_from_slice(&meta.ifindex.to_ne_bytes());
-        let mark = if meta.relayed { RELAY_MARK } else { 0 };
+        let mark = match (meta.relayed, meta.decided) {
+            (true, _) => RELAY_MARK,
+            (false, true) => DECIDED_MARK,
+            (false, false) => 0,
+        };
         context[MARK..MARK + 4].copy_from_slice(&mark.to_ne_bytes());
         if meta.segment != 0 {
             context[GSO_SIZE..GSO_SIZE + 4].copy_from_slice(&meta.segment.to_ne_bytes());
@@ -72,3 +76,5 @@ impl Datapath {
 
 /// As in the kernel programs.
 const RELAY_MARK: u32 = 0x6e76_7431;
+/// As in the kernel programs.
+const DECIDED_MARK: u32 = 0x6e76_7432;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use datapath::{Datapath, Role};
 
 /// Most instructions that the verifier may walk through for one program; the kernel's own limit is 1,000,000.
-const CEILING: u32 = 800_000;
+const CEILING: u32 = 300_000;
 
 /// A folder of pinned maps, removed however the test ends.
 struct Folder(PathBuf);

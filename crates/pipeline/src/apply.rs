@@ -10,6 +10,7 @@ use crate::headers::ip::{self, Ip};
 use crate::headers::transport::{self, Clamp};
 use crate::headers::{ETHERNET_LEN, EthernetWords, neighbor, nvgre, part, put};
 use crate::packet::{AnyOffset, ChecksumField, Frame, Network, NoRoom};
+use crate::segment;
 use crate::tables::Address;
 use crate::verdict::{Action, Answer, Edit, Strip, Translation, Tunnel, Verdict};
 
@@ -171,9 +172,34 @@ fn translate_checksum<F: Frame>(
 #[inline(always)]
 pub fn deliver<F: Frame>(frame: &mut F, strip: Option<Strip>, edit: &Edit) -> Result<(), NoRoom> {
     match strip {
-        Some(Strip(room)) => frame.decapsulate(room, &edit.ethernet, edit.network),
+        Some(headers) => strip_off(frame, headers, edit).map(|_| ()),
         None if edit.rewrite_ethernet => frame.store_words(0, &edit.ethernet),
         None => Ok(()),
+    }
+}
+
+/// Takes headers off; by how many bytes the frame got shorter, a tag not being counted.
+///
+/// # Errors
+/// When the kernel has no room.
+#[inline(always)]
+pub fn strip_off<F: Frame>(frame: &mut F, strip: Strip, edit: &Edit) -> Result<u32, NoRoom> {
+    if strip == Strip::TAG {
+        return frame.pop_tag().map(|()| 0);
+    }
+    let Strip(room) = strip;
+    frame.decapsulate(room, &edit.ethernet, edit.network).map(|()| room as u32)
+}
+
+/// Gives a frame the tag that it has in a physical network, if it has one there.
+///
+/// # Errors
+/// When the kernel has no room.
+#[inline(always)]
+pub fn tag<F: Frame>(frame: &mut F, network: u32) -> Result<(), NoRoom> {
+    match segment::vlan(network) {
+        0 => Ok(()),
+        vlan => frame.push_tag(vlan),
     }
 }
 

@@ -1,8 +1,13 @@
 //! A frame in a slice of bytes: the user-space counterpart of an skb, for tests and `netvirt trace`.
 
 use crate::checksum;
-use crate::headers::{ETHERNET_LEN, EthernetWords, Words, ip};
+use crate::headers::{ETHERNET_LEN, EthernetWords, Words, ethernet, ip};
 use crate::packet::{ChecksumField, Frame, Network, NoRoom, Packet};
+
+/// Where a tag stands: behind the two MAC addresses.
+const TAG_AT: usize = 12;
+/// Length of a tag.
+const TAG_LEN: usize = 4;
 
 /// A frame in a buffer of fixed capacity.
 #[derive(Debug)]
@@ -110,5 +115,24 @@ impl Frame for Buffer<'_> {
         self.bytes.copy_within(ETHERNET_LEN + room..self.len, ETHERNET_LEN);
         self.len -= room;
         self.store_words(0, ethernet)
+    }
+
+    fn push_tag(&mut self, vlan: u16) -> Result<(), NoRoom> {
+        self.insert(TAG_AT, TAG_LEN)?;
+        let [high, low] = vlan.to_be_bytes();
+        let [first, second] = ethernet::VLAN.to_be_bytes();
+        self.store(TAG_AT, &[first, second, high, low])
+    }
+
+    /// A tag beside the frame is none of the bytes.
+    fn pop_tag(&mut self) -> Result<(), NoRoom> {
+        if self.bytes::<2>(TAG_AT) == Some(ethernet::VLAN.to_be_bytes()) {
+            if self.len < TAG_AT + TAG_LEN {
+                return Err(NoRoom);
+            }
+            self.bytes.copy_within(TAG_AT + TAG_LEN..self.len, TAG_AT);
+            self.len -= TAG_LEN;
+        }
+        Ok(())
     }
 }

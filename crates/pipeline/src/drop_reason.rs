@@ -100,6 +100,8 @@ reasons! {
     PuntSize = 30: "a DHCP message or router solicitation is longer than the 1,514 bytes that the host's agent takes";
     /// The agent is too slow, or not there.
     PuntLost = 31: "the host's agent does not keep up with DHCP messages and router solicitations, or does not run";
+    /// A VM speaks like a host.
+    Encapsulation = 32: "a VM of a physical network sent NVGRE, which only hosts may send there; give its port addresses of its own if it is a host";
 }
 
 const _: () = assert!(DropReason::ALL.len() <= MAX_REASONS);

@@ -17,6 +17,7 @@ pub mod encapsulation;
 pub mod headers;
 pub mod meter;
 mod packet;
+pub mod segment;
 pub mod stages;
 mod tables;
 mod verdict;
@@ -26,10 +27,10 @@ pub use drop_reason::{DropReason, MAX_REASONS};
 pub use packet::{ChecksumField, Frame, Meta, Network, NoRoom, Packet};
 pub use stages::Stage;
 pub use tables::*;
-pub use verdict::{Action, Answer, Edit, Flood, Learn, Punted, Strip, Translation, Tunnel, Verdict, Work};
+pub use verdict::{Action, Answer, Edit, Flood, Learn, Punted, Strip, Then, Translation, Tunnel, Verdict, Work};
 
 use headers::ETHERNET_LEN;
-use stages::{answer, deliver, flood, forward, locate, origin, parse, punt, source_guard, unwrap};
+use stages::{answer, deliver, flood, forward, locate, origin, parse, physical, punt, source_guard, unwrap};
 
 /// Decides about a frame that a VM sent: it came in by the device of a port. `verdict` is a [`Verdict::default`].
 #[inline(always)]
@@ -58,6 +59,9 @@ pub fn from_port<'t, P: Packet, T: Tables>(
     if punt::decide(packet, tables, meta, port, &work.parsed, verdict) {
         return;
     }
+    if segment::is_physical(port.vsid) {
+        return physical::from_port(packet, tables, meta, port, &work.parsed, verdict);
+    }
     let gateway_mac = &host.gateway_mac;
     let outcome = answer::decide(packet, tables, port, &work.parsed, gateway_mac, verdict);
     if outcome == answer::Outcome::Done {
@@ -80,6 +84,9 @@ pub fn from_uplink<'t, P: Packet, T: Tables>(
     work: &mut Work,
     verdict: &mut Verdict<'t>,
 ) {
+    if meta.decided {
+        return verdict.set(Action::Pass);
+    }
     match unwrap::decide(packet, tables, meta, work, verdict) {
         unwrap::Outcome::Done => {}
         unwrap::Outcome::Plain => match parse::read(packet, meta, 0, work) {
@@ -93,6 +100,24 @@ pub fn from_uplink<'t, P: Packet, T: Tables>(
         unwrap::Outcome::Encapsulated => {
             encapsulated(packet, tables, meta, encapsulation::HEADER_V6 - ETHERNET_LEN, work, verdict)
         }
+    }
+    if verdict.is_pass() && !meta.relayed {
+        physical::from_wire(packet, tables, meta, work, verdict);
+    }
+}
+
+/// Decides about a frame that leaves by an uplink with physical networks behind it: this host's own VMs there hear the host
+/// too. `verdict` is a [`Verdict::default`].
+#[inline(always)]
+pub fn from_host<'t, P: Packet, T: Tables>(
+    packet: &P,
+    tables: &'t T,
+    meta: &Meta,
+    work: &mut Work,
+    verdict: &mut Verdict<'t>,
+) {
+    if !meta.decided {
+        physical::from_wire(packet, tables, meta, work, verdict);
     }
 }
 

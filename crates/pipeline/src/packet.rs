@@ -15,8 +15,12 @@ pub struct Meta {
     pub segment: u32,
     /// An 802.1Q tag was taken off the frame by the device and stands beside it.
     pub vlan: bool,
+    /// The VLAN identifier of that tag; [`crate::segment::NO_VLAN`] if it is not an 802.1Q one.
+    pub tag: u16,
     /// The frame was put back to the uplink by [`crate::Action::Relay`], so as to be sent on.
     pub relayed: bool,
+    /// This host's programs have decided about the frame already and let it pass the uplink, one way or the other.
+    pub decided: bool,
 }
 
 /// Reads a frame.
@@ -129,4 +133,14 @@ pub trait Frame: Packet {
     /// # Errors
     /// When the frame is shorter.
     fn decapsulate(&mut self, room: usize, ethernet: &EthernetWords, inner: Network) -> Result<(), NoRoom>;
+    /// Gives a frame without a tag an 802.1Q tag with this VLAN identifier.
+    ///
+    /// # Errors
+    /// When there is no room.
+    fn push_tag(&mut self, vlan: u16) -> Result<(), NoRoom>;
+    /// Takes the 802.1Q tag off, whether it stands in the frame or beside it.
+    ///
+    /// # Errors
+    /// When the frame is shorter.
+    fn pop_tag(&mut self) -> Result<(), NoRoom>;
 }

@@ -59,6 +59,8 @@ flags! {
     HostFlags: u16 {
         /// `PLAIN` has entries: packets of the underlay are looked up there.
         PLAIN = 0;
+        /// Some port is joined to a physical network: what passes the uplinks is looked up for it.
+        PHYSICAL = 1;
     }
 }
 
@@ -100,7 +102,8 @@ flags! {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[repr(C)]
 pub struct Port {
-    /// VSID; 0 means that the port's traffic passes through unvirtualized.
+    /// VSID, or the number of a physical network ([`crate::segment`]), here as in all tables; 0 means that the port's
+    /// traffic passes through unvirtualized.
     pub vsid: u32,
     /// The routing domain of the VSID, as in [`RouteKey::domain`]; 0 when the VSID has no customer route.
     pub domain: u32,
@@ -110,6 +113,8 @@ pub struct Port {
     pub mac: [u8; 6],
     /// Properties.
     pub flags: PortFlags,
+    /// Longest network packet in bytes that the port's physical network carries; 0 where the port has a VSID.
+    pub mtu: u32,
 }
 
 /// Key of a lookup record: a customer address inside of a VM subnet.
@@ -164,7 +169,8 @@ pub struct Record {
     pub mac: [u8; 6],
     /// Properties.
     pub flags: RecordFlags,
-    /// Interface index of the port's device if it is plugged on this host, else 0.
+    /// Interface index of the port's device if it is plugged on this host, else 0. In a physical network the host itself
+    /// is a station too, and its device the uplink.
     pub ifindex: u32,
     /// Provider address: of the host the VM is on, or with rule NAT the address that stands for the VM.
     pub provider: Address,
@@ -343,7 +349,7 @@ pub trait Tables {
 
 const _: () = {
     assert!(size_of::<Host>() == 24);
-    assert!(size_of::<Port>() == 20);
+    assert!(size_of::<Port>() == 24);
     assert!(size_of::<RecordKey>() == 20);
     assert!(size_of::<StationKey>() == 12);
     assert!(size_of::<Record>() == 28);

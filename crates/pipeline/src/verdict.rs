@@ -97,11 +97,29 @@ pub struct Flood {
     pub length: u32,
     /// Outer headers to take off before.
     pub strip: Option<Strip>,
+    /// What becomes of the frame itself.
+    pub then: Then,
 }
 
-/// Headers to take off a frame that came from another host: this many bytes, behind the first 14.
+/// What becomes of a frame after its copies have been made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Then {
+    /// Nothing: the copies are all.
+    End,
+    /// It goes to this host's own stack, and out of the uplink of its physical network.
+    Wire,
+    /// It goes on where it was going, as it came.
+    Stack,
+}
+
+/// Headers to take off a frame that came from another host: this many bytes, behind the first 14; or [`Strip::TAG`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Strip(pub usize);
+
+impl Strip {
+    /// An 802.1Q tag, in the frame or beside it.
+    pub const TAG: Self = Self(4);
+}
 
 /// What happens to a packet: the meaning of a [`Verdict`].
 #[derive(Clone, Copy)]
@@ -134,6 +152,16 @@ pub enum Action<'t> {
         peer: &'t Peer,
         /// Addresses to translate.
         translation: Translation<'t>,
+    },
+    /// Out of the uplink of a physical network.
+    Wire {
+        /// Number of the network ([`crate::segment`]).
+        network: u32,
+    },
+    /// From a port of a physical network to this host's own stack, as if it had come in by the uplink.
+    Host {
+        /// Number of the network.
+        network: u32,
     },
     /// Back to the port it came from.
     Answer(Answer<'t>),
@@ -217,8 +245,7 @@ pub struct Verdict<'t> {
     kind: u32,
     /// Slot of the counters of the port that the packet came from; 0 for the uplink.
     pub slot: u32,
-    numbers: [u32; 7],
-    reserved: u32,
+    numbers: [u32; 8],
     peer: Option<&'t Peer>,
     first: Option<&'t Address>,
     second: Option<&'t Address>,
@@ -237,6 +264,8 @@ const TOO_BIG: u32 = 9;
 const FLOOD: u32 = 10;
 const RELAY: u32 = 11;
 const PUNT: u32 = 12;
+const WIRE: u32 = 13;
+const HOST: u32 = 14;
 
 #[inline(always)]
 const fn from_mac(mac: [u8; 6]) -> [u32; 2] {
@@ -262,6 +291,24 @@ const fn from_strip(strip: Option<Strip>) -> u32 {
 #[inline(always)]
 const fn to_strip(room: u32) -> Option<Strip> {
     if room == 0 { None } else { Some(Strip(room as usize)) }
+}
+
+#[inline(always)]
+const fn from_then(then: Then) -> u32 {
+    match then {
+        Then::End => 0,
+        Then::Wire => 1,
+        Then::Stack => 2,
+    }
+}
+
+#[inline(always)]
+const fn to_then(number: u32) -> Then {
+    match number {
+        1 => Then::Wire,
+        2 => Then::Stack,
+        _ => Then::End,
+    }
 }
 
 impl<'t> Verdict<'t> {
@@ -298,9 +345,12 @@ impl<'t> Verdict<'t> {
                 }
                 self.first = Some(gateway);
             }
-            Action::Flood(Flood { vsid, to, except, hash, traffic_class, length, strip }) => {
-                self.put(FLOOD, [vsid, to, except, hash, traffic_class as u32, length, from_strip(strip)]);
+            Action::Flood(Flood { vsid, to, except, hash, traffic_class, length, strip, then }) => {
+                let (traffic_class, strip) = (traffic_class as u32, from_strip(strip));
+                self.put(FLOOD, [vsid, to, except, hash, traffic_class, length, strip, from_then(then)]);
             }
+            Action::Wire { network } => self.put(WIRE, [network]),
+            Action::Host { network } => self.put(HOST, [network]),
             Action::Punt { vsid } => self.put(PUNT, [vsid]),
             Action::Relay { peer } => {
                 self.kind = RELAY;
@@ -336,7 +386,7 @@ impl<'t> Verdict<'t> {
     /// What happens to the packet.
     #[inline(always)]
     pub fn action(&self) -> Action<'t> {
-        let [a, b, c, d, e, f, g] = self.numbers;
+        let [a, b, c, d, e, f, g, h] = self.numbers;
         match (self.kind, self.peer, self.first) {
             (PASS, ..) => Action::Pass,
             (DELIVER, ..) => Action::Deliver {
@@ -367,7 +417,10 @@ impl<'t> Verdict<'t> {
                 traffic_class: e as u8,
                 length: f,
                 strip: to_strip(g),
+                then: to_then(h),
             }),
+            (WIRE, ..) => Action::Wire { network: a },
+            (HOST, ..) => Action::Host { network: a },
             (PUNT, ..) => Action::Punt { vsid: a },
             (RELAY, Some(peer), _) => Action::Relay { peer },
             _ => Action::Drop(DropReason::from_number(a)),

@@ -13,7 +13,7 @@ fn any_meta() -> impl Strategy<Value = Meta> {
     let ports = select(vec![11, 12, 13, 14, 21, 99, UPLINK]);
     let segment = prop_oneof![4 => Just(0), 1 => any::<u32>(), 1 => 500..1600u32];
     (ports, segment, prop::bool::weighted(0.1), prop::bool::weighted(0.1))
-        .prop_map(|(ifindex, segment, vlan, relayed)| Meta { ifindex, len: 0, segment, vlan, relayed })
+        .prop_map(|(ifindex, segment, vlan, relayed)| Meta { ifindex, segment, vlan, relayed, ..Meta::default() })
 }
 
 /// A right frame.

@@ -1,6 +1,7 @@
 //! From an intent and the facts of a host to its tables: the order of the steps, and what they share.
 //!
-//! Each step is a file of its own and fills one or two tables: [`ports`], [`underlay`], [`records`], [`subnets`].
+//! Each step is a file of its own and fills one or two tables: [`ports`], [`underlay`], [`records`], [`subnets`],
+//! [`physical`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -12,6 +13,7 @@ use crate::{Facts, Finding, HostTables, Settings, Severity};
 
 pub(crate) mod domains;
 pub(crate) mod limits;
+pub(crate) mod physical;
 pub(crate) mod ports;
 pub(crate) mod records;
 pub(crate) mod subnets;
@@ -50,7 +52,7 @@ pub struct PortStatus {
     /// Whether it has its device.
     pub state: PortState,
     /// The largest network packet in bytes that its VM may send and still fit into the underlay: the MTU to set in the
-    /// VM. `None` for a port that is not virtualized, and where there is no provider address yet.
+    /// VM. `None` for a port that is not virtualized, and where there is no provider address or uplink yet.
     pub mtu: Option<u32>,
 }
 
@@ -120,17 +122,22 @@ pub fn compile(intent: &Intent, facts: &Facts, settings: &Settings) -> Compiled 
     underlay::peers(&context, &mut compiled);
     subnets::routes(&context, &mut compiled);
     subnets::subnets(&context, &mut compiled);
-    compiled.tables.host = Some(host(settings, compiled.tables.plain.is_empty()));
+    physical::physical(&context, &mut compiled);
+    compiled.tables.host = Some(host(settings, &compiled.tables));
     compiled.findings.extend(limits::exceeded(&compiled.tables));
     compiled.findings.sort_by_key(Finding::severity);
     compiled
 }
 
-/// What the tables say of the host itself.
-pub(crate) fn host(settings: &Settings, nothing_is_plain: bool) -> Host {
+/// What the tables say of the host itself, after all others.
+pub(crate) fn host(settings: &Settings, tables: &HostTables) -> Host {
+    let flags = [
+        (!tables.plain.is_empty(), HostFlags::PLAIN),
+        (tables.subnets.range(physical::LOWEST..).next().is_some(), HostFlags::PHYSICAL),
+    ];
     Host {
         gateway_mac: settings.gateway_mac.octets(),
-        flags: if nothing_is_plain { HostFlags::NONE } else { HostFlags::PLAIN },
+        flags: flags.into_iter().filter(|(set, _)| *set).fold(HostFlags::NONE, |all, (_, flag)| all.with(flag)),
         flood_rate: settings.flood_rate,
         flood_burst: settings.flood_burst,
         punt_rate: settings.punt_rate,

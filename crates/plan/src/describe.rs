@@ -4,7 +4,7 @@ use std::fmt;
 
 use pipeline::{
     Address, Host, HostFlags, Peer, PeerFlags, Plain, Port, PortFlags, Provider, Record, RecordFlags, RecordKey,
-    Replica, ReplicaKey, Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags,
+    Replica, ReplicaKey, Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags, segment,
 };
 
 use crate::{Changes, TableChanges};
@@ -60,7 +60,8 @@ fn words(flags: impl IntoIterator<Item = (bool, &'static str)>) -> String {
 
 impl Readable for Host {
     fn readable(&self) -> String {
-        let flags = words([(self.flags.has(HostFlags::PLAIN), "plain")]);
+        let flags =
+            words([(self.flags.has(HostFlags::PLAIN), "plain"), (self.flags.has(HostFlags::PHYSICAL), "physical")]);
         let Self { flood_rate, flood_burst, punt_rate, punt_burst, .. } = self;
         format!(
             "gateway {}, flood {flood_rate}/s burst {flood_burst}, punt {punt_rate}/s burst {punt_burst}{flags}",
@@ -69,10 +70,19 @@ impl Readable for Host {
     }
 }
 
-/// An interface index or a VSID.
+/// An interface index, a VSID, or a physical network's number.
 impl Readable for u32 {
     fn readable(&self) -> String {
-        self.to_string()
+        network(*self)
+    }
+}
+
+/// A VSID; of a physical network `#UPLINK.VLAN`, the uplink being an interface index, and without VLAN if it is untagged.
+fn network(number: u32) -> String {
+    match (segment::is_physical(number), segment::vlan(number)) {
+        (false, _) => number.to_string(),
+        (true, 0) => format!("#{}", segment::uplink(number)),
+        (true, vlan) => format!("#{}.{vlan}", segment::uplink(number)),
     }
 }
 
@@ -91,19 +101,24 @@ impl Readable for Port {
             (self.flags.has(PortFlags::DHCP), "dhcp"),
             (self.flags.has(PortFlags::DHCP_V6), "dhcpv6"),
         ]);
-        format!("VSID {} domain {:08x} slot {} MAC {}{flags}", self.vsid, self.domain, self.slot, Mac(self.mac))
+        let Self { vsid, domain, slot, mtu, .. } = self;
+        let mac = Mac(self.mac);
+        if segment::is_physical(*vsid) {
+            return format!("network {} MTU {mtu} slot {slot} MAC {mac}{flags}", network(*vsid));
+        }
+        format!("VSID {vsid} domain {domain:08x} slot {slot} MAC {mac}{flags}")
     }
 }
 
 impl Readable for RecordKey {
     fn readable(&self) -> String {
-        format!("{}/{}", self.vsid, self.address)
+        format!("{}/{}", network(self.vsid), self.address)
     }
 }
 
 impl Readable for StationKey {
     fn readable(&self) -> String {
-        format!("{}/{}", self.vsid, Mac(self.mac))
+        format!("{}/{}", network(self.vsid), Mac(self.mac))
     }
 }
 
@@ -166,7 +181,7 @@ impl Readable for Provider {
 
 impl Readable for ReplicaKey {
     fn readable(&self) -> String {
-        format!("{}/{}", self.vsid, self.index)
+        format!("{}/{}", network(self.vsid), self.index)
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Link {
     pub mtu: u32,
     /// What it is.
     pub kind: LinkKind,
+    /// Its MAC address, if it has one that can be.
+    pub mac: Option<MacAddress>,
     /// Its addresses, each with the length of its prefix.
     pub addresses: Vec<IpNet>,
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use model::{Key, MacAddress, Name, Vsid};
+use model::{Key, MacAddress, Name, PhysicalNetwork, Vsid};
 
 /// How bad a [`Finding`] is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -29,10 +29,35 @@ pub enum Finding {
     /// An uplink does not exist.
     #[error("{key}: there is no interface \"{interface}\" on this host; name the uplink as \"ip link\" shows it")]
     NoInterface {
-        /// The provider address or route.
+        /// The provider address or route, or the port of a physical network.
         key: Key,
         /// The interface.
         interface: Name,
+    },
+    /// An interface that no physical network can be behind.
+    #[error(
+        "{key}: interface \"{interface}\" is a VM's tap, or its index is above {max}, and so it cannot be an uplink; name \
+         the interface that leads to the physical network",
+        max = pipeline::segment::MAX_UPLINK
+    )]
+    NotAnUplink {
+        /// The port.
+        key: Key,
+        /// The interface.
+        interface: Name,
+    },
+    /// A physical network with more ports on this host than copies are made.
+    #[error(
+        "physical network {network} has more ports on this host than the {limit} copies made of a broadcast or multicast \
+         frame; these get none: {}", .left_out.join(", ")
+    )]
+    TooManyOnUplink {
+        /// The network.
+        network: PhysicalNetwork,
+        /// How many copies are made.
+        limit: u32,
+        /// The ports that get none.
+        left_out: Vec<String>,
     },
     /// A provider address that the host does not have.
     #[error(
@@ -162,6 +187,7 @@ impl Finding {
     pub const fn severity(&self) -> Severity {
         match self {
             Self::NoInterface { .. }
+            | Self::NotAnUplink { .. }
             | Self::AddressNotOnInterface { .. }
             | Self::NoLocalAddress { .. }
             | Self::GatewayMac { .. }
@@ -170,7 +196,8 @@ impl Finding {
             | Self::NoPort { .. }
             | Self::PortElsewhere { .. }
             | Self::NoRecord { .. }
-            | Self::TooManyReplicas { .. } => Severity::Warn,
+            | Self::TooManyReplicas { .. }
+            | Self::TooManyOnUplink { .. } => Severity::Warn,
         }
     }
 }

@@ -9,7 +9,7 @@ use pipeline::headers::icmp::IcmpError;
 use pipeline::headers::{ip, neighbor};
 use pipeline::stages::flood;
 use pipeline::{
-    Action, Address, Answer, Buffer, DropReason, Flood, MAX_REPLICAS, NoRoom, Peer, Translation, Tunnel, Verdict, Work,
+    Action, Address, Answer, Buffer, DropReason, Flood, MAX_REPLICAS, NoRoom, Peer, Then, Translation, Tunnel, Verdict, Work,
 };
 use plan::to_ip;
 
@@ -72,6 +72,8 @@ pub(super) fn carry_out(tables: &Recorder, words: &Words, sent: &Sent, work: &Wo
             apply::answer(&mut frame, verdict, &gateway_mac).map(|()| journey.answered(answer, &frame))
         }
         Action::Flood(flood) => journey.flooded(flood, &mut frame),
+        Action::Wire { network } => apply::tag(&mut frame, *network).map(|()| journey.to_wire(*network, &frame)),
+        Action::Host { network } => apply::tag(&mut frame, *network).map(|()| journey.to_host(*network, &frame)),
         Action::Punt { .. } => Ok(journey.punted(&frame)),
         Action::Relay { peer } => Ok(journey.relayed(peer, &frame)),
     };
@@ -82,6 +84,23 @@ impl Journey<'_> {
     fn unvirtualized(&self, frame: &Buffer) -> Outcome {
         Outcome {
             verdict: "passed on to this host's own stack, unvirtualized".to_owned(),
+            output: decode::frame(frame.as_slice()),
+            ..Outcome::default()
+        }
+    }
+
+    fn to_wire(&self, network: u32, frame: &Buffer) -> Outcome {
+        Outcome {
+            verdict: format!("sent out to the {}", self.words.network(network)),
+            explanation: Some("the physical network's switches decide further".to_owned()),
+            output: decode::frame(frame.as_slice()),
+            ..Outcome::default()
+        }
+    }
+
+    fn to_host(&self, network: u32, frame: &Buffer) -> Outcome {
+        Outcome {
+            verdict: format!("passed on to this host's own stack, on the {}", self.words.network(network)),
             output: decode::frame(frame.as_slice()),
             ..Outcome::default()
         }
@@ -212,7 +231,14 @@ impl Journey<'_> {
             output.splice(0..0, std::iter::once(title).chain(indented(undressed)));
         }
         let parts = [(ports.len(), "port"), (hosts.len(), "host")].into_iter().filter(|(number, _)| *number > 0);
-        let parts: Vec<String> = parts.map(|(number, thing)| count(number, thing)).collect();
+        let mut parts: Vec<String> = parts.map(|(number, thing)| count(number, thing)).collect();
+        if flood.then == Then::Wire {
+            apply::tag(frame, flood.vsid)?;
+            let network = self.words.network(flood.vsid);
+            output.push(format!("to this host's own stack, and out to the {network}:"));
+            output.extend(indented(decode::frame(frame.as_slice())));
+            parts.push(format!("this host and the {network}"));
+        }
         let to = if parts.is_empty() { "nobody".to_owned() } else { parts.join(" and ") };
         let further = (!hosts.is_empty()).then(|| "each other host decides further for its own ports".to_owned());
         let left_out = (!too_far.is_empty()).then(|| {

@@ -6,6 +6,7 @@ use model::{Intent, RoutingDomainId};
 use pipeline::{
     Host, HostFlags, Peer, PeerFlags, Plain, Port, PortFlags, Provider, Record, RecordFlags, RecordKey, Replica,
     ReplicaKey, Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags,
+    segment,
 };
 
 /// Six bytes as Hyper-V writes a MAC address, groups too.
@@ -36,6 +37,18 @@ impl<'a> Words<'a> {
         (self.names)(ifindex).unwrap_or_else(|| format!("interface {ifindex}"))
     }
 
+    /// The network with this number in the tables.
+    pub fn network(&self, number: u32) -> String {
+        if !segment::is_physical(number) {
+            return format!("VSID {number}");
+        }
+        let uplink = self.interface(segment::uplink(number));
+        match segment::vlan(number) {
+            0 => format!("physical network {uplink}"),
+            vlan => format!("VLAN {vlan} of physical network {uplink}"),
+        }
+    }
+
     /// The routing domain with this number in the tables.
     fn domain(&self, number: u32) -> String {
         match (number, self.domains.get(&number)) {
@@ -57,6 +70,9 @@ impl<'a> Words<'a> {
             (port.flags.has(PortFlags::DHCP), "the host answers DHCP"),
             (port.flags.has(PortFlags::DHCP_V6), "the host answers DHCPv6"),
         ]);
+        if segment::is_physical(port.vsid) {
+            return format!("{}, MTU {}, MAC {}{flags}", self.network(port.vsid), port.mtu, mac(port.mac));
+        }
         format!("VSID {}, {}, MAC {}{flags}", port.vsid, self.domain(port.domain), mac(port.mac))
     }
 

@@ -9,6 +9,7 @@ mod coverage;
 mod craft;
 mod isolation;
 mod limits;
+mod physical_frames;
 mod port_frames;
 mod report;
 mod soundness;
@@ -179,10 +180,11 @@ impl Comparison<'_> {
     /// A tag beside the frame, which a test run cannot have.
     fn user_space_alone(&self, case: &Case) {
         let mut meta = case.meta;
-        meta.vlan = true;
+        // Of a kind that no physical network has.
+        (meta.vlan, meta.tag) = (true, pipeline::segment::NO_VLAN);
         let expected = userspace::run(case.role, &case.frame, &meta, &self.tables, &mut Counts::default());
         let Some(port) = self.tables.ports.get(&meta.ifindex).filter(|port| port.vsid != 0) else { return };
-        if case.role == Role::Uplink {
+        if case.role != Role::Port {
             assert_eq!(expected.kind, "pass");
         } else if case.frame.len() >= 14 && self.tables.host.is_some() {
             assert_eq!(expected.reason, Some(DropReason::VlanTag), "port {port:?}");

@@ -1,14 +1,14 @@
 //! Frames as VMs send them, right ones and wrong ones, made out of the tables so that most of them hit something.
 
 use datapath::Role;
-use pipeline::{Address, Meta, Port, RecordFlags};
+use pipeline::{Address, Meta, Port, RecordFlags, segment};
 use plan::HostTables;
 use rand::Rng as _;
 use rand::seq::{IndexedRandom as _, IteratorRandom as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::craft::{self, BROADCAST, Ip, Mac};
-use crate::world::Devices;
+use crate::world::{Devices, UPLINK_MAC};
 
 /// A frame, and how it comes in.
 #[derive(Clone, Debug)]
@@ -43,7 +43,11 @@ impl<'a> Frames<'a> {
 
     /// The next one.
     pub fn draw(&mut self) -> Case {
-        let mut case = if self.rng.random_bool(0.55) { self.port_frame() } else { self.uplink_frame() };
+        let mut case = match self.rng.random_range(0..100) {
+            0..54 => self.port_frame(),
+            54..62 => self.wire_frame(),
+            _ => self.uplink_frame(),
+        };
         match self.rng.random_range(0..100) {
             0..8 => self.truncate(&mut case),
             8..16 => self.flip(&mut case),
@@ -95,6 +99,7 @@ impl<'a> Frames<'a> {
             26..30 => self.other(ifindex, &port),
             30..34 => self.without_address(ifindex, &port),
             34..40 => self.for_agent(ifindex, &port),
+            40..45 if segment::is_physical(port.vsid) => self.like_a_host(ifindex, &port),
             _ => {
                 let (frame, segment, what) = self.ip(&port);
                 let mut case = Case::new(Role::Port, frame, ifindex, what);
@@ -182,6 +187,7 @@ impl<'a> Frames<'a> {
             (0..3, _) => BROADCAST,
             (3..6, _) => [6, 6, 0, 0xee, 0xee, self.rng.random()],
             (6..12, _) => self.tables.stations.keys().map(|key| key.mac).choose(self.rng).unwrap_or(BROADCAST),
+            (12..22 | 50..60, _) if segment::is_physical(vsid) => UPLINK_MAC,
             (12..22, _) | (_, None) => self.gateway_mac,
             (_, Some(mac)) => mac,
         }

@@ -11,7 +11,7 @@ use pipeline::stages::flood;
 use pipeline::{
     Action, Address, Buffer, ChecksumField, DropReason, Flood, Frame, Host, Learn, MAX_REASONS, MAX_REPLICAS, Meta,
     Network, NoRoom, Packet, Peer, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey,
-    Stage, StationKey, Strip, Subnet, Tables, Verdict, Work,
+    Stage, StationKey, Strip, Subnet, Tables, Then, Verdict, Work,
 };
 use plan::HostTables;
 
@@ -113,6 +113,7 @@ pub fn run(role: Role, frame: &[u8], meta: &Meta, tables: &HostTables, counts: &
     match role {
         Role::Port => pipeline::from_port(&buffer, &recorder, meta, &mut work, &mut verdict),
         Role::Uplink => pipeline::from_uplink(&buffer, &recorder, meta, &mut work, &mut verdict),
+        Role::Host => pipeline::from_host(&buffer, &recorder, meta, &mut work, &mut verdict),
     }
     let kind = kind(&verdict);
     let mut finish = Finish { tables, meta, counts, reported: (0, 0) };
@@ -122,6 +123,7 @@ pub fn run(role: Role, frame: &[u8], meta: &Meta, tables: &HostTables, counts: &
         Action::Deliver { ifindex, .. } => tables.port(ifindex).map(|port| port.vsid),
         Action::Encapsulate { tunnel } => Some(tunnel.vsid),
         Action::Flood(flood) => Some(flood.vsid),
+        Action::Wire { network } | Action::Host { network } => Some(network),
         _ => None,
     };
     let outcome = Outcome { action, verdict: verdict_code, detail, frame: buffer.buffer.as_slice().to_vec() };
@@ -189,6 +191,13 @@ impl Frame for AsTestRun<'_> {
         self.adjustable()?;
         self.buffer.decapsulate(room, ethernet, inner)
     }
+    /// The kernel puts the tag beside the frame.
+    fn push_tag(&mut self, _vlan: u16) -> Result<(), NoRoom> {
+        Ok(())
+    }
+    fn pop_tag(&mut self) -> Result<(), NoRoom> {
+        self.buffer.pop_tag()
+    }
 }
 
 /// The name of a verdict.
@@ -198,6 +207,7 @@ pub fn kind(verdict: &Verdict) -> &'static str {
     match verdict.action() {
         Action::Pass => "pass",
         Action::Drop(_) => "drop",
+        Action::Deliver { strip: Some(Strip::TAG), .. } => "deliver, untagged",
         Action::Deliver { strip: Some(_), .. } => "deliver, decapsulated",
         Action::Deliver { translation, .. } if translation.wanted => "deliver, translated",
         Action::Deliver { .. } => "deliver",
@@ -209,18 +219,24 @@ pub fn kind(verdict: &Verdict) -> &'static str {
         Action::Answer(Answer::Echo) => "answer echo",
         Action::Answer(Answer::Error { error: IcmpError::TimeExceeded, .. }) => "answer time exceeded",
         Action::Answer(Answer::Error { error: IcmpError::TooBig(_), .. }) => "answer too big",
+        Action::Flood(Flood { then: Then::Wire, .. }) => "flood and out of the uplink",
+        Action::Flood(Flood { then: Then::Stack, strip: None, .. }) => "flood beside the host",
+        Action::Flood(Flood { then: Then::Stack, .. }) => "flood beside the host, untagged",
         Action::Flood(Flood { strip: None, .. }) => "flood from a port",
         Action::Flood(_) => "flood from the uplink",
+        Action::Wire { .. } => "out of the uplink",
+        Action::Host { .. } => "to the host",
         Action::Punt { .. } => "punt",
         Action::Relay { .. } => "relay",
     }
 }
 
 /// All names that [`kind`] gives.
-pub const KINDS: [&str; 17] = [
+pub const KINDS: [&str; 23] = [
     "pass",
     "drop",
     "deliver, decapsulated",
+    "deliver, untagged",
     "deliver, translated",
     "deliver",
     "encapsulate over IPv4",
@@ -233,6 +249,11 @@ pub const KINDS: [&str; 17] = [
     "answer too big",
     "flood from a port",
     "flood from the uplink",
+    "flood and out of the uplink",
+    "flood beside the host",
+    "flood beside the host, untagged",
+    "out of the uplink",
+    "to the host",
     "punt",
     "relay",
 ];
@@ -295,7 +316,20 @@ impl Finish<'_> {
             Action::Flood(flood) => {
                 self.reported = (verdict.code(), flood.to);
                 self.replicate(frame, &flood, work, verdict.slot).map_err(no_room)?;
-                return Ok(DROP);
+                match flood.then {
+                    Then::End => return Ok(DROP),
+                    Then::Wire => self.count_to(0, len),
+                    Then::Stack => return Ok(NEXT),
+                }
+            }
+            Action::Wire { network } => {
+                self.reported = (verdict.code(), network);
+                self.count_to(0, len);
+                apply::tag(frame, network).map_err(no_room)?;
+            }
+            Action::Host { network } => {
+                self.reported = (verdict.code(), network);
+                apply::tag(frame, network).map_err(no_room)?;
             }
             Action::Punt { vsid } => {
                 self.reported = (verdict.code(), vsid);
@@ -313,9 +347,8 @@ impl Finish<'_> {
 
     fn replicate(&mut self, frame: &mut AsTestRun, flood: &Flood, work: &Work, slot: u32) -> Result<(), NoRoom> {
         let (mut len, mut dressed, mut result) = (self.meta.len, Dressed::Bare, Ok(()));
-        if let Some(Strip(room)) = flood.strip {
-            frame.decapsulate(room, &work.edit.ethernet, work.edit.network)?;
-            len -= room as u32;
+        if let Some(strip) = flood.strip {
+            len -= apply::strip_off(frame, strip, &work.edit)?;
         }
         for index in 0..flood.to.min(MAX_REPLICAS) {
             let Some(replica) = flood::replica(self.tables, flood, index) else { continue };

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use host::{Namespace, Netlink, TapOptions};
 use ipnet::IpNet;
 use model::generators::UPLINK;
-use model::{Change, DhcpScope, Intent, LeaseTime, Name, Port, ProviderAddress, Resource, TranslationMethod};
+use model::{
+    Change, DhcpScope, Intent, LeaseTime, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress, Resource,
+    TranslationMethod, VlanId,
+};
 use pipeline::{Address, PortFlags, RecordFlags};
 use plan::{Facts, HostTables, Link, LinkKind, Settings};
 use proptest::strategy::{Strategy as _, ValueTree as _};
@@ -16,6 +19,8 @@ use rand::seq::IteratorRandom as _;
 use rand::{Rng as _, RngCore as _};
 use rand_chacha::ChaCha8Rng;
 
+/// MAC address of the uplink.
+pub const UPLINK_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 /// How many ports there can be.
 const DEVICES: usize = 40;
 
@@ -127,15 +132,45 @@ fn seen_from(intent: &Intent, host: u8, rng: &mut ChaCha8Rng) -> Intent {
     Intent::new(resources).unwrap_or_else(|errors| panic!("the view of host {host} contradicts itself: {errors:?}"))
 }
 
+/// With ports of the physical network behind the uplink and of two of its VLANs, most of the time.
+fn with_physical_ports(intent: &Intent, rng: &mut ChaCha8Rng) -> Intent {
+    let mut ports = Vec::new();
+    for number in 0..if rng.random_bool(0.6) { rng.random_range(1..6) } else { 0 } {
+        let name: Name = format!("physical{number}").parse().expect("a name");
+        let mac = MacAddress::new([6, 6, 9, 0, 0, number]).expect("unicast");
+        let vlan = *[None, None, Some(42), Some(7)].iter().choose(rng).expect("some");
+        let mut port = Port::new(name.clone(), name, mac, None);
+        port.physical = Some(network(vlan));
+        if rng.random() {
+            port.addresses = vec![IpAddr::from([192, 168, 4, 100 + number])];
+        }
+        if rng.random_bool(0.3) {
+            port.addresses.push(format!("fd01:0:0:4::10{number}").parse().expect("an address"));
+        }
+        ports.push(Change::Set(Resource::Port(port)));
+    }
+    intent.with(ports).unwrap_or_else(|errors| panic!("the physical ports contradict something: {errors:?}"))
+}
+
+fn network(vlan: Option<u16>) -> PhysicalNetwork {
+    let vlan = vlan.map(|vlan| VlanId::new(vlan).expect("a VLAN"));
+    PhysicalNetwork { interface: UPLINK.parse().expect("a name"), vlan }
+}
+
 /// With DHCP scopes in some of the subnets, for one family or both.
 fn with_scopes(intent: &Intent, rng: &mut ChaCha8Rng) -> Intent {
     let mut scopes = Vec::new();
-    for route in intent.customer_routes().filter(|route| route.is_on_link()) {
+    let subnets = intent.customer_routes().filter(|route| route.is_on_link());
+    let subnets = subnets.map(|route| (Some(route.vsid), None, route.prefix));
+    let prefixes = ["192.168.4.0/24", "fd01:0:0:4::/64"].map(|prefix| prefix.parse().expect("a prefix"));
+    let physical =
+        [None, Some(42)].into_iter().flat_map(|vlan| prefixes.map(|prefix| (None, Some(network(vlan)), prefix)));
+    for (vsid, physical, prefix) in subnets.chain(physical) {
         if rng.random_bool(0.5) {
             scopes.push(Change::Set(Resource::DhcpScope(DhcpScope {
-                vsid: Some(route.vsid),
-                physical: None,
-                prefix: route.prefix,
+                vsid,
+                physical,
+                prefix,
                 gateway: None,
                 dns_servers: Vec::new(),
                 dns_suffixes: Vec::new(),
@@ -152,7 +187,8 @@ fn facts(devices: &Devices, intent: &Intent, rng: &mut ChaCha8Rng) -> Facts {
     let mtu = *[1600, 1500, 1400, 1342, 9000, rng.random_range(1280..2000)].iter().choose(rng).expect("six");
     let addresses =
         intent.provider_addresses().filter_map(|own| IpNet::new(own.address, own.prefix_length).ok()).collect();
-    let uplink = Link { ifindex: devices.uplink, mtu, kind: LinkKind::Other, addresses };
+    let mac = MacAddress::new(UPLINK_MAC).ok();
+    let uplink = Link { ifindex: devices.uplink, mtu, kind: LinkKind::Other, mac, addresses };
     let mut links = BTreeMap::from([(UPLINK.parse().expect("a name"), uplink)]);
     for (port, ifindex) in intent.ports().zip(&devices.ports) {
         let kind = match rng.random_range(0..3) {
@@ -160,18 +196,19 @@ fn facts(devices: &Devices, intent: &Intent, rng: &mut ChaCha8Rng) -> Facts {
             other => LinkKind::Veth { peer_in_other_namespace: other == 1 },
         };
         if rng.random_bool(0.95) {
-            links.insert(port.device.clone(), Link { ifindex: *ifindex, mtu: 1500, kind, addresses: vec![] });
+            links
+                .insert(port.device.clone(), Link { ifindex: *ifindex, mtu: 1500, kind, mac: None, addresses: vec![] });
         }
     }
     Facts { links, slots: BTreeMap::new() }
 }
 
 /// A random network as one of its hosts sees it, and the tables of that host.
-pub fn network(devices: &Devices, rng: &mut ChaCha8Rng) -> (Intent, HostTables) {
+pub fn host_of_a_network(devices: &Devices, rng: &mut ChaCha8Rng) -> (Intent, HostTables) {
     let intent = intent(rng);
     let host = rng.random_range(0..4);
     let intent = if host == 0 { intent } else { seen_from(&intent, host, rng) };
-    let intent = with_scopes(&intent, rng);
+    let intent = with_scopes(&with_physical_ports(&intent, rng), rng);
     let facts = facts(devices, &intent, rng);
     // No frame is refused for its number, since the kernel's limiter has a clock and user space has none.
     let flood_rate = if rng.random_bool(0.06) { 0 } else { 1_000_000_000 };
@@ -184,9 +221,9 @@ pub fn network(devices: &Devices, rng: &mut ChaCha8Rng) -> (Intent, HostTables) 
 
 /// Random tables of one host, nearly always with a port, and whether they were broken by hand.
 pub fn tables(devices: &Devices, rng: &mut ChaCha8Rng) -> (HostTables, bool) {
-    let mut tables = network(devices, rng).1;
+    let mut tables = host_of_a_network(devices, rng).1;
     while (tables.ports.len() < 2 || tables.peers.is_empty()) && rng.random_bool(0.9) {
-        tables = network(devices, rng).1;
+        tables = host_of_a_network(devices, rng).1;
     }
     let broken = rng.random_bool(0.4);
     if broken {

@@ -2,9 +2,10 @@
 
 use crate::encapsulation;
 use crate::packet::Meta;
+use crate::segment;
 use crate::stages::parse::Parsed;
 use crate::tables::{Peer, Port, Replica, ReplicaKey, Tables};
-use crate::verdict::{Action, Flood, Strip, Tunnel, Verdict};
+use crate::verdict::{Action, Flood, Strip, Then, Tunnel, Verdict};
 use crate::{DropReason, Stage};
 
 /// Copies for all ports of the subnet, here and on other hosts, within the port's limit.
@@ -51,14 +52,20 @@ fn flood(meta: &Meta, parsed: &Parsed, vsid: u32, to: u32, strip: Option<Strip>)
         // A frame that stands for many segments must fit as a whole, which it does not: copies are not segmented.
         length: if meta.segment == 0 { parsed.length } else { u32::MAX },
         strip,
+        then: Then::End,
     }
 }
 
-/// Who gets the copy with this index; `None` for the port that the frame came from.
+/// Who gets the copy with this index; `None` for the port that the frame came from, and for other hosts in a physical
+/// network, which all hear the frame itself.
 #[inline(always)]
 pub fn replica<'t, T: Tables>(tables: &'t T, flood: &Flood, index: u32) -> Option<&'t Replica> {
     let replica = tables.replica(&ReplicaKey { vsid: flood.vsid, index })?;
-    if replica.ifindex != 0 && replica.ifindex == flood.except { None } else { Some(replica) }
+    let none = match replica.ifindex {
+        0 => segment::is_physical(flood.vsid),
+        ifindex => ifindex == flood.except,
+    };
+    if none { None } else { Some(replica) }
 }
 
 /// How to reach the host that a copy goes to; `None` if the frame does not fit on the way.

@@ -5,6 +5,7 @@ use crate::headers::icmp::IcmpError;
 use crate::headers::transport;
 use crate::packet::{Meta, Packet};
 use crate::stages::forward;
+use crate::stages::parse::Parsed;
 use crate::tables::{Address, Port, PortFlags, Record, RecordFlags, RecordKey, Tables};
 use crate::verdict::{Action, Strip, Translation, Tunnel, Verdict, Work};
 use crate::{DropReason, Stage};
@@ -79,12 +80,7 @@ fn fit<'t, P: Packet, T: Tables>(
         }
         return parsed.length <= limit;
     };
-    let mut length = parsed.length;
-    if meta.segment != 0 {
-        let header = transport::segment_header_len(ip, packet, network).unwrap_or(0);
-        length = ip.header_len() as u32 + header + meta.segment;
-    }
-    if length > limit {
+    if longest(packet, meta, parsed) > limit {
         // Without "don't fragment" a router would fragment. This one cannot, so it tells the sender too, whose own
         // stack then does (Linux: `ip_rt_update_pmtu` heeds the message in both cases).
         if !forward::report(packet, tables, port, parsed, ip, IcmpError::TooBig(limit), verdict) {
@@ -95,6 +91,18 @@ fn fit<'t, P: Packet, T: Tables>(
     let headers = (ip.header_len() + transport::TCP_LEN) as u32;
     transport::clamp(ip, packet, network, limit.saturating_sub(headers) as u16, &mut edit.clamp);
     true
+}
+
+/// Length in bytes of the longest network packet that the frame stands for.
+#[inline(always)]
+pub fn longest<P: Packet>(packet: &P, meta: &Meta, parsed: &Parsed) -> u32 {
+    match parsed.ip() {
+        Some(ip) if meta.segment != 0 => {
+            let header = transport::segment_header_len(ip, packet, parsed.network as usize).unwrap_or(0);
+            ip.header_len() as u32 + header + meta.segment
+        }
+        _ => parsed.length,
+    }
 }
 
 /// To a VM that is reached without encapsulation (rules TranslationMethodNat and TranslationMethodNone).

@@ -2,6 +2,7 @@
 //!
 //! From a port: [`parse`], [`source_guard`], [`punt`], [`answer`], [`forward`], [`locate`], or [`flood`] for group addresses.
 //! From the uplink: [`unwrap`], [`origin`], [`deliver`].
+//! In physical networks [`physical`] stands for all that follows [`punt`], and for all from the uplink.
 
 pub mod answer;
 pub mod deliver;
@@ -10,6 +11,7 @@ pub mod forward;
 pub mod locate;
 pub mod origin;
 pub mod parse;
+pub mod physical;
 pub mod punt;
 pub mod source_guard;
 pub mod unwrap;
@@ -37,6 +39,8 @@ pub enum Stage {
     Origin,
     /// [`deliver`].
     Deliver,
+    /// [`physical`].
+    Physical,
 }
 
 impl Stage {
@@ -53,6 +57,7 @@ impl Stage {
             Self::Unwrap => "unwrap",
             Self::Origin => "origin",
             Self::Deliver => "deliver",
+            Self::Physical => "physical",
         }
     }
 
@@ -69,6 +74,7 @@ impl Stage {
             Self::Unwrap => "Is it an encapsulated packet for this host?",
             Self::Origin => "Did it come from the host that its sender is on?",
             Self::Deliver => "Which port of this host is it for?",
+            Self::Physical => "Where in its physical network does it go?",
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::headers::arp::Arp;
 use crate::headers::ethernet::{self, Ethernet};
 use crate::headers::ip::{Ip, V6_LEN};
 use crate::headers::{ETHERNET_LEN, transport};
-use crate::packet::{Meta, Packet};
+use crate::packet::{Meta, Network, Packet};
 use crate::verdict::{Edit, Work};
 
 /// What a frame carries.
@@ -133,11 +133,17 @@ impl Edit {
     #[inline(always)]
     fn reset(&mut self, parsed: &Parsed) {
         self.ethernet = parsed.ethernet.words();
+        self.untouched(parsed.ethernet.network());
+        self.at = parsed.network as u16;
+    }
+
+    /// Makes this the edit that changes nothing of a frame that has not been read further than its Ethernet header.
+    #[inline(always)]
+    pub fn untouched(&mut self, network: Network) {
         self.rewrite_ethernet = false;
         self.routed = false;
         self.congestion = false;
-        self.network = parsed.ethernet.network();
-        self.at = parsed.network as u16;
+        self.network = network;
         self.clamp.offset = 0;
     }
 

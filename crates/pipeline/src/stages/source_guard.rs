@@ -9,6 +9,7 @@ use crate::headers::ip::{self, Ip};
 use crate::headers::neighbor;
 use crate::headers::same_mac;
 use crate::packet::{Meta, Packet};
+use crate::segment;
 use crate::stages::parse::Parsed;
 use crate::stages::punt;
 use crate::tables::{Address, Port, PortFlags, RecordKey, Tables};
@@ -73,6 +74,8 @@ fn check_arp<T: Tables>(tables: &T, meta: &Meta, port: &Port, arp: &Arp) -> Resu
 fn claim<T: Tables>(tables: &T, meta: &Meta, port: &Port, address: Address) -> Result<(), DropReason> {
     match owner(tables, port, &address) {
         Owner::Port => Ok(()),
+        // The physical network learns by itself.
+        Owner::Nobody if port.flags.has(PortFlags::LEARN) && segment::is_physical(port.vsid) => Ok(()),
         Owner::Nobody if port.flags.has(PortFlags::LEARN) => {
             tables.learnt(&Learn { ifindex: meta.ifindex, vsid: port.vsid, address, mac: port.mac, reserved: 0 });
             Ok(())

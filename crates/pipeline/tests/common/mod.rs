@@ -254,6 +254,18 @@ impl Net {
         Done { way, frame: buffer.as_slice().to_vec() }
     }
 
+    /// A frame that this host's own stack sends by the uplink; `decided` if these programs put it there.
+    pub fn host_sends(&self, frame: &[u8], decided: bool) -> Done {
+        let mut room = vec![0; frame.len() + 2048];
+        room[..frame.len()].copy_from_slice(frame);
+        let mut buffer = Buffer::new(&mut room, frame.len());
+        let (mut work, mut verdict) = (Work::default(), Verdict::default());
+        let meta = Meta { decided, ..meta(UPLINK, frame) };
+        pipeline::from_host(&buffer, self, &meta, &mut work, &mut verdict);
+        let way = self.carry_out(&mut buffer, &verdict, &work, &meta);
+        Done { way, frame: buffer.as_slice().to_vec() }
+    }
+
     fn carry_out(&self, frame: &mut Buffer, verdict: &Verdict, work: &Work, meta: &Meta) -> Way {
         let result = match verdict.action() {
             Action::Pass => return Way::Pass,
@@ -269,6 +281,8 @@ impl Net {
                 .map(|()| Way::Plain),
             Action::Answer(_) => apply::answer(frame, verdict, &GATEWAY).map(|()| Way::Answer),
             Action::Flood(flood) => Ok(Way::Flood(flood)),
+            Action::Wire { network } => apply::tag(frame, network).map(|()| Way::Wire(network)),
+            Action::Host { network } => apply::tag(frame, network).map(|()| Way::Host(network)),
             Action::Punt { vsid } => Ok(Way::Agent(vsid)),
             Action::Relay { peer } => Ok(Way::Relay(peer.next_hop)),
         };
@@ -291,6 +305,8 @@ pub enum Way {
     Answer,
     Flood(Flood),
     Agent(u32),
+    Wire(u32),
+    Host(u32),
     Relay(Address),
 }
 

@@ -6,7 +6,7 @@ use model::Vsid;
 use pipeline::{MAX_PORTS, Port, PortFlags, Record, RecordFlags};
 
 use super::records::station_key;
-use super::{Compiled, Context, PortState, PortStatus, port_key, underlay};
+use super::{Compiled, Context, PortState, PortStatus, physical, port_key, underlay};
 use crate::{Finding, Link, LinkKind};
 
 /// Fills `PORTS`, after `STATIONS`.
@@ -21,10 +21,19 @@ pub(super) fn ports(context: &Context, compiled: &mut Compiled) {
             let slot = slots.get(&link.ifindex).copied().unwrap_or(0);
             let key = port.vsid.map(|vsid| station_key(vsid, port.mac));
             let station = key.and_then(|key| compiled.tables.stations.get(&key));
-            compiled.tables.ports.insert(link.ifindex, entry(context, station, port, link, slot));
+            let entry = entry(context, station, port, link, slot);
+            compiled.tables.ports.extend(entry.map(|entry| (link.ifindex, entry)));
             PortState::Bound { ifindex: link.ifindex, slot }
         });
-        compiled.ports.insert(port.name.clone(), PortStatus { state, mtu: port.vsid.and(mtu) });
+        compiled.ports.insert(port.name.clone(), PortStatus { state, mtu: mtu_of(context, port, mtu) });
+    }
+}
+
+/// The largest network packet of a port's VM, `overlay` being that of ports with a VSID.
+pub(crate) fn mtu_of(context: &Context, port: &model::Port, overlay: Option<u32>) -> Option<u32> {
+    match &port.physical {
+        Some(network) => physical::mtu(context, network),
+        None => port.vsid.and(overlay),
     }
 }
 
@@ -38,30 +47,43 @@ pub(crate) fn findings_of(context: &Context, port: &model::Port) -> Vec<Finding>
     if let Some(vsid) = port.vsid.filter(unknown) {
         findings.push(Finding::NoRecord { key: port_key(port), vsid, mac: port.mac });
     }
+    findings.extend(physical::finding_of(context, port));
     if !context.facts.links.contains_key(&port.device) {
         findings.push(Finding::NoDevice { key: port_key(port), device: port.device.clone() });
     }
     findings
 }
 
-/// The entry of a bound port, after `STATIONS`.
-pub(crate) fn entry(context: &Context, station: Option<&Record>, port: &model::Port, link: &Link, slot: u32) -> Port {
-    let vsid = port.vsid.map_or(0, model::Vsid::get);
+/// The entry of a bound port, after `STATIONS`; none if it is joined to a physical network whose uplink is not there.
+pub(crate) fn entry(
+    context: &Context,
+    station: Option<&Record>,
+    port: &model::Port,
+    link: &Link,
+    slot: u32,
+) -> Option<Port> {
+    let network = port.physical.as_ref().map(|network| physical::number(context, network));
     let has = |flag| station.is_some_and(|station| station.flags.has(flag));
     let flags = [
         (matches!(link.kind, LinkKind::Veth { peer_in_other_namespace: true }), PortFlags::PEER),
-        (has(RecordFlags::L2_ONLY), PortFlags::LEARN),
+        // In a physical network a port without addresses may have any that no other port has.
+        (has(RecordFlags::L2_ONLY) || network.is_some() && port.addresses.is_empty(), PortFlags::LEARN),
         (has(RecordFlags::FORWARDER), PortFlags::FORWARDER),
         (scoped(context, port, true), PortFlags::DHCP),
         (scoped(context, port, false), PortFlags::DHCP_V6),
     ];
-    Port {
-        vsid,
+    Some(Port {
+        // Without its uplink the port is in no network, and what its VM sends must not reach the host's stack instead.
+        vsid: match network {
+            Some(network) => network?,
+            None => port.vsid.map_or(0, model::Vsid::get),
+        },
         domain: port.vsid.map_or(0, |vsid| context.domain(vsid)),
         slot,
         mac: port.mac.octets(),
         flags: flags.into_iter().filter(|(set, _)| *set).fold(PortFlags::NONE, |all, (_, flag)| all.with(flag)),
-    }
+        mtu: port.physical.as_ref().and_then(|network| physical::mtu(context, network)).unwrap_or(0),
+    })
 }
 
 /// Whether the port's network has a DHCP scope of the family.

@@ -20,7 +20,10 @@ fn facts_of(intent: &Intent, present: &[bool], mtu: u32) -> Facts {
     };
     let uplink: Name = UPLINK.parse().unwrap();
     let mut links = BTreeMap::new();
-    links.insert(uplink.clone(), Link { ifindex: 2, mtu, kind: LinkKind::Other, addresses: addresses(&uplink) });
+    links.insert(
+        uplink.clone(),
+        Link { ifindex: 2, mtu, kind: LinkKind::Other, mac: None, addresses: addresses(&uplink) },
+    );
     for (index, port) in (0u32..).zip(intent.ports()) {
         let roll = index as usize % present.len().max(1);
         if present.get(roll).copied().unwrap_or(true) {
@@ -28,7 +31,10 @@ fn facts_of(intent: &Intent, present: &[bool], mtu: u32) -> Facts {
                 0 => LinkKind::Tap,
                 other => LinkKind::Veth { peer_in_other_namespace: other == 1 },
             };
-            links.insert(port.device.clone(), Link { ifindex: 100 + index, mtu: 1500, kind, addresses: vec![] });
+            links.insert(
+                port.device.clone(),
+                Link { ifindex: 100 + index, mtu: 1500, kind, mac: None, addresses: vec![] },
+            );
         }
     }
     Facts { links, slots: BTreeMap::new() }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use model::resources_from_yaml;
 use pipeline::{
     Address, Peer, PeerFlags, Plain, Port, PortFlags, Provider, Record, RecordFlags, RecordKey, Replica, ReplicaKey,
-    Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags,
+    Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags, segment,
 };
 
 use super::*;
@@ -46,7 +46,13 @@ pub(super) fn intent(more: &[&str]) -> Intent {
 }
 
 pub(super) fn link(ifindex: u32, kind: LinkKind, addresses: &[&str]) -> Link {
-    Link { ifindex, mtu: 1600, kind, addresses: addresses.iter().map(|address| address.parse().unwrap()).collect() }
+    Link {
+        ifindex,
+        mtu: 1600,
+        kind,
+        mac: None,
+        addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+    }
 }
 
 pub(super) fn facts() -> Facts {
@@ -94,7 +100,7 @@ fn blue_and_red_on_host_1() {
     assert_eq!((host.flood_rate, host.flood_burst), (1000, 200));
     let (blue, red) = (tables.subnets[&5001].domain, tables.subnets[&6001].domain);
     assert!(blue != 0 && red != 0 && blue != red);
-    let port = |vsid, domain, slot, mac, flags| Port { vsid, domain, slot, mac, flags };
+    let port = |vsid, domain, slot, mac, flags| Port { vsid, domain, slot, mac, flags, mtu: 0 };
     assert_eq!(tables.ports[&11], port(5001, blue, 1, BLUE1, PortFlags::PEER));
     assert_eq!(tables.ports[&12], port(6001, red, 2, RED1, PortFlags::NONE));
 
@@ -310,7 +316,7 @@ fn ports_that_are_not_virtualized_are_let_through() {
     let compiled = compile(&intent(&[port]), &facts, &Settings::default());
     assert_eq!(sentences(&compiled), [""; 0]);
     let mac = [6, 6, 0, 0, 0, 0x90];
-    assert_eq!(compiled.tables.ports[&19], Port { vsid: 0, domain: 0, slot: 3, mac, flags: PortFlags::NONE });
+    assert_eq!(compiled.tables.ports[&19], Port { vsid: 0, domain: 0, slot: 3, mac, flags: PortFlags::NONE, mtu: 0 });
     assert_eq!(compiled.ports[&"plain".parse::<Name>().unwrap()].mtu, None);
     assert!(!compiled.tables.subnets.contains_key(&0));
 }
@@ -328,4 +334,89 @@ fn the_host_answers_where_there_is_a_dhcp_scope() {
     assert_eq!(flags(&[&v4]), [dhcp, PortFlags::NONE]);
     assert_eq!(flags(&[&v6]), [dhcp_v6, PortFlags::NONE]);
     assert_eq!(flags(&[&v4, &v6]), [dhcp.with(PortFlags::DHCP_V6), PortFlags::NONE]);
+}
+
+/// Two ports on the physical network of eth0, of which one has an address, and one on its VLAN 42.
+const JOINED: &str = "\
+{kind: port, name: any, spec: {device: any, mac: 06-06-00-00-00-20, physical: {interface: eth0}}}
+---
+{kind: port, name: own, spec: {device: own, mac: 06-06-00-00-00-21, physical: {interface: eth0}, addresses: [192.168.4.50]}}
+---
+{kind: port, name: tagged, spec: {device: tagged, mac: 06-06-00-00-00-20, physical: {interface: eth0, vlan: 42}}}
+---
+{kind: dhcp-scope, spec: {physical: {interface: eth0, vlan: 42}, prefix: 10.42.0.0/16}}";
+
+fn facts_of_joined() -> Facts {
+    let mut facts = facts();
+    for (name, ifindex) in [("any", 21), ("own", 22), ("tagged", 23)] {
+        facts.links.insert(name.parse().unwrap(), link(ifindex, LinkKind::Tap, &[]));
+    }
+    let uplink = facts.links.get_mut(&"eth0".parse::<Name>().unwrap()).unwrap();
+    uplink.mac = Some("02-00-00-00-00-01".parse().unwrap());
+    facts
+}
+
+#[test]
+fn ports_join_the_physical_network_behind_an_uplink() {
+    let compiled = compile(&intent(&[JOINED]), &facts_of_joined(), &Settings::default());
+    assert_eq!(sentences(&compiled), Vec::<String>::new());
+    let tables = &compiled.tables;
+    let (bare, vlan) = (segment::number(2, 0), segment::number(2, 42));
+    let mac = |last| [6, 6, 0, 0, 0, last];
+    let port = |vsid, slot, mac, flags| Port { vsid, domain: 0, slot, mac, flags, mtu: 1600 };
+    assert_eq!(tables.ports[&21], port(bare, 3, mac(0x20), PortFlags::LEARN));
+    assert_eq!(tables.ports[&22], port(bare, 4, mac(0x21), PortFlags::NONE));
+    assert_eq!(tables.ports[&23], port(vlan, 5, mac(0x20), PortFlags::LEARN.with(PortFlags::DHCP)));
+    let at = |mac, ifindex| Record { mac, flags: RecordFlags::LOCAL, ifindex, provider: Address::default() };
+    let stations: Vec<_> = tables.stations.range(station(bare, [0; 6])..).map(|(key, value)| (*key, *value)).collect();
+    let host = [2, 0, 0, 0, 0, 1];
+    assert_eq!(
+        stations,
+        [
+            (station(bare, host), at(host, 2)),
+            (station(bare, mac(0x20)), at(mac(0x20), 21)),
+            (station(bare, mac(0x21)), at(mac(0x21), 22)),
+            (station(vlan, host), at(host, 2)),
+            (station(vlan, mac(0x20)), at(mac(0x20), 23)),
+        ]
+    );
+    assert_eq!(tables.records[&key(bare, "192.168.4.50")], at(mac(0x21), 22));
+    assert_eq!(tables.records[&key(bare, "fe80::406:ff:fe00:20")], at(mac(0x20), 21));
+    let subnet = |replicas| Subnet { replicas, local_replicas: replicas, ..Subnet::default() };
+    assert_eq!((tables.subnets[&bare], tables.subnets[&vlan]), (subnet(2), subnet(1)));
+    let replica = |vsid, index| tables.replicas[&ReplicaKey { vsid, index }].ifindex;
+    assert_eq!([replica(bare, 0), replica(bare, 1), replica(vlan, 0)], [21, 22, 23]);
+    assert!(tables.host.unwrap().flags.has(HostFlags::PHYSICAL));
+    assert_eq!(compiled.ports[&"own".parse::<Name>().unwrap()].mtu, Some(1600), "nothing is added to the packets");
+    assert!(
+        !super::compile(&intent(&[]), &facts(), &Settings::default())
+            .tables
+            .host
+            .unwrap()
+            .flags
+            .has(HostFlags::PHYSICAL)
+    );
+}
+
+#[test]
+fn a_port_waits_for_its_uplink_outside_of_any_network() {
+    let on = |interface: &str| {
+        let text = format!(
+            "{{kind: port, name: any, spec: {{device: any, mac: 06-06-00-00-00-20, physical: {{interface: {interface}}}}}}}"
+        );
+        let compiled = compile(&intent(&[&text]), &facts_of_joined(), &Settings::default());
+        assert!(!compiled.tables.ports.contains_key(&21));
+        sentences(&compiled)
+    };
+    assert_eq!(
+        on("eth7"),
+        ["error: port any: there is no interface \"eth7\" on this host; name the uplink as \"ip link\" shows it"]
+    );
+    assert_eq!(
+        on("own"),
+        [
+            "error: port any: interface \"own\" is a VM's tap, or its index is above 524287, and so it cannot be an uplink; name \
+          the interface that leads to the physical network"
+        ]
+    );
 }

@@ -22,6 +22,16 @@ impl<K: Ord + Copy, V: PartialEq + Copy> Edit<K, V> {
         self.0.insert(key, value);
     }
 
+    /// Says what a part of the table is to be; what else it holds now goes.
+    pub(super) fn replace<'a>(&mut self, now: impl Iterator<Item = (&'a K, &'a V)>, entries: BTreeMap<K, V>)
+    where
+        K: 'a,
+        V: 'a,
+    {
+        self.0.extend(now.map(|(key, _)| (*key, None)));
+        self.0.extend(entries.into_iter().map(|(key, value)| (key, Some(value))));
+    }
+
     /// The entry as it is to be.
     pub(super) fn get<'a>(&'a self, table: &'a BTreeMap<K, V>, key: &K) -> Option<&'a V> {
         self.0.get(key).map_or_else(|| table.get(key), Option::as_ref)

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use model::{Key, Kind, Vsid};
+use model::{Key, Kind, PhysicalNetwork, Vsid};
 
 use crate::Finding;
 
@@ -15,6 +15,7 @@ pub(super) enum Place {
     Port(Key),
     Peer(IpAddr),
     Subnet(Vsid),
+    Physical(PhysicalNetwork),
 }
 
 impl Place {
@@ -34,6 +35,7 @@ impl Place {
 pub(super) fn place(finding: &Finding) -> Option<Place> {
     match finding {
         Finding::NoInterface { key, .. }
+        | Finding::NotAnUplink { key, .. }
         | Finding::AddressNotOnInterface { key, .. }
         | Finding::GatewayMac { key, .. }
         | Finding::NoDevice { key, .. }
@@ -42,6 +44,7 @@ pub(super) fn place(finding: &Finding) -> Option<Place> {
         | Finding::NoRecord { key, .. } => Some(Place::of(key)),
         Finding::NoLocalAddress { provider, .. } => Some(Place::Peer(*provider)),
         Finding::TooManyReplicas { vsid, .. } => Some(Place::Subnet(*vsid)),
+        Finding::TooManyOnUplink { network, .. } => Some(Place::Physical(network.clone())),
         Finding::Limit { .. } => None,
     }
 }

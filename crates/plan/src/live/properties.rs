@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use ipnet::IpNet;
 use model::generators::UPLINK;
-use model::{DhcpScope, PhysicalNetwork};
+use model::{DhcpScope, MacAddress, PhysicalNetwork};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index as Pick;
@@ -121,6 +121,7 @@ impl Pool {
             ifindex: 2 + (place * 7 + u32::from(again) * 13) % 97 + 100 * place,
             mtu: mtu.into(),
             kind,
+            mac: (again % 2 == 1).then(|| MacAddress::new([2, 0, 0, 0, 1, place as u8]).unwrap()),
             addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
         }
     }

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Key, Kind, Name, Port, Resource, RoutingDomainId};
 
+use pipeline::{RecordKey, ReplicaKey, StationKey};
+
 use super::edits::Edits;
 use super::touched::Touched;
 use super::{Place, State, Update};
-use crate::compile::ports::{entry, findings_of, slots};
+use crate::compile::physical::{LOWEST, Networks, networks};
+use crate::compile::ports::{entry, findings_of, mtu_of, slots};
 use crate::compile::records::station_key;
 use crate::compile::underlay::port_mtu;
 use crate::compile::{Context, host};
@@ -38,9 +41,12 @@ impl<'a> Step<'a> {
         self.ports();
         self.peers();
         self.subnets();
+        if self.touched.physical {
+            self.physical();
+        }
         let Self { context, state, edits, mut update, .. } = self;
         update.changes = edits.carry_out(&mut state.tables);
-        let host = Some(host(context.settings, state.tables.plain.is_empty()));
+        let host = Some(host(context.settings, &state.tables));
         if state.tables.host != host {
             state.tables.host = host;
             update.changes.host = Some(host);
@@ -91,7 +97,7 @@ impl<'a> Step<'a> {
                     ifindex: link.ifindex,
                     slot: slot_of(self.state, link.ifindex),
                 });
-                PortStatus { state, mtu: port.vsid.and(mtu) }
+                PortStatus { state, mtu: mtu_of(self.context, port, mtu) }
             });
             let before = match status {
                 Some(status) => self.state.ports.insert(name.clone(), status),
@@ -139,9 +145,28 @@ impl<'a> Step<'a> {
             let link = self.context.facts.links.get(&port.device)?;
             let key = port.vsid.map(|vsid| station_key(vsid, port.mac));
             let station = key.and_then(|key| self.edits.stations.get(&self.state.tables.stations, &key));
-            Some(entry(self.context, station, port, link, slot))
+            entry(self.context, station, port, link, slot)
         });
         self.edits.ports.set(ifindex, entry);
+    }
+
+    /// What physical networks have in the tables.
+    fn physical(&mut self) {
+        let Networks { stations, records, subnets, replicas, findings } = networks(self.context);
+        let tables = &self.state.tables;
+        let lowest = StationKey { vsid: LOWEST, ..StationKey::default() };
+        self.edits.stations.replace(tables.stations.range(lowest..), stations);
+        let lowest = RecordKey { vsid: LOWEST, ..RecordKey::default() };
+        self.edits.records.replace(tables.records.range(lowest..), records);
+        self.edits.subnets.replace(tables.subnets.range(LOWEST..), subnets);
+        let lowest = ReplicaKey { vsid: LOWEST, ..ReplicaKey::default() };
+        self.edits.replicas.replace(tables.replicas.range(lowest..), replicas);
+        let known = self.state.findings.keys().filter(|place| matches!(place, Place::Physical(_)));
+        let mut found: BTreeMap<Place, Vec<Finding>> = known.map(|place| (place.clone(), Vec::new())).collect();
+        found.extend(findings.into_iter().map(|(network, finding)| (Place::Physical(network), vec![finding])));
+        for (place, findings) in found {
+            self.find(place, findings);
+        }
     }
 
     fn port(&self, name: &Name) -> Option<&'a Port> {

@@ -31,6 +31,8 @@ pub(super) struct Touched {
     pub(super) subnets: BTreeSet<Vsid>,
     /// Destinations of customer routes.
     pub(super) destinations: BTreeSet<(RoutingDomainId, IpNet)>,
+    /// Something about the ports of physical networks.
+    pub(super) physical: bool,
 }
 
 /// The numbers of the routing domains, if a change makes them others.
@@ -97,6 +99,11 @@ impl Touched {
         for port in links.iter().filter_map(|(name, _)| context.intent.port_on(name)) {
             self.port(port);
         }
+        let changed: BTreeSet<&Name> = links.iter().map(|(name, _)| name).collect();
+        let joined = |port: &&Port| port.physical.as_ref().is_some_and(|to| changed.contains(&to.interface));
+        for port in context.intent.ports().filter(joined) {
+            self.port(port);
+        }
     }
 
     fn record(&mut self, record: &LookupRecord) {
@@ -127,6 +134,7 @@ impl Touched {
 
     fn port(&mut self, port: &Port) {
         self.ports.insert(port.name.clone());
+        self.physical |= port.physical.is_some();
         self.subnets.extend(port.vsid);
         self.stations.extend(port.vsid.map(|vsid| (vsid, port.mac)));
     }
