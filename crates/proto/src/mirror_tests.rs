@@ -98,7 +98,7 @@ impl World {
             match self.mirror.hear(message).unwrap() {
                 Heard::More => {}
                 // As an agent does that has no time to carry each out.
-                Heard::Synced(_) if self.revision % 3 == 0 && !waiting.is_empty() => {}
+                Heard::Synced(_) if self.revision.is_multiple_of(3) && !waiting.is_empty() => {}
                 Heard::Synced(revision) => {
                     let update = self.mirror.commit(revision);
                     self.carry_out(update);
