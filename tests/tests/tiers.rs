@@ -331,7 +331,8 @@ fn each_rule_names_the_arrow_that_breaks_it() {
     assert_broken("agent -> netlink-packet-route", &["\"host\" owns netlink"]);
     assert_broken("agent -> redb", &["\"store\" owns"]);
     assert_broken("agent -> prost-types", &["\"proto\" owns"]);
-    assert_broken("agent -> hyper-util", &["\"api\" or \"controller\" or \"console\" owns"]);
+    assert_broken("agent -> hyper", &["\"api\" or \"controller\" or \"console\" owns"]);
+    assert_broken("agent -> hyper-util", &["\"console\" or \"proto\" owns HTTP"]);
     assert_broken("datapath -> aya-ebpf", &["\"netvirt-ebpf\" owns"]);
 }
 
