@@ -409,20 +409,10 @@ fn error_v4<F: Frame>(
     gateway: &Address,
     quote: usize,
 ) -> Result<(), NoRoom> {
-    const ROOM: usize = ip::V4_LEN + icmp::LEN;
     let sender = Address::v4(frame.bytes(ETHERNET_LEN + 12).ok_or(NoRoom)?);
-    let mut message = *message;
     let sum = checksum::sum_range::<{ icmp::QUOTE_V4 }, F>(frame, ETHERNET_LEN, quote).ok_or(NoRoom)?;
-    let sum = sum + checksum::sum(&message);
-    put(&mut message, 2, (!checksum::fold(sum)).to_be_bytes());
-    let header = from_gateway(gateway, sender, ip::ICMP, ROOM + quote);
-    let mut bytes = [0; ETHERNET_LEN + ROOM];
-    put(&mut bytes, 0, reply.write());
-    put(&mut bytes, ETHERNET_LEN, ip::write_v4(&header, 0));
-    put(&mut bytes, ETHERNET_LEN + ip::V4_LEN, message);
-    frame.resize(ETHERNET_LEN + quote)?;
-    frame.open(ROOM)?;
-    frame.store(0, &bytes)
+    let header = from_gateway(gateway, sender, ip::ICMP, ip::V4_LEN + icmp::LEN + quote);
+    error(frame, reply, &ip::write_v4(&header, 0), message, sum, quote)
 }
 
 #[inline(never)]
@@ -433,22 +423,32 @@ fn error_v6<F: Frame>(
     gateway: &Address,
     quote: usize,
 ) -> Result<(), NoRoom> {
-    const ROOM: usize = ip::V6_LEN + icmp::LEN;
     let sender = Address::read(&frame.bytes(ETHERNET_LEN + 8).ok_or(NoRoom)?);
+    let sum = checksum::sum_range::<{ icmp::QUOTE_V6 }, F>(frame, ETHERNET_LEN, quote).ok_or(NoRoom)?;
+    let sum = sum + ip::pseudo_sum(gateway, &sender, ip::ICMPV6, (icmp::LEN + quote) as u32);
+    let header = from_gateway(gateway, sender, ip::ICMPV6, ip::V6_LEN + icmp::LEN + quote);
+    error(frame, reply, &ip::write_v6(&header, 0), message, sum, quote)
+}
+
+/// Puts an ICMP error before the first `quote` bytes of the packet that it is about; `sum` is that of all that its checksum
+/// covers beside itself.
+#[inline(always)]
+fn error<const HEADER: usize, F: Frame>(
+    frame: &mut F,
+    reply: &Ethernet,
+    header: &[u8; HEADER],
+    message: &[u8; icmp::LEN],
+    sum: u32,
+    quote: usize,
+) -> Result<(), NoRoom> {
     let mut message = *message;
-    let length = icmp::LEN + quote;
-    let sum = checksum::sum_range::<{ icmp::QUOTE_V6 }, F>(frame, ETHERNET_LEN, quote).ok_or(NoRoom)?
-        + checksum::sum(&message)
-        + ip::pseudo_sum(gateway, &sender, ip::ICMPV6, length as u32);
-    put(&mut message, 2, (!checksum::fold(sum)).to_be_bytes());
-    let header = from_gateway(gateway, sender, ip::ICMPV6, ROOM + quote);
-    let mut bytes = [0; ETHERNET_LEN + ROOM];
-    put(&mut bytes, 0, reply.write());
-    put(&mut bytes, ETHERNET_LEN, ip::write_v6(&header, 0));
-    put(&mut bytes, ETHERNET_LEN + ip::V6_LEN, message);
+    let checksum = !checksum::fold(sum + checksum::sum(&message));
+    put(&mut message, 2, checksum.to_be_bytes());
     frame.resize(ETHERNET_LEN + quote)?;
-    frame.open(ROOM)?;
-    frame.store(0, &bytes)
+    frame.open(HEADER + icmp::LEN)?;
+    frame.store(0, &reply.write())?;
+    frame.store(ETHERNET_LEN, header)?;
+    frame.store(ETHERNET_LEN + HEADER, &message)
 }
 
 const _: () = assert!(HEADER_V4 - ETHERNET_LEN == ip::V4_LEN + nvgre::LEN + ETHERNET_LEN);
