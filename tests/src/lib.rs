@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod clients;
+pub mod fabric;
 pub mod frames;
 pub mod stage;
 pub mod tools;
