@@ -56,6 +56,8 @@ struct State {
     census: Census,
     /// The bound ports by the interface index of their device.
     bound: BTreeMap<u32, BTreeSet<Name>>,
+    /// The counter slots of the bound ports, by the interface index of their device.
+    slots: BTreeMap<u32, u32>,
     /// The subnets in which IPv6 may be spoken.
     speaking: BTreeSet<Vsid>,
 }

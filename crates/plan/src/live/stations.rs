@@ -13,7 +13,7 @@ use crate::compile::Context;
 use crate::compile::records::{
     entry, findings_of, gateway, gateway_addresses, merge, of_mac_address, on_wire, station_key,
 };
-use crate::to_address;
+use crate::{PortState, to_address};
 
 impl State {
     /// Counts all records, and notes what else is found again when something changes.
@@ -29,7 +29,8 @@ impl State {
         let routes = context.intent.customer_routes().filter(|route| route.is_on_link());
         self.speaking.extend(routes.filter(|route| route.prefix.addr().is_ipv6()).map(|route| route.vsid));
         for (name, status) in &self.ports {
-            if let Some(ifindex) = status.ifindex() {
+            if let PortState::Bound { ifindex, slot } = status.state {
+                self.slots.insert(ifindex, slot);
                 self.bound.entry(ifindex).or_default().insert(name.clone());
             }
         }

@@ -69,18 +69,13 @@ impl<'a> Step<'a> {
     fn ports(&mut self) {
         let names = std::mem::take(&mut self.touched.ports);
         let mut devices = self.bind(&names);
-        let mut in_force = None;
         if !devices.is_empty() {
             let slots = slots(self.state.bound.keys().copied(), &self.context.facts.slots);
-            let tables = &self.state.tables.ports;
-            let moved = slots.iter().filter(|(ifindex, slot)| tables.get(ifindex).is_some_and(|p| p.slot != **slot));
+            let before = std::mem::replace(&mut self.state.slots, slots);
+            let moved = self.state.slots.iter().filter(|(ifindex, slot)| before.get(ifindex) != Some(slot));
             devices.extend(moved.map(|(ifindex, _)| *ifindex));
-            in_force = Some(slots);
         }
-        let slot_of = |state: &State, ifindex: u32| match &in_force {
-            Some(slots) => slots.get(&ifindex).copied().unwrap_or(0),
-            None => state.tables.ports.get(&ifindex).map_or(0, |port| port.slot),
-        };
+        let slot_of = |state: &State, ifindex: u32| state.slots.get(&ifindex).copied().unwrap_or(0);
         let links = names.iter().filter_map(|name| self.state.ports.get(name)?.ifindex());
         devices.extend(links.collect::<Vec<_>>());
         let mut touched = names;
