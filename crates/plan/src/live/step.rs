@@ -69,19 +69,13 @@ impl<'a> Step<'a> {
     fn ports(&mut self) {
         let names = std::mem::take(&mut self.touched.ports);
         let mut devices = self.bind(&names);
-        let mut in_force = None;
         if !devices.is_empty() {
             let slots = slots(self.state.bound.keys().copied(), &self.context.facts.slots);
-            let state = &*self.state;
-            let moved =
-                slots.iter().filter(|(ifindex, slot)| slot_in(state, **ifindex).is_some_and(|old| old != **slot));
+            let before = std::mem::replace(&mut self.state.slots, slots);
+            let moved = self.state.slots.iter().filter(|(ifindex, slot)| before.get(ifindex) != Some(slot));
             devices.extend(moved.map(|(ifindex, _)| *ifindex));
-            in_force = Some(slots);
         }
-        let slot_of = |state: &State, ifindex: u32| match &in_force {
-            Some(slots) => slots.get(&ifindex).copied().unwrap_or(0),
-            None => slot_in(state, ifindex).unwrap_or(0),
-        };
+        let slot_of = |state: &State, ifindex: u32| state.slots.get(&ifindex).copied().unwrap_or(0);
         let links = names.iter().filter_map(|name| self.state.ports.get(name)?.ifindex());
         devices.extend(links.collect::<Vec<_>>());
         let mut touched = names;
@@ -176,16 +170,6 @@ impl<'a> Step<'a> {
             _ => None,
         }
     }
-}
-
-/// The counter slot that the port on a device has. Not asked of `PORTS`, where a port has no entry while the uplink of its
-/// physical network is away.
-fn slot_in(state: &State, ifindex: u32) -> Option<u32> {
-    let names = state.bound.get(&ifindex).into_iter().flatten();
-    names.filter_map(|name| state.ports.get(name)).find_map(|status| match status.state {
-        PortState::Bound { ifindex: at, slot } if at == ifindex => Some(slot),
-        _ => None,
-    })
 }
 
 fn port_key(name: &Name) -> Key {
