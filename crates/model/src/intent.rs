@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::Arc;
 
 use index::Index;
 
@@ -27,7 +26,7 @@ pub use network_error::NetworkError;
 /// All resources of one host, free of contradictions.
 #[derive(Clone, Default)]
 pub struct Intent {
-    resources: BTreeMap<Arc<Key>, Resource>,
+    resources: BTreeMap<SharedKey, Resource>,
     index: Index,
 }
 
@@ -69,7 +68,7 @@ impl Change {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Replaced {
     /// The resource's key.
-    pub key: Arc<Key>,
+    pub key: SharedKey,
     /// What it was; `None` if it was not there.
     pub before: Option<Resource>,
 }
@@ -102,9 +101,9 @@ impl Intent {
     /// # Errors
     /// All contradictions, each as one error; never an empty list. The intent is as before.
     pub fn apply(&mut self, changes: impl IntoIterator<Item = Change>) -> Result<Vec<Replaced>, Vec<IntentError>> {
-        let (mut touched, mut errors) = (BTreeMap::<Arc<Key>, Change>::new(), Vec::new());
+        let (mut touched, mut errors) = (BTreeMap::<SharedKey, Change>::new(), Vec::new());
         for change in changes {
-            match touched.entry(Arc::new(change.key())) {
+            match touched.entry(SharedKey::from(change.key())) {
                 Entry::Vacant(entry) => {
                     if matches!(change, Change::Delete(_)) && !self.resources.contains_key(entry.key()) {
                         errors.push(IntentError::NotFound { key: Key::clone(entry.key()) });
@@ -141,14 +140,14 @@ impl Intent {
     }
 
     /// Puts a resource in the place of another, or of none, and says what was there.
-    fn put(&mut self, key: &Arc<Key>, after: Option<Resource>) -> Option<Resource> {
+    fn put(&mut self, key: &SharedKey, after: Option<Resource>) -> Option<Resource> {
         if let Some(before) = self.resources.get(key) {
             self.index.put(key, before, false);
         }
         match after {
             Some(after) => {
                 self.index.put(key, &after, true);
-                self.resources.insert(Arc::clone(key), after)
+                self.resources.insert(key.clone(), after)
             }
             None => self.resources.remove(key),
         }
@@ -161,6 +160,11 @@ impl Intent {
 
     /// The resource with this key.
     pub fn get(&self, key: &Key) -> Option<&Resource> {
+        self.resources.get(key)
+    }
+
+    /// The resource with this key, found sooner than by [`Intent::get`].
+    pub fn get_shared(&self, key: &SharedKey) -> Option<&Resource> {
         self.resources.get(key)
     }
 

@@ -15,6 +15,7 @@ mod names;
 mod resource;
 mod routing_domain;
 mod scope;
+mod shared_key;
 mod vlan;
 mod vsid;
 
@@ -29,5 +30,6 @@ pub use resource::{
 };
 pub use routing_domain::{RoutingDomainId, RoutingDomainIdError};
 pub use scope::{ClasslessRoute, DhcpScope, PhysicalNetwork};
+pub use shared_key::SharedKey;
 pub use vlan::{VlanId, VlanIdError};
 pub use vsid::{Vsid, VsidError};

@@ -9,7 +9,8 @@ use pipeline::headers::icmp::IcmpError;
 use pipeline::headers::{ip, neighbor};
 use pipeline::stages::flood;
 use pipeline::{
-    Action, Address, Answer, Buffer, DropReason, Flood, MAX_REPLICAS, NoRoom, Peer, Then, Translation, Tunnel, Verdict, Work,
+    Action, Address, Answer, Buffer, DropReason, Flood, MAX_REPLICAS, NoRoom, Peer, Then, Translation, Tunnel, Verdict,
+    Work,
 };
 use plan::to_ip;
 

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use model::{Intent, RoutingDomainId};
 use pipeline::{
     Host, HostFlags, Peer, PeerFlags, Plain, Port, PortFlags, Provider, Record, RecordFlags, RecordKey, Replica,
-    ReplicaKey, Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags,
-    segment,
+    ReplicaKey, Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags, segment,
 };
 
 /// Six bytes as Hyper-V writes a MAC address, groups too.

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -18,7 +17,7 @@ use crate::{
 /// What a change may have brought into contradiction: single resources, and groups whose members must agree.
 #[derive(Default)]
 struct Touched {
-    resources: BTreeSet<Arc<Key>>,
+    resources: BTreeSet<SharedKey>,
     subnets: BTreeSet<Vsid>,
     destinations: BTreeSet<(RoutingDomainId, IpNet)>,
     provider_routes: bool,
@@ -39,7 +38,7 @@ struct Checks<'a> {
 
 /// An error of a group, with its place among those of other groups: the resource at which it was found, and which of the
 /// questions about that resource it answers.
-type Found = (Arc<Key>, u8, IntentError);
+type Found = (SharedKey, u8, IntentError);
 
 /// All contradictions of an intent that had none before these resources changed.
 pub(super) fn contradictions(intent: &Intent, replaced: &[Replaced]) -> Vec<IntentError> {
@@ -90,7 +89,7 @@ impl Touched {
         for Replaced { key, before } in replaced {
             let after = intent.resources.get(key);
             if after.is_some() {
-                touched.resources.insert(Arc::clone(key));
+                touched.resources.insert(key.clone());
             }
             for resource in before.iter().chain(after) {
                 touched.resource(intent, resource);
@@ -113,7 +112,7 @@ impl Touched {
                 if route.is_on_link() {
                     // What the addresses and next hops of the whole subnet are measured by.
                     for kind in [Kind::LookupRecord, Kind::CustomerRoute] {
-                        self.resources.extend(intent.in_subnet(kind, route.vsid).map(|(key, _)| Arc::clone(key)));
+                        self.resources.extend(intent.in_subnet(kind, route.vsid).map(|(key, _)| key.clone()));
                     }
                 }
             }
@@ -306,7 +305,7 @@ impl<'a> Checks<'a> {
             let first = *seen.entry(metric).or_insert(route);
             if first.vsid != route.vsid {
                 let (first, second) = (route_key(first), route_key(route));
-                let place = Arc::new(second.clone());
+                let place = SharedKey::from(second.clone());
                 found.push((place, 0, IntentError::AmbiguousRoutes { first, second, rdid, prefix, metric }));
             }
         }
@@ -329,7 +328,7 @@ impl<'a> Checks<'a> {
     /// A VM is on one host. With rule Nat each customer address has a provider address of its own, and with rule None
     /// the two families have theirs, so that only like is compared with like.
     fn stations(&self, station: &Station) -> Vec<Found> {
-        let (mut seen, mut found) = (BTreeMap::<_, (&Arc<Key>, &LookupRecord)>::new(), Vec::new());
+        let (mut seen, mut found) = (BTreeMap::<_, (&SharedKey, &LookupRecord)>::new(), Vec::new());
         for (key, resource) in self.intent.resolve(self.intent.index.stations.of(*station)) {
             let Resource::LookupRecord(record) = resource else { continue };
             let family = match record.rule {
@@ -343,7 +342,7 @@ impl<'a> Checks<'a> {
             if one != other {
                 let (first, second) = (Key::clone(first), Key::clone(key));
                 let error = IntentError::StationOnTwoHosts { first, second, vsid, mac, one, other };
-                found.push((Arc::clone(key), 0, error));
+                found.push((key.clone(), 0, error));
             }
         }
         found
@@ -351,7 +350,7 @@ impl<'a> Checks<'a> {
 
     /// A packet that is not encapsulated must say by its address alone for whom it is.
     fn wire_addresses(&self, wire: IpAddr) -> Vec<Found> {
-        let (index, mut previous, mut found) = (&self.intent.index, None::<&Arc<Key>>, Vec::new());
+        let (index, mut previous, mut found) = (&self.intent.index, None::<&SharedKey>, Vec::new());
         for (key, resource) in self.intent.resolve(index.wires.of(wire)) {
             let Resource::LookupRecord(record) = resource else { continue };
             let own = || {
@@ -365,11 +364,11 @@ impl<'a> Checks<'a> {
             });
             if let Some(host) = host {
                 let (host, of) = (Key::clone(host), Key::clone(key));
-                found.push((Arc::clone(key), 0, IntentError::WireAddressIsHost { key: of, wire, host }));
+                found.push((key.clone(), 0, IntentError::WireAddressIsHost { key: of, wire, host }));
             }
             if let Some(first) = previous.replace(key) {
                 let (first, second) = (Key::clone(first), Key::clone(key));
-                found.push((Arc::clone(key), 1, IntentError::WireAddressTwice { first, second, wire }));
+                found.push((key.clone(), 1, IntentError::WireAddressTwice { first, second, wire }));
             }
         }
         found
@@ -377,21 +376,21 @@ impl<'a> Checks<'a> {
 
     /// A device belongs to one port, and to no uplink.
     fn devices(&self, device: &Name) -> Vec<Found> {
-        let (mut previous, mut found) = (None::<&Arc<Key>>, Vec::new());
+        let (mut previous, mut found) = (None::<&SharedKey>, Vec::new());
         let mut uplinks = self.intent.of_kind(Kind::ProviderAddress);
         let uplink = uplinks.find(|(_, own)| matches!(own, Resource::ProviderAddress(own) if own.interface == *device));
         for key in self.intent.index.devices.of(device.clone()) {
             let (of, device) = (|| Key::clone(key), || device.clone());
             if device().as_str() == "lo" {
-                found.push((Arc::clone(key), 0, IntentError::DeviceIsLoopback { key: of(), device: device() }));
+                found.push((key.clone(), 0, IntentError::DeviceIsLoopback { key: of(), device: device() }));
             }
             if let Some(first) = previous.replace(key) {
                 let error = IntentError::DeviceTwice { first: Key::clone(first), second: of(), device: device() };
-                found.push((Arc::clone(key), 1, error));
+                found.push((key.clone(), 1, error));
             }
             if let Some((provider, _)) = uplink {
                 let error = IntentError::DeviceIsUplink { key: of(), device: device(), provider: Key::clone(provider) };
-                found.push((Arc::clone(key), 2, error));
+                found.push((key.clone(), 2, error));
             }
         }
         found
@@ -399,12 +398,12 @@ impl<'a> Checks<'a> {
 
     /// A MAC address is one port's of a subnet. Ports that are not virtualized share no network that we make.
     fn ports(&self, station: &Station) -> Vec<Found> {
-        let (mut previous, mut found) = (None::<&Arc<Key>>, Vec::new());
+        let (mut previous, mut found) = (None::<&SharedKey>, Vec::new());
         for (key, resource) in self.intent.resolve(self.intent.index.ports.of(*station)) {
             let Resource::Port(Port { mac, vsid: Some(vsid), .. }) = resource else { continue };
             if let Some(first) = previous.replace(key) {
                 let (first, second) = (Key::clone(first), Key::clone(key));
-                found.push((Arc::clone(key), 3, IntentError::MacTwice { first, second, mac: *mac, vsid: *vsid }));
+                found.push((key.clone(), 3, IntentError::MacTwice { first, second, mac: *mac, vsid: *vsid }));
             }
         }
         found

@@ -3,18 +3,19 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use ipnet::IpNet;
 
 use crate::{Key, Kind, LookupRecord, MacAddress, Name, Port, Resource, RoutingDomainId, TranslationMethod, Vsid};
 
 /// A key that is not above any other: where a group begins.
-static LOWEST: LazyLock<Arc<Key>> = LazyLock::new(|| Arc::new(Key { kind: Kind::LookupRecord, name: String::new() }));
+static LOWEST: LazyLock<SharedKey> =
+    LazyLock::new(|| SharedKey::from(Key { kind: Kind::LookupRecord, name: String::new() }));
 
 /// Keys by what their resources have in common; in each group in their own order.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Groups<G>(BTreeSet<(G, Arc<Key>)>);
+pub(super) struct Groups<G>(BTreeSet<(G, SharedKey)>);
 
 impl<G> Default for Groups<G> {
     fn default() -> Self {
@@ -24,13 +25,13 @@ impl<G> Default for Groups<G> {
 
 impl<G: Ord + Clone> Groups<G> {
     /// The keys of one group.
-    pub(super) fn of(&self, group: G) -> impl Iterator<Item = &Arc<Key>> + use<'_, G> {
+    pub(super) fn of(&self, group: G) -> impl Iterator<Item = &SharedKey> + use<'_, G> {
         self.from(group.clone()).take_while(move |(other, _)| *other == group).map(|(_, key)| key)
     }
 
     /// All entries from the first of a group on.
-    pub(super) fn from(&self, group: G) -> impl Iterator<Item = &(G, Arc<Key>)> + use<'_, G> {
-        self.0.range((group, Arc::clone(&LOWEST))..)
+    pub(super) fn from(&self, group: G) -> impl Iterator<Item = &(G, SharedKey)> + use<'_, G> {
+        self.0.range((group, LOWEST.clone())..)
     }
 
     /// The groups that are not empty, each once.
@@ -43,11 +44,11 @@ impl<G: Ord + Clone> Groups<G> {
         })
     }
 
-    fn put(&mut self, group: G, key: &Arc<Key>, present: bool) {
+    fn put(&mut self, group: G, key: &SharedKey, present: bool) {
         if present {
-            self.0.insert((group, Arc::clone(key)));
+            self.0.insert((group, key.clone()));
         } else {
-            self.0.remove(&(group, Arc::clone(key)));
+            self.0.remove(&(group, key.clone()));
         }
     }
 }
@@ -89,7 +90,7 @@ pub(super) struct Index {
 
 impl Index {
     /// Notes that a resource is there, or is no longer.
-    pub(super) fn put(&mut self, key: &Arc<Key>, resource: &Resource, present: bool) {
+    pub(super) fn put(&mut self, key: &SharedKey, resource: &Resource, present: bool) {
         match resource {
             Resource::LookupRecord(record) => self.record(key, record, present),
             Resource::CustomerRoute(route) => {
@@ -107,7 +108,7 @@ impl Index {
         }
     }
 
-    fn record(&mut self, key: &Arc<Key>, record: &LookupRecord, present: bool) {
+    fn record(&mut self, key: &SharedKey, record: &LookupRecord, present: bool) {
         self.stations.put(station(record.vsid, record.mac), key, present);
         if record.rule != TranslationMethod::Nat {
             self.hosts.put(record.provider_address, key, present);
@@ -117,7 +118,7 @@ impl Index {
         }
     }
 
-    fn port(&mut self, key: &Arc<Key>, port: &Port, present: bool) {
+    fn port(&mut self, key: &SharedKey, port: &Port, present: bool) {
         self.devices.put(port.device.clone(), key, present);
         if let Some(vsid) = port.vsid {
             self.ports.put(station(vsid, port.mac), key, present);

@@ -2,7 +2,6 @@
 //! about as much as it is long.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
 
@@ -28,27 +27,27 @@ const LOWEST_PREFIX: IpNet = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED
 
 impl Intent {
     /// The resources of a kind whose names begin with something, in the order of their keys.
-    fn named(&self, kind: Kind, prefix: String) -> impl Iterator<Item = (&Arc<Key>, &Resource)> + use<'_> {
+    fn named(&self, kind: Kind, prefix: String) -> impl Iterator<Item = (&SharedKey, &Resource)> + use<'_> {
         let from = Key { kind, name: prefix };
         let range = self.resources.range::<Key, _>(&from..);
         range.take_while(move |(key, _)| key.kind == kind && key.name.starts_with(&from.name))
     }
 
     /// The resources of a kind, each with its key, in the order of the keys.
-    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&Arc<Key>, &Resource)> + use<'_> {
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&SharedKey, &Resource)> + use<'_> {
         self.named(kind, String::new())
     }
 
     /// The resources of a kind in a subnet, each with its key: lookup records, customer routes and DHCP scopes.
-    pub fn in_subnet(&self, kind: Kind, vsid: Vsid) -> impl Iterator<Item = (&Arc<Key>, &Resource)> + use<'_> {
+    pub fn in_subnet(&self, kind: Kind, vsid: Vsid) -> impl Iterator<Item = (&SharedKey, &Resource)> + use<'_> {
         self.named(kind, format!("{vsid}/"))
     }
 
     /// The resources of these keys.
     pub(super) fn resolve<'a>(
         &'a self,
-        keys: impl Iterator<Item = &'a Arc<Key>>,
-    ) -> impl Iterator<Item = (&'a Arc<Key>, &'a Resource)> {
+        keys: impl Iterator<Item = &'a SharedKey>,
+    ) -> impl Iterator<Item = (&'a SharedKey, &'a Resource)> {
         keys.filter_map(|key| Some((key, self.resources.get(key)?)))
     }
 
@@ -91,7 +90,7 @@ impl Intent {
     }
 
     /// The lookup records of a MAC address in a subnet, each with its key, in the order of the keys.
-    pub fn records_at(&self, vsid: Vsid, mac: MacAddress) -> impl Iterator<Item = (&Arc<Key>, &LookupRecord)> {
+    pub fn records_at(&self, vsid: Vsid, mac: MacAddress) -> impl Iterator<Item = (&SharedKey, &LookupRecord)> {
         self.resolve(self.index.stations.of(station(vsid, mac))).filter_map(|(key, resource)| match resource {
             Resource::LookupRecord(record) => Some((key, record)),
             _ => None,
@@ -99,7 +98,7 @@ impl Intent {
     }
 
     /// The lookup record of a customer address, with its key.
-    pub fn record_of(&self, vsid: Vsid, address: IpAddr) -> Option<(&Arc<Key>, &LookupRecord)> {
+    pub fn record_of(&self, vsid: Vsid, address: IpAddr) -> Option<(&SharedKey, &LookupRecord)> {
         let key = Key { kind: Kind::LookupRecord, name: format!("{vsid}/{address}") };
         match self.resources.get_key_value(&key)? {
             (key, Resource::LookupRecord(record)) => Some((key, record)),

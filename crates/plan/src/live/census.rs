@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use model::{Key, LookupRecord, LookupRecordType, TranslationMethod, Vsid};
 
@@ -25,7 +24,7 @@ pub(super) struct Counts {
 pub(super) struct Census {
     subnets: BTreeMap<Vsid, Counts>,
     /// The records of VMs that are elsewhere, by provider address.
-    elsewhere: BTreeSet<(IpAddr, Arc<Key>)>,
+    elsewhere: BTreeSet<(IpAddr, SharedKey)>,
 }
 
 impl Census {
@@ -35,13 +34,13 @@ impl Census {
     }
 
     /// The first record that leads to a provider address which is not of this host.
-    pub(super) fn leads_to(&self, provider: IpAddr) -> Option<&Arc<Key>> {
-        let first = Arc::new(Key { kind: model::Kind::LookupRecord, name: String::new() });
+    pub(super) fn leads_to(&self, provider: IpAddr) -> Option<&SharedKey> {
+        let first = SharedKey::from(Key { kind: model::Kind::LookupRecord, name: String::new() });
         self.elsewhere.range((provider, first)..).next().filter(|(other, _)| *other == provider).map(|(_, key)| key)
     }
 
     /// Counts a record; whether the subnet is another one for it.
-    pub(super) fn add(&mut self, key: &Arc<Key>, record: &LookupRecord, local: bool) -> bool {
+    pub(super) fn add(&mut self, key: &SharedKey, record: &LookupRecord, local: bool) -> bool {
         let counts = self.subnets.entry(record.vsid).or_default();
         let mut other = add(&mut counts.records);
         other |= record.record_type == LookupRecordType::L2Only && add(&mut counts.l2_only);
@@ -50,7 +49,7 @@ impl Census {
     }
 
     /// No longer counts a record; whether the subnet is another one for it.
-    pub(super) fn remove(&mut self, key: &Arc<Key>, record: &LookupRecord) -> bool {
+    pub(super) fn remove(&mut self, key: &SharedKey, record: &LookupRecord) -> bool {
         let mut other = self.place(key, record, true);
         let Some(counts) = self.subnets.get_mut(&record.vsid) else { return other };
         other |= record.record_type == LookupRecordType::L2Only && subtract(&mut counts.l2_only);
@@ -63,8 +62,8 @@ impl Census {
     }
 
     /// Notes whether the VM of a record is on this host; whether the subnet has a host more or less for it.
-    pub(super) fn place(&mut self, key: &Arc<Key>, record: &LookupRecord, local: bool) -> bool {
-        let entry = (record.provider_address, Arc::clone(key));
+    pub(super) fn place(&mut self, key: &SharedKey, record: &LookupRecord, local: bool) -> bool {
+        let entry = (record.provider_address, key.clone());
         let moved = if local { self.elsewhere.remove(&entry) } else { self.elsewhere.insert(entry) };
         // A frame to a group cannot be translated; only encapsulated does it keep its subnet.
         if !moved || record.rule != TranslationMethod::Encap {

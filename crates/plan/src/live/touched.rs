@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use ipnet::IpNet;
 use model::{
@@ -24,7 +23,7 @@ pub(super) struct Touched {
     /// Addresses on the wire of what is not encapsulated.
     pub(super) wires: BTreeSet<IpAddr>,
     /// Records that are no longer there.
-    pub(super) gone: Vec<Arc<Key>>,
+    pub(super) gone: Vec<SharedKey>,
     pub(super) ports: BTreeSet<Name>,
     /// Provider addresses of hosts.
     pub(super) peers: BTreeSet<IpAddr>,
@@ -73,7 +72,7 @@ impl Touched {
                     self.subnets.insert(record.vsid);
                 }
                 if after.is_none() {
-                    self.gone.push(Arc::clone(key));
+                    self.gone.push(key.clone());
                 }
             }
             if let Some(Resource::LookupRecord(record)) = after
