@@ -1,10 +1,55 @@
 //! Changes to what is declared of a fabric. A set of them is one transaction: all of it comes into force, or nothing.
 
-use model::fabric::{Key, Kind, Resource, ResourceName};
+use model::fabric::{Key, Kind, Named, Resource, ResourceName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::Outcome;
+
+/// A resource with the revision that the caller saw, as changes are read.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    resource: Resource,
+    #[serde(default)]
+    revision: Option<u64>,
+}
+
+/// The same of what is to go.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unwanted {
+    key: Named<WrittenKey>,
+    #[serde(default)]
+    revision: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct WrittenKey(#[serde(with = "KeyDef")] Key);
+
+/// A [`Change`] as it is read: its parts have named fields, where serde would take lists too.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum ReadChange {
+    Create(Resource),
+    Put(Named<Wanted>),
+    Replace(Named<Wanted>),
+    Delete(Named<Unwanted>),
+}
+
+impl From<ReadChange> for Change {
+    fn from(change: ReadChange) -> Self {
+        match change {
+            ReadChange::Create(resource) => Self::Create(resource),
+            ReadChange::Put(Named(Wanted { resource, revision })) => Self::Put { resource, revision },
+            ReadChange::Replace(Named(Wanted { resource, revision })) => Self::Replace { resource, revision },
+            ReadChange::Delete(Named(Unwanted { key: Named(WrittenKey(key)), revision })) => {
+                Self::Delete { key, revision }
+            }
+        }
+    }
+}
 
 /// How a [`Key`] is written.
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -19,7 +64,7 @@ pub(super) struct KeyDef {
 /// One change. `revision` is the revision that the caller saw (`If-Match`): if the resource has another one by now,
 /// the change is refused. Absent, it does not matter.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", from = "ReadChange")]
 pub enum Change {
     /// A new resource; refused if it exists.
     Create(Resource),
@@ -28,7 +73,7 @@ pub enum Change {
         /// What is wanted.
         resource: Resource,
         /// See above.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         revision: Option<u64>,
     },
     /// Replace what must exist, as `netvirt set` does.
@@ -36,7 +81,7 @@ pub enum Change {
         /// What is wanted.
         resource: Resource,
         /// See above.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         revision: Option<u64>,
     },
     /// Delete what must exist.
@@ -45,7 +90,7 @@ pub enum Change {
         #[serde(with = "KeyDef")]
         key: Key,
         /// See above.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         revision: Option<u64>,
     },
 }

@@ -84,6 +84,8 @@ fn bodies_that_are_wrong_are_refused_with_the_field() {
         ("/v1/ports/a", r#"{"spec": null}"#, "null"),
         ("/v1/ports/a", r#"{"spec": []}"#, "write an object"),
         ("/v1/ports/a", r#"{"spec": {"mac": "x"}}"#, "spec.mac: \"x\""),
+        ("/v1/tenants/a", r#"{"spec": {"quota": [null, null, null, null, 7]}}"#, "spec.quota: invalid type: sequence"),
+        ("/v1/hosts/a", r#"{"spec": {"uplinks": [["eth0", [], []]]}}"#, "spec.uplinks[0]: invalid type: sequence"),
         ("/v1/ports/a", r#"{"spec": {"colour": "red"}}"#, "unknown field `colour`"),
         ("/v1/ports/a", r#"{"status": {}}"#, "unknown field `status`"),
         ("/v1/ports/a", r#"{"spec": {}, "spec": {}}"#, "duplicate field `spec`"),
@@ -125,6 +127,15 @@ fn a_set_of_changes_is_one_transaction() {
     for (body, words) in [
         (json!({"changes": [{"rename": {}}]}), "unknown variant `rename`"),
         (json!({"changes": [{"create": {"kind": "port", "name": "a", "spec": ["host15"]}}]}), "invalid type: sequence"),
+        (
+            json!({"changes": [{"put": [{"kind": "port", "name": "a", "spec": {}}, null]}]}),
+            "invalid type: sequence, expected named fields",
+        ),
+        (json!({"changes": [{"delete": {"key": ["port", null, "a"]}}]}), "invalid type: sequence"),
+        (
+            json!({"changes": [{"delete": {"key": {"kind": "port", "name": "a"}, "revison": 1}}]}),
+            "unknown field `revison`",
+        ),
         (json!({"changes": [], "dryrun": true}), "unknown field `dryrun`"),
         (json!({"changes": [{"create": {"kind": "switch", "name": "a", "spec": {}}}]}), "there is no kind \"switch\""),
     ] {

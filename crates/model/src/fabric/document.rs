@@ -109,7 +109,7 @@ impl<'de> Visitor<'de> for Document {
         let name = name.ok_or_else(|| A::Error::missing_field("name"))?;
         let spec = match (spec, early) {
             (Some(spec), _) => spec,
-            (None, Some(early)) => Spec::deserialize(kind, early).map_err(A::Error::custom)?,
+            (None, Some(early)) => SpecOf(kind).deserialize(early).map_err(A::Error::custom)?,
             (None, None) => {
                 let empty = serde_json::Value::Object(serde_json::Map::new());
                 Spec::deserialize(kind, empty).map_err(|error| A::Error::custom(format!("spec: {error}")))?
@@ -168,6 +168,11 @@ name: blue
         assert!(error.to_string().contains("not a range of addresses"), "{error}");
         let error = resources_from_yaml(&TEXT.replace("vmSubnet", "subnet")).unwrap_err();
         assert!(error.to_string().contains("subnet"), "{error}");
+        let error = resources_from_yaml("kind: tenant\nname: blue\nspec:\n  quota: [1, 2, 3, 4, 5]\n").unwrap_err();
+        assert_eq!((error.line, error.field.as_deref()), (4, Some("spec.quota")), "{error}");
+        assert!(error.message.contains("mapping"), "{error}");
+        let error = resources_from_yaml("spec: [null, null]\nkind: tenant\nname: blue\n").unwrap_err();
+        assert!(error.message.contains("named fields"), "{error}");
         let error = resources_from_yaml("kind: tenant\ntenant: blue\nname: red\n").unwrap_err();
         assert!(error.to_string().contains("belongs to no tenant"), "{error}");
     }

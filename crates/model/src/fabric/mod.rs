@@ -10,6 +10,7 @@ mod allocation;
 mod document;
 mod kind;
 mod name;
+mod named;
 mod ranges;
 mod specs;
 
@@ -17,6 +18,7 @@ pub use allocation::{Allocation, Object};
 pub use document::{resources_from_yaml, resources_to_yaml};
 pub use kind::{Kind, KindError};
 pub use name::{ResourceName, ResourceNameError};
+pub use named::Named;
 pub use ranges::{AddressRange, AddressRangeError, MacRange, MacRangeError};
 pub use specs::{
     Addressing, CustomerRoute, Host, IpPool, Isolation, LogicalNetwork, MacPool, Port, ProviderPool, Quota, Site,

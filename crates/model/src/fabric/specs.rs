@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AddressRange, Kind, MacRange, ResourceName};
+use super::{AddressRange, Kind, MacRange, ResourceName, named};
 use crate::{ClasslessRoute, LeaseTime, MacAddress, Name, RoutingDomainId, VlanId, Vsid};
 
 /// What a spec leaves out when nothing stands in it.
@@ -21,10 +21,10 @@ pub struct LogicalNetwork {
     /// Whether VM networks may be virtualized on it (isolation `nvgre`).
     pub network_virtualization: bool,
     /// Which prefixes and VLANs it has where. Without any it is one flat network.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "named::list")]
     pub sites: Vec<Site>,
     /// Where provider addresses are drawn from. Without any, hosts use the addresses that their uplinks have.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "named::list")]
     pub provider_pools: Vec<ProviderPool>,
     /// For the reader only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +41,7 @@ pub struct Site {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<ResourceName>,
     /// Its prefixes and VLANs.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "named::list")]
     pub subnets: Vec<SiteSubnet>,
 }
 
@@ -76,6 +76,7 @@ pub struct ProviderPool {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Host {
     /// Its interfaces in the underlay, at least one; the first that is in a VM network's logical network carries it.
+    #[serde(deserialize_with = "named::list")]
     pub uplinks: Vec<Uplink>,
     /// For the reader only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,7 +103,7 @@ pub struct Uplink {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Tenant {
     /// How much it may have.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "named::one")]
     pub quota: Quota,
     /// For the reader only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -234,7 +235,7 @@ pub struct IpPool {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dns_suffixes: Vec<String>,
     /// Routes besides the default one (DHCP option 121).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "named::list")]
     pub routes: Vec<ClasslessRoute>,
     /// How long a lease is valid.
     #[serde(default)]
