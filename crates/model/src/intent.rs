@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 
 use index::Index;
 
-use crate::{Key, Resource};
+use crate::{Key, Resource, SharedKey};
 
 mod checks;
 mod error;

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use model::{Change, Intent, IntentError, Key, Name, Replaced, Resource, RoutingDomainId, Vsid};
+use model::{Change, Intent, IntentError, Name, Replaced, Resource, RoutingDomainId, SharedKey, Vsid};
 
 use crate::compile::{Context, limits, own_addresses};
 use crate::{Changes, Compiled, Facts, Finding, HostTables, Link, PortStatus, Settings, Severity, compile, diff};
@@ -195,7 +195,7 @@ impl Live {
     fn is_global(&self, replaced: &[Replaced], links: &[(Name, Option<Link>)]) -> bool {
         let underlay =
             |resource: &Resource| matches!(resource, Resource::ProviderAddress(_) | Resource::ProviderRoute(_));
-        let after = |key: &Key| self.given.intent.get(key);
+        let after = |key: &SharedKey| self.given.intent.get_shared(key);
         replaced.iter().any(|replaced| replaced.before.iter().chain(after(&replaced.key)).any(underlay))
             || links.iter().any(|(name, _)| self.given.intent.is_uplink(name))
     }

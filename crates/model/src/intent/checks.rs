@@ -11,7 +11,7 @@ use super::networks::{self, Network};
 use super::{Intent, IntentError, Replaced};
 use crate::{
     CustomerRoute, Key, Kind, LookupRecord, LookupRecordType, Name, Port, ProviderAddress, ProviderRoute, Resource,
-    RoutingDomainId, TranslationMethod, Vsid,
+    RoutingDomainId, SharedKey, TranslationMethod, Vsid,
 };
 
 /// What a change may have brought into contradiction: single resources, and groups whose members must agree.
@@ -329,6 +329,10 @@ impl<'a> Checks<'a> {
     /// the two families have theirs, so that only like is compared with like.
     fn stations(&self, station: &Station) -> Vec<Found> {
         let (mut seen, mut found) = (BTreeMap::<_, (&SharedKey, &LookupRecord)>::new(), Vec::new());
+        // Most have one record, which agrees with itself.
+        if self.intent.index.stations.of(*station).nth(1).is_none() {
+            return found;
+        }
         for (key, resource) in self.intent.resolve(self.intent.index.stations.of(*station)) {
             let Resource::LookupRecord(record) = resource else { continue };
             let family = match record.rule {

@@ -7,7 +7,9 @@ use std::sync::LazyLock;
 
 use ipnet::IpNet;
 
-use crate::{Key, Kind, LookupRecord, MacAddress, Name, Port, Resource, RoutingDomainId, TranslationMethod, Vsid};
+use crate::{
+    Key, Kind, LookupRecord, MacAddress, Name, Port, Resource, RoutingDomainId, SharedKey, TranslationMethod, Vsid,
+};
 
 /// A key that is not above any other: where a group begins.
 static LOWEST: LazyLock<SharedKey> =

@@ -9,7 +9,7 @@ use super::Intent;
 use super::index::{lowest_station, station};
 use crate::{
     CustomerRoute, DhcpScope, Key, Kind, LookupRecord, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress,
-    ProviderRoute, Resource, RoutingDomainId, Vsid,
+    ProviderRoute, Resource, RoutingDomainId, SharedKey, Vsid,
 };
 
 /// What takes the resources of one kind out of their enum.

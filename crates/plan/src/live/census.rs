@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use model::{Key, LookupRecord, LookupRecordType, TranslationMethod, Vsid};
+use model::{Key, LookupRecord, LookupRecordType, SharedKey, TranslationMethod, Vsid};
 
 use crate::compile::records::may_speak_v6;
 

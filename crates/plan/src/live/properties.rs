@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use ipnet::IpNet;
 use model::generators::UPLINK;
-use model::{CustomerRoute, DhcpScope, MacAddress, PhysicalNetwork};
+use model::{CustomerRoute, DhcpScope, Key, MacAddress, PhysicalNetwork, TranslationMethod};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index as Pick;
@@ -69,6 +69,7 @@ fn any_pool() -> impl Strategy<Value = Pool> {
         );
         joined.physical = Some(physical);
         resources.push(Resource::Port(joined));
+        resources.extend(ports_of_plain_records(&intents));
         if meet {
             for resource in &mut resources {
                 if let Resource::CustomerRoute(route) = resource {
@@ -84,6 +85,18 @@ fn any_pool() -> impl Strategy<Value = Pool> {
         let devices: BTreeSet<Name> = named.chain([UPLINK.parse().unwrap()]).collect();
         Pool { resources, devices: devices.into_iter().collect() }
     })
+}
+
+/// A port for each VM whose packets are not encapsulated: it decides whether the VM is on this host.
+fn ports_of_plain_records(intents: &[Intent]) -> Vec<Resource> {
+    let records = intents.iter().flat_map(Intent::lookup_records);
+    let plain = records.filter(|record| record.rule != TranslationMethod::Encap);
+    let stations: BTreeSet<(Vsid, MacAddress)> = plain.map(|record| (record.vsid, record.mac)).collect();
+    let ports = (0..).zip(stations).map(|(number, (vsid, mac))| {
+        let name: Name = format!("plain-vm{number}").parse().unwrap();
+        Resource::Port(model::Port::new(name.clone(), name, mac, Some(vsid)))
+    });
+    ports.collect()
 }
 
 fn scope(vsid: Option<Vsid>, physical: Option<PhysicalNetwork>, prefix: IpNet) -> DhcpScope {
@@ -228,7 +241,7 @@ fn check_update(before: &Live, live: &Live, update: &Update) -> Result<(), TestC
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn a_history_leads_where_compiling_its_outcome_leads(pool in any_pool(), events in vec(any_event(), 1..40)) {

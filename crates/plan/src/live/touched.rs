@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use model::{
-    CustomerRoute, DhcpScope, Key, LookupRecord, MacAddress, Name, Port, Replaced, Resource, RoutingDomainId, Vsid,
+    CustomerRoute, DhcpScope, LookupRecord, MacAddress, Name, Port, Replaced, Resource, RoutingDomainId, SharedKey,
+    Vsid,
 };
 
 use super::{Given, State};
@@ -37,7 +38,7 @@ pub(super) struct Touched {
 /// The numbers of the routing domains, if a change makes them others.
 pub(super) fn new_numbers(given: &Given, replaced: &[Replaced]) -> Option<BTreeMap<RoutingDomainId, u32>> {
     let before = replaced.iter().filter_map(|replaced| replaced.before.as_ref());
-    let resources = before.chain(replaced.iter().filter_map(|replaced| given.intent.get(&replaced.key)));
+    let resources = before.chain(replaced.iter().filter_map(|replaced| given.intent.get_shared(&replaced.key)));
     let rdids: BTreeSet<RoutingDomainId> = resources
         .filter_map(|resource| match resource {
             Resource::CustomerRoute(route) => Some(route.rdid),
@@ -66,7 +67,7 @@ impl Touched {
     /// What resources touch, as they were and as they are. Records are counted on the way.
     pub(super) fn resources(&mut self, context: &Context, state: &mut State, replaced: &[Replaced]) {
         for Replaced { key, before } in replaced {
-            let after = context.intent.get(key);
+            let after = context.intent.get_shared(key);
             if let Some(Resource::LookupRecord(record)) = before {
                 if state.census.remove(key, record) {
                     self.subnets.insert(record.vsid);
