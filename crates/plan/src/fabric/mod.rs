@@ -5,7 +5,7 @@
 //! a host that stands alone, and the union of a host's topics is an intent that [`crate::compile`] takes.
 //!
 //! **Invariant:** everything but the objects follows from the objects; [`Fabric::load`] of the same objects gives the
-//! same fabric. **Invariant:** pure: time and randomness come in by [`Context`].
+//! same fabric, except that it does not know which VSIDs were given back lately (`retired`). **Invariant:** pure: time and randomness come in by [`Context`].
 
 mod admission;
 mod allocation;
@@ -15,7 +15,9 @@ mod finding;
 mod index;
 mod lookups;
 mod refusal;
+mod retired;
 mod slots;
+mod tenancy;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -27,12 +29,13 @@ use std::sync::Arc;
 
 use model::fabric::{Key, Object};
 
-pub use admission::{MAX_ADDRESSES, MAX_ENTRIES, MAX_HOST_PORTS, MAX_OBJECTS};
+pub use admission::{MAX_ADDRESSES, MAX_ENTRIES, MAX_HOST_PORTS, MAX_OBJECTS, MAX_TEXT};
 pub use change::{Change, Context, Outcome, Step, Transition};
 pub use claims::Claim;
 pub use finding::Finding;
 pub use refusal::{Refusal, RefusalSort};
 pub use slots::host_port_name;
+pub use tenancy::TenantRefusal;
 pub use topic::{Topic, TopicChange, TopicId, TopicIdError};
 pub use words::Users;
 
@@ -43,6 +46,8 @@ pub struct Fabric {
     index: index::Index,
     claims: claims::Claims,
     topics: topics::Topics,
+    /// Not of the objects, and of no consequence but to the choice of the next VSIDs.
+    retired: retired::Retired,
 }
 
 impl Fabric {
@@ -69,6 +74,9 @@ impl Fabric {
         }
         for object in steps.iter().filter_map(|step| step.before.as_ref()) {
             self.swap(&object.key(), Some(object.clone()));
+        }
+        for step in transition.steps.iter().chain(&transition.also) {
+            self.retired.withdraw(retired::given_back(step.before.as_ref(), step.after.as_ref()));
         }
         self.publish();
     }

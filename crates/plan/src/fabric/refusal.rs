@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use model::fabric::{AddressRange, Isolation, Key, Kind, MacRange, ResourceName};
 use model::{MacAddress, Name, VlanId};
 
+use super::TenantRefusal;
 use super::words::{Named, Users, argument, at_host, creation, family, list, quoted, tenant_argument};
 
 /// What kind of answer a refusal is.
@@ -21,6 +22,8 @@ pub enum RefusalSort {
     PreconditionFailed,
     /// The tenant has all that it may have.
     Quota,
+    /// It is an operator's to do.
+    Forbidden,
 }
 
 /// Why a change is refused.
@@ -561,6 +564,9 @@ pub enum Refusal {
         /// The MAC address.
         mac: MacAddress,
     },
+    /// It is not this tenant's.
+    #[error(transparent)]
+    Tenant(#[from] TenantRefusal),
 }
 
 impl Refusal {
@@ -569,6 +575,7 @@ impl Refusal {
         match self {
             Self::NotFound { .. } => RefusalSort::NotFound,
             Self::Revision { .. } => RefusalSort::PreconditionFailed,
+            Self::Tenant(refusal) => refusal.sort(),
             Self::Quota { .. } | Self::Full { .. } => RefusalSort::Quota,
             Self::AlreadyExists { .. }
             | Self::InUse { .. }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use model::fabric::{AddressRange, Key, Spec};
 
-use super::{MAX_ENTRIES, Run};
+use super::{MAX_ENTRIES, MAX_TEXT, Run};
 use crate::fabric::Refusal;
 use crate::fabric::allocation::is_unicast;
 
@@ -23,6 +23,11 @@ impl Run<'_, '_> {
         for (field, text) in texts {
             if text.as_ref().is_some_and(|text| text.chars().any(char::is_control)) {
                 self.refuse(key, Refusal::ControlCharacter { key: key.clone(), field });
+            }
+            let count = text.as_ref().map_or(0, |text| text.chars().count());
+            if count > MAX_TEXT {
+                let what = if field == "vmName" { "characters in vmName" } else { "characters in its description" };
+                self.refuse(key, Refusal::TooMany { key: key.clone(), what, count, limit: MAX_TEXT });
             }
         }
     }

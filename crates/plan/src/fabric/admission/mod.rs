@@ -6,11 +6,12 @@
 //! changed or went is *verified*, so that a set may take away something together with those who use it. On a refusal
 //! everything is put back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use model::fabric::{Allocation, Key, Kind, Object, Resource, Spec};
 
 use super::claims::Slot;
+use super::retired::given_back;
 use super::slots::references;
 use super::{Change, Claim, Context, Fabric, Finding, Outcome, Refusal, Step, Transition};
 
@@ -33,6 +34,9 @@ pub const MAX_OBJECTS: usize = 1 << 20;
 
 /// Most entries of a list in a spec: ranges, prefixes, sites, uplinks.
 pub const MAX_ENTRIES: usize = 256;
+
+/// Most characters of a text for the reader: a description, the name of a VM.
+pub const MAX_TEXT: usize = 1024;
 
 /// Most customer addresses of a port, named or learnt. The hosts learn as many.
 pub const MAX_ADDRESSES: usize = 16;
@@ -91,8 +95,10 @@ impl<'f, 'c> Run<'f, 'c> {
                 self.settle(resource);
             }
             let mut keys: Vec<Key> = changed.iter().map(|resource| resource.key()).collect();
+            // As many ports as there are can be here.
+            let asked: HashSet<Key> = keys.iter().cloned().collect();
             for key in self.consequences(kind) {
-                if !keys.contains(&key) {
+                if !asked.contains(&key) {
                     self.resettle(&key);
                     keys.push(key);
                 }
@@ -265,6 +271,8 @@ impl<'f, 'c> Run<'f, 'c> {
                 transition.claimed.extend(now.iter().filter(|slot| !slots.contains(slot)).map(claim));
                 transition.released.extend(slots.iter().filter(|slot| !now.contains(slot)).map(claim));
             }
+            let vsid = given_back(before.as_ref(), after);
+            self.fabric.retired.add(vsid);
         }
         transition.steps = keys.iter().map(|key| self.step(key)).collect();
         let named: BTreeSet<&Key> = keys.iter().collect();

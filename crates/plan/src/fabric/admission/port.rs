@@ -11,7 +11,7 @@ use super::{MAX_ADDRESSES, MAX_HOST_PORTS, Run};
 use crate::fabric::allocation::{gateway_mac, plausible_range};
 use crate::fabric::claims::Slot;
 use crate::fabric::slots::{device_of, host_port_name};
-use crate::fabric::{Fabric, Finding, Refusal, Users};
+use crate::fabric::{Fabric, Finding, Refusal, TenantRefusal, Users};
 
 impl Fabric {
     /// The VM subnet that a port shall be in: the one that it names, the one that it is in, or the only one.
@@ -283,7 +283,14 @@ impl Run<'_, '_> {
         }
         for (what, slot) in wanted {
             if let Some(owner) = self.fabric.claims.owner(&slot).filter(|owner| *owner != key).cloned() {
-                self.refuse(key, Refusal::Claimed { key: key.clone(), what, owner });
+                // One tenant learns nothing of another, not the names of its ports either. Devices are named by operators.
+                let hidden = matches!(slot, Slot::Mac(_)) && owner.tenant != key.tenant;
+                let refusal = if hidden {
+                    TenantRefusal::Taken { key: key.clone(), what }.into()
+                } else {
+                    Refusal::Claimed { key: key.clone(), what, owner }
+                };
+                self.refuse(key, refusal);
             }
         }
         if let Some(host) = &spec.host {

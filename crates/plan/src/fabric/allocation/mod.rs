@@ -1,5 +1,6 @@
 //! What is given where a spec leaves it open: always the lowest free value, so that the same changes give the same
-//! values, and people find what they expect. What was given stays as long as it is legal.
+//! values, and people find what they expect; but VSIDs that were given back lately come last (`retired`). What was given
+//! stays as long as it is legal.
 
 mod customer;
 mod provider;
@@ -9,7 +10,7 @@ use model::{MacAddress, Vsid};
 use rangemap::RangeInclusiveSet;
 
 use super::Fabric;
-use super::claims::{Space, mac_bits, mac_range_bits};
+use super::claims::{Slot, Space, mac_bits, mac_range_bits};
 
 pub(super) use customer::{is_subnet_address, is_unicast, plausible_range};
 pub(super) use provider::NoProvider;
@@ -20,12 +21,14 @@ fn shown(count: u128) -> u64 {
 }
 
 impl Fabric {
-    /// The lowest free VSID. It begins at 4096, the lowest there is, so that nothing of the range is lost, and well
-    /// below the numbers that people like to choose themselves.
+    /// The lowest free VSID that nobody had lately; where there is none, the one that was given back longest ago. It
+    /// begins at 4096, the lowest there is, so that nothing of the range is lost, and well below the numbers that people
+    /// like to choose themselves.
     pub(super) fn free_vsid(&self) -> Option<Vsid> {
         let range = u128::from(Vsid::MIN.get())..=u128::from(Vsid::MAX.get());
-        let number = self.claims.lowest_free(Space::Vsid, [range], &RangeInclusiveSet::new())?;
-        u32::try_from(number).ok().and_then(|number| Vsid::new(number).ok())
+        let fresh = self.claims.lowest_free(Space::Vsid, [range], self.retired.numbers());
+        let fresh = fresh.and_then(|number| u32::try_from(number).ok()).and_then(|number| Vsid::new(number).ok());
+        fresh.or_else(|| self.retired.oldest().find(|vsid| self.claims.owner(&Slot::Vsid(*vsid)).is_none()))
     }
 
     fn mac_pools(&self) -> impl Iterator<Item = &MacPool> {

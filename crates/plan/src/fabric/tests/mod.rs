@@ -12,6 +12,7 @@ mod properties;
 mod queries;
 mod refusals;
 mod refusals_of_networks;
+mod tenancy;
 mod topics;
 
 /// A fabric with what it needs of the world: a clock that counts and identifiers that count.
