@@ -442,6 +442,7 @@ pub fn problem(refusals: &[Refusal]) -> Problem {
         Some(RefusalSort::NotFound) => ProblemType::NotFound,
         Some(RefusalSort::Conflict | RefusalSort::Quota) => ProblemType::Conflict,
         Some(RefusalSort::PreconditionFailed) => ProblemType::PreconditionFailed,
+        Some(RefusalSort::Forbidden) => ProblemType::Forbidden,
         Some(RefusalSort::Invalid) | None => ProblemType::Invalid,
     };
     Problem::with_errors(problem_type, refusals.iter().map(ToString::to_string).collect())

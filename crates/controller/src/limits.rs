@@ -3,6 +3,10 @@
 /// Most watches at once; one more is refused as unavailable.
 pub const MAX_WATCHES: usize = 1024;
 
+/// Most watches at once of a token that is not an admin's; one more is refused, so that one tenant cannot keep the others
+/// from watching.
+pub const MAX_WATCHES_PER_TOKEN: usize = 32;
+
 /// Most events that wait for a watch to be read; a watch with more ends, and its client lists again.
 pub const MAX_WATCH_QUEUE: usize = 16_384;
 

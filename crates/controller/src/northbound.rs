@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::Problem;
 use api::fabric::{
     AuditEntry, AuditQuery, Caller, Change, ChangeReport, ChangeResult, ChangeSet, ControllerStatus, FabricApi, Item,
-    JoinToken, ListQuery, MAX_PAGE, NewJoinToken, NewToken, Page, Token, TokenCreated, Watch, WatchQuery,
+    JoinToken, ListQuery, MAX_PAGE, NewJoinToken, NewToken, Page, Role, Token, TokenCreated, Watch, WatchQuery,
 };
 use model::fabric::{Key, Kind, Object, ResourceName};
 use plan::fabric::Refusal;
@@ -147,6 +147,9 @@ impl FabricApi for Controller {
         let planned: Vec<_> = changes.iter().cloned().map(planned).collect();
         let done = self.0.transact(&Actor::new(caller.name.as_str()), dry_run, |state| {
             Self::tenants_tokens(&changes, state)?;
+            if caller.role == Role::Tenant {
+                state.fabric.confine(&planned).map_err(|refusals| core::problem(&refusals))?;
+            }
             Ok(Work::Changes(planned.clone()).into())
         })?;
         let results = done.items.into_iter().map(|(outcome, item)| ChangeResult { outcome, item }).collect();

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use api::fabric::{Caller, Event};
+use api::fabric::{Caller, Event, Role};
 use api::{Problem, ProblemType};
 use model::fabric::{Key, Kind, ResourceName};
 use parking_lot::{Condvar, Mutex};
 
 use crate::access;
-use crate::limits::{MAX_WATCH_QUEUE, MAX_WATCHES};
+use crate::limits::{MAX_WATCH_QUEUE, MAX_WATCHES, MAX_WATCHES_PER_TOKEN};
 
 /// Which resources a watch is for.
 #[derive(Clone, Debug)]
@@ -54,6 +54,14 @@ impl Watches {
         if queues.len() >= MAX_WATCHES {
             return Err(Problem::unavailable(format!(
                 "{MAX_WATCHES} watches are open, which is the most; close one, or try again later"
+            )));
+        }
+        let caller = &filter.caller;
+        let own = queues.iter().filter(|queue| queue.filter.caller.name == caller.name).count();
+        if caller.role != Role::Admin && own >= MAX_WATCHES_PER_TOKEN {
+            return Err(Problem::unavailable(format!(
+                "token \"{}\" has {MAX_WATCHES_PER_TOKEN} watches open, which is the most; close one, or watch more with one",
+                caller.name
             )));
         }
         let waiting = Mutex::new(Waiting { events: VecDeque::new(), end: None });
@@ -131,7 +139,7 @@ fn too_slow() -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use api::fabric::{EventKind, Item, Role, Status};
+    use api::fabric::{EventKind, Item, Status};
 
     fn filter(tenant: Option<&str>, kind: Option<Kind>) -> Filter {
         let tenant: Option<ResourceName> = tenant.map(|name| name.parse().unwrap());
@@ -187,6 +195,18 @@ mod tests {
         let queues: Vec<_> = (0..MAX_WATCHES).map(|_| watches.begin(filter(None, None)).unwrap()).collect();
         assert_eq!(watches.begin(filter(None, None)).err().unwrap().status, 503);
         watches.end(&queues[0]);
+        assert!(watches.begin(filter(None, None)).is_ok());
+    }
+
+    #[test]
+    fn one_tenant_leaves_watches_to_the_others() {
+        let watches = Watches::default();
+        for _ in 0..MAX_WATCHES_PER_TOKEN {
+            watches.begin(filter(Some("blue"), None)).unwrap();
+        }
+        let problem = watches.begin(filter(Some("blue"), None)).err().unwrap();
+        assert!(problem.status == 503 && problem.detail.contains("token \"c\" has 32 watches open"), "{problem}");
+        // An admin's token has another limit, even with as many open under its name.
         assert!(watches.begin(filter(None, None)).is_ok());
     }
 }

@@ -30,7 +30,7 @@ fn tenants() -> (Scene, Caller) {
 fn a_tenant_has_its_own_and_nothing_else() {
     let (scene, bob) = tenants();
     let controller = &scene.controller;
-    let own = "kind: vm-network\ntenant: blue\nname: N\nspec: {logicalNetwork: TDIv2}\n---\nkind: port\ntenant: blue\nname: p\nspec: {host: host15}\n";
+    let own = "kind: vm-network\ntenant: blue\nname: N\nspec: {logicalNetwork: TDIv2}\n---\nkind: port\ntenant: blue\nname: p\n";
     controller.change(&bob, puts(own)).unwrap();
     let list = |kind, tenant: Option<&str>| {
         controller.list(&bob, ListQuery { kind, tenant: tenant.map(name), limit: None, continue_token: None })
@@ -69,6 +69,29 @@ fn a_tenant_has_its_own_and_nothing_else() {
     assert_eq!(status.resources.get("port"), Some(&1));
     assert_eq!((status.resources.get("host"), status.connected_hosts, status.store_bytes), (None, 0, 0));
     assert!(controller.status(&admin()).unwrap().store_bytes > 0);
+}
+
+#[test]
+fn a_tenant_reaches_neither_the_physical_network_nor_a_host_by_itself() {
+    let (scene, bob) = tenants();
+    let port = "kind: port\ntenant: blue\nname: p\nspec: {host: host15, device: eth1}\n";
+    let flat = "kind: vm-network\ntenant: blue\nname: F\nspec: {logicalNetwork: TDIv2, isolation: none}\n";
+    for (yaml, why) in [(port, "host says which device of which host"), (flat, "isolation none")] {
+        let problem = scene.controller.change(&bob, puts(yaml)).unwrap_err();
+        assert_eq!((problem.problem_type, problem.status), (ProblemType::Forbidden, 403));
+        assert!(problem.detail.contains(why) && problem.detail.ends_with("or ask an admin"), "{problem}");
+        scene.apply(yaml).unwrap();
+        // What an operator has made may be said again, and is unchanged.
+        assert_eq!(scene.controller.change(&bob, puts(yaml)).unwrap().results[0].outcome, api::Outcome::Unchanged);
+    }
+    // Whom a MAC address belongs to is not told to other tenants.
+    scene.apply("kind: port\ntenant: red\nname: hidden\nspec: {mac: 06-06-00-00-00-05}\n").unwrap();
+    let thief = "kind: port\ntenant: blue\nname: q\nspec: {mac: 06-06-00-00-00-05}\n";
+    let problem = scene.controller.change(&bob, puts(thief)).unwrap_err();
+    assert!(
+        problem.status == 409 && !problem.detail.contains("red") && !problem.detail.contains("hidden"),
+        "{problem}"
+    );
 }
 
 #[test]
