@@ -99,13 +99,15 @@ impl Hub {
             (Ok(facts), Ok(known)) => (facts, known),
             (Err(error), _) | (_, Err(error)) => return error.into(),
         };
-        let host = peer.host;
+        let host = peer.host.clone();
         let (number, revision, queue, ended) = self.register(&host);
-        let (controller, name) = (Arc::clone(&self.controller), host.clone());
-        let greeted = tokio::task::spawn_blocking(move || controller.connected(&name, address, facts)).await;
-        let end = match greeted {
+        let controller = Arc::clone(&self.controller);
+        // Once more, now that [`Hub::disconnect`] finds the session: the host may have been deleted since it was admitted.
+        let greet = move || controller.admit(&peer).map(|()| controller.connected(&peer.host, address, facts));
+        let end = match tokio::task::spawn_blocking(greet).await {
             Err(_) => SessionEnd::Protocol("the controller failed".to_owned()),
-            Ok(()) => {
+            Ok(Err(_)) => SessionEnd::Disconnected,
+            Ok(Ok(())) => {
                 let writer = self.write(&host, known, revision, queue, outgoing);
                 let reader = self.read(&host, number, incoming);
                 tokio::select! {

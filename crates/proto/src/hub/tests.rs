@@ -64,6 +64,43 @@ impl Controller for OneNetwork {
     fn report(&self, _: &ResourceName, _: Report) {}
 }
 
+/// The same, but the host is deleted while it says hello.
+struct Deleted;
+
+impl Controller for Deleted {
+    fn join(&self, ask: &JoinAsk) -> Result<Joined, Refused> {
+        OneNetwork.join(ask)
+    }
+    fn admit(&self, _: &Peer) -> Result<(), Refused> {
+        Err(Refused::Host("it was deleted".to_owned()))
+    }
+    fn certificate_life(&self) -> Duration {
+        OneNetwork.certificate_life()
+    }
+    fn topics_of(&self, host: &ResourceName) -> BTreeSet<TopicId> {
+        OneNetwork.topics_of(host)
+    }
+    fn topic(&self, topic: &TopicId) -> TopicContent {
+        OneNetwork.topic(topic)
+    }
+    fn connected(&self, _: &ResourceName, _: SocketAddr, _: HostFacts) {
+        unreachable!("nobody is connected");
+    }
+    fn disconnected(&self, _: &ResourceName) {}
+    fn acked(&self, _: &ResourceName, _: u64) {}
+    fn report(&self, _: &ResourceName, _: Report) {}
+}
+
+#[tokio::test]
+async fn a_host_that_is_deleted_while_it_connects_is_told_nothing() {
+    let hub = Hub::with_limits(Arc::new(Deleted), 1, Limits::default());
+    let mut agent = Agent::connect(&hub, "host1", Mirror::default()).await;
+    let heard = tokio::time::timeout(Duration::from_secs(10), agent.hears.recv()).await.unwrap();
+    let end = heard.expect("a reason").expect_err("no message");
+    assert!(end.message().contains("does not know this host any more"), "{end}");
+    assert!(!hub.is_connected(&"host1".parse().unwrap()));
+}
+
 /// An agent without a network.
 struct Agent {
     mirror: Mirror,
