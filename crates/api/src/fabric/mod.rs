@@ -24,7 +24,7 @@ pub use fabric_api::{FabricApi, ListQuery, Watch, WatchQuery};
 pub use item::{
     ControllerStatus, Event, EventKind, HostRealization, Imported, Item, Listing, Page, PortDevice, Realized, Status,
 };
-pub use paths::MAX_BULK_BYTES;
+pub use paths::{MAX_BULK_BYTES, MAX_TENANT_BODY_BYTES};
 pub use tls::{ServerTls, TlsError, TlsIdentity};
 
 /// Most items of a page, and how many there are when a client asks for no number.

@@ -32,6 +32,10 @@ pub const PROBLEM_EVENT: &str = "problem";
 /// Most bytes of an export, an import and a backup: a hundred thousand ports take about a tenth of it.
 pub const MAX_BULK_BYTES: usize = 1 << 30;
 
+/// Most bytes of the body of a caller who is no admin: room for changes of thousands of ports, and little enough that one
+/// tenant with all connections does not use the controller's memory up.
+pub const MAX_TENANT_BODY_BYTES: usize = 2 << 20;
+
 /// The path of all resources of a kind: of a tenant, or of all of them.
 pub fn collection(kind: Kind, tenant: Option<&ResourceName>) -> String {
     match tenant {

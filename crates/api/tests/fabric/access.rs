@@ -42,6 +42,20 @@ fn a_tenant_sees_and_changes_what_it_owns() {
 }
 
 #[test]
+fn a_tenant_sends_less_at_once_than_an_admin() {
+    let served = Served::new();
+    let admin = served.client();
+    put(&admin, resource(Kind::Tenant, None, "blue", json!({})));
+    let blue = served.client_as("b", Role::Tenant, Some("blue"));
+    let text = "x".repeat(api::fabric::MAX_TENANT_BODY_BYTES);
+    let port = resource(Kind::Port, Some("blue"), "vm", json!({ "vmName": text }));
+    let problem = refused(&blue.change(&set(vec![Change::Create(port.clone())])).unwrap_err());
+    assert_eq!(problem.problem_type, ProblemType::TooLarge);
+    assert!(problem.detail.contains("larger than 2 MiB; send the changes in several requests"), "{problem}");
+    assert_eq!(put(&admin, port).0, Outcome::Created);
+}
+
+#[test]
 fn tokens_are_made_shown_without_their_secret_and_ended() {
     let served = Served::new();
     let made = served.json("POST", "/v1/tokens", "", &json!({"name": "ci 1", "role": "reader", "seconds": 60}));

@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::fabric::paths;
+use crate::fabric::paths::MAX_TENANT_BODY_BYTES;
+use crate::fabric::{Caller, Role, paths};
 use crate::http::{Failure, body_of, parse};
 use crate::paths::MAX_BODY_BYTES;
 use crate::{Problem, ProblemType};
@@ -183,7 +184,8 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         expect_media_type(request.headers(), "application/json")?;
-        body_of(request, MAX_BODY_BYTES).await.map(Self)
+        let admin = request.extensions().get::<Caller>().is_some_and(|caller| caller.role == Role::Admin);
+        body_of(request, if admin { MAX_BODY_BYTES } else { MAX_TENANT_BODY_BYTES }).await.map(Self)
     }
 }
 
