@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use api::fabric::{ServerTls, TlsIdentity};
 use proto::Hub;
-use proto::ca::{Authority, Certified, lifetime};
+use proto::ca::{Authority, Certified, RENEWAL_LOOK, lifetime};
 use store::{RedbStore, Store};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -179,11 +179,11 @@ fn identity(certified: &Certified) -> TlsIdentity {
 
 /// Makes the certificate of the REST interface anew whenever two thirds of its life have passed.
 async fn keep_certificate(authority: Arc<Authority>, names: Vec<String>, tls: ServerTls, mut chain: String) {
-    /// How soon it is tried again.
-    const PAUSE: Duration = Duration::from_secs(60);
     loop {
-        let at = lifetime(&chain).map_or_else(|_| SystemTime::now(), |life| life.renew_at());
-        tokio::time::sleep(at.duration_since(SystemTime::now()).unwrap_or_default().max(PAUSE)).await;
+        tokio::time::sleep(RENEWAL_LOOK).await;
+        if lifetime(&chain).is_ok_and(|life| !life.is_due(SystemTime::now())) {
+            continue;
+        }
         match authority.server_certificate(&names, SERVER_LIFE) {
             Ok(certified) => match tls.replace(&identity(&certified)) {
                 Ok(()) => chain = certified.chain,

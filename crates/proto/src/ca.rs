@@ -84,7 +84,16 @@ impl Lifetime {
         let life = self.not_after.duration_since(made).unwrap_or_default();
         made + life * 2 / 3
     }
+
+    /// Whether it should be renewed now: its time has come, or the clock was set back to before its life.
+    pub fn is_due(&self, now: SystemTime) -> bool {
+        now >= self.renew_at() || now < self.not_before
+    }
 }
+
+/// How often a server looks whether its certificate is due. It does not sleep until then: clocks are set, and a machine
+/// that starts with a wrong one would show a certificate of the past for weeks.
+pub const RENEWAL_LOOK: Duration = Duration::from_secs(60);
 
 /// A certificate authority: signs for the hosts and the controller of one fabric.
 pub struct Authority {
@@ -315,6 +324,9 @@ mod tests {
         assert!(life.not_before < before, "clocks differ");
         let wait = life.renew_at().duration_since(before).unwrap().as_secs();
         assert!((1990..=2010).contains(&wait), "{wait}");
+        let second = Duration::from_secs(1);
+        assert!(!life.is_due(before) && life.is_due(life.renew_at()) && !life.is_due(life.renew_at() - second));
+        assert!(life.is_due(life.not_before - second), "the clock was set back");
     }
 
     #[test]

@@ -10,14 +10,14 @@ use std::time::{Duration, SystemTime};
 use futures_util::StreamExt as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use crate::ca::{Authority, CaError, HostRequest, lifetime, peer};
+use crate::ca::{Authority, CaError, HostRequest, RENEWAL_LOOK, lifetime, peer};
 use crate::convert::facts_in;
 use crate::tls::{SERVER_LIFE, ServerCertificate};
 use crate::wire::services::enrolment_server::{Enrolment, EnrolmentServer};
@@ -26,6 +26,10 @@ use crate::{Encoded, Hub, JoinAsk, Peer, Refused, WireError, tls, wire};
 
 /// Most connections at once; more wait to be accepted.
 pub const MAX_CONNECTIONS: usize = 8192;
+/// Most of these at once without a certificate, which only machines have that want to join; one more is closed.
+pub const MAX_STRANGERS: usize = 256;
+/// How long a connection without a certificate may last: joining takes a second.
+pub const STRANGER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a TLS handshake may take.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a silent connection is asked whether it is still there, and how long it may take to answer.
@@ -61,7 +65,7 @@ pub async fn serve(
     let config = tls::server(&authority, Arc::clone(&certificate))?;
     let (connections, incoming) = mpsc::channel(16);
     let helpers = [
-        tokio::spawn(accept(listener, TlsAcceptor::from(Arc::new(config)), connections)),
+        tokio::spawn(accept(listener, TlsAcceptor::from(Arc::new(config)), connections, Strangers::default())),
         tokio::spawn(keep_certificate(Arc::clone(&authority), names, certificate, first.chain)),
     ];
     let service = Service { hub: Arc::clone(&hub), authority };
@@ -97,9 +101,10 @@ async fn keep_certificate(
     mut chain: String,
 ) {
     loop {
-        let renew_at = lifetime(&chain).map_or_else(|_| SystemTime::now(), |life| life.renew_at());
-        let wait = renew_at.duration_since(SystemTime::now()).unwrap_or_default();
-        tokio::time::sleep(wait.max(Duration::from_secs(60))).await;
+        tokio::time::sleep(RENEWAL_LOOK).await;
+        if lifetime(&chain).is_ok_and(|life| !life.is_due(SystemTime::now())) {
+            continue;
+        }
         let renewed = authority.server_certificate(&names, SERVER_LIFE);
         match renewed.and_then(|certified| certificate.replace(&certified).map(|()| certified)) {
             Ok(certified) => chain = certified.chain,
@@ -108,8 +113,39 @@ async fn keep_certificate(
     }
 }
 
+/// The limits of those without a certificate: whoever can reach the port could keep all hosts out otherwise.
+#[derive(Clone)]
+struct Strangers {
+    room: Arc<Semaphore>,
+    timeout: Duration,
+}
+
+impl Default for Strangers {
+    fn default() -> Self {
+        Self { room: Arc::new(Semaphore::new(MAX_STRANGERS)), timeout: STRANGER_TIMEOUT }
+    }
+}
+
+/// A stranger's place, and when it has to leave.
+struct Visit {
+    _permit: OwnedSemaphorePermit,
+    end: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl Strangers {
+    fn visit(&self) -> Option<Visit> {
+        let permit = Arc::clone(&self.room).try_acquire_owned().ok()?;
+        Some(Visit { _permit: permit, end: Box::pin(tokio::time::sleep(self.timeout)) })
+    }
+}
+
 /// Accepts connections; each shakes hands on its own, so that a slow one holds up nobody.
-async fn accept(listener: TcpListener, tls: TlsAcceptor, connections: mpsc::Sender<std::io::Result<Connection>>) {
+async fn accept(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    connections: mpsc::Sender<std::io::Result<Connection>>,
+    strangers: Strangers,
+) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
@@ -124,13 +160,18 @@ async fn accept(listener: TcpListener, tls: TlsAcceptor, connections: mpsc::Send
         };
         // Small messages should not wait for each other.
         let _ = stream.set_nodelay(true);
-        let (tls, connections) = (tls.clone(), connections.clone());
+        let (tls, connections, strangers) = (tls.clone(), connections.clone(), strangers.clone());
         tokio::spawn(async move {
             match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
                     let peer = shown.map(|der| peer(der));
-                    let connection = Connection { stream, about: About { address, peer }, _permit: permit };
+                    let visit = if peer.is_none() { strangers.visit() } else { None };
+                    if peer.is_none() && visit.is_none() {
+                        tracing::info!(%address, "too many connections without a certificate");
+                        return;
+                    }
+                    let connection = Connection { stream, about: About { address, peer }, visit, _permit: permit };
                     // The server has ended otherwise.
                     let _ = connections.send(Ok(connection)).await;
                 }
@@ -153,7 +194,9 @@ struct About {
 struct Connection {
     stream: TlsStream<TcpStream>,
     about: About,
-    _permit: tokio::sync::OwnedSemaphorePermit,
+    /// Of those without a certificate.
+    visit: Option<Visit>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Connected for Connection {
@@ -166,6 +209,9 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        if self.visit.as_mut().is_some_and(|visit| visit.end.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
@@ -282,5 +328,47 @@ impl Sync for Service {
         let peer = self.admitted(about).await?;
         let outgoing = self.hub.open(peer, address, request.into_inner().boxed());
         Ok(Response::new(ReceiverStream::new(outgoing)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+    use crate::ca::Certified;
+
+    async fn connect(at: SocketAddr, config: rustls::ClientConfig) -> tokio_rustls::client::TlsStream<TcpStream> {
+        let stream = TcpStream::connect(at).await.unwrap();
+        let name = crate::CONTROLLER_NAME.try_into().unwrap();
+        tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn strangers_keep_no_host_out_and_do_not_stay() {
+        let authority = Authority::create().unwrap();
+        let certificate = ServerCertificate::new(&authority.server_certificate(&[], SERVER_LIFE).unwrap()).unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(tls::server(&authority, certificate).unwrap()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let (connections, mut accepted) = mpsc::channel(16);
+        let strangers = Strangers { room: Arc::new(Semaphore::new(1)), timeout: Duration::from_millis(300) };
+        let accepting = tokio::spawn(accept(listener, acceptor, connections, strangers));
+        let stranger = || tls::stranger(authority.fingerprint()).unwrap();
+        let _first = connect(at, stranger()).await;
+        let mut first = accepted.recv().await.unwrap().unwrap();
+        // The second is closed, whatever the end looks like to it.
+        let mut second = connect(at, stranger()).await;
+        assert!(second.read_u8().await.is_err());
+        let (key, request) = HostRequest::make().unwrap();
+        let request = HostRequest::read(&request).unwrap();
+        let chain = authority.sign(&request, &"host1".parse().unwrap(), "uid", Duration::from_secs(60)).unwrap();
+        let _host = connect(at, tls::host(authority.certificate(), &Certified { chain, key }).unwrap()).await;
+        assert!(accepted.recv().await.unwrap().unwrap().about.peer.is_some());
+        assert_eq!(first.read_u8().await.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+        drop(first);
+        let _third = connect(at, stranger()).await;
+        assert!(accepted.recv().await.unwrap().is_ok(), "there is room again");
+        accepting.abort();
     }
 }
