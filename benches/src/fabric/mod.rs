@@ -40,7 +40,13 @@ impl Plan {
     /// # Errors
     /// When something cannot be built or measured.
     pub fn run(&self) -> Result<Vec<Figure>, Error> {
-        let mut site = Site::up(&self.netvirt)?;
+        let lab = site::raise(&self.netvirt)?;
+        let controller = lab.node("controller")?.namespace().clone();
+        // A client's sockets are in the namespace of the thread that asks.
+        controller.run(|| self.measure(Site::new(lab)?))?
+    }
+
+    fn measure(&self, mut site: Site) -> Result<Vec<Figure>, Error> {
         let mut figures = Vec::new();
         let most = self.other_ports.iter().copied().max().unwrap_or_default();
         let hosts = self.agents.max(most.div_ceil(PORTS_A_HOST));

@@ -53,30 +53,33 @@ pub fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Resul
     text.parse().map_err(|error| failed("read a value")(&error))
 }
 
-impl Site {
-    /// Builds the lab and declares the network.
-    pub fn up(netvirt: &Path) -> Result<Self, Error> {
-        let hosts = [1, 2, 3].map(|number| format!("{LAB_PREFIX}fabric{number}"));
-        let [one, two, three] = &hosts;
-        let topology = Topology::from_yaml(&format!(
-            "name: {LAB_PREFIX}fabric\ncontroller: {{addresses: [10.200.0.1/16]}}\nhosts:\n\
+fn hosts() -> [String; 3] {
+    [1, 2, 3].map(|number| format!("{LAB_PREFIX}fabric{number}"))
+}
+
+/// Builds the lab.
+pub fn raise(netvirt: &Path) -> Result<LabGuard, Error> {
+    let [one, two, three] = &hosts();
+    let topology = Topology::from_yaml(&format!(
+        "name: {LAB_PREFIX}fabric\ncontroller: {{addresses: [10.200.0.1/16]}}\nhosts:\n\
              - {{name: {one}, addresses: [10.200.0.11/16], joined: true}}\n\
              - {{name: {two}, addresses: [10.200.0.12/16], joined: true}}\n\
              - {{name: {three}, addresses: [10.200.0.13/16], joined: true}}\n\
              vms:\n- {{name: {}, host: {two}, mac: {}, addresses: [10.20.0.2/16], routes: [{{to: 0.0.0.0/0, via: 10.20.0.1}}]}}\n\
              - {{name: {}, host: {one}, mac: {}, addresses: [{TARGET_ADDRESS}/12], routes: [{{to: 10.20.0.0/16, via: 10.0.0.1}}]}}\n",
-            PINGER.0, PINGER.1, TARGET.0, TARGET.1
-        ))?;
-        let options = UpOptions { program: Some(netvirt.to_owned()), ..UpOptions::default() };
-        let lab = LabGuard::up(&topology, options)?;
+        PINGER.0, PINGER.1, TARGET.0, TARGET.1
+    ))?;
+    let options = UpOptions { program: Some(netvirt.to_owned()), ..UpOptions::default() };
+    Ok(LabGuard::up(&topology, options)?)
+}
+
+impl Site {
+    /// A client of the lab's controller, and the network; to be called in the controller's namespace.
+    pub fn new(lab: LabGuard) -> Result<Self, Error> {
         let controller = lab.node("controller")?.namespace().clone();
         let context = Context::read(lab.context()?).map_err(|error| failed("read the context")(&error))?;
-        // What a client opens later is in the namespace that its threads were made in.
-        let client = controller
-            .run(|| Client::new(&context.endpoint()))
-            .map_err(|error| failed("enter the controller's namespace")(&error))?
-            .map_err(|error| failed("make a client")(&error))?;
-        let site = Self { lab, controller, client, hosts, others: 0 };
+        let client = Client::new(&context.endpoint()).map_err(|error| failed("make a client")(&error))?;
+        let site = Self { lab, controller, client, hosts: hosts(), others: 0 };
         site.network()?;
         Ok(site)
     }
