@@ -187,3 +187,24 @@ fn a_device_that_goes_and_comes_back_is_bound_again() {
         must_ping(&stage.vm("red1"), "10.0.0.7");
     }
 }
+
+#[test]
+fn an_agent_starts_before_its_uplink_has_its_address() {
+    let mut stage = Stage::blue_red();
+    let name = stage.host_name(1);
+    must_ping(&stage.vm("blue1"), "10.0.0.7");
+    stage.lab.kill_agent(&name).unwrap();
+    let command = ["ip", "address", "del", "192.168.4.11/24", "dev", "eth0"];
+    stage.host(1).output(&command, LIMIT).unwrap().ok().unwrap();
+    stage.lab.start_agent(&name).unwrap();
+    let findings = |stage: &Stage| stage.json(1, "status")["findings"].to_string();
+    assert!(findings(&stage).contains("ip address add 192.168.4.11/24 dev eth0"), "{}", findings(&stage));
+    // What is not about that address can be declared meanwhile.
+    let record = "kind: lookup-record\nspec: {vsid: 5001, customerAddress: 10.0.0.8, mac: 06-06-00-00-00-08, \
+                  providerAddress: 192.168.4.22}\n";
+    assert!(stage.apply(1, record).ok().unwrap().contains("created"));
+    let command = ["ip", "address", "add", "192.168.4.11/24", "dev", "eth0"];
+    stage.host(1).output(&command, LIMIT).unwrap().ok().unwrap();
+    assert!(eventually(LIMIT, || findings(&stage) == "[]"), "{}", findings(&stage));
+    must_ping(&stage.vm("blue1"), "10.0.0.7");
+}
