@@ -352,5 +352,5 @@ fn latter_half(wanted: &Wanted) -> BTreeSet<Key> {
     let puts: Vec<&Key> =
         wanted.iter().filter(|(_, change)| matches!(change, Change::Set(_))).map(|(key, _)| key).collect();
     let keys = if puts.is_empty() { wanted.keys().collect() } else { puts };
-    keys[keys.len() / 2..].iter().map(|key| Key::clone(key)).collect()
+    keys[keys.len() / 2..].iter().copied().cloned().collect()
 }

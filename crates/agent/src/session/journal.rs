@@ -23,6 +23,8 @@ pub struct Journal {
     file: File,
     begun_with: u64,
     added: u64,
+    /// A write failed in the middle, perhaps: what is added behind it would not be understood.
+    torn: bool,
 }
 
 impl Journal {
@@ -37,22 +39,24 @@ impl Journal {
         let path = folder.join("topics.log");
         let mirror = replay(&files::read(&path)?.unwrap_or_default());
         let (file, begun_with) = begin(&path, &mirror)?;
-        Ok((Self { path, file, begun_with, added: 0 }, mirror))
+        Ok((Self { path, file, begun_with, added: 0, torn: false }, mirror))
     }
 
     /// Adds what was heard, up to a `Synced`. `mirror` is what has come of it.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the file cannot be written. The next attempt begins it anew, with all that `mirror` knows by then.
     pub fn add(&mut self, messages: &[Encoded], mirror: &Mirror) -> Result<(), FileError> {
-        if self.added > MIN_ADDED.max(self.begun_with) {
+        if self.torn || self.added > MIN_ADDED.max(self.begun_with) {
             let (file, begun_with) = begin(&self.path, mirror)?;
-            (self.file, self.begun_with, self.added) = (file, begun_with, 0);
+            (self.file, self.begun_with, self.added, self.torn) = (file, begun_with, 0, false);
             return Ok(());
         }
         let mut bytes = Vec::with_capacity(messages.iter().map(|message| message.len() + 4).sum());
         messages.iter().for_each(|message| frame(message, &mut bytes));
+        self.torn = true;
         self.file.write_all(&bytes).map_err(FileError::new("write", &self.path))?;
+        self.torn = false;
         self.added += bytes.len() as u64;
         Ok(())
     }
@@ -167,6 +171,26 @@ mod tests {
         }
         std::fs::write(&path, b"\0\0\0\x05nonsense").unwrap();
         assert!(Journal::open(folder.path()).unwrap().1.resources().is_empty());
+    }
+
+    #[test]
+    fn what_comes_after_a_full_disk_is_known_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut journal, mut mirror) = Journal::open(folder.path()).unwrap();
+        let path = folder.path().join("topics.log");
+        for ports in 1..=3 {
+            let messages = heard(ports.into(), ports);
+            tell(&mut mirror, &messages);
+            if ports == 2 {
+                // A part of it was written when the disk was full.
+                std::fs::write(&path, b"\0\0\x01\0part").unwrap();
+                journal.file = File::options().append(true).open("/dev/full").unwrap();
+                assert!(journal.add(&messages, &mirror).unwrap_err().to_string().contains("topics.log"));
+            } else {
+                journal.add(&messages, &mirror).unwrap();
+            }
+        }
+        assert_eq!(Journal::open(folder.path()).unwrap().1.resources().len(), 3);
     }
 
     #[test]

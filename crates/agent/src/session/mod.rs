@@ -13,7 +13,7 @@ mod report;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use host::Netlink;
 use model::fabric::ResourceName;
@@ -80,8 +80,9 @@ pub struct Controlled {
     together: usize,
     /// What the core has not taken yet, because the kernel refused it or it has just come.
     waiting: BTreeMap<Key, Change>,
-    retry_at: SystemTime,
-    look_at_addresses_at: SystemTime,
+    /// Of the clock that nobody sets, as the next one.
+    retry_at: Instant,
+    look_at_addresses_at: Instant,
     reported: Option<Report>,
     /// The core's generation at the last report.
     generation: u64,
@@ -111,8 +112,8 @@ impl Controlled {
             heard: Vec::new(),
             together: 0,
             waiting: BTreeMap::new(),
-            retry_at: SystemTime::now(),
-            look_at_addresses_at: SystemTime::now(),
+            retry_at: Instant::now(),
+            look_at_addresses_at: Instant::now(),
             reported: None,
             generation: 0,
             renewal: None,
@@ -272,7 +273,7 @@ impl Controlled {
                 Ok(_) => self.waiting.clear(),
                 Err(error) => {
                     tracing::error!("cannot carry out what the controller says, will try again: {error}");
-                    self.retry_at = SystemTime::now() + RETRY;
+                    self.retry_at = Instant::now() + RETRY;
                 }
             }
             if addresses && self.waiting.is_empty() {
@@ -283,7 +284,7 @@ impl Controlled {
 
     /// Tries again what the kernel refused; whether it is in force now.
     fn retry(&mut self, core: &Shared) -> bool {
-        if self.waiting.is_empty() || SystemTime::now() < self.retry_at {
+        if self.waiting.is_empty() || Instant::now() < self.retry_at {
             return false;
         }
         self.carry_out(core);
@@ -293,8 +294,8 @@ impl Controlled {
     /// Puts provider addresses back that went: with an uplink that was made anew, or an IPv6 one with a link that was
     /// down.
     fn look_at_addresses(&mut self) {
-        if SystemTime::now() >= self.look_at_addresses_at {
-            self.look_at_addresses_at = SystemTime::now() + RETRY;
+        if Instant::now() >= self.look_at_addresses_at {
+            self.look_at_addresses_at = Instant::now() + RETRY;
             tokio::task::block_in_place(|| self.addresses.add_missing(&self.netlink));
         }
     }
