@@ -5,6 +5,7 @@ use std::time::Duration;
 use lab::{Node, Output};
 use serde_json::Value;
 
+use crate::rest::Rest;
 use crate::stage::{Stage, program};
 
 /// How long one command of the operator may take; `--wait` has its own limit below it.
@@ -39,6 +40,18 @@ impl Fabric {
             fabric.op(&format!("set host {} --logical-network TDIv2", fabric.stage.host_name(host)));
         }
         fabric
+    }
+
+    /// A controller with nothing but what it makes at its first start, in a lab whose only host has no agent.
+    pub fn alone() -> Self {
+        let text = "name: LAB\ncontroller: {name: LABc, addresses: [192.168.4.1/24]}\nhosts:\n\
+                    \x20 - {name: H1, addresses: [192.168.4.15/24], agent: false}\nvms: []\n";
+        Self { stage: Stage::up(text) }
+    }
+
+    /// The controller's REST interface, as its admin asks it from its own machine.
+    pub fn rest(&self) -> Rest {
+        Rest::new(self.controller(), &self.stage.lab.context().expect("a lab with a controller"))
     }
 
     /// The controller's machine.
@@ -80,12 +93,19 @@ impl Fabric {
         output.stderr
     }
 
-    /// `netvirt apply -f -` of this text at the controller's machine; it must end well.
+    /// `netvirt apply --wait` of this text at the controller's machine; it must end well.
     #[track_caller]
     pub fn apply(&self, yaml: &str) -> String {
+        self.try_apply(yaml, &["--wait"]).ok().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// `netvirt apply OPTIONS` of this text at the controller's machine, whatever comes of it.
+    #[track_caller]
+    pub fn try_apply(&self, yaml: &str, options: &[&str]) -> Output {
         let mut file = tempfile::NamedTempFile::new().expect("a scratch file");
         std::io::Write::write_all(&mut file, yaml.as_bytes()).expect("a scratch file takes text");
-        self.op(&format!("apply --wait -f {}", file.path().display()))
+        let path = file.path().display().to_string();
+        self.try_op(&[&["apply", "-f", &path], options].concat())
     }
 
     /// Declares the port of a VM: its device on host 1 or 2, connected to a VM network by more `fields`.
