@@ -74,6 +74,8 @@ struct HostState {
     acked: Option<u64>,
     /// The last revision that changed something for it.
     affected: u64,
+    /// It has connected anew and acknowledged nothing since: what is published meanwhile may be for it.
+    catching_up: bool,
 }
 
 /// A session that is on.
@@ -165,7 +167,8 @@ impl Hub {
         let state = self.state.lock();
         let known = state.hosts.get(host)?;
         let acked = known.acked?;
-        Some(if acked >= known.affected { acked.max(state.published) } else { acked })
+        let has_all = acked >= known.affected && !known.catching_up;
+        Some(if has_all { acked.max(state.published) } else { acked })
     }
 
     /// Whether a host is connected.

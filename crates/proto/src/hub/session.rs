@@ -122,7 +122,10 @@ impl Hub {
     }
 
     /// Makes this the session of the host; one that was on ends.
-    fn register(&self, host: &ResourceName) -> (u64, u64, mpsc::Receiver<Queued>, oneshot::Receiver<SessionEnd>) {
+    pub(super) fn register(
+        &self,
+        host: &ResourceName,
+    ) -> (u64, u64, mpsc::Receiver<Queued>, oneshot::Receiver<SessionEnd>) {
         let (queue, queued) = mpsc::channel(self.limits.queue);
         let (end, ended) = oneshot::channel();
         let mut state = self.state.lock();
@@ -132,6 +135,7 @@ impl Hub {
         known.end(SessionEnd::Replaced);
         known.session = Some(Live { number, queue, end: Some(end) });
         known.affected = published;
+        known.catching_up = true;
         state.detach(host);
         (number, published, queued, ended)
     }
@@ -291,6 +295,7 @@ impl Hub {
                 return;
             }
             known.acked = Some(revision);
+            known.catching_up = false;
         }
         self.controller.acked(host, revision);
     }

@@ -101,6 +101,33 @@ async fn a_host_that_is_deleted_while_it_connects_is_told_nothing() {
     assert!(!hub.is_connected(&"host1".parse().unwrap()));
 }
 
+#[tokio::test]
+async fn what_is_published_while_a_host_comes_back_is_not_in_force_there_yet() {
+    let hub = hub(Limits::default());
+    let name = "host1".parse().unwrap();
+    let mut agent = Agent::connect(&hub, "host1", Mirror::default()).await;
+    agent.update().await;
+    until(|| hub.in_force(&name) == Some(1)).await;
+    // It has connected anew, and is not yet a subscriber again.
+    let _session = hub.register(&name);
+    hub.publish(2, &[put([7])]);
+    assert_eq!(hub.in_force(&name), Some(1));
+    let mut agent = Agent::connect(&hub, "host1", agent.mirror.clone()).await;
+    agent.update().await;
+    until(|| hub.in_force(&name) == Some(2)).await;
+    assert_eq!(agent.mirror.resources().len(), 2);
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    for _ in 0..1000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it does not come to hold");
+}
+
 /// An agent without a network.
 struct Agent {
     mirror: Mirror,
