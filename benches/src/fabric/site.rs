@@ -22,10 +22,10 @@ pub const NETWORK: &str = "AAA";
 pub const FROM: &str = "from";
 /// The subnet of all other ports.
 pub const TO: &str = "to";
-/// The VM that pings, on host 2, with its MAC address; and the VM that is pinged, on host 1.
-pub const PINGER: (&str, &str) = ("pinger", "00-1D-D8-B7-1C-01");
+/// The VM that pings, on host 2, with its MAC address (outside of the MAC pool); and the VM that is pinged, on host 1.
+pub const PINGER: (&str, &str) = ("pinger", "02-00-00-00-00-01");
 /// See [`PINGER`].
-pub const TARGET: (&str, &str) = ("target", "00-1D-D8-B7-1C-02");
+pub const TARGET: (&str, &str) = ("target", "02-00-00-00-00-02");
 /// The address of the pinged VM, outside of the pool.
 pub const TARGET_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 10, 0, 2);
 
