@@ -298,6 +298,7 @@ impl Core {
                 self.sessions().disconnect(&gone.resource.name);
                 needs.forget(&gone.resource.name);
                 self.reports.lock().forget(&gone.resource.name);
+                self.note_ack(&gone.resource.name);
             }
         }
         let told = changed().filter_map(|step| match (&step.after, &step.before) {
@@ -367,7 +368,11 @@ impl Core {
                     reports.seen(host, now);
                 }
             }
-            let done = state.unrealized.progress(&hosts, |host| self.sessions().in_force(host));
+            // Nobody waits for a host that was deleted.
+            let (sessions, State { fabric, unrealized, .. }) = (self.sessions(), &mut *state);
+            let gone = |host: &ResourceName| fabric.get(&Key::global(Kind::Host, host)).is_none();
+            let far = |host: &ResourceName| if gone(host) { Some(u64::MAX) } else { sessions.in_force(host) };
+            let done = unrealized.progress(&hosts, far);
             let (done, later) = self.sort_out(state, done);
             // Hosts that need it only since then are waited for as well.
             let State { unrealized, revision, .. } = state;

@@ -83,6 +83,27 @@ fn a_tenant_sees_its_own_alone() {
 }
 
 #[test]
+fn nobody_waits_for_a_host_that_was_deleted() {
+    let scene = Scene::new();
+    scene.apply(BASE).unwrap();
+    scene.apply(&port("test02", "host16")).unwrap();
+    let follower = scene.controller.clone();
+    let thread = std::thread::spawn(move || follower.follow_acks());
+    let query = WatchQuery { kind: Some(Kind::Port), name: Some(name("test01")), ..WatchQuery::default() };
+    let mut watch = scene.controller.watch(&admin(), query).unwrap();
+    let revision = scene.apply(&port("test01", "host15")).unwrap().revision;
+    assert_eq!(told(&next(&mut *watch)).0, EventKind::Changed);
+    scene.sessions.in_force.lock().insert(name("host15"), revision + 10);
+    proto::Controller::acked(&scene.controller, &name("host15"), revision + 10);
+    assert_eq!(watch.next(Duration::from_millis(100)).unwrap(), None, "host16 needs it too");
+    scene.controller.change(&admin(), support::delete(key(Kind::Port, "test02"))).unwrap();
+    scene.controller.change(&admin(), support::delete(key(Kind::Host, "host16"))).unwrap();
+    assert_eq!(told(&next(&mut *watch)), (EventKind::Status, "test01".to_owned()));
+    scene.controller.end();
+    thread.join().unwrap();
+}
+
+#[test]
 fn what_is_in_force_everywhere_is_told_when_the_last_host_says_so() {
     let scene = Scene::new();
     scene.apply(BASE).unwrap();
