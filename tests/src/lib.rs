@@ -4,6 +4,7 @@ pub mod capture;
 pub mod clients;
 pub mod fabric;
 pub mod frames;
+pub mod refusal;
 pub mod rest;
 pub mod stage;
 pub mod tools;

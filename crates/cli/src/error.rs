@@ -42,7 +42,7 @@ pub enum CliError {
         name: String,
     },
     /// No such token.
-    #[error("there is no token \"{0}\"; see \"netvirt get tokens\"")]
+    #[error("there is no token \"{0}\"; \"netvirt get tokens\" lists what there is")]
     NoToken(String),
     /// What ends `diff` before it can compare: its exit code must not say that there are differences.
     #[error(transparent)]

@@ -282,7 +282,7 @@ fn tokens_are_told_once_and_what_was_done_is_written_down() {
     assert_eq!(controller.get("delete token b"), "token \"b\" deleted\n");
     assert_eq!(
         controller.refused("delete token b"),
-        (1, "error: there is no token \"b\"; see \"netvirt get tokens\"\n".into())
+        (1, "error: there is no token \"b\"; \"netvirt get tokens\" lists what there is\n".into())
     );
     let join: Value = serde_json::from_str(&controller.get("create join-token --name host15 -o json")).unwrap();
     assert!(join["token"].is_string(), "{join}");

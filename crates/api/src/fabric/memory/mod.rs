@@ -161,8 +161,9 @@ impl FabricApi for MemoryFabric {
             return Err(Problem::conflict(detail));
         }
         let gone = state.tokens.remove(name);
-        gone.map(drop)
-            .ok_or_else(|| Problem::not_found(format!("there is no token \"{name}\"; see \"netvirt get tokens\"")))
+        gone.map(drop).ok_or_else(|| {
+            Problem::not_found(format!("there is no token \"{name}\"; \"netvirt get tokens\" lists what there is"))
+        })
     }
 
     fn create_join_token(&self, caller: &Caller, token: NewJoinToken) -> Result<JoinToken, Problem> {

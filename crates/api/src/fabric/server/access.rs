@@ -29,7 +29,8 @@ pub(super) async fn token(
 ) -> Answer {
     let tokens = server.call(move |api| api.tokens(&caller)).await?;
     let token = tokens.into_iter().find(|token| token.name == name);
-    ok(&token.ok_or_else(|| Problem::not_found(format!("there is no token \"{name}\"; see \"netvirt get tokens\"")))?)
+    let none = || format!("there is no token \"{name}\"; \"netvirt get tokens\" lists what there is");
+    ok(&token.ok_or_else(|| Problem::not_found(none()))?)
 }
 
 pub(super) async fn create_token(
