@@ -33,6 +33,15 @@ fn without_isolation_a_vm_is_a_machine_among_others() {
     must_ping(&fabric.vm("test01"), "192.168.4.16");
     must_tcp(&fabric.vm("test01"), &fabric.vm("test02"), "192.168.4.52");
     must_tcp(&fabric.vm("test03"), &fabric.vm("test01"), "192.168.4.51");
+    // A network card would drop what is for the VMs, were it not told.
+    let flags = || run(&fabric.stage.host(2), "ip link show eth0");
+    assert!(flags().contains("PROMISC"), "{}", flags());
+    fabric.op("delete port test02");
+    assert!(
+        tests::stage::eventually(std::time::Duration::from_secs(5), || !flags().contains("PROMISC")),
+        "{}",
+        flags()
+    );
     // A MAC address that is not the port's goes nowhere.
     run(&fabric.vm("test03"), "ip link set eth0 address 00:1d:d8:b7:1c:99");
     must_not_ping(&fabric.vm("test03"), "192.168.4.99");

@@ -188,6 +188,9 @@ impl Core {
         self.attached = wanted.map(|(attachment, name)| (name, attachment)).collect();
         let all = self.attached.values().chain(&self.uplinks).cloned().collect();
         let changed = self.datapath.reconcile(&all)?;
+        for uplink in &self.uplinks {
+            self.open_wide(uplink, true)?;
+        }
         for name in self.attached.keys() {
             self.make_room(name)?;
         }
@@ -217,7 +220,23 @@ impl Core {
         for line in self.datapath.move_programs(&come, &gone)? {
             tracing::info!("{line}");
         }
+        come.iter().try_for_each(|attachment| self.open_wide(attachment, true))?;
+        for attachment in &gone {
+            // The device itself may be gone.
+            if let Err(error) = self.open_wide(attachment, false) {
+                tracing::debug!("{error}");
+            }
+        }
         ports.iter().try_for_each(|name| self.make_room(name))
+    }
+
+    /// An uplink with physical networks must take in what is for its VMs, whose MAC addresses a network card does not
+    /// know; without them it need not.
+    fn open_wide(&self, attachment: &Attachment, on: bool) -> Result<(), host::Error> {
+        match attachment.role {
+            Role::Host => self.netlink.set_promiscuous(&attachment.device, on),
+            Role::Port | Role::Uplink => Ok(()),
+        }
     }
 
     /// Where the programs of uplinks run: those of provider addresses and, on both sides, those of physical networks.

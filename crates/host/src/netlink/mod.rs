@@ -219,6 +219,16 @@ impl Netlink {
         self.set(name, &format!("set the MTU of device {name} to {mtu}"), |link| link.mtu(mtu))
     }
 
+    /// Lets a device take in frames for MAC addresses that are not its own, or not any more: what `ip link set promisc`
+    /// switches.
+    ///
+    /// # Errors
+    /// [`Error::NoDevice`], or what the kernel says.
+    pub fn set_promiscuous(&self, name: &str, on: bool) -> Result<(), Error> {
+        let what = if on { "on" } else { "off" };
+        self.set(name, &format!("set promiscuous mode of device {name} {what}"), |link| link.promiscuous(on))
+    }
+
     /// Sets a device's MAC address.
     ///
     /// # Errors
