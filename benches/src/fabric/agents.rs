@@ -37,7 +37,7 @@ pub fn propagation(site: &Site, hosts: &[(Enrolment, HostFacts)], rounds: usize)
     let (mut all, mut last) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         let port = Port {
-            host: Some(name(&site.hosts[2])?),
+            host: Some(name(&site.hosts[1])?),
             vm_network: Some(name(NETWORK)?),
             vm_subnet: Some(name(TO)?),
             ..Port::default()

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use host::Namespace;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, recv, sendto, socket};
 use std::os::fd::AsFd;
 
@@ -54,15 +54,16 @@ impl Probe {
             if left.is_zero() {
                 return Ok(false);
             }
-            // poll counts milliseconds: below one it is asked again and again.
             let mut waiting = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
-            poll(&mut waiting, PollTimeout::ZERO).map_err(std::io::Error::from).tried("wait for an answer")?;
+            match ppoll(&mut waiting, Some(left.into()), None) {
+                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+                Err(error) => return Err(std::io::Error::from(error)).tried("wait for an answer"),
+            }
             let mut answer = [0; 256];
             match recv(self.socket.as_raw_fd(), &mut answer, MsgFlags::empty()) {
                 Ok(length) if is_answer(&answer[..length]) => return Ok(true),
                 Ok(_) => {}
-                Err(nix::errno::Errno::EAGAIN) => std::thread::sleep(Duration::from_micros(20)),
-                // "Unreachable" of an earlier request, for example.
+                // Nothing came; or "Unreachable" of an earlier request, for example.
                 Err(_) => {}
             }
         }
