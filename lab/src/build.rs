@@ -68,7 +68,14 @@ fn settings(role: Role) -> Vec<(&'static str, &'static str)> {
         Role::Segment => settings.push(("ipv6/conf/default/disable_ipv6", "1")),
         Role::Router => settings.extend([("ipv4/ip_forward", "1"), ("ipv6/conf/all/forwarding", "1")]),
         Role::Host | Role::Vm => {
-            settings.extend([("ipv4/ip_forward", "0"), ("ipv6/conf/default/router_solicitations", "0")]);
+            settings.extend([
+                ("ipv4/ip_forward", "0"),
+                ("ipv6/conf/default/router_solicitations", "0"),
+                // Both reports of a multicast group are sent at once when it is joined, while the node is built, and not
+                // at a random time within the next second, amid what a story counts.
+                ("ipv6/conf/default/mldv1_unsolicited_report_interval", "1"),
+                ("ipv6/conf/default/mldv2_unsolicited_report_interval", "1"),
+            ]);
         }
     }
     settings

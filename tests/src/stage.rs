@@ -113,6 +113,20 @@ impl Stage {
         self.ok(host, "get drops -o wide")
     }
 
+    /// `get ports` of a host when its counters have stood still for a second: VMs that have just come up speak of their
+    /// multicast groups.
+    #[track_caller]
+    pub fn at_rest(&self, host: usize) -> String {
+        let mut before = self.ok(host, "get ports");
+        let still = eventually(Duration::from_secs(10), || {
+            thread::sleep(Duration::from_secs(1));
+            let now = self.ok(host, "get ports");
+            now == std::mem::replace(&mut before, now.clone())
+        });
+        assert!(still, "the VMs of host {host} are never silent:\n{before}");
+        before
+    }
+
     /// Waits until a host has dropped so many packets at a port for a reason more than `before`.
     #[track_caller]
     pub fn await_drops(&self, host: usize, port: &str, reason: &str, before: u64, more: u64) {

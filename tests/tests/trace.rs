@@ -91,7 +91,7 @@ fn a_packet_that_is_answered_is_traced_to_its_answer() {
 #[test]
 fn a_trace_changes_nothing_and_says_what_it_lacks() {
     let stage = Stage::blue_red();
-    let before = stage.ok(1, "get ports");
+    let before = stage.at_rest(1);
     trace(&stage, "--from blue1 --to 10.0.0.7");
     trace(&stage, "--from blue1 --to 10.0.0.99");
     assert_eq!(stage.ok(1, "get ports"), before, "no counter moves");
