@@ -51,16 +51,17 @@ fail() {
     exit 1
 }
 
-# Removes what was made, however this ends.
+# Removes what was made, however this ends. Nobody may be left to read what it says, so it does not depend on that.
 clean_up() {
     local code=$?
     trap - EXIT
-    trap '' INT TERM HUP
+    trap '' INT TERM HUP PIPE
     local process
     for process in "${running[@]}"; do kill "$process" 2>/dev/null; done
     wait 2>/dev/null
-    if [ "$up" = yes ]; then
-        [ "$done" = yes ] || printf '\nCleaning up.\n' >&2
+    # A "netvirt lab up" that was interrupted has taken its lab down itself.
+    if [ "$up" = yes ] && netvirt lab status "$lab" >/dev/null 2>&1; then
+        [ "$done" = yes ] || { printf '\nCleaning up.\n' >&2; } 2>/dev/null
         timeout 30 netvirt lab down "$lab" >/dev/null || code=1
     fi
     [ -z "$scratch" ] || rm -rf "$scratch"
@@ -69,6 +70,8 @@ clean_up() {
 trap clean_up EXIT
 trap 'printf "\nInterrupted in step %s (%s).\n" "$step" "$title" >&2; exit 130' INT
 trap 'exit 143' TERM HUP
+# A reader that goes away ("make demo | head") ends the story, and not the shell before it has cleaned up.
+trap 'exit 141' PIPE
 
 # begin: looks whether all is there that the story needs.
 begin() {
