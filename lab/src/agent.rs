@@ -14,11 +14,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Serialize;
 
-use crate::LabError;
 use crate::error::InNode;
 use crate::state::{Process, State};
 use crate::topology::Topology;
 use crate::wiring::{ETH0, bpffs_folder, lab_folder, namespace_name, socket_path};
+use crate::{LabError, UpOptions};
 
 /// How long an agent may think about one question.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -150,7 +150,8 @@ pub(crate) fn start(state: &mut State, program: &Path, host: &str) -> Result<Chi
 }
 
 /// Waits until a host's agent answers.
-pub(crate) fn await_ready(lab: &str, host: &str, child: &mut Child, limit: Duration) -> Result<(), LabError> {
+pub(crate) fn await_ready(lab: &str, host: &str, child: &mut Child, options: &UpOptions) -> Result<(), LabError> {
+    let limit = options.ready_within;
     let log = log_path(lab, host);
     let failed = |problem: String| {
         let tail = tail(&log);
@@ -159,6 +160,7 @@ pub(crate) fn await_ready(lab: &str, host: &str, child: &mut Child, limit: Durat
     let client = client(host, "its status")?.with_timeout(ANSWER_LIMIT);
     let end = Instant::now() + limit;
     loop {
+        options.interrupted.check(lab)?;
         match child.try_wait() {
             Ok(None) => {}
             Ok(Some(status)) => return failed(format!("ended ({status}) instead of starting")),

@@ -15,7 +15,7 @@ use crate::error::InNode;
 use crate::state::{Process, State};
 use crate::topology::Controller;
 use crate::wiring::{ETH0, lab_folder, namespace_name};
-use crate::{LabError, Node, Output};
+use crate::{LabError, Node, Output, UpOptions};
 
 /// How long one `netvirt` of an operator may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(20);
@@ -72,8 +72,9 @@ pub(crate) fn await_ready(
     program: &Path,
     controller: &Controller,
     child: &mut Child,
-    limit: Duration,
+    options: &UpOptions,
 ) -> Result<(), LabError> {
+    let limit = options.ready_within;
     let (lab, name) = (state.topology.name.as_str(), controller.name.as_str());
     let log = log_path(lab, name);
     let failed = |problem: String| {
@@ -83,6 +84,7 @@ pub(crate) fn await_ready(
     let context = context_path(lab, name);
     let end = Instant::now() + limit;
     loop {
+        options.interrupted.check(lab)?;
         match child.try_wait() {
             Ok(None) => {}
             Ok(Some(status)) => return failed(format!("ended ({status}) instead of starting")),

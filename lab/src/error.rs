@@ -36,6 +36,9 @@ pub enum LabError {
     /// There is such a lab already.
     #[error("lab {0} is up already, or was left half-built; take it down first with \"netvirt lab down {0}\"")]
     UpAlready(String),
+    /// Whoever wanted it wants it no longer.
+    #[error("interrupted; what was built of lab {0} by then is removed again")]
+    Interrupted(String),
     /// There is no such lab.
     #[error("there is no lab {0}; \"netvirt lab list\" shows those that are up")]
     NoLab(String),

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -15,18 +17,36 @@ use crate::{LabError, LabStatus, LabSummary, Node};
 use crate::{agent, build, controller, teardown};
 
 /// How a lab is brought up.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct UpOptions {
     /// The program that the agents are; by default this program, if it is named `netvirt`, or else the one that the
     /// environment variable NETVIRT_BIN names.
     pub program: Option<PathBuf>,
     /// How long each agent may take to answer, and to bind its ports.
     pub ready_within: Duration,
+    /// Set by somebody else when the lab is no longer wanted: what was built by then is removed again.
+    pub interrupted: Interrupted,
 }
 
 impl Default for UpOptions {
     fn default() -> Self {
-        Self { program: None, ready_within: Duration::from_secs(20) }
+        Self { program: None, ready_within: Duration::from_secs(20), interrupted: Interrupted::default() }
+    }
+}
+
+/// Whether a lab that is being built is no longer wanted. All clones are one.
+#[derive(Clone, Default, Debug)]
+pub struct Interrupted(Arc<AtomicBool>);
+
+impl Interrupted {
+    /// Says that it is no longer wanted.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Refuses to go on if it is no longer wanted.
+    pub(crate) fn check(&self, lab: &str) -> Result<(), LabError> {
+        if self.0.load(Ordering::Relaxed) { Err(LabError::Interrupted(lab.to_owned())) } else { Ok(()) }
     }
 }
 
@@ -43,7 +63,7 @@ pub struct Lab {
 
 impl Lab {
     /// Builds a lab, starts its agents, waits until they answer and gives the VMs the MTU of their ports. When one of
-    /// it fails, what was made is removed.
+    /// it fails or it is interrupted, what was made is removed.
     ///
     /// # Errors
     /// When the topology contradicts itself, something that it needs is taken, this is not root, or a step fails.
@@ -64,6 +84,8 @@ impl Lab {
             Err(error) => {
                 // The first error is the one to tell; what cannot be removed is told by the next `down`.
                 let _ = teardown::take_down(&state, &mut lab.children);
+                // What a signal of the terminal did to the programs that building runs is not worth a word.
+                lab.options.interrupted.check(&lab.name)?;
                 Err(error)
             }
         }
@@ -72,14 +94,17 @@ impl Lab {
     /// All steps after the claim.
     fn raise(&mut self, state: &mut State, program: &Path) -> Result<(), LabError> {
         let topology = state.topology.clone();
+        let (lab, interrupted) = (self.name.clone(), self.options.interrupted.clone());
         build::build(&topology)?;
+        interrupted.check(&lab)?;
         agent::write_configs(&topology)?;
         if let Some(its) = &topology.controller {
             let mut child = controller::start(state, program, its)?;
-            let ready = controller::await_ready(state, program, its, &mut child, self.options.ready_within);
+            let ready = controller::await_ready(state, program, its, &mut child, &self.options);
             self.children.insert(CONTROLLER.to_owned(), child);
             ready?;
             for host in topology.hosts.iter().filter(|host| host.joined) {
+                interrupted.check(&lab)?;
                 controller::join(state, program, its, host.name.as_str())?;
             }
         }
@@ -91,10 +116,11 @@ impl Lab {
         }
         for host in &hosts {
             if let Some(child) = self.children.get_mut(*host) {
-                agent::await_ready(&self.name, host, child, self.options.ready_within)?;
+                agent::await_ready(&self.name, host, child, &self.options)?;
             }
         }
         for (vm, device) in topology.vms.iter().zip(topology.vm_devices()) {
+            interrupted.check(&lab)?;
             self.fit_mtu(&topology, vm, vm.host.as_str(), &device)?;
         }
         state.complete = true;
@@ -198,7 +224,7 @@ impl Lab {
         }
         let program = self.options.program.clone().map_or_else(agent::program, Ok)?;
         let mut child = agent::start(&mut state, &program, host)?;
-        let ready = agent::await_ready(&self.name, host, &mut child, self.options.ready_within);
+        let ready = agent::await_ready(&self.name, host, &mut child, &self.options);
         if let Some(mut before) = self.children.insert(host.to_owned(), child) {
             // It is not alive, as was seen above: only its remains are taken.
             let _ = before.wait();
@@ -262,7 +288,7 @@ impl Lab {
         }
         let program = self.options.program.clone().map_or_else(agent::program, Ok)?;
         let mut child = controller::start(&mut state, &program, &its)?;
-        let ready = controller::await_ready(&state, &program, &its, &mut child, self.options.ready_within);
+        let ready = controller::await_ready(&state, &program, &its, &mut child, &self.options);
         if let Some(mut before) = self.children.insert(CONTROLLER.to_owned(), child) {
             // It is not alive, as was seen above: only its remains are taken.
             let _ = before.wait();

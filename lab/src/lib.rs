@@ -23,7 +23,7 @@ mod wiring;
 
 pub use error::LabError;
 pub use guard::LabGuard;
-pub use lab::{Lab, UpOptions, down, exec, list, plug, status, up};
+pub use lab::{Interrupted, Lab, UpOptions, down, exec, list, plug, status, up};
 pub use node::{Node, Output};
 pub use status::{AgentStatus, LabStatus, LabSummary, NodeKind, NodeStatus};
 pub use topology::{Controller, Host, Offloads, Topology, Underlay, UnderlayKind, Vm, VmRoute};

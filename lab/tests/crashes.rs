@@ -47,7 +47,7 @@ fn act_as_copy() -> bool {
     };
     let topology = Topology::from_file(file.as_ref()).unwrap();
     let program = std::env::var_os(COPY_PROGRAM).map(PathBuf::from);
-    let _lab = Lab::up(&topology, UpOptions { program, ready_within: Duration::from_secs(60) }).unwrap();
+    let _lab = Lab::up(&topology, UpOptions { program, ready_within: Duration::from_secs(60), ..UpOptions::default() }).unwrap();
     std::thread::sleep(Duration::from_secs(60));
     true
 }
@@ -141,10 +141,28 @@ fn an_agent_that_never_answers_takes_the_lab_down() {
     let (name, host) = (fresh_name(), format!("h{}", fresh_name()));
     let topology = Topology::from_yaml(&wide(&name, &host, true)).unwrap();
     let program = Some(mute_agent(folder.path()));
-    let options = UpOptions { program, ready_within: Duration::from_millis(500) };
+    let options = UpOptions { program, ready_within: Duration::from_millis(500), ..UpOptions::default() };
     let text = Lab::up(&topology, options).unwrap_err().to_string();
     assert!(text.contains("does not answer within"), "{text}");
     assert!(text.contains(&format!("started with agent --config /run/netvirt/lab/{name}/{host}.yaml")), "{text}");
+    assert_eq!(remains(&name, &[&host]), Vec::<String>::new());
+}
+
+#[test]
+fn a_lab_that_is_no_longer_wanted_is_removed_while_it_waits_for_an_agent() {
+    let folder = tempfile::tempdir().unwrap();
+    let (name, host) = (fresh_name(), format!("h{}", fresh_name()));
+    let topology = Topology::from_yaml(&wide(&name, &host, true)).unwrap();
+    let options = UpOptions { program: Some(mute_agent(folder.path())), ..UpOptions::default() };
+    let interrupted = options.interrupted.clone();
+    let building = std::thread::spawn(move || Lab::up(&topology, options).map(drop));
+    let log = PathBuf::from(format!("/run/netvirt/lab/{name}/{host}.log"));
+    wait_for("the agent", || std::fs::read_to_string(&log).is_ok_and(|text| text.contains("started with")));
+    let begin = Instant::now();
+    interrupted.set();
+    let error = building.join().unwrap().unwrap_err();
+    assert!(matches!(&error, LabError::Interrupted(lab) if *lab == name), "{error}");
+    assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
     assert_eq!(remains(&name, &[&host]), Vec::<String>::new());
 }
 

@@ -61,7 +61,7 @@ clean_up() {
     wait 2>/dev/null
     # A "netvirt lab up" that was interrupted has taken its lab down itself.
     if [ "$up" = yes ] && netvirt lab status "$lab" >/dev/null 2>&1; then
-        [ "$done" = yes ] || { printf '\nCleaning up.\n' >&2; } 2>/dev/null
+        [ "$done" = yes ] || printf '\nCleaning up.\n' >&2 2>/dev/null
         timeout 30 netvirt lab down "$lab" >/dev/null || code=1
     fi
     [ -z "$scratch" ] || rm -rf "$scratch"

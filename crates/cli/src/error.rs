@@ -15,6 +15,8 @@ pub const EXIT_USAGE: u8 = 2;
 pub const EXIT_NO_ANSWER: u8 = 3;
 /// Declared, but not realized on every host within `--wait`.
 pub const EXIT_NOT_REALIZED: u8 = 4;
+/// Interrupted at the terminal; as shells say it of SIGINT.
+pub const EXIT_INTERRUPTED: u8 = 130;
 /// `netvirt diff` found differences.
 pub const EXIT_DIFFERENT: u8 = 1;
 
@@ -112,6 +114,9 @@ pub enum CliError {
     /// The output is gone, and not because the reader had enough.
     #[error("cannot write to the output: {0}")]
     Output(io::Error),
+    /// The system does not let this process wait for signals.
+    #[error("cannot wait for signals: {0}")]
+    Signals(io::Error),
     /// The lab refuses.
     #[error(transparent)]
     Lab(Box<lab::LabError>),
@@ -189,6 +194,7 @@ impl CliError {
             Self::Client(ClientError::Refused(_) | ClientError::Answer { .. } | ClientError::Start(_)) => EXIT_REFUSED,
             Self::Client(_) | Self::NoContext { .. } => EXIT_NO_ANSWER,
             Self::NotRealized(_) => EXIT_NOT_REALIZED,
+            Self::Lab(error) if matches!(**error, lab::LabError::Interrupted(_)) => EXIT_INTERRUPTED,
             Self::Different => EXIT_DIFFERENT,
             _ => EXIT_REFUSED,
         }

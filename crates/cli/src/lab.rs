@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use lab::{LabError, LabStatus, LabSummary, NodeKind, NodeStatus, UpOptions};
+use lab::{Interrupted, LabError, LabStatus, LabSummary, NodeKind, NodeStatus, UpOptions};
+use nix::sys::signal::{SigSet, Signal};
 
 use crate::CliError;
 use crate::args::Output;
@@ -61,7 +62,9 @@ pub struct Exec {
 pub fn run(verb: &LabVerb, output: Output, streams: &mut Streams<'_>) -> Result<(), CliError> {
     match verb {
         LabVerb::Up { file } => {
-            let status = lab::up(file, UpOptions::default()).map_err(|source| in_file(file, source))?;
+            let options = UpOptions::default();
+            set_when_interrupted(options.interrupted.clone())?;
+            let status = lab::up(file, options).map_err(|source| in_file(file, source))?;
             show(&status, output, streams)
         }
         LabVerb::Down { name } => {
@@ -94,6 +97,22 @@ pub fn run(verb: &LabVerb, output: Output, streams: &mut Streams<'_>) -> Result<
             }
         }
     }
+}
+
+/// What ends a program at the terminal, or when the terminal goes: a lab that is half built is removed first.
+const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+/// From here on a signal that would end this process says that the lab is no longer wanted. The programs that building
+/// runs begin with a clean mask, so they are ended by a signal as ever.
+fn set_when_interrupted(interrupted: Interrupted) -> Result<(), CliError> {
+    let signals: SigSet = ENDING.into_iter().collect();
+    signals.thread_block().map_err(|error| CliError::Signals(error.into()))?;
+    let wait = move || {
+        if signals.wait().is_ok() {
+            interrupted.set();
+        }
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop).map_err(CliError::Signals)
 }
 
 const NO_LAB: &str = "no lab is up; bring one up with \"netvirt lab up FILE\"";
