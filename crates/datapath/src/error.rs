@@ -32,6 +32,18 @@ pub enum Error {
         reason: String,
     },
     /// An entry of a map.
+    #[error("cannot {operation} map {map}: {entry}: {reason}")]
+    Entry {
+        /// What was tried.
+        operation: &'static str,
+        /// Name of the map.
+        map: &'static str,
+        /// Key of the entry.
+        entry: String,
+        /// What the kernel said.
+        reason: String,
+    },
+    /// A map.
     #[error("cannot {operation} map {map}: {reason}")]
     Map {
         /// What was tried.
@@ -72,5 +84,20 @@ impl Error {
 
     pub(crate) fn map(operation: &'static str, map: &'static str, error: &dyn std::error::Error) -> Self {
         Self::Map { operation, map, reason: chain(error) }
+    }
+
+    /// An entry that the kernel refused, by a single system call or in a batch.
+    pub(crate) fn entry(
+        operation: &'static str,
+        map: &'static str,
+        key: &dyn std::fmt::Debug,
+        error: &std::io::Error,
+    ) -> Self {
+        // What the kernel says of a map that is full is "argument list too long".
+        let reason = match error.kind() {
+            std::io::ErrorKind::ArgumentListTooLong => "the map is full".to_owned(),
+            _ => error.to_string(),
+        };
+        Self::Entry { operation, map, entry: format!("{key:?}"), reason }
     }
 }

@@ -6,6 +6,7 @@
 //! **Invariant:** aya's types do not cross the border of this crate, and nothing is decided here.
 
 mod attach;
+mod batch;
 mod counters;
 mod error;
 mod events;

@@ -2,9 +2,12 @@
 
 use std::borrow::{Borrow, BorrowMut};
 use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use aya::maps::lpm_trie::{Key as TrieKey, LpmTrie};
-use aya::maps::{Array, HashMap, MapData, MapError};
+use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use pipeline::{
     Counters, Host, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS, Peer, Plain, Port,
     Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet,
@@ -12,6 +15,7 @@ use pipeline::{
 use plan::{Changes, HostTables, TableChanges};
 
 use crate::Datapath;
+use crate::batch;
 use crate::error::Error;
 use crate::raw::{Layout, Raw};
 
@@ -155,15 +159,23 @@ impl Datapath {
         map.try_into().map_err(|e: MapError| Error::map("open", name, &e))
     }
 
-    fn read<K: Layout + Ord, V: Layout>(&self, name: &'static str) -> Result<BTreeMap<K, V>, Error> {
-        self.hash::<K, V>(name)?
-            .iter()
-            .map(|entry| entry.map(|(Raw(key), Raw(value))| (key, value)))
-            .collect::<Result<_, _>>()
-            .map_err(|e| Error::map("read", name, &e))
+    /// What system calls know the map by.
+    fn descriptor(&self, name: &'static str) -> Result<BorrowedFd<'_>, Error> {
+        match self.ebpf.map(name) {
+            Some(Map::HashMap(map) | Map::LpmTrie(map)) => Ok(map.fd().as_fd()),
+            _ => Err(Error::Missing(name)),
+        }
     }
 
-    fn upsert<K: Layout + Ord, V: Layout>(
+    fn read<K: Layout + Ord, V: Layout>(&self, name: &'static str) -> Result<BTreeMap<K, V>, Error> {
+        // What is opened is of these sizes.
+        self.hash::<K, V>(name)?;
+        let entries = batch::entries::<Raw<K>, Raw<V>>(self.descriptor(name)?);
+        let entries = entries.map_err(|error| Error::map("read", name, &error))?;
+        Ok(entries.into_iter().map(|(Raw(key), Raw(value))| (key, value)).collect())
+    }
+
+    fn upsert<K: Layout + Ord + Debug, V: Layout>(
         &mut self,
         name: &'static str,
         changes: &TableChanges<K, V>,
@@ -172,13 +184,20 @@ impl Datapath {
             return Ok(());
         }
         let mut map = self.hash_mut::<K, V>(name)?;
+        if changes.upserts.len() >= batch::WORTH_WHILE {
+            let keys: Vec<Raw<K>> = changes.upserts.keys().copied().map(Raw).collect();
+            let values: Vec<Raw<V>> = changes.upserts.values().copied().map(Raw).collect();
+            let written = batch::update(self.descriptor(name)?, &keys, &values);
+            return written.map_err(|stopped| Error::entry(WRITE, name, &keys[stopped.at].0, &stopped.source));
+        }
         for (key, value) in &changes.upserts {
-            map.insert(Raw(*key), Raw(*value), 0).map_err(|e| Error::map("write to", name, &e))?;
+            let written = map.insert(Raw(*key), Raw(*value), 0);
+            written.map_err(|error| Error::entry(WRITE, name, key, &io_error(error)))?;
         }
         Ok(())
     }
 
-    fn delete<K: Layout + Ord, V: Layout>(
+    fn delete<K: Layout + Ord + Debug, V: Layout>(
         &mut self,
         name: &'static str,
         changes: &TableChanges<K, V>,
@@ -187,8 +206,14 @@ impl Datapath {
             return Ok(());
         }
         let mut map = self.hash_mut::<K, V>(name)?;
+        if changes.deletions.len() >= batch::WORTH_WHILE {
+            let keys: Vec<Raw<K>> = changes.deletions.iter().copied().map(Raw).collect();
+            let deleted = batch::delete(self.descriptor(name)?, &keys);
+            return deleted.map_err(|stopped| Error::entry(DELETE, name, &keys[stopped.at].0, &stopped.source));
+        }
         for key in &changes.deletions {
-            absent_is_fine(map.remove(&Raw(*key))).map_err(|e| Error::map("delete from", name, &e))?;
+            let deleted = absent_is_fine(map.remove(&Raw(*key)));
+            deleted.map_err(|error| Error::entry(DELETE, name, key, &io_error(error)))?;
         }
         Ok(())
     }
@@ -212,27 +237,55 @@ impl Datapath {
     }
 
     fn upsert_routes(&mut self, changes: &TableChanges<RouteKey, Route>) -> Result<(), Error> {
+        let refused = |key: &RouteKey, error: &io::Error| Error::entry(WRITE, "ROUTES", key, error);
         let mut trie = self.routes_mut()?;
+        if changes.upserts.len() >= batch::WORTH_WHILE {
+            drop(trie);
+            let keys: Vec<TrieKey<RouteBytes>> = changes.upserts.keys().map(to_trie_key).collect();
+            let values: Vec<Raw<Route>> = changes.upserts.values().copied().map(Raw).collect();
+            let written = batch::update(self.descriptor("ROUTES")?, &keys, &values);
+            return written.map_err(|stopped| refused(&from_trie_key(&keys[stopped.at]), &stopped.source));
+        }
         for (key, route) in &changes.upserts {
-            trie.insert(&to_trie_key(key), Raw(*route), 0).map_err(|e| Error::map("write to", "ROUTES", &e))?;
+            trie.insert(&to_trie_key(key), Raw(*route), 0).map_err(|error| refused(key, &io_error(error)))?;
         }
         Ok(())
     }
 
     fn delete_routes(&mut self, changes: &TableChanges<RouteKey, Route>) -> Result<(), Error> {
+        let refused = |key: &RouteKey, error: &io::Error| Error::entry(DELETE, "ROUTES", key, error);
         let mut trie = self.routes_mut()?;
+        if changes.deletions.len() >= batch::WORTH_WHILE {
+            drop(trie);
+            let keys: Vec<TrieKey<RouteBytes>> = changes.deletions.iter().map(to_trie_key).collect();
+            let deleted = batch::delete(self.descriptor("ROUTES")?, &keys);
+            return deleted.map_err(|stopped| refused(&from_trie_key(&keys[stopped.at]), &stopped.source));
+        }
         for key in &changes.deletions {
-            absent_is_fine(trie.remove(&to_trie_key(key))).map_err(|e| Error::map("delete from", "ROUTES", &e))?;
+            absent_is_fine(trie.remove(&to_trie_key(key))).map_err(|error| refused(key, &io_error(error)))?;
         }
         Ok(())
     }
 }
 
+/// What is done to a map, in the words of its errors.
+const WRITE: &str = "write to";
+/// See [`WRITE`].
+const DELETE: &str = "delete from";
+
 /// To delete what is not there is no failure: the state afterwards is the one that was asked for.
 fn absent_is_fine(result: Result<(), MapError>) -> Result<(), MapError> {
     match result {
         Err(MapError::KeyNotFound) => Ok(()),
-        Err(MapError::SyscallError(error)) if error.io_error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
+    }
+}
+
+/// What the kernel said, as a batch says it.
+fn io_error(error: MapError) -> io::Error {
+    match error {
+        MapError::SyscallError(error) => error.io_error,
+        other => io::Error::other(other),
     }
 }
