@@ -8,6 +8,7 @@ mod agents;
 mod cold;
 mod first_ping;
 mod probe;
+mod processor;
 pub mod report;
 mod scale;
 mod site;

@@ -42,7 +42,7 @@ pub fn declare(site: &mut Site, hosts: &[(Enrolment, HostFacts)], count: usize) 
 
 /// Memory and file of the controller.
 pub fn memory(site: &Site) -> Result<Vec<Figure>, Error> {
-    let pid = site.lab.controller_pid()?.ok_or_else(|| failed("look at the controller")(&"it does not run"))?;
+    let pid = site.controller_pid()?;
     let text = std::fs::read_to_string(format!("/proc/{pid}/status"))
         .map_err(|error| failed("look at the controller's memory")(&error))?;
     let kilobytes = text.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());

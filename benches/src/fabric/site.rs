@@ -84,6 +84,11 @@ impl Site {
         Ok(site)
     }
 
+    /// The process of the controller.
+    pub fn controller_pid(&self) -> Result<u32, Error> {
+        self.lab.controller_pid()?.ok_or_else(|| failed("look at the controller")(&"it does not run"))
+    }
+
     /// How many ports there are beside the two VMs'.
     pub const fn others(&self) -> usize {
         self.others

@@ -30,7 +30,7 @@ pub use convert::WireError;
 pub use digest::Digest;
 pub use encoded::Encoded;
 pub use facts::{HostFacts, LearntAddress, PortReport, Report, Uplink};
-pub use hub::{Hub, Limits, snapshot};
+pub use hub::{Hub, Limits, Standing, snapshot};
 pub use mirror::{Heard, Mirror, Update};
 pub use plan::fabric::{TopicChange, TopicId};
 pub use token::{Token, TokenError};

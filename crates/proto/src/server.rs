@@ -19,10 +19,11 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::ca::{Authority, CaError, HostRequest, RENEWAL_LOOK, lifetime, peer};
 use crate::convert::facts_in;
+use crate::hub::Outgoing;
 use crate::tls::{SERVER_LIFE, ServerCertificate};
 use crate::wire::services::enrolment_server::{Enrolment, EnrolmentServer};
 use crate::wire::services::sync_server::{Sync, SyncServer};
-use crate::{Encoded, Hub, JoinAsk, Peer, Refused, WireError, tls, wire};
+use crate::{Hub, JoinAsk, Peer, Refused, WireError, tls, wire};
 
 /// Most connections at once; more wait to be accepted.
 pub const MAX_CONNECTIONS: usize = 8192;
@@ -317,7 +318,7 @@ impl Enrolment for Service {
 
 #[tonic::async_trait]
 impl Sync for Service {
-    type SessionStream = ReceiverStream<Result<Encoded, Status>>;
+    type SessionStream = Outgoing;
 
     async fn session(
         &self,
@@ -326,8 +327,7 @@ impl Sync for Service {
         let about = about(&request)?;
         let address = about.address;
         let peer = self.admitted(about).await?;
-        let outgoing = self.hub.open(peer, address, request.into_inner().boxed());
-        Ok(Response::new(ReceiverStream::new(outgoing)))
+        Ok(Response::new(self.hub.open(peer, address, request.into_inner().boxed())))
     }
 }
 

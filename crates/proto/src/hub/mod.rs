@@ -1,21 +1,25 @@
 //! The controller's side of all sessions: which host gets which topic, what it has of it, and who is connected.
 //!
-//! One lock guards the state; no callback is called under it, and what is done under it takes microseconds: a change is
-//! encoded once and its bytes are put into the queue of each session that wants it.
+//! One lock guards the state; no callback is called under it, and what is done under it takes about a microsecond for
+//! each session: a change is encoded once, and all that a revision has for a host is put into the queue of its session
+//! as one, so that it is sent as one.
 
+mod outgoing;
 mod session;
 #[cfg(test)]
 mod tests;
 pub(crate) mod topic;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use model::fabric::ResourceName;
 use parking_lot::Mutex;
 use plan::fabric::{TopicChange, TopicId};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use outgoing::Outgoing;
 pub use session::SessionEnd;
 use topic::{CatchUp, TopicState};
 
@@ -25,7 +29,7 @@ use crate::{Controller, Digest, Encoded, TopicContent, wire};
 /// How much the hub keeps and sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Messages that wait for one agent to read them. An agent with more is disconnected; it comes back and resumes.
+    /// Revisions that wait for one agent to read them. An agent with more is disconnected; it comes back and resumes.
     pub queue: usize,
     /// Changes of one topic that are kept for agents that come back. One that missed more gets a snapshot.
     pub log_entries: usize,
@@ -85,9 +89,20 @@ struct Live {
     end: Option<oneshot::Sender<SessionEnd>>,
 }
 
+/// How far a host is.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Standing {
+    /// Whether it is connected.
+    pub connected: bool,
+    /// The revision up to which everything that it needs is in force there; none if it has not connected since the
+    /// controller started, or has not yet acknowledged anything.
+    pub in_force: Option<u64>,
+}
+
 /// What waits for a session.
 enum Queued {
-    Message(Encoded),
+    /// All that a revision has for it, shared with those who need the same.
+    Messages(Arc<[Encoded]>),
     /// The host's own topic has changed at this revision, and so perhaps which others it needs.
     Resubscribe(u64),
     /// The agent wants a topic anew.
@@ -123,57 +138,59 @@ impl Hub {
         let mut state = self.state.lock();
         let state = &mut *state;
         state.published = revision;
-        let mut outgoing: Vec<(ResourceName, Arc<[Encoded]>)> = Vec::new();
-        let mut affected = HashSet::new();
-        for change in changes {
-            match state.topics.get_mut(&change.topic) {
-                Some(Slot::Loaded(topic)) => {
-                    affected.extend(topic.subscribers.iter().cloned());
-                    // What was loaded after the transaction has it already, but may not have been acknowledged.
-                    if revision > topic.loaded {
-                        let messages = topic.change(revision, change, &self.limits);
-                        outgoing.extend(topic.subscribers.iter().map(|host| (host.clone(), Arc::clone(&messages))));
-                    }
+        let news: Vec<Arc<[Encoded]>> =
+            changes.iter().map(|change| state.take(revision, change, &self.limits)).collect();
+        let own: BTreeSet<&ResourceName> = changes.iter().filter_map(|change| host_of(&change.topic)).collect();
+        // What each host is to hear of, by the places of the changes.
+        let mut affected: HashMap<&ResourceName, Vec<usize>> = own.iter().map(|host| (*host, Vec::new())).collect();
+        for (place, change) in changes.iter().enumerate() {
+            let Some(Slot::Loaded(topic)) = state.topics.get(&change.topic) else { continue };
+            for host in &topic.subscribers {
+                let places = affected.entry(host).or_default();
+                if !news[place].is_empty() {
+                    places.push(place);
                 }
-                Some(Slot::Loading(pending)) if pending.len() < self.limits.pending => {
-                    pending.push((revision, change.clone()));
-                }
-                // Nobody has asked for it yet, or the loader must begin anew.
-                Some(Slot::Loading(_)) | None => {
-                    state.topics.remove(&change.topic);
-                }
-            }
-            if let TopicId::Host(host) = &change.topic {
-                affected.insert(host.clone());
-            }
-        }
-        for (host, messages) in outgoing {
-            for message in messages.iter() {
-                state.send(&host, Queued::Message(message.clone()));
             }
         }
         let synced = Encoded::new(Message::Synced(wire::Synced { revision }));
-        for host in affected {
-            let own = changes.iter().any(|change| matches!(&change.topic, TopicId::Host(name) if *name == host));
-            let Some(known) = state.hosts.get_mut(&host) else { continue };
+        let mut together: HashMap<(Vec<usize>, bool), Arc<[Encoded]>> = HashMap::new();
+        let mut tell = |host: &ResourceName, places: Vec<usize>| {
+            let Some(known) = state.hosts.get_mut(host) else { return };
             known.affected = revision;
-            state.send(&host, if own { Queued::Resubscribe(revision) } else { Queued::Message(synced.clone()) });
+            let own = own.contains(host);
+            let messages = together.entry((places, own)).or_insert_with_key(|(places, own)| {
+                let news = places.iter().flat_map(|place| news[*place].iter());
+                news.chain((!own).then_some(&synced)).cloned().collect()
+            });
+            known.send(host, Queued::Messages(Arc::clone(messages)));
+            if own {
+                known.send(host, Queued::Resubscribe(revision));
+            }
+        };
+        // Where there is most to do, it begins first.
+        for host in &own {
+            let places = affected.remove(host).unwrap_or_default();
+            tell(host, places);
         }
+        affected.into_iter().for_each(|(host, places)| tell(host, places));
+    }
+
+    /// How far hosts are, each in its place.
+    pub fn standing<'a>(&self, hosts: impl IntoIterator<Item = &'a ResourceName>) -> Vec<Standing> {
+        let state = self.state.lock();
+        let standing = |host| state.hosts.get(host).map(|known| known.standing(state.published)).unwrap_or_default();
+        hosts.into_iter().map(standing).collect()
     }
 
     /// The revision up to which everything that a host needs is in force there; none if it has not connected since the
     /// controller started, or has not yet acknowledged anything.
     pub fn in_force(&self, host: &ResourceName) -> Option<u64> {
-        let state = self.state.lock();
-        let known = state.hosts.get(host)?;
-        let acked = known.acked?;
-        let has_all = acked >= known.affected && !known.catching_up;
-        Some(if has_all { acked.max(state.published) } else { acked })
+        self.standing([host])[0].in_force
     }
 
     /// Whether a host is connected.
     pub fn is_connected(&self, host: &ResourceName) -> bool {
-        self.state.lock().hosts.get(host).is_some_and(|known| known.session.is_some())
+        self.standing([host])[0].connected
     }
 
     /// The hosts that are connected, in no order.
@@ -253,14 +270,21 @@ impl Hub {
 }
 
 impl State {
-    /// Puts something into the queue of a host, if it is connected. One whose queue is full is disconnected.
-    fn send(&mut self, host: &ResourceName, what: Queued) {
-        let Some(known) = self.hosts.get_mut(host) else { return };
-        let Some(live) = &known.session else { return };
-        if live.queue.try_send(what).is_err() {
-            tracing::warn!(%host, "the agent does not read what it is sent; disconnected, it resumes when it comes back");
-            known.end(SessionEnd::Slow);
+    /// Takes a change into its topic, and answers with the messages that say it.
+    fn take(&mut self, revision: u64, change: &TopicChange, limits: &Limits) -> Arc<[Encoded]> {
+        match self.topics.get_mut(&change.topic) {
+            // What was loaded after the transaction has it already, but may not have been acknowledged.
+            Some(Slot::Loaded(topic)) if revision > topic.loaded => return topic.change(revision, change, limits),
+            Some(Slot::Loaded(_)) => {}
+            Some(Slot::Loading(pending)) if pending.len() < limits.pending => {
+                pending.push((revision, change.clone()));
+            }
+            // Nobody has asked for it yet, or the loader must begin anew.
+            Some(Slot::Loading(_)) | None => {
+                self.topics.remove(&change.topic);
+            }
         }
+        Arc::from([])
     }
 
     /// As [`Hub::subscribe`], if the topic is loaded.
@@ -304,7 +328,36 @@ impl State {
     }
 }
 
+/// The host whose own topic it is.
+const fn host_of(topic: &TopicId) -> Option<&ResourceName> {
+    match topic {
+        TopicId::Host(name) => Some(name),
+        TopicId::Network(_) => None,
+    }
+}
+
 impl HostState {
+    /// Puts something into the queue, if the host is connected. One whose queue is full is disconnected.
+    fn send(&mut self, host: &ResourceName, what: Queued) {
+        let Some(live) = &self.session else { return };
+        match live.queue.try_send(what) {
+            // A connection that is gone ends its session by itself.
+            Ok(()) | Err(TrySendError::Closed(_)) => {}
+            Err(TrySendError::Full(_)) => {
+                tracing::warn!(
+                    %host, "the agent does not read what it is sent; disconnected, it resumes when it comes back"
+                );
+                self.end(SessionEnd::Slow);
+            }
+        }
+    }
+
+    fn standing(&self, published: u64) -> Standing {
+        let has_all = |acked| acked >= self.affected && !self.catching_up;
+        let in_force = self.acked.map(|acked| if has_all(acked) { acked.max(published) } else { acked });
+        Standing { connected: self.session.is_some(), in_force }
+    }
+
     /// Ends the session, if one is on.
     fn end(&mut self, why: SessionEnd) {
         if let Some(end) = self.session.take().and_then(|live| live.end) {

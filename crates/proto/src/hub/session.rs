@@ -1,4 +1,4 @@
-//! One session: what an agent says is handed on, what is queued for it is sent.
+//! One session: who is it, what must it be told, and what does it say. What it is told goes out in [`super::outgoing`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -11,6 +11,7 @@ use model::fabric::ResourceName;
 use plan::fabric::TopicId;
 use tokio::sync::{mpsc, oneshot};
 
+use super::outgoing::{Begin, Outgoing, Sending};
 use super::{CatchUp, Hub, Live, Queued};
 use crate::convert::{digest_in, facts_in, report_in, topic_in};
 use crate::wire::agent_message::Message as Said;
@@ -19,9 +20,6 @@ use crate::{Digest, Encoded, Peer, WireError, wire};
 
 /// How long an agent may take to say hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Messages that are handed to the network ahead of what it takes.
-const IN_FLIGHT: usize = 16;
 
 /// What an agent says.
 pub type Incoming = Pin<Box<dyn Stream<Item = Result<wire::AgentMessage, tonic::Status>> + Send>>;
@@ -59,26 +57,18 @@ impl From<WireError> for SessionEnd {
 }
 
 impl Hub {
-    /// Begins a session with a host that has been admitted. What comes out of the channel is for the agent; it closes
-    /// when the session ends.
-    pub(crate) fn open(
-        self: &Arc<Self>,
-        peer: Peer,
-        address: SocketAddr,
-        incoming: Incoming,
-    ) -> mpsc::Receiver<Result<Encoded, tonic::Status>> {
-        let (sender, receiver) = mpsc::channel(IN_FLIGHT);
+    /// Begins a session with a host that has been admitted. What comes out of the stream is for the agent; it ends when
+    /// the session does.
+    pub(crate) fn open(self: &Arc<Self>, peer: Peer, address: SocketAddr, incoming: Incoming) -> Outgoing {
+        let (outgoing, mut sending) = Outgoing::new(Arc::clone(self), peer.host.clone());
         let hub = Arc::clone(self);
         tokio::spawn(async move {
             let host = peer.host.clone();
-            let end = hub.session(peer, address, incoming, &sender).await;
+            let end = hub.session(peer, address, incoming, &mut sending).await;
             tracing::info!(%host, "session ended: {end}");
-            if end != SessionEnd::Gone {
-                // An agent that does not read does not read this either: it sees the end of the stream, later.
-                let _ = sender.try_send(Err(tonic::Status::aborted(end.to_string())));
-            }
+            sending.end(end);
         });
-        receiver
+        outgoing
     }
 
     async fn session(
@@ -86,7 +76,7 @@ impl Hub {
         peer: Peer,
         address: SocketAddr,
         mut incoming: Incoming,
-        outgoing: &mpsc::Sender<Result<Encoded, tonic::Status>>,
+        sending: &mut Sending,
     ) -> SessionEnd {
         let first = tokio::time::timeout(HELLO_TIMEOUT, incoming.next()).await;
         let hello = match first {
@@ -108,12 +98,12 @@ impl Hub {
             Err(_) => SessionEnd::Protocol("the controller failed".to_owned()),
             Ok(Err(_)) => SessionEnd::Disconnected,
             Ok(Ok(())) => {
-                let writer = self.write(&host, known, revision, queue, outgoing);
+                sending.begin(Begin { known, revision, queue });
                 let reader = self.read(&host, number, incoming);
                 tokio::select! {
-                    end = writer => end,
                     end = reader => end,
                     end = ended => end.unwrap_or(SessionEnd::Replaced),
+                    () = sending.closed() => SessionEnd::Gone,
                 }
             }
         };
@@ -159,95 +149,60 @@ impl Hub {
         }
     }
 
-    /// Brings the agent up to date and keeps it there.
-    async fn write(
-        &self,
-        host: &ResourceName,
-        known: BTreeMap<TopicId, Digest>,
-        revision: u64,
-        mut queue: mpsc::Receiver<Queued>,
-        outgoing: &mpsc::Sender<Result<Encoded, tonic::Status>>,
-    ) -> SessionEnd {
-        if self.arrange(host, known, revision, outgoing).await.is_none() {
-            return SessionEnd::Gone;
-        }
-        while let Some(queued) = queue.recv().await {
-            let sent = match queued {
-                Queued::Message(message) => outgoing.send(Ok(message)).await.ok(),
-                Queued::Resubscribe(revision) => {
-                    let topics = self.state.lock().hosts.get(host).map(|known| known.topics.clone());
-                    self.follow(host, topics.unwrap_or_default(), revision, outgoing).await
-                }
-                Queued::Resync(topic) => self.resync(host, &topic, outgoing).await,
-            };
-            if sent.is_none() {
-                return SessionEnd::Gone;
-            }
-        }
-        // Whoever has closed the queue says why.
-        std::future::pending().await
-    }
-
     /// After hello: what the agent has is compared with what it needs.
-    async fn arrange(
+    pub(super) async fn arrange(
         &self,
         host: &ResourceName,
         known: BTreeMap<TopicId, Digest>,
         revision: u64,
-        outgoing: &mpsc::Sender<Result<Encoded, tonic::Status>>,
-    ) -> Option<()> {
+    ) -> Option<Vec<Encoded>> {
         let needed = self.topics_of(host).await?;
         let before = self.state.lock().hosts.get(host).map(|known| known.topics.clone()).unwrap_or_default();
         let gone: BTreeSet<&TopicId> =
             before.iter().chain(known.keys()).filter(|topic| !needed.contains(*topic)).collect();
+        let mut messages = Vec::new();
         for topic in gone {
             self.state.lock().unsubscribe(host, topic);
-            say_unsubscribed(topic, outgoing).await?;
+            messages.push(unsubscribed(topic));
         }
         for topic in &needed {
             let catch_up = self.subscribe(host, topic, known.get(topic).copied()).await;
-            say(catch_up, outgoing).await?;
+            catch_up.say(&mut messages);
         }
-        say_synced(revision, outgoing).await
+        messages.push(synced(revision));
+        Some(messages)
     }
 
     /// The host's ports have changed: so have the topics that it needs, perhaps.
-    async fn follow(
-        &self,
-        host: &ResourceName,
-        has: BTreeSet<TopicId>,
-        revision: u64,
-        outgoing: &mpsc::Sender<Result<Encoded, tonic::Status>>,
-    ) -> Option<()> {
+    pub(super) async fn follow(&self, host: &ResourceName, revision: u64) -> Option<Vec<Encoded>> {
+        let has = self.state.lock().hosts.get(host).map(|known| known.topics.clone()).unwrap_or_default();
         let needed = self.topics_of(host).await?;
+        let mut messages = Vec::new();
         for topic in has.difference(&needed) {
             self.state.lock().unsubscribe(host, topic);
-            say_unsubscribed(topic, outgoing).await?;
+            messages.push(unsubscribed(topic));
         }
         for topic in needed.difference(&has) {
-            let catch_up = self.subscribe(host, topic, None).await;
-            say(catch_up, outgoing).await?;
+            self.subscribe(host, topic, None).await.say(&mut messages);
         }
-        say_synced(revision, outgoing).await
+        messages.push(synced(revision));
+        Some(messages)
     }
 
-    /// Sends a topic as a whole, if the host is to have it.
-    async fn resync(
-        &self,
-        host: &ResourceName,
-        topic: &TopicId,
-        outgoing: &mpsc::Sender<Result<Encoded, tonic::Status>>,
-    ) -> Option<()> {
+    /// A topic as a whole, if the host is to have it.
+    pub(super) async fn resync(&self, host: &ResourceName, topic: &TopicId) -> Vec<Encoded> {
         let (subscribed, revision) = {
             let state = self.state.lock();
             (state.hosts.get(host).is_some_and(|known| known.topics.contains(topic)), state.published)
         };
+        let mut messages = Vec::new();
         if subscribed {
-            say(self.subscribe(host, topic, None).await, outgoing).await?;
+            self.subscribe(host, topic, None).await.say(&mut messages);
         } else {
-            say_unsubscribed(topic, outgoing).await?;
+            messages.push(unsubscribed(topic));
         }
-        say_synced(revision, outgoing).await
+        messages.push(synced(revision));
+        messages
     }
 
     async fn topics_of(&self, host: &ResourceName) -> Option<BTreeSet<TopicId>> {
@@ -273,7 +228,9 @@ impl Hub {
                 Some(Said::Resync(resync)) => match topic_in(&resync.topic) {
                     Ok(topic) => {
                         tracing::warn!(%host, %topic, "the agent has it otherwise than was meant; it gets all of it");
-                        self.state.lock().send(host, Queued::Resync(topic));
+                        if let Some(known) = self.state.lock().hosts.get_mut(host) {
+                            known.send(host, Queued::Resync(topic));
+                        }
                     }
                     Err(error) => return error.into(),
                 },
@@ -306,28 +263,20 @@ fn known(topics: &[wire::KnownTopic]) -> Result<BTreeMap<TopicId, Digest>, WireE
     topics.iter().map(|known| Ok((topic_in(&known.topic)?, digest_in(&known.digest)?))).collect()
 }
 
-async fn say(catch_up: CatchUp, outgoing: &mpsc::Sender<Result<Encoded, tonic::Status>>) -> Option<()> {
-    match catch_up {
-        CatchUp::Nothing => {}
-        CatchUp::Deltas(messages) => {
-            for message in messages {
-                outgoing.send(Ok(message)).await.ok()?;
-            }
-        }
-        CatchUp::Snapshot(messages) => {
-            for message in messages.iter() {
-                outgoing.send(Ok(message.clone())).await.ok()?;
-            }
+impl CatchUp {
+    fn say(self, messages: &mut Vec<Encoded>) {
+        match self {
+            Self::Nothing => {}
+            Self::Deltas(some) => messages.extend(some),
+            Self::Snapshot(some) => messages.extend(some.iter().cloned()),
         }
     }
-    Some(())
 }
 
-async fn say_unsubscribed(topic: &TopicId, outgoing: &mpsc::Sender<Result<Encoded, tonic::Status>>) -> Option<()> {
-    let message = Message::Unsubscribed(wire::Unsubscribed { topic: topic.to_string() });
-    outgoing.send(Ok(Encoded::new(message))).await.ok()
+fn unsubscribed(topic: &TopicId) -> Encoded {
+    Encoded::new(Message::Unsubscribed(wire::Unsubscribed { topic: topic.to_string() }))
 }
 
-async fn say_synced(revision: u64, outgoing: &mpsc::Sender<Result<Encoded, tonic::Status>>) -> Option<()> {
-    outgoing.send(Ok(Encoded::new(Message::Synced(wire::Synced { revision })))).await.ok()
+fn synced(revision: u64) -> Encoded {
+    Encoded::new(Message::Synced(wire::Synced { revision }))
 }

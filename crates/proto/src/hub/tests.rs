@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
 use model::{LookupRecord, MacAddress, Resource, Vsid};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::*;
@@ -95,7 +95,7 @@ impl Controller for Deleted {
 async fn a_host_that_is_deleted_while_it_connects_is_told_nothing() {
     let hub = Hub::with_limits(Arc::new(Deleted), 1, Limits::default());
     let mut agent = Agent::connect(&hub, "host1", Mirror::default()).await;
-    let heard = tokio::time::timeout(Duration::from_secs(10), agent.hears.recv()).await.unwrap();
+    let heard = tokio::time::timeout(Duration::from_secs(10), agent.hears.next()).await.unwrap();
     let end = heard.expect("a reason").expect_err("no message");
     assert!(end.message().contains("does not know this host any more"), "{end}");
     assert!(!hub.is_connected(&"host1".parse().unwrap()));
@@ -132,7 +132,7 @@ async fn until(holds: impl Fn() -> bool) {
 struct Agent {
     mirror: Mirror,
     says: Sender<Result<wire::AgentMessage, tonic::Status>>,
-    hears: Receiver<Result<Encoded, tonic::Status>>,
+    hears: outgoing::Outgoing,
 }
 
 impl Agent {
@@ -158,7 +158,7 @@ impl Agent {
     /// Hears all up to the next update, and says how many messages that were.
     async fn update(&mut self) -> (crate::Update, usize) {
         for count in 1.. {
-            let message = tokio::time::timeout(Duration::from_secs(10), self.hears.recv()).await.expect("in time");
+            let message = tokio::time::timeout(Duration::from_secs(10), self.hears.next()).await.expect("in time");
             match self.mirror.hear(message.expect("the session is on").unwrap()).unwrap() {
                 Heard::Synced(revision) => {
                     let update = self.mirror.commit(revision);
@@ -229,7 +229,7 @@ async fn an_agent_whose_topic_differs_gets_it_anew() {
     hub.publish(2, &[put([2])]);
     // Lost on the way, which TCP does not do, but a bug might.
     for _ in 0..2 {
-        agent.hears.recv().await.unwrap().unwrap();
+        agent.hears.next().await.unwrap().unwrap();
     }
     hub.publish(3, &[put([3])]);
     let (update, _) = agent.update().await;
