@@ -56,7 +56,7 @@ impl Core {
         let tables = datapath.tables()?;
         let mut desired = Desired::new(declared, facts::observe(&netlink, &tables)?, settings);
         refuse(&desired.live.findings())?;
-        let step = desired.control(controlled.into_iter().map(Change::Set).collect());
+        let step = desired.control(&controlled.into_iter().map(Change::Set).collect::<Vec<_>>());
         desired.live.settle(&step.update);
         let mut core = Self {
             name: config.name.as_ref().map_or_else(host_name, |name| name.as_str().to_owned()),
@@ -129,8 +129,8 @@ impl Core {
     ///
     /// # Errors
     /// When the kernel refuses; then nothing is changed.
-    pub fn update_controlled(&mut self, changes: Vec<Change>) -> Result<Vec<String>, RunError> {
-        self.look_again(&changes);
+    pub fn update_controlled(&mut self, changes: &[Change]) -> Result<Vec<String>, RunError> {
+        self.look_again(changes);
         let step = self.desired.control(changes);
         self.carry_out(step)?;
         Ok(self.desired.left_out())
@@ -339,7 +339,7 @@ impl Core {
     pub fn change(&mut self, set: ChangeSet) -> Result<ChangeReport, Problem> {
         let (changes, results) = self.judge(&set)?;
         self.look_again(&changes);
-        let step = self.desired.declare(changes).map_err(|refused| match refused {
+        let step = self.desired.declare(&changes).map_err(|refused| match refused {
             Refused::Contradiction(errors) => contradiction(&errors),
             Refused::Findings(findings) => {
                 Problem::with_errors(ProblemType::Invalid, findings.iter().map(ToString::to_string).collect())
@@ -361,7 +361,7 @@ impl Core {
             return Err(internal(error));
         }
         if self.desired.is_waiting()
-            && let Err(error) = self.update_controlled(Vec::new())
+            && let Err(error) = self.update_controlled(&[])
         {
             tracing::error!("cannot try again what the controller said: {error}");
         }
@@ -424,7 +424,9 @@ pub fn device_name(facts: &Facts, ifindex: u32) -> Option<&Name> {
 }
 
 fn controlled(key: &Key) -> Problem {
-    Problem::conflict(format!("{key} is the controller's; change it there, with \"netvirt --controller\""))
+    Problem::conflict(format!(
+        "{key} is the controller's; change what it follows from there, with \"netvirt --context FILE\""
+    ))
 }
 
 fn exists(key: &Key) -> Problem {

@@ -5,7 +5,7 @@
 //! does not keep the rest out, and until something changes. What was heard gives way to both, and is forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::ops::{Bound, Deref};
 
 use model::{Change, Intent, IntentError, Key, MacAddress, Replaced, Resource, Vsid};
 use pipeline::Learn;
@@ -69,8 +69,28 @@ pub enum Refused {
     Findings(Vec<Finding>),
 }
 
+/// A change on its way into force. There may be very many at once, so that what was said is not copied before it is in.
+enum Want<'a> {
+    Said(&'a Change),
+    Follows(Box<Change>),
+}
+
+impl Deref for Want<'_> {
+    type Target = Change;
+    fn deref(&self) -> &Change {
+        match self {
+            Self::Said(change) => change,
+            Self::Follows(change) => change,
+        }
+    }
+}
+
 /// Changes by the key of what they change.
-type Wanted = BTreeMap<Key, Change>;
+type Wanted<'a> = BTreeMap<Key, Want<'a>>;
+
+fn by_key(changes: &[Change]) -> impl Iterator<Item = (Key, Want<'_>)> {
+    changes.iter().map(|change| (change.key(), Want::Said(change)))
+}
 
 impl Desired {
     /// What a host declares itself, and nothing else yet.
@@ -89,9 +109,9 @@ impl Desired {
     ///
     /// # Errors
     /// When it contradicts anything but what was heard, or cannot be carried out here.
-    pub fn declare(&mut self, changes: Vec<Change>) -> Result<Step, Refused> {
+    pub fn declare(&mut self, changes: &[Change]) -> Result<Step, Refused> {
         let declared = self.declared.apply(changes.iter().cloned()).map_err(Refused::Contradiction)?;
-        let mut step = match self.bring_about(changes.into_iter().map(|change| (change.key(), change)).collect()) {
+        let mut step = match self.bring_about(&by_key(changes).collect()) {
             Ok(step) => step,
             Err(errors) => {
                 self.declared.undo(declared);
@@ -133,16 +153,16 @@ impl Desired {
     }
 
     /// Takes over what the controller says; what contradicts the rest is left out.
-    pub fn control(&mut self, changes: Vec<Change>) -> Step {
-        let mut wanted = self.retries();
-        for change in changes {
-            let key = change.key();
-            self.left_out.remove(&key);
-            wanted.insert(key, change);
+    pub fn control(&mut self, changes: &[Change]) -> Step {
+        let said: Vec<(Key, Want)> = by_key(changes).collect();
+        for (key, _) in &said {
+            self.left_out.remove(key);
         }
+        let again = self.retries();
+        let mut wanted: Wanted = by_key(&again).chain(said).collect();
         wanted.retain(|key, change| self.is_acceptable(key, change));
         loop {
-            match self.bring_about(wanted.clone()) {
+            match self.bring_about(&wanted) {
                 Ok(step) => {
                     let refusal = step
                         .update
@@ -187,12 +207,12 @@ impl Desired {
     }
 
     /// Those that are left out and have their turn to be tried again.
-    fn retries(&mut self) -> Wanted {
+    fn retries(&mut self) -> Vec<Change> {
         let from = self.retried.take().map_or(Bound::Unbounded, Bound::Excluded);
         let keys = self.left_out.range((from, Bound::Unbounded)).take(RETRIES).map(|(key, _)| key.clone());
         let keys: Vec<Key> = keys.collect();
         self.retried = keys.last().filter(|_| keys.len() == RETRIES).cloned();
-        keys.into_iter().filter_map(|key| self.left_out.remove(&key).map(|left| (key, left.change))).collect()
+        keys.into_iter().filter_map(|key| self.left_out.remove(&key).map(|left| left.change)).collect()
     }
 
     /// Whether a change of the controller is one that can be tried. What the host declares itself is not the
@@ -236,14 +256,15 @@ impl Desired {
             let controlled = self.is_controlled(&key);
             let there = self.live.intent().get(&key).cloned();
             let change = match wanted.remove(&key) {
-                Some(change) => change,
+                Some(Want::Said(change)) => change.clone(),
+                Some(Want::Follows(change)) => *change,
                 None => match there {
                     Some(resource) => Change::Set(resource),
                     None => continue,
                 },
             };
             if controlled && matches!(change, Change::Set(_)) {
-                wanted.insert(key.clone(), Change::Delete(key.clone()));
+                wanted.insert(key.clone(), Want::Follows(Box::new(Change::Delete(key.clone()))));
             }
             self.left_out.insert(key, LeftOut { change, why: why.to_owned() });
         }
@@ -251,21 +272,25 @@ impl Desired {
 
     /// Makes changes, and keeps what was heard in accord with them: what was heard of a station that changes is taken
     /// out, and put back as far as it still fits.
-    fn bring_about(&mut self, mut wanted: Wanted) -> Result<Step, Vec<IntentError>> {
-        let mut dropped = self.heard(&wanted);
-        for key in dropped.keys() {
-            wanted.entry(key.clone()).or_insert_with(|| Change::Delete(key.clone()));
+    fn bring_about(&mut self, wanted: &Wanted) -> Result<Step, Vec<IntentError>> {
+        let mut dropped = self.heard(wanted);
+        // What is wanted besides, or, for the keys that are in both, instead; `None` is nothing.
+        let mut besides: BTreeMap<Key, Option<Change>> = BTreeMap::new();
+        for key in dropped.keys().filter(|key| !wanted.contains_key(*key)) {
+            besides.insert(key.clone(), Some(Change::Delete(key.clone())));
         }
         let mut again: Option<BTreeMap<Key, Resource>> = None;
         loop {
-            match self.live.update(wanted.values().cloned()) {
+            let said = wanted.iter().filter(|(key, _)| besides.is_empty() || !besides.contains_key(*key));
+            let said = said.map(|(_, change)| Change::clone(change));
+            match self.live.update(said.chain(besides.values().flatten().cloned())) {
                 Ok(update) => {
                     if again.is_none() {
                         let fitting = self.fitting(&dropped);
                         again = Some(fitting.clone());
                         if !fitting.is_empty() {
                             self.live.undo(update);
-                            wanted.extend(fitting.into_iter().map(|(key, resource)| (key, Change::Set(resource))));
+                            besides.extend(fitting.into_iter().map(|(key, known)| (key, Some(Change::Set(known)))));
                             continue;
                         }
                     }
@@ -279,11 +304,11 @@ impl Desired {
                     for key in errors.iter().flat_map(IntentError::keys) {
                         let back = again.as_mut().and_then(|again| again.remove(key)).is_some();
                         let known = self.live.intent().get(key).filter(|resource| self.learnt.has(resource)).cloned();
-                        if back || (known.is_some() && !wanted.contains_key(key)) {
+                        let is_wanted = besides.get(key).map_or_else(|| wanted.contains_key(key), Option::is_some);
+                        if back || (known.is_some() && !is_wanted) {
                             gave_way = true;
-                            wanted.remove(key);
+                            besides.insert(key.clone(), known.as_ref().map(|_| Change::Delete(key.clone())));
                             if let Some(known) = known {
-                                wanted.insert(key.clone(), Change::Delete(key.clone()));
                                 dropped.insert(key.clone(), known);
                             }
                         }
@@ -298,17 +323,21 @@ impl Desired {
 
     /// What was heard of the stations that changes are about.
     fn heard(&self, wanted: &Wanted) -> BTreeMap<Key, Resource> {
+        if self.learnt.is_empty() {
+            return BTreeMap::new();
+        }
         let intent = self.live.intent();
         let mut stations = BTreeSet::<(Vsid, MacAddress)>::new();
         for (key, change) in wanted {
-            let new = match change {
+            let new = match &**change {
                 Change::Set(resource) => Some(resource),
                 Change::Delete(_) => None,
             };
-            stations.extend(intent.get(key).into_iter().chain(new).filter_map(|resource| match resource {
+            let records = intent.get(key).into_iter().chain(new).filter_map(|resource| match resource {
                 Resource::LookupRecord(record) => Some((record.vsid, record.mac)),
                 _ => None,
-            }));
+            });
+            stations.extend(records.filter(|(vsid, mac)| self.learnt.of(*vsid, *mac).next().is_some()));
         }
         let addresses =
             stations.into_iter().flat_map(|(vsid, mac)| self.learnt.of(vsid, mac).map(move |address| (vsid, address)));
@@ -350,7 +379,7 @@ fn values(resources: BTreeMap<Key, Resource>) -> Vec<Resource> {
 /// The latter half of what is wanted, rounded up, so that it is left out piece by piece.
 fn latter_half(wanted: &Wanted) -> BTreeSet<Key> {
     let puts: Vec<&Key> =
-        wanted.iter().filter(|(_, change)| matches!(change, Change::Set(_))).map(|(key, _)| key).collect();
+        wanted.iter().filter(|(_, change)| matches!(***change, Change::Set(_))).map(|(key, _)| key).collect();
     let keys = if puts.is_empty() { wanted.keys().collect() } else { puts };
     keys[keys.len() / 2..].iter().copied().cloned().collect()
 }

@@ -50,7 +50,7 @@ fn settle(desired: &mut Desired, step: Step) {
 
 #[track_caller]
 fn control(desired: &mut Desired, changes: Vec<Change>) -> Vec<String> {
-    let step = desired.control(changes);
+    let step = desired.control(&changes);
     settle(desired, step);
     desired.left_out()
 }
@@ -78,7 +78,7 @@ fn one_contradiction_does_not_keep_the_rest_out_and_is_tried_again() {
     assert!(left[1].contains("port own and port theirs have the same device"), "{left:?}");
     assert!(desired.is_controlled(&record("5001/10.0.0.8")));
     // The host's own port goes, and the controller's has its place.
-    let step = desired.declare(vec![Change::Delete(key_of(model::Kind::Port, "own"))]).unwrap();
+    let step = desired.declare(&[Change::Delete(key_of(model::Kind::Port, "own"))]).unwrap();
     settle(&mut desired, step);
     assert!(desired.is_waiting());
     assert_eq!(control(&mut desired, vec![]).len(), 1);
@@ -122,10 +122,10 @@ fn a_socket_cannot_contradict_the_controller() {
     control(&mut desired, sets(port));
     let (before, declared) = (desired.live.tables().clone(), desired.declared.clone());
     let refused =
-        desired.declare(sets("{kind: port, name: mine, spec: {device: tap1, mac: 06-06-00-00-00-0e, vsid: 5001}}"));
+        desired.declare(&sets("{kind: port, name: mine, spec: {device: tap1, mac: 06-06-00-00-00-0e, vsid: 5001}}"));
     assert!(matches!(refused, Err(Refused::Contradiction(_))));
     let refused = desired
-        .declare(sets("{kind: provider-address, spec: {address: 192.168.4.99, interface: eth7, prefixLength: 24}}"));
+        .declare(&sets("{kind: provider-address, spec: {address: 192.168.4.99, interface: eth7, prefixLength: 24}}"));
     assert!(matches!(refused, Err(Refused::Findings(_))));
     assert_eq!((desired.live.tables(), &desired.declared), (&before, &declared));
 }
@@ -148,7 +148,7 @@ fn what_was_heard_gives_way_and_follows_its_l2_only_record() {
     assert_eq!(dynamic(&desired).len(), MAX_PER_MAC);
     // The VM moves to another host: what was heard of it moves too.
     let moved = "{kind: lookup-record, spec: {vsid: 5001, mac: 06-06-00-00-00-05, providerAddress: 192.168.4.33, type: L2Only}}";
-    let step = desired.declare(sets(moved)).unwrap();
+    let step = desired.declare(&sets(moved)).unwrap();
     settle(&mut desired, step);
     assert_eq!(dynamic(&desired).len(), MAX_PER_MAC);
     assert!(dynamic(&desired).iter().all(|record| record.provider_address.to_string() == "192.168.4.33"));
@@ -159,13 +159,13 @@ fn what_was_heard_gives_way_and_follows_its_l2_only_record() {
     assert_eq!(dynamic(&desired).len(), MAX_PER_MAC - 1);
     // Its own record goes, and with it all that was heard; taken back, it is all there again.
     let before = desired.live.tables().clone();
-    let step = desired.declare(vec![Change::Delete(record("5001/06-06-00-00-00-05"))]).unwrap();
+    let step = desired.declare(&[Change::Delete(record("5001/06-06-00-00-00-05"))]).unwrap();
     assert_eq!(dynamic(&desired), []);
     let back = desired.undo(step);
     assert_eq!(desired.live.tables(), &before);
     assert_eq!(dynamic(&desired).len(), MAX_PER_MAC - 1);
     desired.live.settle(&back);
-    let step = desired.declare(vec![Change::Delete(record("5001/06-06-00-00-00-05"))]).unwrap();
+    let step = desired.declare(&[Change::Delete(record("5001/06-06-00-00-00-05"))]).unwrap();
     settle(&mut desired, step);
     assert!(desired.learn(&heard(5, [10, 0, 0, 50])).is_none());
 }

@@ -50,6 +50,11 @@ impl Learnt {
             if self.0.get(&(*vsid, *mac)).is_some_and(|known| known.contains(address)))
     }
 
+    /// Whether nothing was learnt.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The addresses of a MAC address.
     pub fn of(&self, vsid: Vsid, mac: MacAddress) -> impl Iterator<Item = IpAddr> {
         self.0.get(&(vsid, mac)).into_iter().flatten().copied()

@@ -79,7 +79,7 @@ pub struct Controlled {
     /// How many revisions of that are complete.
     together: usize,
     /// What the core has not taken yet, because the kernel refused it or it has just come.
-    waiting: BTreeMap<Key, Change>,
+    waiting: Vec<Change>,
     /// Of the clock that nobody sets, as the next one.
     retry_at: Instant,
     look_at_addresses_at: Instant,
@@ -111,7 +111,7 @@ impl Controlled {
             netlink: Netlink::current()?,
             heard: Vec::new(),
             together: 0,
-            waiting: BTreeMap::new(),
+            waiting: Vec::new(),
             retry_at: Instant::now(),
             look_at_addresses_at: Instant::now(),
             reported: None,
@@ -257,19 +257,32 @@ impl Controlled {
             tracing::error!("what the controller says does not survive a restart: {error}");
         }
         self.addresses.note(&update.changes);
-        self.waiting.extend(update.changes.into_iter().map(|change| (change.key(), change)));
+        self.wait_for(update.changes);
         self.carry_out(core);
+    }
+
+    /// Lets changes wait for the core. Of two that are about the same resource the later one counts.
+    fn wait_for(&mut self, changes: Vec<Change>) {
+        if self.waiting.is_empty() {
+            self.waiting = changes;
+            return;
+        }
+        let all = std::mem::take(&mut self.waiting).into_iter().chain(changes);
+        let by_key: BTreeMap<Key, Change> = all.map(|change| (change.key(), change)).collect();
+        self.waiting = by_key.into_values().collect();
     }
 
     /// Has the core carry out what waits.
     fn carry_out(&mut self, core: &Shared) {
-        let changes: Vec<Change> = self.waiting.values().cloned().collect();
-        let addresses = changes.iter().any(|change| change.key().kind == Kind::ProviderAddress);
+        let addresses = self.waiting.iter().any(|change| match change {
+            Change::Set(resource) => matches!(resource, Resource::ProviderAddress(_)),
+            Change::Delete(key) => key.kind == Kind::ProviderAddress,
+        });
         tokio::task::block_in_place(|| {
             if addresses {
                 self.addresses.add_missing(&self.netlink);
             }
-            match lock(core).update_controlled(changes) {
+            match lock(core).update_controlled(&self.waiting) {
                 Ok(_) => self.waiting.clear(),
                 Err(error) => {
                     tracing::error!("cannot carry out what the controller says, will try again: {error}");
