@@ -11,6 +11,7 @@
 mod args;
 mod at_controller;
 mod at_host;
+mod completion;
 mod diff;
 mod error;
 mod fields;
@@ -35,6 +36,10 @@ use error::CliError;
 
 /// Carries out a command line (the first argument is the program's name) and says how it ended.
 pub fn main_with(args: impl IntoIterator<Item = OsString>, roles: Roles) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if completion::completed(&args) {
+        return ExitCode::SUCCESS;
+    }
     let environment = Environment::of_process();
     let (mut input, mut out, mut err) = (io::stdin(), io::stdout(), io::stderr());
     let reader_gone = pipe::standard_output_gone;

@@ -9,7 +9,7 @@ use crate::args::{self, Cli, HostVerb, Knows, Target, Verb};
 use crate::at_controller::Controller;
 use crate::files::{self, Text};
 use crate::side::{Asked, Environment, Question, Side};
-use crate::{CliError, Roles, at_controller, at_host};
+use crate::{CliError, EXIT_NO_ANSWER, Roles, at_controller, at_host};
 
 /// Where input comes from and output goes to.
 pub struct Streams<'a> {
@@ -45,8 +45,7 @@ pub fn run(cli: &Cli, environment: &Environment, roles: Roles, streams: &mut Str
         }
         Verb::Lab(verb) => crate::lab::run(verb, output, streams),
         Verb::Completion { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut args::command(), "netvirt", &mut script);
+            let script = crate::completion::script(*shell)?;
             streams.out.write_all(&script).map_err(CliError::Output)
         }
         _ => ask(cli, environment, streams),
@@ -61,15 +60,25 @@ fn ask(cli: &Cli, environment: &Environment, streams: &mut Streams<'_>) -> Resul
         Verb::Delete(delete) => files::read(&delete.file, streams.input)?,
         _ => Vec::new(),
     };
-    let asked = cli.global.ask(question(&cli.verb, &texts)?, environment)?;
+    let question = question(&cli.verb, &texts)?;
+    let (asked, knows) = (cli.global.ask(question, environment)?, question.knows);
     let result = match &asked.side {
         Side::Host(socket) => {
             Client::new(socket).map_err(CliError::from).and_then(|client| at_the_host(cli, &client, &texts, streams))
         }
-        Side::Controller(context) => Controller::open(context, &cli.global, environment)
-            .and_then(|controller| at_the_controller(cli, &controller, &texts, streams)),
+        Side::Controller(context) => Controller::open(context, &cli.global, environment).and_then(|controller| {
+            let result = at_the_controller(cli, &controller, &texts, streams);
+            if let Some(hint) = result.as_ref().err().and_then(|error| controller.hint(error)) {
+                streams.note(&format!("note: {hint}"))?;
+            }
+            result
+        }),
     };
     if let Err(error) = &result {
+        let at_a_controller = knows == Knows::Host && cli.global.may_be_at_a_controller(environment);
+        if at_a_controller && error.exit_code() == EXIT_NO_ANSWER {
+            streams.note("note: a host's agent knows of this, and no controller; run it on the host")?;
+        }
         hint(error, &asked, streams)?;
     }
     result

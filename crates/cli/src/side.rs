@@ -10,7 +10,7 @@ use crate::CliError;
 use crate::args::{Global, Knows};
 
 /// Folder of the sockets that `--host` names.
-const SOCKET_FOLDER: &str = "/run/netvirt";
+pub const SOCKET_FOLDER: &str = "/run/netvirt";
 /// Host that is asked when none is named.
 const DEFAULT_HOST: &str = "agent";
 /// Environment variable with the socket that is asked when none is named.
@@ -161,15 +161,13 @@ impl Global {
         }
     }
 
-    /// The tenant that is meant: the flag's, the variable's, or the default one.
-    ///
-    /// # Errors
-    /// When the variable is no name.
-    pub fn tenant(&self, environment: &Environment) -> Result<ResourceName, CliError> {
-        Ok(self.named_tenant(environment)?.unwrap_or_else(ResourceName::default_tenant))
+    /// Whether somebody who named no host could be where a controller is, and not on a host.
+    pub fn may_be_at_a_controller(&self, environment: &Environment) -> bool {
+        let named = self.socket.is_some() || self.host.is_some() || environment.socket.is_some();
+        !named && self.context_path(environment).is_some()
     }
 
-    /// The same, if the flag or the variable names one.
+    /// The tenant that is meant, if the flag or the variable names one.
     ///
     /// # Errors
     /// When the variable is no name.
@@ -254,12 +252,13 @@ mod tests {
         let tenant = |line: &str, variable: Option<&str>| {
             let cli = parse(std::iter::once("netvirt").chain(line.split_whitespace()).map(OsString::from)).unwrap();
             let environment = Environment { tenant: variable.map(Into::into), ..Environment::empty() };
-            cli.global.tenant(&environment).map(String::from).map_err(|error| error.to_string())
+            let named = cli.global.named_tenant(&environment).map_err(|error| error.to_string())?;
+            Ok::<_, String>(named.map(String::from))
         };
-        assert_eq!(tenant("status -t blue", Some("red")), Ok("blue".into()));
-        assert_eq!(tenant("status", Some("red")), Ok("red".into()));
-        assert_eq!(tenant("status", Some("")), Ok("default".into()));
-        assert_eq!(tenant("status", None), Ok("default".into()));
+        assert_eq!(tenant("status -t blue", Some("red")), Ok(Some("blue".into())));
+        assert_eq!(tenant("status", Some("red")), Ok(Some("red".into())));
+        assert_eq!(tenant("status", Some("")), Ok(None));
+        assert_eq!(tenant("status", None), Ok(None));
         assert!(tenant("status", Some("a/b")).unwrap_err().starts_with("NETVIRT_TENANT: "));
     }
 }

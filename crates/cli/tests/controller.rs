@@ -298,6 +298,35 @@ fn tokens_are_told_once_and_what_was_done_is_written_down() {
 }
 
 #[test]
+fn a_token_comes_with_the_file_that_its_bearer_needs() {
+    let controller = Controller::start();
+    controller.get("create tenant blue");
+    let file = controller.folder.path().join("blue.yaml");
+    let path = file.to_str().unwrap();
+    let create = format!("create token b --role tenant --tenant blue --write-context {path}");
+    assert_eq!(controller.get(&create), format!("token \"b\" created; its context is {path}\n"));
+    // Whoever has the file is in tenant blue without saying so.
+    let line = ["get", "ports", "--context", path];
+    let nothing = "tenant \"blue\" has no port; --all-tenants shows those of all tenants\n";
+    let ended = run(&line, "", &Environment::default(), |_| false);
+    assert_eq!(ended, Ended { code: 0, out: String::new(), err: nothing.into() });
+    let apply = ["apply", "-f", "-", "--context", path];
+    let ended = run(&apply, "kind: port\nname: a\n", &Environment::default(), |_| false);
+    assert_eq!(ended.out, "port \"a\" of tenant \"blue\" created\n", "{}", ended.err);
+    // With the secret alone, the tenant must be named, and that is said.
+    let text = std::fs::read_to_string(&file).unwrap().replace("tenant: blue\n", "");
+    std::fs::write(&file, text).unwrap();
+    let ended = run(&apply, "kind: port\nname: b\n", &Environment::default(), |_| false);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    let hint = "note: tenant \"default\" is meant, since none is named; --tenant NAME names another\nerror: ";
+    assert!(ended.err.starts_with(hint), "{}", ended.err);
+    // A token whose secret nobody could learn is not kept.
+    let (code, err) = controller.refused("create token c --role reader --write-context /nowhere/c.yaml");
+    assert!(code == 3 && err.contains("/nowhere/c.yaml"), "{code} {err}");
+    assert!(!controller.get("get tokens").contains("\nc "));
+}
+
+#[test]
 fn the_store_goes_out_and_in() {
     let controller = Controller::with_aaa();
     let file = controller.folder.path().join("export.jsonl");
@@ -337,6 +366,9 @@ fn who_is_asked_is_said() {
         ended.err.starts_with("note: the agent on /run/netvirt/agent.sock was asked; --context FILE asks a"),
         "{ended:?}"
     );
+    let ended = run(&["get", "lookup-records"], "", &guessing, stay);
+    let said = "note: a host's agent knows of this, and no controller; run it on the host\nerror: no agent listens on";
+    assert!(ended.code == 3 && ended.err.starts_with(said), "{ended:?}");
     let ended = run(&["get", "vm-networks"], "", &Environment::default(), stay);
     assert_eq!(ended.code, 3);
     assert!(ended.err.contains("give --context FILE or set NETVIRT_CONTEXT"), "{}", ended.err);

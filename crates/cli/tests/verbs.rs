@@ -414,7 +414,7 @@ fn without_an_agent_the_exit_code_is_3() {
 }
 
 #[test]
-fn help_names_the_exit_codes_and_completion_knows_the_kinds() {
+fn help_names_the_exit_codes_and_shells_are_told_how_to_complete() {
     let help = command("", &["--help"], "");
     assert_eq!(help.code, 0);
     assert!(
@@ -426,7 +426,7 @@ fn help_names_the_exit_codes_and_completion_knows_the_kinds() {
     for shell in ["bash", "zsh", "fish"] {
         let script = command("", &["completion", shell], "");
         assert_eq!(script.code, 0);
-        assert!(script.out.contains("lookup-record"), "{shell}");
+        assert!(script.out.contains("NETVIRT_COMPLETE"), "{shell}");
     }
 }
 

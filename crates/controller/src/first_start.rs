@@ -97,7 +97,7 @@ pub fn admin(core: &Core, folder: &Path, url: &str, ca: &str) -> Result<(), RunE
     match Context::read(&path) {
         // With no token in the store, nobody could get in: it was replaced by an empty one.
         Ok(context) if !core.state().tokens.is_empty() => {
-            let now = Context { controller: url.to_owned(), ca: ca.to_owned(), token: context.token.clone() };
+            let now = Context { controller: url.to_owned(), ca: ca.to_owned(), ..context.clone() };
             if now != context {
                 now.write(&path)?;
             }
@@ -114,7 +114,7 @@ pub fn admin(core: &Core, folder: &Path, url: &str, ca: &str) -> Result<(), RunE
             let actor = Actor::new(CONTROLLER);
             core.transact(&actor, false, |_| tokens::put(&actor, &name, &record)).map_err(RunError::First)?;
             // In this order: a token without its file is replaced at the next start.
-            Context { controller: url.to_owned(), ca: ca.to_owned(), token: secret }.write(&path)?;
+            Context { controller: url.to_owned(), ca: ca.to_owned(), token: secret, tenant: None }.write(&path)?;
             tracing::warn!("made the admin's token; who reads {} is admin", path.display());
             Ok(())
         }

@@ -59,7 +59,8 @@ pub fn resources_from_yaml(text: &str) -> Result<Vec<Resource>, YamlError> {
 pub(crate) fn documents_from_yaml<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, YamlError> {
     serde_saphyr::from_multiple_with_options(text, bulk()).map_err(|error| {
         let (line, column) = error.location().map_or((1, 1), |location| (location.line(), location.column()));
-        YamlError { line, column, field: field_at::<T>(text, line), message: message_of(&error) }
+        let message = plainly(message_of(&error), || value_at(text, line, column));
+        YamlError { line, column, field: field_at::<T>(text, line), message }
     })
 }
 
@@ -115,8 +116,34 @@ fn field_at<T: DeserializeOwned>(text: &str, line: u64) -> Option<String> {
             error.into_inner()
         })
     });
-    // The path "." is the document itself, and the message says more than that.
-    field.filter(|path| reading.is_err() && path != ".")
+    // The path "." is the document itself, "?" a text that is no YAML, and the message says more than that.
+    field.filter(|path| reading.is_err() && path != "." && path != "?")
+}
+
+/// What the reader says of its own grammar, in the words of those who write the file, and with the value.
+fn plainly(message: String, value: impl FnOnce() -> String) -> String {
+    let plain = match message.as_str() {
+        "expected sequence start" => "a list is expected here; write its items in brackets, such as [A, B]",
+        "expected mapping start" => "a mapping is expected here: named fields with values, such as \"kind: port\"",
+        "expected string scalar" => "one value is expected here; a list or a mapping is not",
+        "invalid IP address syntax" => {
+            return format!(
+                "\"{}\" is not as it must be here; write an address such as 10.0.0.5 or fd00::5, or where a prefix \
+                 belongs one such as 10.0.0.0/24 or fd00::/64",
+                value()
+            );
+        }
+        _ => return message,
+    };
+    plain.to_owned()
+}
+
+/// The plain value that begins at this place.
+fn value_at(text: &str, line: u64, column: u64) -> String {
+    let before = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
+    let line = text.lines().nth(before(line)).unwrap_or_default();
+    let value: String = line.chars().skip(before(column)).take_while(|letter| !",]} #".contains(*letter)).collect();
+    value.trim_matches(['"', '\'']).to_owned()
 }
 
 /// Leaves the place out of the reader's messages, since [`YamlError`] says it in front.

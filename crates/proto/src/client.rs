@@ -261,9 +261,17 @@ async fn channel(address: &str, tls: ClientConfig) -> Result<Channel, ClientErro
     let failed = |reason| ClientError::Connect { address: address.to_owned(), reason };
     match connecting.await {
         Ok(Ok(channel)) => Ok(channel),
-        Ok(Err(error)) => Err(failed(causes(&error))),
+        Ok(Err(error)) => Err(failed(explained(causes(&error)))),
         Err(_) => Err(failed(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
     }
+}
+
+/// What often stands behind a reason, said with it.
+fn explained(reason: String) -> String {
+    if reason.contains("NoApplicationProtocol") {
+        return format!("{reason}; agents are not answered on this port, but on another (7444 by default)");
+    }
+    reason
 }
 
 /// Connects to the controller, whatever the address it is asked for.

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use model::fabric::ResourceName;
 use serde::{Deserialize, Serialize};
 
 use super::Endpoint;
@@ -24,6 +25,9 @@ pub struct Context {
     pub ca: String,
     /// The secret of a token.
     pub token: String,
+    /// The tenant that is meant where nothing else is said; absent, the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<ResourceName>,
 }
 
 /// The token is not for logs.
@@ -57,7 +61,7 @@ pub enum ContextError {
         source: io::Error,
     },
     /// It is not what it should be.
-    #[error("{file} is no context: {reason}; it has the fields controller, ca and token", file = .file.display())]
+    #[error("{file} is no context: {reason}; it has the fields controller, ca and token, and may have tenant", file = .file.display())]
     Malformed {
         /// Which file.
         file: PathBuf,
@@ -137,7 +141,7 @@ mod tests {
 
     fn context() -> Context {
         let ca = "-----BEGIN CERTIFICATE-----\nMIIB\nAAAA==\n-----END CERTIFICATE-----\n";
-        Context { controller: "https://[fd00::1]:7443".into(), ca: ca.into(), token: "nv-0: #x".into() }
+        Context { controller: "https://[fd00::1]:7443".into(), ca: ca.into(), token: "nv-0: #x".into(), tenant: None }
     }
 
     #[test]
@@ -147,6 +151,10 @@ mod tests {
         fs::write(&file, "old").unwrap();
         context().write(&file).unwrap();
         assert_eq!(Context::read(&file).unwrap(), context());
+        assert!(!fs::read_to_string(&file).unwrap().contains("tenant"));
+        let of_blue = Context { tenant: Some("blue".parse().unwrap()), ..context() };
+        of_blue.write(&file).unwrap();
+        assert_eq!(Context::read(&file).unwrap(), of_blue);
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(fs::read_to_string(&file).unwrap().contains("\n  MIIB\n"), "people read it line by line");

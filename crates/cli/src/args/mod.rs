@@ -27,12 +27,13 @@ Exit codes:
   2  wrong usage; of \"diff\" also: refused
   3  no agent or controller answers
   4  declared, but not realized on every host within --wait
+  130  interrupted
 
 Environment:
   NETVIRT_SOCKET   socket of the agent to ask, unless --socket or --host says another
   NETVIRT_CONTEXT  file that says how to reach the controller, unless --context says another; by default the first of
                    /etc/netvirt/context.yaml, ~/.config/netvirt/context.yaml, /var/lib/netvirt/controller/admin.yaml
-  NETVIRT_TENANT   tenant, unless --tenant says another
+  NETVIRT_TENANT   tenant, unless --tenant says another; by default the context's, or else \"default\"
   NO_COLOR         no colours in help and usage errors, even on a terminal";
 
 /// Network virtualization for Linux hosts: tenants with networks of their own on shared hosts.
@@ -59,7 +60,7 @@ pub struct Global {
     /// File that says how to reach the controller to ask.
     #[arg(long, global = true, value_name = "FILE")]
     pub context: Option<PathBuf>,
-    /// Owner of the resources; "default" if nothing else is said.
+    /// Owner of the resources; the context's, or "default", if nothing else is said.
     #[arg(short, long, global = true, value_name = "NAME")]
     pub tenant: Option<ResourceName>,
     /// The resources of all tenants.
@@ -121,7 +122,7 @@ pub enum Verb {
     /// Hosts, VMs and an underlay in network namespaces on this machine.
     #[command(subcommand)]
     Lab(crate::lab::LabVerb),
-    /// Print the completion script for a shell.
+    /// Print the completion script for a shell; with it names are completed too, by asking who knows them.
     Completion {
         /// The shell.
         #[arg(value_enum)]

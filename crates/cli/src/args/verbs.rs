@@ -52,7 +52,8 @@ pub struct Describe {
 /// How long a change may take until it is in force, where one asks to wait for it.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct Waiting {
-    /// Wait until it is realized on every host that needs it, but no longer than this. At a controller only.
+    /// Wait until it is realized on every host that needs it, but no longer than this, 30s by default. At a controller
+    /// only.
     #[arg(
         long,
         global = true,

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use api::fabric::{AuditEntry, AuditQuery, MAX_PAGE, NewJoinToken, NewToken, Token};
+use api::fabric::{AuditEntry, AuditQuery, Context, MAX_PAGE, NewJoinToken, NewToken, Token};
 use model::fabric::ResourceName;
 
 use super::Controller;
@@ -39,9 +39,24 @@ fn has(tokens: &[Token], name: &str) -> bool {
     tokens.iter().any(|token| token.name.as_str() == name)
 }
 
-/// `netvirt create token`. The secret alone goes to the standard output, so that it can be kept in a variable.
-pub fn create_token(controller: &Controller, token: &NewToken, streams: &mut Streams<'_>) -> Result<(), CliError> {
+/// `netvirt create token`. The secret alone goes to the standard output, so that it can be kept in a variable; or into
+/// a context, and then nowhere else.
+pub fn create_token(
+    controller: &Controller,
+    token: &NewToken,
+    file: Option<&Path>,
+    streams: &mut Streams<'_>,
+) -> Result<(), CliError> {
     let created = controller.client.create_token(token)?;
+    if let Some(file) = file {
+        let context = Context { token: created.secret, tenant: token.tenant.clone(), ..controller.context.clone() };
+        if let Err(error) = context.write(file) {
+            // Nobody has its secret. That it could not be written is what is to be told.
+            let _ = controller.client.delete_token(&token.name);
+            return Err(error.into());
+        }
+        return streams.print(&format!("token \"{}\" created; its context is {}\n", token.name, file.display()));
+    }
     match controller.output {
         Output::Json => streams.print(&render::json(&created)?),
         Output::Yaml => streams.print(&render::yaml(&created)?),

@@ -28,7 +28,7 @@ pub fn create(controller: &Controller, create: &Create, streams: &mut Streams<'_
         CreateWhat::Token { name, fields } => {
             at_once()?;
             let token = fields.token(name, controller.tenant_flag.as_ref(), &controller.tenant);
-            access::create_token(controller, &token, streams)
+            access::create_token(controller, &token, fields.write_context.as_deref(), streams)
         }
         CreateWhat::JoinToken(fields) => {
             at_once()?;

@@ -8,6 +8,7 @@ mod watch;
 
 use std::path::Path;
 
+use api::ProblemType;
 use api::fabric::{Client, Context, Item};
 use model::fabric::{Key, Kind, ResourceName};
 
@@ -24,9 +25,11 @@ pub use watch::watch;
 #[derive(Debug)]
 pub struct Controller {
     client: Client,
+    /// How it is reached, for those who are to reach it too.
+    context: Context,
     /// The owner that is meant.
     tenant: ResourceName,
-    /// The owner that is named, by the flag or the variable.
+    /// The owner that is named, by the flag, the variable or the context.
     named_tenant: Option<ResourceName>,
     /// The owner of the command line.
     tenant_flag: Option<ResourceName>,
@@ -43,15 +46,25 @@ impl Controller {
     /// When the context cannot be read or is of no use.
     pub fn open(context: &Path, global: &Global, environment: &Environment) -> Result<Self, CliError> {
         let context = Context::read(context)?;
+        let named_tenant = global.named_tenant(environment)?.or_else(|| context.tenant.clone());
         Ok(Self {
             client: Client::new(&context.endpoint())?,
-            tenant: global.tenant(environment)?,
-            named_tenant: global.named_tenant(environment)?,
+            context,
+            tenant: named_tenant.clone().unwrap_or_else(ResourceName::default_tenant),
+            named_tenant,
             tenant_flag: global.tenant.clone(),
             all_tenants: global.all_tenants,
             host: global.host.clone(),
             output: global.output,
         })
+    }
+
+    /// What is said behind a refusal where another tenant could have been meant.
+    pub fn hint(&self, error: &CliError) -> Option<String> {
+        let CliError::Fabric(error) = error else { return None };
+        let forbidden = error.problem().is_some_and(|problem| problem.problem_type == ProblemType::Forbidden);
+        (forbidden && self.named_tenant.is_none() && !self.all_tenants)
+            .then(|| format!("tenant \"{}\" is meant, since none is named; --tenant NAME names another", self.tenant))
     }
 
     /// The key of a resource by its name.
@@ -60,8 +73,13 @@ impl Controller {
         Ok(Key::new(kind, Some(self.tenant.clone()), name))
     }
 
+    /// The connection alone.
+    pub fn into_client(self) -> Client {
+        self.client
+    }
+
     /// The owner whose resources of a kind are listed; none for all.
-    fn owner(&self, kind: Kind) -> Option<&ResourceName> {
+    pub fn owner(&self, kind: Kind) -> Option<&ResourceName> {
         (kind.has_tenant() && !self.all_tenants).then_some(&self.tenant)
     }
 

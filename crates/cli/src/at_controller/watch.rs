@@ -51,8 +51,17 @@ fn follow(
     streams.print(&watcher.list(&page.items)?)?;
     let query = WatchQuery { kind: Some(kind), tenant: owner.cloned(), name: None, from: Some(page.revision) };
     let mut events = controller.client.watch(&query)?;
+    let mut silent = false;
     loop {
         let event = events.next(GLANCE)?;
+        // What happened meanwhile is told when it is back: only the wait is to be explained.
+        let trouble = events.trouble();
+        match (&trouble, silent) {
+            (Some(reason), false) => streams.note(&format!("warning: {reason}; asking again until it answers"))?,
+            (None, true) => streams.note("note: the controller answers again")?,
+            _ => {}
+        }
+        silent = trouble.is_some();
         let text = match event {
             None if (streams.reader_gone)(Duration::ZERO) => return Ok(()),
             None => continue,

@@ -1,6 +1,7 @@
 //! Fields of the kinds that a controller has.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use api::fabric::{NewJoinToken, NewToken, Role};
@@ -325,6 +326,10 @@ pub struct TokenFields {
     /// After what time it ends, such as 30d; never if it is left out.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     expires: Option<Duration>,
+    /// Write a context to this file instead of printing the secret: who has the file reaches the controller with the
+    /// token, by --context FILE or NETVIRT_CONTEXT.
+    #[arg(long, value_name = "FILE")]
+    pub write_context: Option<PathBuf>,
 }
 
 impl TokenFields {

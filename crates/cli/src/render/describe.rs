@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use api::{DropCounter, HostStatus, Item};
+use api::{ControllerStatus, DropCounter, HostStatus, Item};
 use model::Kind;
 use serde_json::Value;
 
@@ -125,6 +125,9 @@ pub fn status(status: &HostStatus) -> String {
     line(&mut out, 0, "Host", &status.name);
     line(&mut out, 0, "Agent", &format!("netvirt {}, process {}", status.version, status.pid));
     line(&mut out, 0, "Started", &status.started);
+    if let Some(controller) = &status.controller {
+        line(&mut out, 0, "Controller", &controller_words(controller));
+    }
     if status.uplinks.is_empty() {
         line(&mut out, 0, "Uplinks", NONE);
     }
@@ -139,6 +142,19 @@ pub fn status(status: &HostStatus) -> String {
     sentences(&mut out, "Drift at the start", &status.drift);
     sentences(&mut out, "Findings", &status.findings);
     out
+}
+
+/// How the host stands with the controller that it has joined.
+fn controller_words(controller: &ControllerStatus) -> String {
+    let revision = match controller.revision {
+        Some(revision) => format!("revision {revision} in force"),
+        None => "nothing heard yet".to_owned(),
+    };
+    match (controller.connected, &controller.problem) {
+        (true, _) => format!("{}, connected, {revision}", controller.address),
+        (false, None) => format!("{}, connecting, {revision}", controller.address),
+        (false, Some(problem)) => format!("{}, not connected, {revision}: {problem}", controller.address),
+    }
 }
 
 /// Sentences under a label, one a line.
@@ -166,5 +182,16 @@ mod tests {
         ] {
             assert_eq!(label(field), words);
         }
+    }
+
+    #[test]
+    fn a_host_says_how_it_stands_with_its_controller() {
+        let words = |connected, revision, problem: Option<&str>| {
+            let problem = problem.map(str::to_owned);
+            controller_words(&ControllerStatus { address: "c:7444".into(), connected, revision, problem })
+        };
+        assert_eq!(words(true, Some(7), None), "c:7444, connected, revision 7 in force");
+        assert_eq!(words(false, None, None), "c:7444, connecting, nothing heard yet");
+        assert_eq!(words(false, Some(7), Some("it is gone")), "c:7444, not connected, revision 7 in force: it is gone");
     }
 }

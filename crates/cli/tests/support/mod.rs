@@ -134,7 +134,9 @@ impl Controller {
         let (ca, identity) = certificates();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let controller = format!("https://{}", listener.local_addr().unwrap());
-        Context { controller, ca, token: ADMIN_SECRET.to_owned() }.write(folder.path().join("admin.yaml")).unwrap();
+        Context { controller, ca, token: ADMIN_SECRET.to_owned(), tenant: None }
+            .write(folder.path().join("admin.yaml"))
+            .unwrap();
         let script = Arc::new(Script::default());
         let fabric = Arc::new(Fabric { memory: MemoryFabric::new(), script: Arc::clone(&script) });
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

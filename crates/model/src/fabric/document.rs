@@ -173,6 +173,18 @@ name: blue
         assert!(error.message.contains("mapping"), "{error}");
         let error = resources_from_yaml("spec: [null, null]\nkind: tenant\nname: blue\n").unwrap_err();
         assert!(error.message.contains("named fields"), "{error}");
+        let subnet = |prefixes: &str| {
+            let text = format!("kind: vm-subnet\nname: a\nspec: {{vmNetwork: AAA, prefixes: {prefixes}}}\n");
+            resources_from_yaml(&text).unwrap_err().to_string()
+        };
+        let error = subnet("['10.0.0.0/244', fd00::/64]");
+        assert!(error.starts_with("line 3, column 35, spec.prefixes[0]: \"10.0.0.0/244\" is not"), "{error}");
+        assert!(error.contains("10.0.0.0/24 or fd00::/64"), "{error}");
+        assert!(subnet("10.0.0.0/24").contains("a list is expected here"), "{}", subnet("10.0.0.0/24"));
+        let error = resources_from_yaml("kind: vm-network\nname: a\nspec: {logicalNetwork: [b]}\n").unwrap_err();
+        assert!(error.message.contains("one value is expected here"), "{error}");
+        let error = resources_from_yaml("kind: tenant\nname: a\n  spec: {}\n").unwrap_err();
+        assert_eq!(error.field, None, "{error}");
         let error = resources_from_yaml("kind: tenant\ntenant: blue\nname: red\n").unwrap_err();
         assert!(error.to_string().contains("belongs to no tenant"), "{error}");
     }

@@ -128,6 +128,12 @@ impl ClientError {
                 }
                 reason => Self::Tls { url, reason: format!("its certificate is of no use: {reason}") },
             },
+            // Agents are answered on a port of their own, which speaks gRPC alone.
+            Some(rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)) => {
+                let reason = "it does not speak HTTPS with people and programs; agents may be answered on this port \
+                              (7444 by default), people are on another (7443)";
+                Self::Tls { url, reason: reason.to_owned() }
+            }
             Some(error) => Self::Tls { url, reason: error.to_string() },
             None => Self::Broken { url, reason: error.to_string() },
         }

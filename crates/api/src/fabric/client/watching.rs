@@ -1,7 +1,7 @@
 //! A watch over HTTPS that outlives its connections.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -29,9 +29,12 @@ const SILENCE: Duration = Duration::from_secs(3 * KEEP_ALIVE.as_secs());
 ///
 /// When the connection breaks it is made anew, from the last event on, as often as it takes: no event is lost or told
 /// twice, but for events of sort [`EventKind::Status`], which may be told again.
+///
+/// [`Watching::trouble`] says whether it is without one.
 #[derive(Debug)]
 pub struct Watching {
     events: mpsc::Receiver<Result<Event, ClientError>>,
+    trouble: Trouble,
     runtime: Arc<OwnRuntime>,
 }
 
@@ -43,13 +46,20 @@ impl Watching {
         timeout: Duration,
     ) -> Result<Self, ClientError> {
         let (sender, events) = mpsc::channel(QUEUE);
-        let watch = Resuming { connector, query, timeout, last: None, told: BTreeSet::new() };
+        let trouble = Trouble::default();
+        let its = trouble.clone();
+        let watch = Resuming { connector, query, timeout, last: None, told: BTreeSet::new(), trouble: its };
         runtime.wait(async {
             let response = watch.connect().await?;
             tokio::spawn(watch.run(response, sender));
             Ok::<_, ClientError>(())
         })??;
-        Ok(Self { events, runtime })
+        Ok(Self { events, trouble, runtime })
+    }
+
+    /// Why there is no connection at this moment; none while there is one.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.get()
     }
 
     /// The next event; `Ok(None)` if there was none within `timeout`. After an error there are no more.
@@ -72,8 +82,23 @@ fn ended() -> ClientError {
     Problem::new(ProblemType::Gone, "the watch has ended; begin a new one").into()
 }
 
+/// Why a watch has no connection, for those who wait for its events.
+#[derive(Clone, Default, Debug)]
+struct Trouble(Arc<Mutex<Option<String>>>);
+
+impl Trouble {
+    fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, reason: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+}
+
 /// The task behind a watch.
 struct Resuming {
+    trouble: Trouble,
     connector: Arc<Connector>,
     query: WatchQuery,
     timeout: Duration,
@@ -124,6 +149,7 @@ impl Resuming {
         loop {
             let End::Broken(reason) = self.read(response, &sender).await else { return };
             tracing::debug!(reason, url = self.connector.url(), "a watch lost its connection");
+            self.trouble.set(Some(format!("the connection to {} broke: {reason}", self.connector.url())));
             let mut pause = PAUSES[0];
             response = loop {
                 tokio::select! {
@@ -131,13 +157,19 @@ impl Resuming {
                     () = sender.closed() => return,
                 }
                 match self.connect().await {
-                    Ok(response) => break response,
+                    Ok(response) => {
+                        self.trouble.set(None);
+                        break response;
+                    }
                     Err(error) if is_final(&error) => {
                         // Nobody may be listening any more.
                         let _ = sender.send(Err(error)).await;
                         return;
                     }
-                    Err(error) => tracing::debug!(%error, "a watch is not resumed yet"),
+                    Err(error) => {
+                        tracing::debug!(%error, "a watch is not resumed yet");
+                        self.trouble.set(Some(error.to_string()));
+                    }
                 }
                 pause = (pause * 2).min(PAUSES[1]);
             };
