@@ -3,7 +3,7 @@
 //!
 //! Locks are taken in the order of the fields; `sessions` is called with both held, and calls back into neither.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -14,6 +14,7 @@ use api::{Outcome, Problem, ProblemType};
 use model::fabric::{Key, Kind, Object, ResourceName};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use plan::fabric::{Change, Context, Fabric, Refusal, RefusalSort, Transition};
+use proto::Standing;
 use store::{CommitError, Store, Transaction, WatchError};
 use uuid::Uuid;
 
@@ -21,6 +22,7 @@ use crate::clock;
 use crate::commit::{self, Actor};
 use crate::error::LoadError;
 use crate::hosts::{Reports, Sessions};
+use crate::limits::ACK_PAUSE;
 use crate::records;
 use crate::state::State;
 use crate::view::View;
@@ -57,7 +59,7 @@ pub struct Core {
 
 #[derive(Default)]
 struct Acks {
-    hosts: BTreeSet<ResourceName>,
+    hosts: HashSet<ResourceName>,
     ended: bool,
 }
 
@@ -107,11 +109,8 @@ struct Nobody;
 
 impl Sessions for Nobody {
     fn publish(&self, _: u64, _: &[plan::fabric::TopicChange]) {}
-    fn in_force(&self, _: &ResourceName) -> Option<u64> {
-        None
-    }
-    fn is_connected(&self, _: &ResourceName) -> bool {
-        false
+    fn standing(&self, hosts: &[&ResourceName]) -> Vec<Standing> {
+        vec![Standing::default(); hosts.len()]
     }
     fn connected(&self) -> usize {
         0
@@ -288,7 +287,7 @@ impl Core {
         let revision = state.revision;
         let State { fabric, needs, unrealized, .. } = state;
         needs.update(fabric, &transition.topics, revision);
-        let hosts = transition.topics.iter().flat_map(|change| fabric.subscribers(&change.topic).cloned()).collect();
+        let hosts = transition.topics.iter().flat_map(|change| fabric.subscribers(&change.topic));
         let steps = || transition.steps.iter().chain(&transition.also);
         let changed = || steps().filter(|step| step.outcome != plan::fabric::Outcome::Unchanged);
         unrealized.push(revision, changed().filter_map(|step| Some(step.after.as_ref()?.key())).collect(), hosts);
@@ -342,11 +341,17 @@ impl Core {
 
     /// A host has acknowledged something. Does not block.
     pub fn note_ack(&self, host: &ResourceName) {
-        self.acks.lock().hosts.insert(host.clone());
-        self.acked.notify_one();
+        let mut acks = self.acks.lock();
+        if acks.hosts.is_empty() {
+            self.acked.notify_one();
+        }
+        acks.hosts.insert(host.clone());
     }
 
     /// Follows the acknowledgements, and tells watches what is in force everywhere by them, until [`Core::end`].
+    ///
+    /// The first is looked at when it comes; those of the next [`ACK_PAUSE`] together, since a thousand hosts that
+    /// acknowledge a change would wake this thread a thousand times, while others still wait to be sent it.
     pub fn follow_acks(&self) {
         loop {
             let hosts = {
@@ -359,26 +364,33 @@ impl Core {
                 }
                 std::mem::take(&mut acks.hosts)
             };
-            let mut state = self.state.lock();
-            let state = &mut *state;
-            let now = clock::now();
-            {
-                let mut reports = self.reports.lock();
-                for host in hosts.iter().filter(|host| state.host(host).is_some()) {
-                    reports.seen(host, now);
-                }
-            }
-            // Nobody waits for a host that was deleted.
-            let (sessions, State { fabric, unrealized, .. }) = (self.sessions(), &mut *state);
-            let gone = |host: &ResourceName| fabric.get(&Key::global(Kind::Host, host)).is_none();
-            let far = |host: &ResourceName| if gone(host) { Some(u64::MAX) } else { sessions.in_force(host) };
-            let done = unrealized.progress(&hosts, far);
-            let (done, later) = self.sort_out(state, done);
-            // Hosts that need it only since then are waited for as well.
-            let State { unrealized, revision, .. } = state;
-            unrealized.push(*revision, later.0, later.1);
-            self.tell_status(state, done);
+            self.take_acks(&hosts);
+            std::thread::sleep(ACK_PAUSE);
         }
+    }
+
+    /// These hosts have acknowledged something.
+    fn take_acks(&self, hosts: &HashSet<ResourceName>) {
+        let mut state = self.state.lock();
+        let State { fabric, unrealized, .. } = &mut *state;
+        // Nobody waits for a host that was deleted.
+        let there = |host: &&ResourceName| fabric.get(&Key::global(Kind::Host, host)).is_some();
+        let (there, gone): (Vec<&ResourceName>, Vec<&ResourceName>) = hosts.iter().partition(there);
+        let now = clock::now();
+        {
+            let mut reports = self.reports.lock();
+            for host in &there {
+                reports.seen(host, now);
+            }
+        }
+        let standing = there.iter().copied().zip(self.sessions().standing(&there));
+        let far = standing.filter_map(|(host, standing)| Some((host, standing.in_force?)));
+        let done = unrealized.progress(far.chain(gone.into_iter().map(|host| (host, u64::MAX))));
+        let (done, later) = self.sort_out(&state, done);
+        // Hosts that need it only since then are waited for as well.
+        let State { unrealized, revision, .. } = &mut *state;
+        unrealized.push(*revision, later.0, &later.1);
+        self.tell_status(&state, done);
     }
 
     /// Of what all hosts have carried out that were to, what is in force everywhere now; and the rest, with the hosts that

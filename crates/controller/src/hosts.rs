@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use model::Name;
 use model::fabric::ResourceName;
 use plan::fabric::TopicChange;
-use proto::Report;
+use proto::{Report, Standing};
 
 use crate::limits::MAX_FINDINGS;
 
@@ -13,10 +13,8 @@ use crate::limits::MAX_FINDINGS;
 pub trait Sessions: Send + Sync {
     /// Tells the agents what a revision changes; called in the order of revisions, and must not block.
     fn publish(&self, revision: u64, changes: &[TopicChange]);
-    /// The revision up to which all that a host needs is in force there.
-    fn in_force(&self, host: &ResourceName) -> Option<u64>;
-    /// Whether its agent is connected.
-    fn is_connected(&self, host: &ResourceName) -> bool;
+    /// How far hosts are, each in its place.
+    fn standing(&self, hosts: &[&ResourceName]) -> Vec<Standing>;
     /// How many hosts are connected.
     fn connected(&self) -> usize;
     /// Ends the session of a host that was deleted.
@@ -28,12 +26,8 @@ impl Sessions for proto::Hub {
         self.publish(revision, changes);
     }
 
-    fn in_force(&self, host: &ResourceName) -> Option<u64> {
-        self.in_force(host)
-    }
-
-    fn is_connected(&self, host: &ResourceName) -> bool {
-        self.is_connected(host)
+    fn standing(&self, hosts: &[&ResourceName]) -> Vec<Standing> {
+        self.standing(hosts.iter().copied())
     }
 
     fn connected(&self) -> usize {

@@ -10,6 +10,7 @@
 
 mod access;
 mod agents;
+mod audience;
 mod bulk;
 mod clock;
 mod commit;

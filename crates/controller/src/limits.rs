@@ -1,5 +1,7 @@
 //! The controller's limits, by name. What happens at each is said where it is.
 
+use std::time::Duration;
+
 /// Most watches at once; one more is refused as unavailable.
 pub const MAX_WATCHES: usize = 1024;
 
@@ -37,3 +39,7 @@ pub const MAX_WAITING_FOR: usize = 100;
 
 /// Most sentences of one host that are kept and shown; the rest is counted in a last one.
 pub const MAX_FINDINGS: usize = 100;
+
+/// For how long acknowledgements are gathered after some were looked at: a watch hears at most so much later of what is
+/// in force.
+pub const ACK_PAUSE: Duration = Duration::from_millis(5);

@@ -1,6 +1,6 @@
 //! From when on hosts need what they need, and which revisions are not yet in force everywhere.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use model::fabric::{Key, ResourceName};
 use plan::fabric::{Fabric, TopicChange, TopicId};
@@ -26,9 +26,9 @@ impl Needs {
         }
     }
 
-    /// The revision that a host must have acknowledged to have what was last changed by this one.
-    pub fn revision(&self, host: &ResourceName, changed: u64) -> u64 {
-        self.0.get(host).map_or(changed, |(_, since)| changed.max(*since))
+    /// The revision that a host must have acknowledged at least to have what it needs.
+    pub fn since(&self, host: &ResourceName) -> u64 {
+        self.0.get(host).map_or(0, |(_, since)| *since)
     }
 
     /// The host is deleted.
@@ -37,52 +37,81 @@ impl Needs {
     }
 }
 
-/// What a revision changed, and the hosts that have not yet carried it out.
+/// What a revision changed, and how many hosts have not yet carried it out.
 struct Waiting {
-    revision: u64,
     keys: Vec<Key>,
-    hosts: BTreeSet<ResourceName>,
+    hosts: usize,
 }
 
-/// The latest revisions that are not yet in force everywhere, in their order.
+/// A revision that a host has not yet carried out, by the number of what waits for it.
+#[derive(Clone, Copy)]
+struct Due {
+    revision: u64,
+    number: u64,
+}
+
+/// The latest revisions that are not yet in force everywhere, in their order. What an acknowledgement costs does not
+/// depend on how many there are.
 #[derive(Default)]
-pub struct Unrealized(VecDeque<Waiting>);
+pub struct Unrealized {
+    waiting: BTreeMap<u64, Waiting>,
+    next: u64,
+    /// By host, the oldest first.
+    due: HashMap<ResourceName, VecDeque<Due>>,
+}
 
 impl Unrealized {
-    /// A revision that these hosts must carry out.
-    pub fn push(&mut self, revision: u64, keys: Vec<Key>, hosts: BTreeSet<ResourceName>) {
-        if hosts.is_empty() || keys.is_empty() {
+    /// A revision that these hosts must carry out; revisions come in order.
+    pub fn push<'a>(&mut self, revision: u64, keys: Vec<Key>, hosts: impl IntoIterator<Item = &'a ResourceName>) {
+        if keys.is_empty() {
             return;
         }
-        if self.0.len() >= MAX_UNREALIZED {
-            self.0.pop_front();
+        let due = Due { revision, number: self.next };
+        // Beyond the limit the oldest goes.
+        let first = self.waiting.first_key_value().map_or(due.number, |(number, _)| *number);
+        let oldest = if self.waiting.len() >= MAX_UNREALIZED { first + 1 } else { first };
+        let mut count = 0;
+        for host in hosts {
+            let queue = match self.due.get_mut(host) {
+                Some(queue) => queue,
+                None => self.due.entry(host.clone()).or_default(),
+            };
+            if queue.back().is_none_or(|last| last.number != due.number) {
+                // What is forgotten needs no place with a host that stays away.
+                while queue.front().is_some_and(|first| first.number < oldest) {
+                    queue.pop_front();
+                }
+                queue.push_back(due);
+                count += 1;
+            }
         }
-        self.0.push_back(Waiting { revision, keys, hosts });
+        if count > 0 {
+            self.next += 1;
+            while self.waiting.first_key_value().is_some_and(|(number, _)| *number < oldest) {
+                self.waiting.pop_first();
+            }
+            self.waiting.insert(due.number, Waiting { keys, hosts: count });
+        }
     }
 
-    /// These hosts have got on. Returns what is in force everywhere now and was not before. `in_force` says how far a
-    /// host is; a host that is gone is as far as can be.
-    pub fn progress(
-        &mut self,
-        hosts: &BTreeSet<ResourceName>,
-        in_force: impl Fn(&ResourceName) -> Option<u64>,
-    ) -> Vec<Key> {
-        let far: Vec<(&ResourceName, u64)> =
-            hosts.iter().filter_map(|host| in_force(host).map(|revision| (host, revision))).collect();
-        let mut done = Vec::new();
-        self.0.retain_mut(|waiting| {
-            for (host, revision) in &far {
-                if *revision >= waiting.revision {
-                    waiting.hosts.remove(*host);
+    /// These hosts have got on, each so far; a host that is gone is as far as can be. Returns what is in force
+    /// everywhere now and was not before.
+    pub fn progress<'a>(&mut self, hosts: impl IntoIterator<Item = (&'a ResourceName, u64)>) -> Vec<Key> {
+        let mut done = BTreeMap::new();
+        for (host, far) in hosts {
+            let Some(queue) = self.due.get_mut(host) else { continue };
+            while let Some(due) = queue.pop_front_if(|due| due.revision <= far) {
+                let Some(waiting) = self.waiting.get_mut(&due.number) else { continue };
+                waiting.hosts -= 1;
+                if waiting.hosts == 0 {
+                    done.extend(self.waiting.remove(&due.number).map(|waiting| (due.number, waiting.keys)));
                 }
             }
-            if waiting.hosts.is_empty() {
-                done.append(&mut waiting.keys);
-                return false;
+            if queue.is_empty() {
+                self.due.remove(host);
             }
-            true
-        });
-        done
+        }
+        done.into_values().flatten().collect()
     }
 }
 
@@ -98,27 +127,43 @@ mod tests {
     #[test]
     fn a_revision_is_done_when_its_last_host_is() {
         let key = |text| Key::new(Kind::Port, None, name(text));
-        let both = BTreeSet::from([name("a"), name("b")]);
+        let (a, b) = (name("a"), name("b"));
         let mut unrealized = Unrealized::default();
-        unrealized.push(5, vec![key("five")], both.clone());
-        unrealized.push(6, vec![key("six")], BTreeSet::from([name("a")]));
-        unrealized.push(7, vec![key("seven")], BTreeSet::new());
-        let just = |host: &str| BTreeSet::from([name(host)]);
-        assert_eq!(unrealized.progress(&just("a"), |_| Some(5)), []);
-        assert_eq!(unrealized.progress(&just("b"), |_| None), []);
-        assert_eq!(unrealized.progress(&just("b"), |_| Some(9)), [key("five")]);
-        assert_eq!(unrealized.progress(&both, |_| Some(6)), [key("six")]);
-        assert_eq!(unrealized.progress(&both, |_| Some(9)), []);
+        // A host that needs two of the topics that a revision changes is waited for once.
+        unrealized.push(5, vec![key("five")], [&a, &b, &b]);
+        unrealized.push(6, vec![key("six")], [&a]);
+        unrealized.push(7, vec![key("seven")], []);
+        assert_eq!(unrealized.progress([(&a, 5)]), []);
+        assert_eq!(unrealized.progress([(&b, 4)]), []);
+        assert_eq!(unrealized.progress([(&b, 9)]), [key("five")]);
+        assert_eq!(unrealized.progress([(&a, 6), (&b, 6)]), [key("six")]);
+        assert_eq!(unrealized.progress([(&a, 9), (&b, 9)]), []);
+        assert!(unrealized.due.is_empty() && unrealized.waiting.is_empty(), "nothing stays behind");
+    }
+
+    #[test]
+    fn what_is_done_at_once_comes_in_the_order_of_revisions() {
+        let keys: Vec<Key> = (0..20).map(|number| Key::new(Kind::Port, None, name(&format!("p{number}")))).collect();
+        let (a, b) = (name("a"), name("b"));
+        let mut unrealized = Unrealized::default();
+        for (number, key) in (0..).zip(&keys) {
+            let hosts = [[&a, &b], [&b, &a], [&a, &a]][number % 3];
+            unrealized.push(number as u64, vec![key.clone()], hosts);
+        }
+        assert_eq!(unrealized.progress([(&b, 30), (&a, 30)]), keys);
     }
 
     #[test]
     fn the_oldest_are_forgotten_beyond_the_limit() {
+        let (a, away) = (name("a"), name("away"));
         let mut unrealized = Unrealized::default();
         for revision in 0..=MAX_UNREALIZED as u64 {
             let key = Key::new(Kind::Port, None, name(&format!("p{revision}")));
-            unrealized.push(revision, vec![key], BTreeSet::from([name("a")]));
+            unrealized.push(revision, vec![key], [&a, &away]);
         }
-        let done = unrealized.progress(&BTreeSet::from([name("a")]), |_| Some(u64::MAX));
+        assert_eq!(unrealized.due[&away].len(), MAX_UNREALIZED);
+        assert_eq!(unrealized.progress([(&a, u64::MAX)]), []);
+        let done = unrealized.progress([(&away, u64::MAX)]);
         assert_eq!(done.len(), MAX_UNREALIZED);
         assert_eq!(done[0].name, name("p1"));
     }

@@ -3,14 +3,15 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::rc::Rc;
 
-use api::fabric::{HostRealization, Item, PortDevice, Realized, Status};
+use api::fabric::{Item, PortDevice, Realized, Status};
 use model::fabric::{Isolation, Key, Kind, Object, ResourceName, Spec};
-use plan::fabric::{Fabric, host_port_name};
+use plan::fabric::{Audience, Fabric, host_port_name};
 
+use crate::audience::Hosts;
 use crate::clock;
 use crate::hosts::{Reports, Sessions};
-use crate::limits::MAX_WAITING_FOR;
 use crate::realized::Needs;
 
 /// All that a status follows from, as one moment shows it.
@@ -19,26 +20,15 @@ pub struct View<'a> {
     pub needs: &'a Needs,
     pub reports: &'a Reports,
     sessions: &'a dyn Sessions,
-    /// Hosts that have been asked for already: of a page of ports, most are on the same hosts.
-    asked: RefCell<HashMap<ResourceName, Session>>,
-    /// How far ports are in force: the same for all that are on one host, in one VM network and of one revision.
-    ports: RefCell<HashMap<Placement, Realized>>,
+    /// Who has been asked for already: a page of ports is needed by the hosts of a few networks.
+    audiences: RefCell<HashMap<Audience, Rc<Hosts>>>,
     /// Whether hosts that are not ready are named, or counted only.
     names: bool,
 }
 
-/// Tenant, VM network, host and revision of a port.
-type Placement = (Option<ResourceName>, Option<ResourceName>, Option<ResourceName>, u64);
-
-#[derive(Clone, Copy)]
-struct Session {
-    connected: bool,
-    in_force: Option<u64>,
-}
-
 impl<'a> View<'a> {
     pub fn new(fabric: &'a Fabric, needs: &'a Needs, reports: &'a Reports, sessions: &'a dyn Sessions) -> Self {
-        Self { fabric, needs, reports, sessions, asked: RefCell::default(), ports: RefCell::default(), names: true }
+        Self { fabric, needs, reports, sessions, audiences: RefCell::default(), names: true }
     }
 
     /// Without the names of hosts that are not ready: for answers with very many objects.
@@ -62,64 +52,31 @@ impl<'a> View<'a> {
         }
     }
 
-    fn session(&self, host: &ResourceName) -> Session {
-        let mut asked = self.asked.borrow_mut();
-        if let Some(session) = asked.get(host) {
-            return *session;
+    /// The hosts that need the object; `None` for kinds that no host needs.
+    fn audience(&self, object: &Object) -> Option<Rc<Hosts>> {
+        let audience = self.fabric.audience(&object.key())?;
+        let mut audiences = self.audiences.borrow_mut();
+        if let Some(hosts) = audiences.get(&audience) {
+            return Some(Rc::clone(hosts));
         }
-        let session = Session { connected: self.sessions.is_connected(host), in_force: self.sessions.in_force(host) };
-        asked.insert(host.clone(), session);
-        session
+        let hosts = Rc::new(Hosts::look(self.fabric.hosts_in_audience(&audience), self.needs, self.sessions));
+        audiences.insert(audience, Rc::clone(&hosts));
+        Some(hosts)
     }
 
     /// On how many of the hosts that need it, the object is in force.
     pub fn realized(&self, object: &Object) -> Option<Realized> {
-        match &object.resource.spec {
-            Spec::Tenant(_) | Spec::MacPool(_) => None,
-            Spec::Port(port) => {
-                let tenant = object.resource.tenant.clone();
-                let placement = (tenant, port.vm_network.clone(), port.host.clone(), object.revision);
-                if let Some(realized) = self.ports.borrow().get(&placement) {
-                    return Some(realized.clone());
-                }
-                let realized = self.realized_on(object);
-                self.ports.borrow_mut().insert(placement, realized.clone());
-                Some(realized)
-            }
-            _ => Some(self.realized_on(object)),
+        if matches!(object.resource.spec, Spec::Tenant(_) | Spec::MacPool(_)) {
+            return None;
         }
-    }
-
-    fn realized_on(&self, object: &Object) -> Realized {
-        let hosts = self.fabric.hosts_needing(&object.key());
-        let mut realized = Realized { of: count(hosts.len()), ..Realized::default() };
-        for host in hosts {
-            let session = self.session(&host);
-            let revision = self.needs.revision(&host, object.revision);
-            if session.in_force.is_some_and(|in_force| in_force >= revision) {
-                realized.hosts += 1;
-            } else if self.names && realized.waiting_for.len() < MAX_WAITING_FOR {
-                let reason = match session {
-                    Session { connected: false, .. } => "its agent is not connected".to_owned(),
-                    Session { in_force: None, .. } => "its agent has not acknowledged anything yet".to_owned(),
-                    Session { in_force: Some(now), .. } => {
-                        format!("its agent has acknowledged revision {now} and not yet {revision}")
-                    }
-                };
-                realized.waiting_for.push(HostRealization { host, reason });
-            }
-        }
-        realized
+        let hosts = self.audience(object);
+        Some(hosts.map(|hosts| hosts.realized(object.revision, self.names)).unwrap_or_default())
     }
 
     /// The hosts that need the object and on which it is not in force.
     pub fn lacking(&self, object: &Object) -> Vec<ResourceName> {
-        let mut hosts: Vec<_> = self.fabric.hosts_needing(&object.key()).into_iter().collect();
-        hosts.retain(|host| {
-            let revision = self.needs.revision(host, object.revision);
-            self.session(host).in_force.is_none_or(|in_force| in_force < revision)
-        });
-        hosts
+        let hosts = self.audience(object);
+        hosts.map(|hosts| hosts.lacking(object.revision).cloned().collect()).unwrap_or_default()
     }
 
     fn status(&self, object: &Object) -> Status {
@@ -150,7 +107,7 @@ impl<'a> View<'a> {
     }
 
     fn host(&self, name: &ResourceName, status: &mut Status) {
-        status.connected = Some(self.session(name).connected);
+        status.connected = self.sessions.standing(&[name]).first().map(|standing| standing.connected);
         if let Some(report) = self.reports.get(name) {
             status.version.clone_from(&report.version);
             status.last_seen = report.last_seen.map(clock::rfc3339);
@@ -187,8 +144,4 @@ impl<'a> View<'a> {
 pub fn spec(object: &Object) -> serde_json::Value {
     // A spec has no map whose keys are no text, which is all that could fail.
     serde_json::to_value(&object.resource.spec).unwrap_or_default()
-}
-
-fn count(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }

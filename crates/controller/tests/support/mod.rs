@@ -15,6 +15,7 @@ use controller::{Controller, Sessions, Settings};
 use model::fabric::{Key, Kind, ResourceName, resources_from_yaml};
 use parking_lot::Mutex;
 use plan::fabric::TopicChange;
+use proto::Standing;
 use store::{CommitError, Error, Options, RedbStore, Revision, Snapshot, Store, Transaction, Watch, WatchError};
 
 /// Sessions with agents that acknowledge when the test says so.
@@ -29,11 +30,13 @@ impl Sessions for Fake {
     fn publish(&self, revision: u64, changes: &[TopicChange]) {
         self.published.lock().push((revision, changes.to_vec()));
     }
-    fn in_force(&self, host: &ResourceName) -> Option<u64> {
-        self.in_force.lock().get(host).copied()
-    }
-    fn is_connected(&self, host: &ResourceName) -> bool {
-        self.in_force.lock().contains_key(host)
+    fn standing(&self, hosts: &[&ResourceName]) -> Vec<Standing> {
+        let known = self.in_force.lock();
+        let standing = |host: &&ResourceName| {
+            let in_force = known.get(*host).copied();
+            Standing { connected: in_force.is_some(), in_force }
+        };
+        hosts.iter().map(standing).collect()
     }
     fn connected(&self) -> usize {
         self.in_force.lock().len()

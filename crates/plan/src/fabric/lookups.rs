@@ -11,6 +11,20 @@ use model::{Name, PhysicalNetwork};
 use super::claims::{Claim, Slot};
 use super::{Fabric, Topic, TopicId};
 
+/// Who must know of an object. Many objects have the same, so that what is known of these hosts needs to be found out
+/// once for all of them.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Audience {
+    /// One host.
+    Host(ResourceName),
+    /// The hosts with an uplink in a logical network.
+    LogicalNetwork(Key),
+    /// The hosts with ports in a VM network.
+    VmNetwork(Key),
+    /// The hosts with ports in a VM subnet.
+    VmSubnet(Key),
+}
+
 impl Fabric {
     /// The object with this key.
     pub fn get(&self, key: &Key) -> Option<&Object> {
@@ -99,42 +113,52 @@ impl Fabric {
     /// The hosts that must know of an object before it is in force everywhere. None for kinds of which no host needs to
     /// know, and while no port makes it needed.
     pub fn hosts_needing(&self, key: &Key) -> BTreeSet<ResourceName> {
-        let Some(object) = self.get(key) else { return BTreeSet::new() };
-        match &object.resource.spec {
-            Spec::Tenant(_) | Spec::MacPool(_) => BTreeSet::new(),
-            Spec::LogicalNetwork(_) => {
-                let users = self.users_by_name(key, Kind::Host);
-                users.map(|host| host.name.clone()).collect()
-            }
-            Spec::Host(_) => BTreeSet::from([key.name.clone()]),
-            Spec::VmNetwork(_) => self.index.hosts_of_network(key).cloned().collect(),
-            Spec::VmSubnet(spec) => self.hosts_of_subnet(key, spec),
+        let audience = self.audience(key);
+        audience.iter().flat_map(|audience| self.hosts_in_audience(audience)).cloned().collect()
+    }
+
+    /// Who must know of an object; `None` for kinds of which no host needs to know, and for ports without a place.
+    pub fn audience(&self, key: &Key) -> Option<Audience> {
+        match &self.get(key)?.resource.spec {
+            Spec::Tenant(_) | Spec::MacPool(_) => None,
+            Spec::LogicalNetwork(_) => Some(Audience::LogicalNetwork(key.clone())),
+            Spec::Host(_) => Some(Audience::Host(key.name.clone())),
+            Spec::VmNetwork(_) => Some(Audience::VmNetwork(key.clone())),
+            Spec::VmSubnet(spec) => Some(self.audience_of_subnet(key, spec)),
             Spec::IpPool(pool) => {
                 let subnet = key.sibling(Kind::VmSubnet, &pool.vm_subnet);
-                self.vm_subnet(&subnet).map(|spec| self.hosts_of_subnet(&subnet, spec)).unwrap_or_default()
+                self.vm_subnet(&subnet).map(|spec| self.audience_of_subnet(&subnet, spec))
             }
-            Spec::CustomerRoute(route) => {
-                self.index.hosts_of_network(&key.sibling(Kind::VmNetwork, &route.vm_network)).cloned().collect()
-            }
-            Spec::Port(port) => match (&port.host, &port.vm_network) {
-                (Some(host), Some(network)) => match self.vm_network(key, network) {
+            Spec::CustomerRoute(route) => Some(Audience::VmNetwork(key.sibling(Kind::VmNetwork, &route.vm_network))),
+            Spec::Port(port) => {
+                let (host, network) = (port.host.as_ref()?, port.vm_network.as_ref()?);
+                Some(match self.vm_network(key, network) {
                     Some(spec) if spec.isolation == Isolation::Nvgre => {
-                        self.index.hosts_of_network(&key.sibling(Kind::VmNetwork, network)).cloned().collect()
+                        Audience::VmNetwork(key.sibling(Kind::VmNetwork, network))
                     }
-                    _ => BTreeSet::from([host.clone()]),
-                },
-                _ => BTreeSet::new(),
-            },
+                    _ => Audience::Host(host.clone()),
+                })
+            }
         }
     }
 
     /// Virtualized, all hosts of the VM network know its routes and scopes; otherwise those with ports in it.
-    fn hosts_of_subnet(&self, key: &Key, spec: &VmSubnet) -> BTreeSet<ResourceName> {
+    fn audience_of_subnet(&self, key: &Key, spec: &VmSubnet) -> Audience {
         match self.vm_network(key, &spec.vm_network) {
             Some(network) if network.isolation == Isolation::Nvgre => {
-                self.index.hosts_of_network(&key.sibling(Kind::VmNetwork, &spec.vm_network)).cloned().collect()
+                Audience::VmNetwork(key.sibling(Kind::VmNetwork, &spec.vm_network))
             }
-            _ => self.index.hosts_in(key).cloned().collect(),
+            _ => Audience::VmSubnet(key.clone()),
+        }
+    }
+
+    /// The hosts that an audience is now, in the order of their names.
+    pub fn hosts_in_audience<'a>(&'a self, audience: &'a Audience) -> Box<dyn Iterator<Item = &'a ResourceName> + 'a> {
+        match audience {
+            Audience::Host(name) => Box::new(std::iter::once(name)),
+            Audience::LogicalNetwork(key) => Box::new(self.users_by_name(key, Kind::Host).map(|host| &host.name)),
+            Audience::VmNetwork(key) => Box::new(self.index.hosts_of_network(key)),
+            Audience::VmSubnet(key) => Box::new(self.index.hosts_in(key)),
         }
     }
 

@@ -33,6 +33,7 @@ pub use admission::{MAX_ADDRESSES, MAX_ENTRIES, MAX_HOST_PORTS, MAX_OBJECTS, MAX
 pub use change::{Change, Context, Outcome, Step, Transition};
 pub use claims::Claim;
 pub use finding::Finding;
+pub use lookups::Audience;
 pub use refusal::{Refusal, RefusalSort};
 pub use slots::host_port_name;
 pub use tenancy::TenantRefusal;
