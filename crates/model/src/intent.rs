@@ -1,9 +1,8 @@
 //! The intent of a host: all its resources, checked to contradict neither themselves nor one another.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
-use index::Index;
+use index::{Gathered, Index, LARGE_PART};
 
 use crate::{Key, Resource, SharedKey};
 
@@ -62,6 +61,14 @@ impl Change {
             Self::Delete(key) => key.clone(),
         }
     }
+
+    /// What is there after the change.
+    fn after(self) -> Option<Resource> {
+        match self {
+            Self::Set(resource) => Some(resource),
+            Self::Delete(_) => None,
+        }
+    }
 }
 
 /// What a change made of one resource.
@@ -101,29 +108,38 @@ impl Intent {
     /// # Errors
     /// All contradictions, each as one error; never an empty list. The intent is as before.
     pub fn apply(&mut self, changes: impl IntoIterator<Item = Change>) -> Result<Vec<Replaced>, Vec<IntentError>> {
-        let (mut touched, mut errors) = (BTreeMap::<SharedKey, Change>::new(), Vec::new());
-        for change in changes {
-            match touched.entry(SharedKey::from(change.key())) {
-                Entry::Vacant(entry) => {
-                    if matches!(change, Change::Delete(_)) && !self.resources.contains_key(entry.key()) {
-                        errors.push(IntentError::NotFound { key: Key::clone(entry.key()) });
-                    }
-                    entry.insert(change);
+        let mut touched: Vec<(SharedKey, Change)> =
+            changes.into_iter().map(|change| (SharedKey::from(change.key()), change)).collect();
+        // Stable, so that of what is said twice the first one counts.
+        touched.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let (mut errors, mut replaced) = (Vec::new(), Vec::with_capacity(touched.len()));
+        let (mut new, mut gathered) = (Vec::new(), Gathered::default());
+        let mut touched = touched.into_iter().peekable();
+        while let Some((key, change)) = touched.next() {
+            while let Some((again, other)) = touched.next_if(|(again, _)| *again == key) {
+                if other != change {
+                    errors.push(IntentError::ChangedTwice { key: Key::clone(&again) });
                 }
-                Entry::Occupied(earlier) if *earlier.get() == change => {}
-                Entry::Occupied(earlier) => errors.push(IntentError::ChangedTwice { key: Key::clone(earlier.key()) }),
+            }
+            match (self.resources.get(&key), change) {
+                (None, Change::Delete(_)) => errors.push(IntentError::NotFound { key: Key::clone(&key) }),
+                (Some(before), Change::Set(after)) if *before == after => {}
+                (Some(_), change) => {
+                    let before = self.put(&key, change.after());
+                    replaced.push(Replaced { key, before });
+                }
+                (None, Change::Set(after)) => {
+                    self.index.add(&key, &after, &mut gathered);
+                    new.push((key.clone(), after));
+                    replaced.push(Replaced { key, before: None });
+                }
             }
         }
-        let mut replaced = Vec::with_capacity(touched.len());
-        for (key, change) in touched {
-            let after = match change {
-                Change::Set(resource) => Some(resource),
-                Change::Delete(_) => None,
-            };
-            if after.as_ref() != self.resources.get(&key) {
-                let before = self.put(&key, after);
-                replaced.push(Replaced { key, before });
-            }
+        self.index.add_gathered(gathered);
+        if new.len() > self.resources.len() / LARGE_PART {
+            self.resources.append(&mut new.into_iter().collect());
+        } else {
+            self.resources.extend(new);
         }
         errors.extend(checks::contradictions(self, &replaced));
         if errors.is_empty() {

@@ -158,9 +158,17 @@ impl Context<'_> {
 
     /// What is known of a MAC address in a subnet beside its records.
     pub(crate) fn station(&self, vsid: Vsid, mac: MacAddress) -> Station {
-        let port = self.intent.port_at(vsid, mac);
+        self.station_of(self.intent.port_at(vsid, mac), self.intent.records_at(vsid, mac).map(|(_, record)| record))
+    }
+
+    /// The same, of the port and the records of the MAC address.
+    pub(crate) fn station_of<'a>(
+        &self,
+        port: Option<&model::Port>,
+        mut of_mac: impl Iterator<Item = &'a model::LookupRecord>,
+    ) -> Station {
         let link = port.and_then(|port| self.facts.links.get(&port.device));
-        let forwards = self.intent.records_at(vsid, mac).any(|(_, record)| records::forwards(self.intent, record));
+        let forwards = of_mac.any(|record| records::forwards(self.intent, record));
         Station { ifindex: link.map_or(0, |link| link.ifindex), forwards }
     }
 

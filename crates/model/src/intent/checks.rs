@@ -16,12 +16,13 @@ use crate::{
 
 /// What a change may have brought into contradiction: single resources, and groups whose members must agree.
 #[derive(Default)]
-struct Touched {
-    resources: BTreeSet<SharedKey>,
+struct Touched<'a> {
+    /// In their order, each once, when all are gathered. So are the stations.
+    resources: Vec<&'a SharedKey>,
     subnets: BTreeSet<Vsid>,
     destinations: BTreeSet<(RoutingDomainId, IpNet)>,
     provider_routes: bool,
-    stations: BTreeSet<Station>,
+    stations: Vec<Station>,
     wires: BTreeSet<IpAddr>,
     devices: BTreeSet<Name>,
     ports: BTreeSet<Station>,
@@ -44,18 +45,17 @@ type Found = (SharedKey, u8, IntentError);
 pub(super) fn contradictions(intent: &Intent, replaced: &[Replaced]) -> Vec<IntentError> {
     let touched = Touched::by(intent, replaced);
     let mut checks = Checks { intent, errors: Vec::new(), on_link: (None, Vec::new()) };
-    for key in &touched.resources {
-        match intent.resources.get(key) {
-            Some(Resource::LookupRecord(record)) => checks.lookup_record(key, record),
-            Some(Resource::CustomerRoute(route)) => checks.customer_route(key, route),
-            Some(Resource::ProviderAddress(address)) => checks.provider_address(key, address),
-            Some(Resource::ProviderRoute(route)) => checks.provider_route(key, route),
-            Some(Resource::Port(port)) => {
+    for (key, resource) in intent.resolve_in_order(&touched.resources) {
+        match resource {
+            Resource::LookupRecord(record) => checks.lookup_record(key, record),
+            Resource::CustomerRoute(route) => checks.customer_route(key, route),
+            Resource::ProviderAddress(address) => checks.provider_address(key, address),
+            Resource::ProviderRoute(route) => checks.provider_route(key, route),
+            Resource::Port(port) => {
                 checks.interface_name(key, &port.device);
                 checks.errors.extend(networks::port(key, port));
             }
-            Some(Resource::DhcpScope(scope)) => checks.errors.extend(networks::scope(key, scope)),
-            None => {}
+            Resource::DhcpScope(scope) => checks.errors.extend(networks::scope(key, scope)),
         }
     }
     for vsid in &touched.subnets {
@@ -64,7 +64,8 @@ pub(super) fn contradictions(intent: &Intent, replaced: &[Replaced]) -> Vec<Inte
     let groups = &checks;
     let routes = touched.destinations.iter().flat_map(|(rdid, prefix)| groups.customer_routes(*rdid, *prefix));
     let routes = in_order(routes.collect());
-    let stations = in_order(touched.stations.iter().flat_map(|station| groups.stations(station)).collect());
+    let stations = intent.index.stations.several_among(&touched.stations);
+    let stations = in_order(stations.into_iter().flat_map(|station| groups.stations(station)).collect());
     let wires = in_order(touched.wires.iter().flat_map(|wire| groups.wire_addresses(*wire)).collect());
     let devices = touched.devices.iter().flat_map(|device| groups.devices(device));
     let ports = in_order(devices.chain(touched.ports.iter().flat_map(|station| groups.ports(station))).collect());
@@ -83,26 +84,31 @@ fn in_order(mut found: Vec<Found>) -> impl Iterator<Item = IntentError> {
     found.into_iter().map(|(_, _, error)| error)
 }
 
-impl Touched {
-    fn by(intent: &Intent, replaced: &[Replaced]) -> Self {
+impl<'a> Touched<'a> {
+    fn by(intent: &'a Intent, replaced: &'a [Replaced]) -> Self {
         let mut touched = Self::default();
         for Replaced { key, before } in replaced {
             let after = intent.resources.get(key);
             if after.is_some() {
-                touched.resources.insert(key.clone());
+                touched.resources.push(key);
             }
             for resource in before.iter().chain(after) {
                 touched.resource(intent, resource);
             }
         }
+        // Runs that are in order already, for the most part.
+        touched.resources.sort();
+        touched.resources.dedup();
+        touched.stations.sort_unstable();
+        touched.stations.dedup();
         touched
     }
 
     /// What this resource, as it was or as it is, may contradict.
-    fn resource(&mut self, intent: &Intent, resource: &Resource) {
+    fn resource(&mut self, intent: &'a Intent, resource: &Resource) {
         match resource {
             Resource::LookupRecord(record) => {
-                self.stations.insert(station(record.vsid, record.mac));
+                self.stations.push(station(record.vsid, record.mac));
                 self.wires.insert(record.provider_address);
                 self.wires.extend(wire_address(record));
             }
@@ -112,7 +118,7 @@ impl Touched {
                 if route.is_on_link() {
                     // What the addresses and next hops of the whole subnet are measured by.
                     for kind in [Kind::LookupRecord, Kind::CustomerRoute] {
-                        self.resources.extend(intent.in_subnet(kind, route.vsid).map(|(key, _)| key.clone()));
+                        self.resources.extend(intent.in_subnet(kind, route.vsid).map(|(key, _)| key));
                     }
                 }
             }
@@ -167,38 +173,40 @@ impl<'a> Checks<'a> {
         if rule != TranslationMethod::Encap && address.is_ipv4() != provider.is_ipv4() {
             self.errors.push(IntentError::RecordFamilies { key: key.clone(), rule, address, provider });
         }
-        let key = key.clone();
         match (record_type == LookupRecordType::GatewayWildcard, address.is_unspecified()) {
             (true, true) => {}
-            (true, false) => self.errors.push(IntentError::WildcardAddress { key, address }),
-            (false, true) => self.errors.push(IntentError::UnspecifiedAddress { key, address }),
+            (true, false) => self.errors.push(IntentError::WildcardAddress { key: key.clone(), address }),
+            (false, true) => self.errors.push(IntentError::UnspecifiedAddress { key: key.clone(), address }),
             (false, false) => self.customer_address(key, record.vsid, address),
         }
     }
 
     /// The customer address of a record that stands for one VM.
-    fn customer_address(&mut self, key: Key, vsid: Vsid, address: IpAddr) {
+    fn customer_address(&mut self, key: &Key, vsid: Vsid, address: IpAddr) {
         if !is_unicast(address) {
-            self.errors.push(IntentError::CustomerNotUnicast { key, address });
+            self.errors.push(IntentError::CustomerNotUnicast { key: key.clone(), address });
             return;
         }
         if is_link_local_v6(address) {
-            self.errors.push(IntentError::CustomerLinkLocal { key, address });
+            self.errors.push(IntentError::CustomerLinkLocal { key: key.clone(), address });
             return;
         }
         let routes = self.on_link(vsid);
         if let Some(prefix) = routes.iter().find(|route| route.gateway() == Some(address)).map(|route| route.prefix) {
-            self.errors.push(IntentError::CustomerIsGateway { key, address, vsid, prefix });
+            self.errors.push(IntentError::CustomerIsGateway { key: key.clone(), address, vsid, prefix });
             return;
         }
         let mut all = routes.iter().map(|route| route.prefix);
         if let Some(prefix) = all.find(|prefix| is_subnet_address(prefix, address)) {
-            self.errors.push(IntentError::CustomerIsSubnetAddress { key, address, vsid, prefix });
+            self.errors.push(IntentError::CustomerIsSubnetAddress { key: key.clone(), address, vsid, prefix });
+            return;
+        }
+        if routes.iter().any(|route| route.prefix.contains(&address)) {
             return;
         }
         let on_link = prefixes(routes, address);
-        if !on_link.is_empty() && !on_link.iter().any(|prefix| prefix.contains(&address)) {
-            self.errors.push(IntentError::CustomerNotOnLink { key, address, vsid, on_link });
+        if !on_link.is_empty() {
+            self.errors.push(IntentError::CustomerNotOnLink { key: key.clone(), address, vsid, on_link });
         }
     }
 
@@ -329,10 +337,6 @@ impl<'a> Checks<'a> {
     /// the two families have theirs, so that only like is compared with like.
     fn stations(&self, station: &Station) -> Vec<Found> {
         let (mut seen, mut found) = (BTreeMap::<_, (&SharedKey, &LookupRecord)>::new(), Vec::new());
-        // Most have one record, which agrees with itself.
-        if self.intent.index.stations.of(*station).nth(1).is_none() {
-            return found;
-        }
         for (key, resource) in self.intent.resolve(self.intent.index.stations.of(*station)) {
             let Resource::LookupRecord(record) = resource else { continue };
             let family = match record.rule {

@@ -46,6 +46,30 @@ impl<G: Ord + Clone> Groups<G> {
         })
     }
 
+    /// Those of some groups, in their order and each once, that have more than one key.
+    pub(super) fn several_among<'a>(&self, some: &'a [G]) -> Vec<&'a G> {
+        if some.len() <= self.0.len() / LARGE_PART {
+            return some.iter().filter(|group| self.of((*group).clone()).nth(1).is_some()).collect();
+        }
+        let mut some = some.iter().peekable();
+        let pairs = self.0.iter().zip(self.0.iter().skip(1));
+        let several = pairs.filter(|((one, _), (other, _))| one == other).filter_map(|((group, _), _)| {
+            while some.next_if(|other| *other < group).is_some() {}
+            some.next_if(|other| *other == group)
+        });
+        several.collect()
+    }
+
+    /// Adds keys that are not there. Where they are a large part, putting them in order by themselves and merging costs
+    /// less than looking for the place of each.
+    fn extend(&mut self, new: Vec<(G, SharedKey)>) {
+        if new.len() > self.0.len() / LARGE_PART {
+            self.0.append(&mut new.into_iter().collect());
+        } else {
+            self.0.extend(new);
+        }
+    }
+
     fn put(&mut self, group: G, key: &SharedKey, present: bool) {
         if present {
             self.0.insert((group, key.clone()));
@@ -54,6 +78,9 @@ impl<G: Ord + Clone> Groups<G> {
         }
     }
 }
+
+/// From which part of what is there on something new is merged with it as a whole.
+pub(super) const LARGE_PART: usize = 8;
 
 /// A VSID and a MAC address, as a group.
 pub(super) type Station = (Vsid, [u8; 6]);
@@ -90,7 +117,41 @@ pub(super) struct Index {
     pub(super) ports: Groups<Station>,
 }
 
+/// Lookup records, of which there may be very many at once, on their way into an [`Index`].
+#[derive(Default)]
+pub(super) struct Gathered {
+    stations: Vec<(Station, SharedKey)>,
+    hosts: Vec<(IpAddr, SharedKey)>,
+    wires: Vec<(IpAddr, SharedKey)>,
+}
+
+impl Gathered {
+    fn add(&mut self, key: &SharedKey, record: &LookupRecord) {
+        self.stations.push((station(record.vsid, record.mac), key.clone()));
+        if record.rule != TranslationMethod::Nat {
+            self.hosts.push((record.provider_address, key.clone()));
+        }
+        self.wires.extend(wire_address(record).map(|wire| (wire, key.clone())));
+    }
+}
+
 impl Index {
+    /// Notes that a resource is there that was not: at once, or, of a lookup record, with all others that are gathered.
+    pub(super) fn add(&mut self, key: &SharedKey, resource: &Resource, gathered: &mut Gathered) {
+        match resource {
+            Resource::LookupRecord(record) => gathered.add(key, record),
+            _ => self.put(key, resource, true),
+        }
+    }
+
+    /// Notes all records that were gathered.
+    pub(super) fn add_gathered(&mut self, gathered: Gathered) {
+        let Gathered { stations, hosts, wires } = gathered;
+        self.stations.extend(stations);
+        self.hosts.extend(hosts);
+        self.wires.extend(wires);
+    }
+
     /// Notes that a resource is there, or is no longer.
     pub(super) fn put(&mut self, key: &SharedKey, resource: &Resource, present: bool) {
         match resource {

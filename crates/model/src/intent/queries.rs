@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::Intent;
-use super::index::{lowest_station, station};
+use super::index::{LARGE_PART, lowest_station, station};
 use crate::{
     CustomerRoute, DhcpScope, Key, Kind, LookupRecord, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress,
     ProviderRoute, Resource, RoutingDomainId, SharedKey, Vsid,
@@ -49,6 +49,21 @@ impl Intent {
         keys: impl Iterator<Item = &'a SharedKey>,
     ) -> impl Iterator<Item = (&'a SharedKey, &'a Resource)> {
         keys.filter_map(|key| Some((key, self.resources.get(key)?)))
+    }
+
+    /// The resources of some keys that are in their order, each once.
+    pub(super) fn resolve_in_order<'a>(
+        &'a self,
+        keys: &'a [&'a SharedKey],
+    ) -> Box<dyn Iterator<Item = (&'a SharedKey, &'a Resource)> + 'a> {
+        if keys.len() <= self.resources.len() / LARGE_PART {
+            return Box::new(self.resolve(keys.iter().copied()));
+        }
+        let mut keys = keys.iter().peekable();
+        Box::new(self.resources.iter().filter(move |(key, _)| {
+            while keys.next_if(|wanted| **wanted < *key).is_some() {}
+            keys.next_if(|wanted| **wanted == *key).is_some()
+        }))
     }
 
     /// The lookup records, in the order of their keys.
@@ -104,6 +119,16 @@ impl Intent {
             (key, Resource::LookupRecord(record)) => Some((key, record)),
             _ => None,
         }
+    }
+
+    /// The lookup records with a provider address, each with its key: those of its host's VMs in the order of their keys,
+    /// then those of VMs that it stands for.
+    pub fn records_to(&self, provider: IpAddr) -> impl Iterator<Item = (&SharedKey, &LookupRecord)> {
+        let keys = self.index.hosts.of(provider).chain(self.index.wires.of(provider));
+        self.resolve(keys).filter_map(move |(key, resource)| match resource {
+            Resource::LookupRecord(record) if record.provider_address == provider => Some((key, record)),
+            _ => None,
+        })
     }
 
     /// The lookup record that an address on the wire stands for, where nothing is encapsulated.

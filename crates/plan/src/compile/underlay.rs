@@ -59,15 +59,19 @@ pub(super) fn peers(context: &Context, compiled: &mut Compiled) {
     }
     for (provider, record) in remotes {
         compiled.tables.peers.extend(peer(context, provider).map(|peer| (to_address(provider), peer)));
-        compiled.findings.extend(finding_of_peer(context, provider, || record_key(record)));
+        compiled.findings.extend(finding_of_peer(context, provider, || Some(record_key(record))));
     }
 }
 
 /// What there is to say about the way to another host. An absent uplink has a finding already; this one is about what
 /// was not declared.
-pub(crate) fn finding_of_peer(context: &Context, provider: IpAddr, key: impl FnOnce() -> Key) -> Option<Finding> {
+pub(crate) fn finding_of_peer(
+    context: &Context,
+    provider: IpAddr,
+    key: impl FnOnce() -> Option<Key>,
+) -> Option<Finding> {
     let declared = context.own.iter().any(|own| own.is_ipv4() == provider.is_ipv4());
-    (!declared).then(|| Finding::NoLocalAddress { key: key(), provider })
+    if declared { None } else { Some(Finding::NoLocalAddress { key: key()?, provider }) }
 }
 
 /// The way to another host; `None` if this one has no address of that family on an interface that exists.

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use model::{Key, LookupRecord, LookupRecordType, SharedKey, TranslationMethod, Vsid};
 
+use crate::compile::Context;
 use crate::compile::records::may_speak_v6;
 
 /// What the records of one subnet say, and how many of them.
@@ -23,8 +24,11 @@ pub(super) struct Counts {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Census {
     subnets: BTreeMap<Vsid, Counts>,
-    /// The records of VMs that are elsewhere, by provider address.
-    elsewhere: BTreeSet<(IpAddr, SharedKey)>,
+    /// How many encapsulated records of VMs that are elsewhere there are, by provider address.
+    encapsulated: BTreeMap<IpAddr, usize>,
+    /// The other records of VMs that are elsewhere, by provider address. Not numbers, since a port decides where such a
+    /// VM is, while its record stays.
+    plain: BTreeSet<(IpAddr, SharedKey)>,
 }
 
 impl Census {
@@ -33,27 +37,41 @@ impl Census {
         self.subnets.get(&vsid)
     }
 
-    /// The first record that leads to a provider address which is not of this host.
-    pub(super) fn leads_to(&self, provider: IpAddr) -> Option<&SharedKey> {
+    /// Whether a record leads to a provider address which is not of this host.
+    pub(super) fn leads_to(&self, provider: IpAddr) -> bool {
         let first = SharedKey::from(Key { kind: model::Kind::LookupRecord, name: String::new() });
-        self.elsewhere.range((provider, first)..).next().filter(|(other, _)| *other == provider).map(|(_, key)| key)
+        self.encapsulated.contains_key(&provider)
+            || self.plain.range((provider, first)..).next().is_some_and(|(other, _)| *other == provider)
     }
 
     /// Counts a record; whether the subnet is another one for it.
-    pub(super) fn add(&mut self, key: &SharedKey, record: &LookupRecord, local: bool) -> bool {
+    pub(super) fn add(&mut self, context: &Context, key: &SharedKey, record: &LookupRecord) -> bool {
         let counts = self.subnets.entry(record.vsid).or_default();
         let mut other = add(&mut counts.records);
         other |= record.record_type == LookupRecordType::L2Only && add(&mut counts.l2_only);
         other |= may_speak_v6(record) && add(&mut counts.v6);
-        self.place(key, record, local) || other
+        if record.rule != TranslationMethod::Encap {
+            self.place(context, key, record);
+        } else if !context.is_local(record) {
+            // A frame to a group cannot be translated; only encapsulated does it keep its subnet.
+            other |= add(counts.hosts.entry(record.provider_address).or_default());
+            add(self.encapsulated.entry(record.provider_address).or_default());
+        }
+        other
     }
 
-    /// No longer counts a record; whether the subnet is another one for it.
-    pub(super) fn remove(&mut self, key: &SharedKey, record: &LookupRecord) -> bool {
-        let mut other = self.place(key, record, true);
-        let Some(counts) = self.subnets.get_mut(&record.vsid) else { return other };
-        other |= record.record_type == LookupRecordType::L2Only && subtract(&mut counts.l2_only);
+    /// No longer counts a record; whether the subnet is another one for it. The host's provider addresses must be those
+    /// that it was counted with.
+    pub(super) fn remove(&mut self, context: &Context, key: &SharedKey, record: &LookupRecord) -> bool {
+        let Some(counts) = self.subnets.get_mut(&record.vsid) else { return false };
+        let mut other = record.record_type == LookupRecordType::L2Only && subtract(&mut counts.l2_only);
         other |= may_speak_v6(record) && subtract(&mut counts.v6);
+        if record.rule != TranslationMethod::Encap {
+            self.plain.remove(&(record.provider_address, key.clone()));
+        } else if !context.is_local(record) {
+            other |= subtract_one(&mut counts.hosts, record.provider_address);
+            subtract_one(&mut self.encapsulated, record.provider_address);
+        }
         if subtract(&mut counts.records) {
             self.subnets.remove(&record.vsid);
             return true;
@@ -61,25 +79,24 @@ impl Census {
         other
     }
 
-    /// Notes whether the VM of a record is on this host; whether the subnet has a host more or less for it.
-    pub(super) fn place(&mut self, key: &SharedKey, record: &LookupRecord, local: bool) -> bool {
+    /// Notes whether the VM of a record that is not encapsulated is on this host.
+    pub(super) fn place(&mut self, context: &Context, key: &SharedKey, record: &LookupRecord) {
         let entry = (record.provider_address, key.clone());
-        let moved = if local { self.elsewhere.remove(&entry) } else { self.elsewhere.insert(entry) };
-        // A frame to a group cannot be translated; only encapsulated does it keep its subnet.
-        if !moved || record.rule != TranslationMethod::Encap {
-            return false;
+        if context.is_local(record) {
+            self.plain.remove(&entry);
+        } else {
+            self.plain.insert(entry);
         }
-        let Some(counts) = self.subnets.get_mut(&record.vsid) else { return false };
-        let host = counts.hosts.entry(record.provider_address).or_default();
-        if !local {
-            return add(host);
-        }
-        let last = subtract(host);
-        if last {
-            counts.hosts.remove(&record.provider_address);
-        }
-        last
     }
+}
+
+/// One less of one of many; whether it was the last.
+fn subtract_one(counts: &mut BTreeMap<IpAddr, usize>, of: IpAddr) -> bool {
+    let last = counts.get_mut(&of).is_some_and(subtract);
+    if last {
+        counts.remove(&of);
+    }
+    last
 }
 
 /// One more; whether it is the first.

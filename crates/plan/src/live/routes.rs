@@ -1,8 +1,9 @@
 //! What a step makes of customer routes, subnets and other hosts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
-use model::{Kind, Resource, RoutingDomainId, Vsid};
+use model::{Key, Kind, Resource, RoutingDomainId, Vsid};
 use pipeline::ReplicaKey;
 
 use super::Place;
@@ -31,13 +32,20 @@ impl Step<'_> {
 
     /// `PEERS`: the hosts that records lead to.
     pub(super) fn peers(&mut self) {
-        for provider in std::mem::take(&mut self.touched.peers) {
-            let first = self.state.census.leads_to(provider).cloned();
-            let way = first.as_ref().and_then(|_| peer(self.context, provider));
+        for provider in self.touched.peers.take() {
+            let leads = self.state.census.leads_to(provider);
+            let way = leads.then(|| peer(self.context, provider)).flatten();
             self.edits.peers.set(to_address(provider), way);
-            let finding = first.and_then(|key| finding_of_peer(self.context, provider, || (*key).clone()));
+            let finding = leads.then(|| finding_of_peer(self.context, provider, || self.first_to(provider))).flatten();
             self.find(Place::Peer(provider), finding.into_iter().collect());
         }
+    }
+
+    /// The first record that leads to a host.
+    fn first_to(&self, provider: IpAddr) -> Option<Key> {
+        let records = self.context.intent.records_to(provider);
+        let elsewhere = records.filter(|(_, record)| !self.context.is_local(record)).map(|(key, _)| key);
+        elsewhere.min().map(|key| Key::clone(key))
     }
 
     /// The subnets whose routing domain has come, gone, or has another number: their ports name it too.

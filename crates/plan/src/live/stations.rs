@@ -1,6 +1,6 @@
 //! What a step makes of MAC addresses, their customer addresses, and what stands for them on the wire.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use model::{MacAddress, Vsid};
@@ -20,7 +20,7 @@ impl State {
     pub(super) fn take_census(&mut self, context: &Context) {
         for (key, resource) in context.intent.of_kind(model::Kind::LookupRecord) {
             if let model::Resource::LookupRecord(record) = resource {
-                self.census.add(key, record, context.is_local(record));
+                self.census.add(context, key, record);
                 if crate::compile::records::may_speak_v6(record) {
                     self.speaking.insert(record.vsid);
                 }
@@ -39,53 +39,66 @@ impl State {
 
 impl Step<'_> {
     /// `STATIONS`, and what the records of each station add to the other tables.
-    pub(super) fn stations(&mut self) -> BTreeMap<(Vsid, IpAddr), Record> {
-        let mut declared = BTreeMap::new();
-        for (vsid, mac) in std::mem::take(&mut self.touched.stations) {
-            let station = self.context.station(vsid, mac);
+    pub(super) fn stations(&mut self) -> Vec<((Vsid, IpAddr), Record)> {
+        let intent = self.context.intent;
+        let (mut declared, mut records) = (Vec::new(), Vec::new());
+        for (vsid, mac) in self.touched.stations.take() {
+            records.clear();
+            records.extend(intent.records_at(vsid, mac));
+            let port = intent.port_at(vsid, mac);
+            let station = self.context.station_of(port, records.iter().map(|(_, record)| *record));
             let mut merged: Option<Record> = None;
-            for (key, record) in self.context.intent.records_at(vsid, mac) {
+            for &(key, record) in &records {
                 let entry = entry(self.context, &station, record);
                 match &mut merged {
                     Some(merged) => merge(merged, entry),
                     None => merged = Some(entry),
                 }
                 if let Some(customer) = record.customer_address {
-                    declared.insert((vsid, customer), entry);
+                    declared.push(((vsid, customer), entry));
                     self.touched.addresses.insert((vsid, customer));
                 }
                 if on_wire(record).is_some() {
                     // A port decides whether the VM of such a record is here.
-                    self.state.census.place(key, record, self.context.is_local(record));
+                    self.state.census.place(self.context, key, record);
                     self.touched.peers.insert(record.provider_address);
                 }
                 let findings = findings_of(self.context, key, record);
                 self.find_of(key, findings);
             }
             self.edits.stations.set(station_key(vsid, mac), merged.and_then(of_mac_address));
-            self.touched.addresses.insert((vsid, mac.link_local().into()));
+            // Where IPv6 begins or ends to be spoken, those of all stations are touched anyway.
+            if self.state.speaking.contains(&vsid) {
+                self.touched.addresses.insert((vsid, mac.link_local().into()));
+            }
             // What a port may do follows from its station.
-            self.touched.ports.extend(self.context.intent.port_at(vsid, mac).map(|port| port.name.clone()));
+            self.touched.ports.extend(port.map(|port| port.name.clone()));
         }
+        self.edits.stations.put_in_order();
         for key in std::mem::take(&mut self.touched.gone) {
             self.find_of(&key, Vec::new());
         }
         declared
     }
 
-    /// `RECORDS`, after `STATIONS`.
-    pub(super) fn addresses(&mut self, declared: &BTreeMap<(Vsid, IpAddr), Record>) {
+    /// `RECORDS`, after `STATIONS`. What those declare is touched.
+    pub(super) fn addresses(&mut self, mut declared: Vec<((Vsid, IpAddr), Record)>) {
+        declared.sort_unstable_by_key(|(place, _)| *place);
+        let mut declared = declared.into_iter().peekable();
         let mut of_subnet = (None, BTreeSet::new());
-        for (vsid, address) in std::mem::take(&mut self.touched.addresses) {
+        for (vsid, address) in self.touched.addresses.take() {
             if of_subnet.0 != Some(vsid) {
                 let routes = self.context.intent.on_link_routes(vsid);
                 of_subnet = (Some(vsid), routes.flat_map(|route| gateway_addresses(self.context, route)).collect());
             }
+            let known = declared.next_if(|(place, _)| *place == (vsid, address));
             let value = if of_subnet.1.contains(&address) {
                 Some(gateway(self.context))
             } else {
-                let known = declared.get(&(vsid, address)).copied();
-                known.or_else(|| self.declared(vsid, address)).or_else(|| self.link_local(vsid, address))
+                known
+                    .map(|(_, entry)| entry)
+                    .or_else(|| self.declared(vsid, address))
+                    .or_else(|| self.link_local(vsid, address))
             };
             self.edits.records.set(RecordKey { vsid: vsid.get(), address: to_address(address) }, value);
         }
@@ -93,6 +106,10 @@ impl Step<'_> {
 
     /// What the declared record of an address says.
     fn declared(&self, vsid: Vsid, address: IpAddr) -> Option<Record> {
+        // No record declares a link-local address (`model` refuses it), and there may be one for each station.
+        if matches!(address, IpAddr::V6(address) if address.is_unicast_link_local()) {
+            return None;
+        }
         let (_, record) = self.context.intent.record_of(vsid, address)?;
         Some(entry(self.context, &self.context.station(vsid, record.mac), record))
     }
@@ -124,6 +141,9 @@ impl Step<'_> {
     }
 
     fn find_of(&mut self, key: &model::Key, findings: Vec<crate::Finding>) {
+        if findings.is_empty() && self.state.findings.is_empty() {
+            return;
+        }
         self.find(Place::of(key), findings);
     }
 }

@@ -36,7 +36,7 @@ impl<'a> Step<'a> {
         self.domains();
         self.speaking();
         let declared = self.stations();
-        self.addresses(&declared);
+        self.addresses(declared);
         self.wires();
         self.ports();
         self.peers();

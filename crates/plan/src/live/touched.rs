@@ -14,20 +14,54 @@ use crate::compile::Context;
 use crate::compile::records::{gateway_addresses, on_wire};
 use crate::{Link, domain_numbers, to_ip};
 
+/// What a change may gather by the hundred thousand, put in order once: a set that is in order all the time costs more.
+pub(super) struct Gathered<T>(Vec<T>);
+
+impl<T> Default for Gathered<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Ord> Gathered<T> {
+    pub(super) fn insert(&mut self, one: T) {
+        if self.0.last() != Some(&one) {
+            self.0.push(one);
+        }
+    }
+
+    pub(super) fn extend(&mut self, some: impl IntoIterator<Item = T>) {
+        some.into_iter().for_each(|one| self.insert(one));
+    }
+
+    /// All of them, in no order, and some perhaps more than once.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter()
+    }
+
+    /// Takes all of them out, in their order, each once.
+    pub(super) fn take(&mut self) -> Vec<T> {
+        let mut all = std::mem::take(&mut self.0);
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
 /// What is to be made anew.
 #[derive(Default)]
 pub(super) struct Touched {
     /// MAC addresses, with all their records.
-    pub(super) stations: BTreeSet<(Vsid, MacAddress)>,
+    pub(super) stations: Gathered<(Vsid, MacAddress)>,
     /// Customer addresses, gateways' and link-local ones among them.
-    pub(super) addresses: BTreeSet<(Vsid, IpAddr)>,
+    pub(super) addresses: Gathered<(Vsid, IpAddr)>,
     /// Addresses on the wire of what is not encapsulated.
     pub(super) wires: BTreeSet<IpAddr>,
     /// Records that are no longer there.
     pub(super) gone: Vec<SharedKey>,
     pub(super) ports: BTreeSet<Name>,
     /// Provider addresses of hosts.
-    pub(super) peers: BTreeSet<IpAddr>,
+    pub(super) peers: Gathered<IpAddr>,
     pub(super) subnets: BTreeSet<Vsid>,
     /// Destinations of customer routes.
     pub(super) destinations: BTreeSet<(RoutingDomainId, IpNet)>,
@@ -69,7 +103,7 @@ impl Touched {
         for Replaced { key, before } in replaced {
             let after = context.intent.get_shared(key);
             if let Some(Resource::LookupRecord(record)) = before {
-                if state.census.remove(key, record) {
+                if state.census.remove(context, key, record) {
                     self.subnets.insert(record.vsid);
                 }
                 if after.is_none() {
@@ -77,7 +111,7 @@ impl Touched {
                 }
             }
             if let Some(Resource::LookupRecord(record)) = after
-                && state.census.add(key, record, context.is_local(record))
+                && state.census.add(context, key, record)
             {
                 self.subnets.insert(record.vsid);
             }
