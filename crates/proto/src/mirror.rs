@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Change, Key, Resource};
+use model::{Change, Key, Resource, SharedKey};
 use plan::fabric::TopicId;
 use prost::bytes::Bytes;
 
-use crate::convert::{decode_item, digest_in, key_in, topic_in};
+use crate::convert::{decode_shared, digest_in, key_in, topic_in};
 use crate::wire::controller_message::Message;
 use crate::{Digest, Encoded, WireError, wire};
 
@@ -32,7 +32,7 @@ pub struct Mirror {
 struct Kept {
     revision: u64,
     digest: Digest,
-    items: BTreeMap<Key, Bytes>,
+    items: BTreeMap<SharedKey, Bytes>,
 }
 
 /// What is to become of a topic.
@@ -43,7 +43,7 @@ enum Staged {
     Whole(Kept),
     /// Changed here and there.
     Changed {
-        kept: BTreeMap<Key, Option<Bytes>>,
+        kept: BTreeMap<SharedKey, Option<Bytes>>,
         revision: u64,
         digest: Digest,
     },
@@ -100,13 +100,13 @@ impl Mirror {
 
     /// Everything in all topics, each key once.
     pub fn resources(&self) -> Vec<Resource> {
-        let mut all: BTreeMap<&Key, &Bytes> = BTreeMap::new();
+        let mut all: BTreeMap<&SharedKey, &Bytes> = BTreeMap::new();
         for kept in self.topics.values() {
             for (key, item) in &kept.items {
                 all.entry(key).or_insert(item);
             }
         }
-        all.into_values().filter_map(|item| decode_item(item).ok()).collect()
+        all.into_values().filter_map(|item| decode_shared(item).ok()).collect()
     }
 
     /// Takes in a message.
@@ -170,7 +170,7 @@ impl Mirror {
         }
         let deletes = delta.deletes.into_iter().map(key_in).collect::<Result<Vec<Key>, _>>()?;
         let puts = delta.puts.into_iter().map(|item| Ok((item_key(&item)?, item)));
-        let puts = puts.collect::<Result<Vec<(Key, Bytes)>, WireError>>()?;
+        let puts = puts.collect::<Result<Vec<(SharedKey, Bytes)>, WireError>>()?;
         let now = match self.staged.get_mut(&topic) {
             Some(Staged::Gone) => return Ok(Heard::More),
             Some(Staged::Whole(kept)) => {
@@ -203,30 +203,34 @@ impl Mirror {
     /// Brings what is staged into force, at the revision of the last [`Heard::Synced`].
     pub fn commit(&mut self, revision: u64) -> Update {
         let mut update = Update { revision, ..Update::default() };
-        let mut touched: BTreeMap<Key, Option<Bytes>> = BTreeMap::new();
+        let mut touched: Vec<(SharedKey, Option<Bytes>)> = Vec::new();
         for (topic, staged) in std::mem::take(&mut self.staged) {
-            // A key that went from one topic to another was deleted in one and put in the other.
-            for (key, item) in self.replace(&topic, staged) {
-                let slot = touched.entry(key).or_default();
-                if item.is_some() {
-                    *slot = item;
-                }
-            }
+            touched.extend(self.replace(&topic, staged));
         }
+        // A key that went from one topic to another was deleted in one and put in the other.
+        touched.sort_by(|(one, _), (other, _)| one.cmp(other));
+        touched.dedup_by(|(later, item), (earlier, slot)| {
+            let same = later == earlier;
+            if same && item.is_some() {
+                *slot = item.take();
+            }
+            same
+        });
         self.revision = Some(revision);
+        update.changes.reserve(touched.len());
         for (key, item) in touched {
             let item = item.or_else(|| self.topics.values().find_map(|kept| kept.items.get(&key).cloned()));
             // Each item was read when it came, so that none fails here.
-            update.changes.push(match item.and_then(|item| decode_item(&item).ok()) {
+            update.changes.push(match item.and_then(|item| decode_shared(&item).ok()) {
                 Some(resource) => Change::Set(resource),
-                None => Change::Delete(key),
+                None => Change::Delete(Key::clone(&key)),
             });
         }
         update
     }
 
     /// Replaces a topic and says what has changed in it; none stands for what is gone.
-    fn replace(&mut self, topic: &TopicId, staged: Staged) -> BTreeMap<Key, Option<Bytes>> {
+    fn replace(&mut self, topic: &TopicId, staged: Staged) -> Vec<(SharedKey, Option<Bytes>)> {
         match staged {
             Staged::Gone => {
                 let old = self.topics.remove(topic).unwrap_or_default();
@@ -234,16 +238,16 @@ impl Mirror {
             }
             Staged::Whole(new) => {
                 let old = self.topics.remove(topic).unwrap_or_default();
-                let gone = old.items.keys().filter(|key| !new.items.contains_key(*key)).map(|key| (key.clone(), None));
-                let mut changes: BTreeMap<Key, Option<Bytes>> = gone.collect();
                 let other = new.items.iter().filter(|(key, item)| old.items.get(*key) != Some(*item));
-                changes.extend(other.map(|(key, item)| (key.clone(), Some(item.clone()))));
+                let other = other.map(|(key, item)| (key.clone(), Some(item.clone())));
+                let gone = old.items.keys().filter(|key| !new.items.contains_key(*key)).map(|key| (key.clone(), None));
+                let changes = other.chain(gone).collect();
                 self.topics.insert(topic.clone(), new);
                 changes
             }
             Staged::Changed { kept: changes, revision, digest } => {
                 let kept = self.topics.entry(topic.clone()).or_default();
-                let mut really = BTreeMap::new();
+                let mut really = Vec::new();
                 for (key, item) in changes {
                     let old = match &item {
                         Some(item) => kept.items.insert(key.clone(), item.clone()),
@@ -251,7 +255,7 @@ impl Mirror {
                     };
                     // What came and went, or went and came back, since the last time is no change.
                     if old != item {
-                        really.insert(key, item);
+                        really.push((key, item));
                     }
                 }
                 (kept.revision, kept.digest) = (revision, digest);
@@ -279,7 +283,7 @@ impl Mirror {
 }
 
 impl Kept {
-    fn put(&mut self, key: Key, item: Bytes) {
+    fn put(&mut self, key: SharedKey, item: Bytes) {
         self.digest.add(Digest::of(&item));
         if let Some(old) = self.items.insert(key, item) {
             self.digest.subtract(Digest::of(&old));
@@ -299,10 +303,10 @@ impl Kept {
 
 impl Staged {
     /// Stages changes of a topic and answers with its digest then.
-    fn change(&mut self, base: &Kept, to: u64, deletes: Vec<Key>, puts: Vec<(Key, Bytes)>) -> Digest {
+    fn change(&mut self, base: &Kept, to: u64, deletes: Vec<Key>, puts: Vec<(SharedKey, Bytes)>) -> Digest {
         let Self::Changed { kept, revision, digest } = self else { return Digest::default() };
-        let all =
-            deletes.into_iter().map(|key| (key, None)).chain(puts.into_iter().map(|(key, item)| (key, Some(item))));
+        let deletes = deletes.into_iter().map(|key| (SharedKey::from(key), None));
+        let all = deletes.chain(puts.into_iter().map(|(key, item)| (key, Some(item))));
         for (key, item) in all {
             let old = kept.get(&key).map_or_else(|| base.items.get(&key), Option::as_ref);
             if let Some(old) = old {
@@ -319,6 +323,6 @@ impl Staged {
 }
 
 /// The key of an item.
-fn item_key(item: &Bytes) -> Result<Key, WireError> {
-    decode_item(item).map(|resource| resource.key())
+fn item_key(item: &Bytes) -> Result<SharedKey, WireError> {
+    decode_shared(item).map(|resource| SharedKey::from(resource.key()))
 }

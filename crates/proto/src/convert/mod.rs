@@ -9,5 +9,7 @@ mod values;
 pub use values::WireError;
 
 pub(crate) use facts::{facts_in, facts_out, report_in, report_out};
-pub(crate) use resources::{decode_item, encode_item, key_in, key_out};
+#[cfg(test)]
+pub(crate) use resources::decode_item;
+pub(crate) use resources::{decode_shared, encode_item, key_in, key_out};
 pub(crate) use values::{digest_in, topic_in};

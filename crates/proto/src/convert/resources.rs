@@ -29,8 +29,14 @@ pub fn encode_item(resource: &Resource) -> Bytes {
 }
 
 /// An item of a topic as a resource.
+#[cfg(test)]
 pub fn decode_item(item: &[u8]) -> Result<Resource, WireError> {
-    Ok(match wire::Resource::decode(item)?.resource.ok_or(WireError::Missing { field: "resource" })? {
+    decode_shared(&Bytes::copy_from_slice(item))
+}
+
+/// An item of a topic as a resource. What it holds of bytes is not copied on the way.
+pub fn decode_shared(item: &Bytes) -> Result<Resource, WireError> {
+    Ok(match wire::Resource::decode(item.clone())?.resource.ok_or(WireError::Missing { field: "resource" })? {
         Wire::LookupRecord(record) => Resource::LookupRecord(record_in(record)?),
         Wire::CustomerRoute(route) => Resource::CustomerRoute(customer_route_in(route)?),
         Wire::ProviderAddress(address) => Resource::ProviderAddress(provider_address_in(address)?),
