@@ -24,5 +24,5 @@ mod trace;
 pub use config::{Config, ConfigError};
 pub use error::RunError;
 pub use run::{run, run_joined};
-pub use session::{JoinError, JoinOptions, SessionError, join};
+pub use session::{JoinError, JoinOptions, LeaveError, LeaveOptions, Left, SessionError, join, leave};
 pub use trace::trace;

@@ -212,6 +212,7 @@ pub fn delete(
     output: Output,
     streams: &mut Streams<'_>,
 ) -> Result<(), CliError> {
+    at_once(delete.wait)?;
     let keys: Vec<Key> = match delete.target {
         None => files::at_host(texts)?.iter().map(Resource::key).collect(),
         Some(Target::Drops) if delete.names.is_empty() => return clear_drops(delete, client, streams),

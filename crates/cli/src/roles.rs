@@ -15,8 +15,21 @@ pub struct Roles {
     pub agent: fn(&AgentOptions) -> RoleResult,
     /// Runs the controller until it is told to end.
     pub controller: fn(&ControllerOptions) -> RoleResult,
+    /// Gives up this host's membership, and says what came of it.
+    pub leave: fn(&LeaveOptions) -> Result<Left, Box<dyn Error>>,
     /// Enrols this host at a controller, and returns the name under which the controller knows it.
     pub join: fn(&JoinOptions) -> Result<String, Box<dyn Error>>,
+}
+
+/// What a host has left.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Left {
+    /// The name that it had at the controller.
+    pub host: String,
+    /// Where that is, HOST:PORT.
+    pub controller: String,
+    /// Why the controller still has the host; none if it agreed.
+    pub unasked: Option<String>,
 }
 
 /// `netvirt agent`.
@@ -76,6 +89,20 @@ pub struct JoinOptions {
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// Join although this host has joined already.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `netvirt host leave`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Args)]
+pub struct LeaveOptions {
+    /// Configuration that the agent runs with, if it has one.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of what the agent keeps; /var/lib/netvirt by default.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub state: Option<PathBuf>,
+    /// Leave although the controller refuses or does not answer.
     #[arg(long)]
     pub force: bool,
 }

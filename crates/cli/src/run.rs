@@ -43,6 +43,14 @@ pub fn run(cli: &Cli, environment: &Environment, roles: Roles, streams: &mut Str
             let name = (roles.join)(options).map_err(CliError::Role)?;
             streams.print(&format!("host {name} joined the controller at {}\n", options.controller))
         }
+        Verb::Host(HostVerb::Leave(options)) => {
+            let left = (roles.leave)(options).map_err(CliError::Role)?;
+            if let Some(reason) = &left.unasked {
+                let command = format!("netvirt delete host {}", left.host);
+                streams.note(&format!("warning: {reason}; delete the host at the controller with \"{command}\""))?;
+            }
+            streams.print(&format!("host {} left the controller at {}\n", left.host, left.controller))
+        }
         Verb::Lab(verb) => crate::lab::run(verb, output, streams),
         Verb::Completion { shell } => {
             let script = crate::completion::script(*shell)?;

@@ -193,6 +193,24 @@ fn wait_ends_when_every_host_has_it_and_says_which_has_not() {
 }
 
 #[test]
+fn waiting_for_a_deletion_ends_when_it_is_gone_everywhere() {
+    let controller = Controller::with_aaa();
+    controller.script.slow.store(3, Ordering::SeqCst);
+    assert_eq!(controller.get("delete port test01 --wait"), "port \"test01\" deleted\n");
+    assert_eq!(controller.script.slow.load(Ordering::SeqCst), 0, "it was asked about until it was so");
+    controller.script.slow.store(u32::MAX, Ordering::SeqCst);
+    let ended = controller.run(&["delete", "ip-pool", "CA Pool", "--wait=50ms"], "");
+    assert_eq!((ended.code, ended.out.as_str()), (4, "ip-pool \"CA Pool\" deleted\n"));
+    assert_eq!(
+        ended.err,
+        "error: ip-pool \"CA Pool\" is deleted, but was not seen to be gone within 50ms from 1 of 2 hosts: host16 (its \
+         agent is not connected)\n"
+    );
+    let (code, err) = controller.refused("delete token admin --wait");
+    assert!(code == 2 && err.contains("leave --wait out"), "{err}");
+}
+
+#[test]
 fn diff_shows_what_apply_would_change() {
     let controller = Controller::with_aaa();
     assert_eq!(controller.ok(&["diff", "-f", "-"], AAA), "");
@@ -411,4 +429,10 @@ fn roles_are_handed_what_was_typed() {
     let join = ["host", "join", "--controller", "c:7444", "--token", "t", "--uplink", "eth0", "--name", "host16"];
     let ended = run(&join, "", &Environment::default(), stay);
     assert_eq!((ended.code, ended.out.as_str()), (0, "host host16 joined the controller at c:7444\n"));
+    let left = "host host15 left the controller at c:7444\n";
+    let ended = run(&["host", "leave"], "", &Environment::default(), stay);
+    assert_eq!(ended, Ended { code: 0, out: left.into(), err: String::new() });
+    let ended = run(&["host", "leave", "--force"], "", &Environment::default(), stay);
+    assert_eq!((ended.code, ended.out.as_str()), (0, left));
+    assert!(ended.err.contains("it does not answer; delete the host at the controller with"), "{}", ended.err);
 }

@@ -24,7 +24,12 @@ struct Ended {
 
 /// Roles that nobody takes on here.
 fn roles() -> Roles {
-    Roles { agent: |_| Ok(()), controller: |_| Ok(()), join: |_| Ok("host15".into()) }
+    Roles {
+        agent: |_| Ok(()),
+        controller: |_| Ok(()),
+        join: |_| Ok("host15".into()),
+        leave: |_| Err("this host has not joined".into()),
+    }
 }
 
 /// A reader who stays.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use model::fabric::{Addressing, Key, Kind, ResourceName, Spec};
 use model::{MacAddress, Vsid};
-use plan::fabric::{Fabric, TopicId};
+use plan::fabric::{Change, Fabric, TopicId};
 use proto::{HostFacts, JoinAsk, Joined, LearntAddress, Peer, Refused, Report, TopicContent};
 use store::Transaction;
 
@@ -52,6 +52,22 @@ impl proto::Controller for Controller {
             uid.ok_or_else(|| Refused::Host(format!("host \"{name}\" was deleted while it joined; join again")))?;
         tracing::info!(host = %name, address = %ask.address, "joined");
         Ok(Joined { host: name, uid, life: self.0.settings.certificate_life })
+    }
+
+    fn leave(&self, peer: &Peer) -> Result<(), Refused> {
+        let actor = Actor { who: format!("host {}", peer.host), action: Some("leave") };
+        let key = Key::global(Kind::Host, &peer.host);
+        let done = self.0.transact(&actor, false, |state| {
+            let ours = state.host(&peer.host).filter(|object| object.uid.to_string() == peer.uid);
+            // One that was deleted since it was admitted has left.
+            let changes = ours.map(|object| Change::Delete { key: key.clone(), revision: Some(object.revision) });
+            Ok(Work::Changes(changes.into_iter().collect()).into())
+        });
+        match done {
+            Ok(_) => Ok(()),
+            Err(problem) if problem.status >= 500 => Err(Refused::Internal(problem.detail)),
+            Err(problem) => Err(Refused::Conflict(problem.detail)),
+        }
     }
 
     fn admit(&self, peer: &Peer) -> Result<(), Refused> {

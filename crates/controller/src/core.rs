@@ -52,6 +52,8 @@ pub struct Core {
     pub store: Arc<dyn Store>,
     pub settings: Settings,
     pub started: u64,
+    /// The store's revision at the start. How far hosts are with it and those before was not seen.
+    pub found: u64,
     sessions: OnceLock<Arc<dyn Sessions>>,
     /// Why the store failed.
     failure: tokio::sync::watch::Sender<Option<String>>,
@@ -125,6 +127,7 @@ impl Core {
         for difference in &differences {
             tracing::warn!("mended the store's claims: {difference}");
         }
+        let found = state.revision;
         Ok(Self {
             state: Mutex::new(state),
             reports: Mutex::default(),
@@ -134,6 +137,7 @@ impl Core {
             store,
             settings,
             started: clock::now(),
+            found,
             sessions: OnceLock::new(),
             failure: tokio::sync::watch::Sender::new(None),
         })

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use api::Problem;
 use api::fabric::{
     AuditEntry, AuditQuery, Caller, Change, ChangeReport, ChangeResult, ChangeSet, ControllerStatus, FabricApi, Item,
-    JoinToken, ListQuery, MAX_PAGE, NewJoinToken, NewToken, Page, Role, Token, TokenCreated, Watch, WatchQuery,
+    JoinToken, ListQuery, MAX_PAGE, NewJoinToken, NewToken, Page, Realized, Role, Token, TokenCreated, Watch,
+    WatchQuery,
 };
+use api::{Problem, ProblemType};
 use model::fabric::{Key, Kind, Object, ResourceName};
 use plan::fabric::Refusal;
 use store::Store;
 
+use crate::audience::Hosts;
 use crate::commit::Actor;
 use crate::core::{Core, Settings, Work};
 use crate::error::RunError;
@@ -76,6 +78,28 @@ impl Controller {
 impl FabricApi for Controller {
     fn authenticate(&self, secret: &str) -> Result<Caller, Problem> {
         tokens::authenticate(&self.0.state(), secret, clock::now())
+    }
+
+    fn realized(&self, caller: &Caller, revision: u64) -> Result<Realized, Problem> {
+        let core = &self.0;
+        let state = core.state();
+        if revision > state.revision {
+            return Err(Problem::not_found(format!("there is no revision {revision} yet, but {}", state.revision)));
+        }
+        if revision <= core.found {
+            let detail = format!(
+                "how far hosts are with revision {revision} is not known, since the controller has started after it; \
+                 each hears what it missed when it connects"
+            );
+            return Err(Problem::new(ProblemType::Gone, detail));
+        }
+        let (of, lacking) = state.unrealized.lacking(revision);
+        let done = of - lacking.len();
+        // One tenant is not told of another's hosts.
+        let named = access::confined_to(caller).is_none();
+        let waited = Hosts::look(lacking.into_iter(), &state.needs, core.sessions()).realized(revision, named);
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Ok(Realized { hosts: waited.hosts.saturating_add(count(done)), of: count(of), ..waited })
     }
 
     fn status(&self, caller: &Caller) -> Result<ControllerStatus, Problem> {

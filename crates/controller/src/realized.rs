@@ -41,6 +41,8 @@ impl Needs {
 struct Waiting {
     keys: Vec<Key>,
     hosts: usize,
+    /// How many there were at first.
+    of: usize,
 }
 
 /// A revision that a host has not yet carried out, by the number of what waits for it.
@@ -61,11 +63,8 @@ pub struct Unrealized {
 }
 
 impl Unrealized {
-    /// A revision that these hosts must carry out; revisions come in order.
+    /// A revision that these hosts must carry out; revisions come in order. Without keys it is one that only deleted.
     pub fn push<'a>(&mut self, revision: u64, keys: Vec<Key>, hosts: impl IntoIterator<Item = &'a ResourceName>) {
-        if keys.is_empty() {
-            return;
-        }
         let due = Due { revision, number: self.next };
         // Beyond the limit the oldest goes.
         let first = self.waiting.first_key_value().map_or(due.number, |(number, _)| *number);
@@ -90,8 +89,23 @@ impl Unrealized {
             while self.waiting.first_key_value().is_some_and(|(number, _)| *number < oldest) {
                 self.waiting.pop_first();
             }
-            self.waiting.insert(due.number, Waiting { keys, hosts: count });
+            self.waiting.insert(due.number, Waiting { keys, hosts: count, of: count });
         }
+    }
+
+    /// How many hosts had to carry a revision out, and those that are not known to have done so; nobody, when all have, or
+    /// when it is one of those that were forgotten.
+    pub fn lacking(&self, revision: u64) -> (usize, Vec<&ResourceName>) {
+        let (mut of, mut hosts) = (0, Vec::new());
+        for (host, queue) in &self.due {
+            let due = queue.binary_search_by_key(&revision, |due| due.revision).ok().and_then(|place| queue.get(place));
+            if let Some(waiting) = due.and_then(|due| self.waiting.get(&due.number)) {
+                of = of.max(waiting.of);
+                hosts.push(host);
+            }
+        }
+        hosts.sort_unstable();
+        (of, hosts)
     }
 
     /// These hosts have got on, each so far; a host that is gone is as far as can be. Returns what is in force
@@ -133,11 +147,17 @@ mod tests {
         unrealized.push(5, vec![key("five")], [&a, &b, &b]);
         unrealized.push(6, vec![key("six")], [&a]);
         unrealized.push(7, vec![key("seven")], []);
+        assert_eq!(unrealized.lacking(5), (2, vec![&a, &b]));
         assert_eq!(unrealized.progress([(&a, 5)]), []);
+        assert_eq!(unrealized.lacking(5), (2, vec![&b]));
+        assert_eq!(unrealized.lacking(7), (0, Vec::new()));
         assert_eq!(unrealized.progress([(&b, 4)]), []);
         assert_eq!(unrealized.progress([(&b, 9)]), [key("five")]);
         assert_eq!(unrealized.progress([(&a, 6), (&b, 6)]), [key("six")]);
         assert_eq!(unrealized.progress([(&a, 9), (&b, 9)]), []);
+        unrealized.push(10, Vec::new(), [&b]);
+        assert_eq!(unrealized.lacking(10), (1, vec![&b]), "one that only deletes is waited for too");
+        assert_eq!(unrealized.progress([(&b, 10)]), []);
         assert!(unrealized.due.is_empty() && unrealized.waiting.is_empty(), "nothing stays behind");
     }
 

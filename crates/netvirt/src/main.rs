@@ -14,6 +14,10 @@ fn main() -> ExitCode {
         },
         controller: |options| controller::run(&controller_options(options)).map_err(Into::into),
         join: |options| agent::join(&join_options(options)).map_err(Into::into),
+        leave: |options| match agent::leave(&leave_options(options)) {
+            Ok(agent::Left { host, controller, unasked }) => Ok(cli::Left { host, controller, unasked }),
+            Err(error) => Err(error.into()),
+        },
     };
     cli::main_with(std::env::args_os(), roles)
 }
@@ -29,4 +33,10 @@ fn join_options(options: &cli::JoinOptions) -> agent::JoinOptions {
     let cli::JoinOptions { controller, token, uplinks, name, state, force } = options.clone();
     let state = state.unwrap_or_else(|| PathBuf::from(agent::Config::DEFAULT_STATE));
     agent::JoinOptions { controller, token, uplinks, name, state, force }
+}
+
+/// The same of leaving.
+fn leave_options(options: &cli::LeaveOptions) -> agent::LeaveOptions {
+    let cli::LeaveOptions { config, state, force } = options.clone();
+    agent::LeaveOptions { config, state, force }
 }

@@ -41,7 +41,7 @@ reasons! {
     /// An 802.1Q tag, which NVGRE does not carry (RFC 7637, section 3.3).
     VlanTag = 1: "the frame carries an 802.1Q tag, which NVGRE does not carry; untag it in the VM";
     /// The source MAC address is not the port's.
-    SourceMac = 2: "the source MAC address is not the port's own";
+    SourceMac = 2: "the source MAC address is not the port's own; give the VM's interface the port's, or the port the VM's";
     /// The source address is not the port's.
     SourceAddress = 3: "the source address has no lookup record with the sender's MAC address in this VSID";
     /// The VSID is not known on this host.

@@ -158,6 +158,21 @@ pub async fn renew(address: &str, identity: &Identity) -> Result<Identity, Clien
     Ok(Identity { certified, authority: identity.authority.clone() })
 }
 
+/// Gives up being a host of this controller. One that the controller does not know any more has left already.
+///
+/// # Errors
+/// When the controller cannot be reached, or refuses since something still needs the host.
+pub async fn leave(address: &str, identity: &Identity) -> Result<(), ClientError> {
+    let channel = channel(address, tls::host(&identity.authority, &identity.certified)?).await?;
+    let call = async move {
+        match EnrolmentClient::new(channel).leave(wire::LeaveRequest {}).await {
+            Err(status) if status.code() == Code::PermissionDenied => Ok(tonic::Response::new(wire::LeaveResponse {})),
+            answer => answer,
+        }
+    };
+    limited(call).await.map(drop)
+}
+
 /// Begins a session: says hello with what the mirror has.
 ///
 /// # Errors

@@ -22,6 +22,12 @@ pub trait Controller: Send + Sync + 'static {
     /// Why it may not, in a sentence that its operator reads.
     fn join(&self, request: &JoinAsk) -> Result<Joined, Refused>;
 
+    /// A host wants to be one no more. It is asked after [`Controller::admit`] has agreed.
+    ///
+    /// # Errors
+    /// Why it may not: what still needs it, for example.
+    fn leave(&self, peer: &Peer) -> Result<(), Refused>;
+
     /// Whether the host with this certificate may still speak: it is asked at the start of each session and at each
     /// renewal. See [`crate::Hub::disconnect`] for those that are connected when they lose that right.
     ///

@@ -314,6 +314,15 @@ impl Enrolment for Service {
         tracing::info!(host = %peer.host, "renewed the host's certificate");
         Ok(Response::new(wire::RenewResponse { certificate }))
     }
+
+    async fn leave(&self, request: Request<wire::LeaveRequest>) -> Result<Response<wire::LeaveResponse>, Status> {
+        let peer = self.admitted(about(&request)?).await?;
+        let (controller, host) = (self.hub.controller(), peer.host.clone());
+        let answer = tokio::task::spawn_blocking(move || controller.leave(&peer)).await.map_err(failed)?;
+        answer.map_err(refused)?;
+        tracing::info!(%host, "a host has left");
+        Ok(Response::new(wire::LeaveResponse {}))
+    }
 }
 
 #[tonic::async_trait]

@@ -100,6 +100,18 @@ impl Enrolment {
         Ok(files::replace(&path, text.as_bytes())?)
     }
 
+    /// Removes all of it, whatever of it there is. `controller.yaml`, by which an enrolment is known, goes last, so that
+    /// what is interrupted can be done again.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn remove(folder: &Path) -> Result<(), EnrolmentError> {
+        for path in [identity_path(folder), authority_path(folder), controller_path(folder)] {
+            files::remove(&path)?;
+        }
+        Ok(())
+    }
+
     /// Writes the certificate and the private key alone: they were renewed.
     ///
     /// # Errors

@@ -47,6 +47,14 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(FileError::new("write", folder))
 }
 
+/// Removes a file. One that is not there is no error.
+pub fn remove(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FileError::new("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// The content of a file, none if there is no file.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     match fs::read(path) {

@@ -92,12 +92,8 @@ pub fn join(options: &JoinOptions) -> Result<String, JoinError> {
     Enrolment { at, identity: joined.identity }.write(&options.state)?;
     // What another controller said is nothing of this one's.
     let topics = options.state.join("topics.log");
-    match std::fs::remove_file(&topics) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(EnrolmentError::from(super::files::FileError::new("remove", &topics)(error)).into())
-        }
-        _ => Ok(host),
-    }
+    super::files::remove(&topics).map_err(EnrolmentError::from)?;
+    Ok(host)
 }
 
 /// What this machine is, with these uplinks.

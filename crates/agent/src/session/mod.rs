@@ -9,6 +9,7 @@ mod enrolment;
 mod files;
 mod join;
 mod journal;
+mod leave;
 mod report;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use proto::{Encoded, Heard, HostFacts, Mirror, Report, WireError};
 use tokio::task::JoinHandle;
 
 pub use join::{JoinError, JoinOptions, join};
+pub use leave::{LeaveError, LeaveOptions, Left, leave};
 pub use report::is_underlay;
 
 use crate::run::{Shared, lock};

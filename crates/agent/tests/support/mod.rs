@@ -100,6 +100,9 @@ impl Controller for Fake {
         self.state.lock().unwrap().facts = Some(request.facts.clone());
         Ok(Joined { host: request.name.parse().unwrap(), uid: "uid".to_owned(), life: self.life })
     }
+    fn leave(&self, _: &Peer) -> Result<(), Refused> {
+        Ok(())
+    }
     fn admit(&self, _: &Peer) -> Result<(), Refused> {
         Ok(())
     }

@@ -6,7 +6,7 @@ use model::fabric::{Key, Kind, ResourceName};
 
 use super::{
     AuditEntry, AuditQuery, Caller, ChangeReport, ChangeSet, ControllerStatus, Event, Item, JoinToken, NewJoinToken,
-    NewToken, Page, Token, TokenCreated,
+    NewToken, Page, Realized, Token, TokenCreated,
 };
 use crate::Problem;
 
@@ -59,6 +59,10 @@ pub trait FabricApi: Send + Sync + 'static {
 
     /// The controller itself.
     fn status(&self, caller: &Caller) -> Result<ControllerStatus, Problem>;
+
+    /// On how many of the hosts that had to carry a revision out, it is in force: what it deleted is gone there. When it
+    /// is everywhere, they are counted no longer. [`crate::ProblemType::Gone`] if it is too old to be known.
+    fn realized(&self, caller: &Caller, revision: u64) -> Result<Realized, Problem>;
 
     /// Resources of a kind, in the order of tenant and name, a page at a time.
     fn list(&self, caller: &Caller, query: ListQuery) -> Result<Page, Problem>;

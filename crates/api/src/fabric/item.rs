@@ -169,6 +169,9 @@ pub struct ControllerStatus {
     pub connected_hosts: u32,
     /// Bytes of the store's file.
     pub store_bytes: u64,
+    /// How far the revision that was asked about is in force; absent if none was. `of` is 0 when it is everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub realized: Option<Realized>,
 }
 
 /// All of something that is listed at once: tokens, or lines of the audit log.

@@ -12,7 +12,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 use model::fabric::ResourceName;
 
 use crate::fields::CreateWhat;
-use crate::roles::{AgentOptions, ControllerOptions, JoinOptions};
+use crate::roles::{AgentOptions, ControllerOptions, JoinOptions, LeaveOptions};
 
 pub use target::{Knows, Target};
 pub use verbs::{Apply, Create, Delete, Describe, Diff, Get, Set, StoreVerb, Trace, Watch, duration};
@@ -135,6 +135,8 @@ pub enum Verb {
 pub enum HostVerb {
     /// Enrol this host at a controller; then "netvirt agent" needs no configuration.
     Join(JoinOptions),
+    /// Give up this host's membership, its certificate and what the controller said; its agent must be stopped.
+    Leave(LeaveOptions),
     /// List the hosts of the controller; the same as "netvirt get hosts".
     List,
 }

@@ -112,6 +112,16 @@ pub struct Delete {
     /// Check only, and say what would come of it.
     #[arg(long)]
     pub dry_run: bool,
+    /// Wait until it is gone from every host that had it, but no longer than this, 30s by default. At a controller only.
+    #[arg(
+        long,
+        value_name = "TIMEOUT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "30s",
+        value_parser = duration
+    )]
+    pub wait: Option<Duration>,
 }
 
 /// `netvirt apply`.

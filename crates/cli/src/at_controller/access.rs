@@ -72,6 +72,9 @@ pub fn delete_tokens(controller: &Controller, delete: &Delete, streams: &mut Str
     if delete.all || delete.names.is_empty() {
         return Err(CliError::Usage("which token? name one or several".to_owned()));
     }
+    if delete.wait.is_some() {
+        return Err(CliError::Usage("a token ends at once; leave --wait out".to_owned()));
+    }
     let names: Vec<ResourceName> = delete
         .names
         .iter()

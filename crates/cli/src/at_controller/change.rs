@@ -91,7 +91,7 @@ pub fn delete(
     // What refers goes before what is referred to.
     keys.sort_by_key(|key| std::cmp::Reverse(Kind::ALL.iter().position(|kind| *kind == key.kind)));
     let changes = keys.into_iter().map(|key| Change::Delete { key, revision: None }).collect();
-    change(controller, changes, delete.dry_run, None, streams)
+    change(controller, changes, delete.dry_run, delete.wait, streams)
 }
 
 /// The keys of the resources of a kind that are to be deleted.
@@ -185,7 +185,11 @@ fn finish(
     streams.print(&text)?;
     report.findings.iter().try_for_each(|finding| streams.note(&format!("warning: {finding}")))?;
     match wait {
-        Some(limit) if !dry_run => wait::until_realized(controller, report, limit),
+        Some(limit) if !dry_run => {
+            let end = std::time::Instant::now() + limit;
+            wait::until_realized(controller, report, limit)?;
+            wait::until_gone(controller, report, end, limit)
+        }
         _ => Ok(()),
     }
 }

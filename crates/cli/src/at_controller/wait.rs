@@ -1,4 +1,4 @@
-//! `--wait`: until what was declared is in force on every host that needs it.
+//! `--wait`: until what was declared is in force on every host that needs it, and what was deleted gone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -41,6 +41,38 @@ pub fn until_realized(controller: &Controller, report: &ChangeReport, limit: Dur
     Ok(())
 }
 
+/// Waits until what was deleted is gone from every host that had it, but not past `end`, which is `limit` after the
+/// beginning.
+///
+/// # Errors
+/// [`CliError::NotRealized`] with the hosts that may have it still and why.
+pub fn until_gone(
+    controller: &Controller,
+    report: &ChangeReport,
+    end: Instant,
+    limit: Duration,
+) -> Result<(), CliError> {
+    let deleted = || report.results.iter().filter(|result| result.outcome == Outcome::Deleted);
+    let mut pause = PAUSES[0];
+    while deleted().next().is_some() {
+        let realized = controller.client.realized(report.revision)?;
+        if realized.everywhere() {
+            break;
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let time = humantime::format_duration(limit).to_string();
+            let place = place(&realized);
+            let sentence =
+                |key: Key| format!("{key} is deleted, but was not seen to be gone within {time} from {place}");
+            return Err(CliError::NotRealized(deleted().map(|result| sentence(result.item.key())).collect()));
+        }
+        std::thread::sleep(pause.min(left));
+        pause = (pause * 2).min(PAUSES[1]);
+    }
+    Ok(())
+}
+
 /// The key and what is missing of an item that is not in force everywhere.
 fn outstanding(item: &Item) -> Option<(Key, Realized)> {
     item.status.realized.clone().filter(|realized| !realized.everywhere()).map(|realized| (item.key(), realized))
@@ -73,6 +105,11 @@ fn look(controller: &Controller, missing: &Missing) -> Result<Missing, CliError>
 
 /// `port "a" is not realized within 30s on 1 of 2 hosts: host16 (its agent is not connected)`.
 fn sentence(key: &Key, realized: &Realized, time: &str) -> String {
+    format!("{key} is declared, but not realized within {time} on {}", place(realized))
+}
+
+/// `1 of 2 hosts: host16 (its agent is not connected)`.
+fn place(realized: &Realized) -> String {
     let lacking = realized.of.saturating_sub(realized.hosts);
     let hosts: Vec<String> =
         realized.waiting_for.iter().map(|host| format!("{} ({})", host.host, host.reason)).collect();
@@ -82,7 +119,7 @@ fn sentence(key: &Key, realized: &Realized, time: &str) -> String {
         (false, unnamed) => format!(" and {unnamed} more"),
     };
     let list = if hosts.is_empty() { String::new() } else { format!(": {}{more}", hosts.join(", ")) };
-    format!("{key} is declared, but not realized within {time} on {lacking} of {} hosts{list}", realized.of)
+    format!("{lacking} of {} hosts{list}", realized.of)
 }
 
 #[cfg(test)]

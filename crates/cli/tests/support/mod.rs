@@ -55,6 +55,16 @@ impl FabricApi for Fabric {
     fn status(&self, caller: &Caller) -> Result<ControllerStatus, Problem> {
         self.memory.status(caller)
     }
+    fn realized(&self, caller: &Caller, revision: u64) -> Result<Realized, Problem> {
+        self.memory.realized(caller, revision)?;
+        let left = self.script.slow.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        let reason = "its agent is not connected".to_owned();
+        let waiting = HostRealization { host: "host16".parse().unwrap(), reason };
+        Ok(match left {
+            Ok(_) => Realized { hosts: 1, of: 2, waiting_for: vec![waiting] },
+            Err(_) => Realized::default(),
+        })
+    }
     fn list(&self, caller: &Caller, query: ListQuery) -> Result<Page, Problem> {
         self.memory
             .list(caller, query)
@@ -192,6 +202,10 @@ pub fn run(args: &[&str], input: &str, environment: &Environment, reader_gone: f
     let roles = Roles {
         agent: |_| Ok(()),
         controller: |options| Err(format!("cannot listen on {:?}", options.listen).into()),
+        leave: |options| {
+            let unasked = options.force.then(|| "it does not answer".to_owned());
+            Ok(cli::Left { host: "host15".into(), controller: "c:7444".into(), unasked })
+        },
         join: |options| Ok(options.name.clone().unwrap_or_else(|| "host15".into())),
     };
     let (mut input, mut out, mut err) = (input.as_bytes(), Vec::new(), Vec::new());

@@ -46,6 +46,9 @@ impl Controller for OneNetwork {
     fn join(&self, _: &JoinAsk) -> Result<Joined, Refused> {
         Err(Refused::Token("nobody joins here".to_owned()))
     }
+    fn leave(&self, _: &Peer) -> Result<(), Refused> {
+        Err(Refused::Conflict("nobody leaves here".to_owned()))
+    }
     fn admit(&self, _: &Peer) -> Result<(), Refused> {
         Ok(())
     }
@@ -70,6 +73,9 @@ struct Deleted;
 impl Controller for Deleted {
     fn join(&self, ask: &JoinAsk) -> Result<Joined, Refused> {
         OneNetwork.join(ask)
+    }
+    fn leave(&self, peer: &Peer) -> Result<(), Refused> {
+        OneNetwork.leave(peer)
     }
     fn admit(&self, _: &Peer) -> Result<(), Refused> {
         Err(Refused::Host("it was deleted".to_owned()))

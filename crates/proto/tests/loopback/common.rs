@@ -89,6 +89,16 @@ impl Controller for Fake {
         Ok(Joined { host, uid, life: self.life })
     }
 
+    fn leave(&self, peer: &Peer) -> Result<(), Refused> {
+        let mut state = self.state.lock().unwrap();
+        // A network that a host needs stands for a port on it.
+        if state.networks.get(&peer.host).is_some_and(|topics| !topics.is_empty()) {
+            return Err(Refused::Conflict(format!("host {} is in use", peer.host)));
+        }
+        state.hosts.remove(&peer.host);
+        Ok(())
+    }
+
     fn admit(&self, peer: &Peer) -> Result<(), Refused> {
         match self.state.lock().unwrap().hosts.get(&peer.host) {
             Some(uid) if *uid == peer.uid => Ok(()),

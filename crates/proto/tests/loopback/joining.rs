@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::common::{CERTIFICATE_LIFE, Served, facts, serve, serve_with};
+use crate::common::{CERTIFICATE_LIFE, Served, facts, network, serve, serve_with};
 use proto::ca::{Authority, HostRequest, lifetime};
 use proto::client::{ClientError, Identity};
 use proto::{Limits, Mirror, Token, client};
@@ -141,6 +141,22 @@ async fn a_host_that_was_deleted_is_refused_and_its_name_is_free() {
     let new = served.join("host2").await.identity;
     served.connect(&new, Mirror::default()).await.update().await;
     assert!(connection_error(&served, &old).await.contains("deleted"));
+}
+
+#[tokio::test]
+async fn a_host_leaves_when_nothing_needs_it_and_once_is_enough() {
+    let served = serve().await;
+    let identity = served.join("host1").await.identity;
+    served.fake.needs("host1", &[network(1)]);
+    let error = client::leave(&served.address, &identity).await.unwrap_err();
+    assert!(error.is_refusal() && error.to_string().contains("host host1 is in use"), "{error}");
+    served.fake.needs("host1", &[]);
+    client::leave(&served.address, &identity).await.unwrap();
+    assert!(connection_error(&served, &identity).await.contains("host host1 was deleted"));
+    // Whoever was interrupted leaves again.
+    client::leave(&served.address, &identity).await.unwrap();
+    let nowhere = client::leave("127.0.0.1:1", &identity).await.unwrap_err();
+    assert!(!nowhere.is_refusal() && nowhere.to_string().contains("cannot connect"), "{nowhere}");
 }
 
 #[tokio::test]

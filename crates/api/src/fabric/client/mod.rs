@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 use super::paths::{self, MAX_BULK_BYTES};
 use super::{
     AuditEntry, AuditQuery, ChangeReport, ChangeSet, ControllerStatus, Imported, Item, JoinToken, ListQuery, Listing,
-    NewJoinToken, NewToken, Page, Token, TokenCreated, WatchQuery,
+    NewJoinToken, NewToken, Page, Realized, Token, TokenCreated, WatchQuery,
 };
 use crate::paths::{MAX_ANSWER_BYTES, MAX_BODY_BYTES};
 use crate::{DEFAULT_TIMEOUT, Problem};
@@ -102,6 +102,15 @@ impl Client {
     /// Where the controller is.
     pub fn url(&self) -> &str {
         self.connector.url()
+    }
+
+    /// See [`crate::fabric::FabricApi::realized`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn realized(&self, revision: u64) -> Result<Realized, ClientError> {
+        let path = with_query(paths::STATUS.to_owned(), &[("revision", Some(revision.to_string()))]);
+        self.get_json::<ControllerStatus>(&path).map(|status| status.realized.unwrap_or_default())
     }
 
     /// See [`crate::fabric::FabricApi::status`].

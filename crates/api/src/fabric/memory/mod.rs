@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     AuditEntry, AuditQuery, Caller, Change, ChangeReport, ChangeSet, ControllerStatus, FabricApi, Item, JoinToken,
-    ListQuery, MAX_PAGE, NewJoinToken, NewToken, Page, Role, Token, TokenCreated, Watch, WatchQuery,
+    ListQuery, MAX_PAGE, NewJoinToken, NewToken, Page, Realized, Role, Token, TokenCreated, Watch, WatchQuery,
 };
 use crate::{Problem, ProblemType};
 use state::{State, missing};
@@ -88,6 +88,15 @@ impl FabricApi for MemoryFabric {
         Ok(Caller { name: token.name.clone(), role: token.role, tenant: token.tenant.clone() })
     }
 
+    fn realized(&self, _: &Caller, revision: u64) -> Result<Realized, Problem> {
+        let now = self.shared.lock().revision;
+        if revision > now {
+            return Err(Problem::not_found(format!("there is no revision {revision} yet, but {now}")));
+        }
+        // There are no hosts.
+        Ok(Realized::default())
+    }
+
     fn status(&self, _: &Caller) -> Result<ControllerStatus, Problem> {
         let state = self.shared.lock();
         let count = |kind: Kind| state.objects.keys().filter(|key| key.kind == kind).count() as u64;
@@ -98,6 +107,7 @@ impl FabricApi for MemoryFabric {
             resources: Kind::ALL.into_iter().map(|kind| (kind.as_str().to_owned(), count(kind))).collect(),
             connected_hosts: 0,
             store_bytes: 0,
+            realized: None,
         })
     }
 

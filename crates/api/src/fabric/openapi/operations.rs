@@ -138,7 +138,9 @@ fn document() -> Value {
 
 fn status() -> Value {
     Operation::new("getStatus", "controller", "The controller itself")
+        .parameters(&["statusRevision"])
         .answers(200, "Its version, revision and sizes.", json_of("ControllerStatus"))
+        .may(&[ProblemType::NotFound, ProblemType::Gone])
         .done()
 }
 
@@ -252,6 +254,7 @@ pub(super) fn parameters() -> Value {
         "watchKind": query("kind", "Events of this kind.", schema("Kind")),
         "watchTenant": query("tenant", "Events of this tenant.", schema("ResourceName")),
         "watchName": query("name", "Events of resources of this name.", schema("ResourceName")),
+        "statusRevision": query("revision", "Say how far this revision is in force on the hosts.", revision()),
         "from": query("from", "Events after this revision; from now on, if it is left out.", revision()),
         "lastEventId": header("Last-Event-ID", "The last event that was seen; it goes before `from`.", revision()),
         "ifMatch": header("If-Match", "Only if the resource has one of these ETags; `*`: if it exists.", etags()),

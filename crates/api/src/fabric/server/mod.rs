@@ -22,9 +22,10 @@ use axum::routing::{delete, get, post};
 use axum::{Extension, Router};
 use hyper::body::Bytes;
 use model::fabric::Kind;
+use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::{Caller, ChangeSet, FabricApi, ServerTls, openapi, paths};
+use super::{Caller, ChangeSet, ControllerStatus, FabricApi, ServerTls, openapi, paths};
 use crate::http::{self, Answer, Failure, check_encoding, ok};
 use crate::{Problem, ProblemType};
 use extract::{JsonBody, NoParams, Params, Target};
@@ -186,8 +187,24 @@ async fn document(State(server): State<Server>, _: Params<NoParams>) -> Response
     (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], server.document).into_response()
 }
 
-async fn status(State(server): State<Server>, Extension(caller): Extension<Caller>, _: Params<NoParams>) -> Answer {
-    ok(&server.call(move |api| api.status(&caller)).await?)
+/// What is asked of the controller itself.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StatusQuery {
+    /// How far this revision is in force.
+    revision: Option<u64>,
+}
+
+async fn status(
+    State(server): State<Server>,
+    Extension(caller): Extension<Caller>,
+    Params(query): Params<StatusQuery>,
+) -> Answer {
+    let answer = move |api: &dyn FabricApi| {
+        let realized = query.revision.map(|revision| api.realized(&caller, revision)).transpose()?;
+        Ok(ControllerStatus { realized, ..api.status(&caller)? })
+    };
+    ok(&server.call(answer).await?)
 }
 
 async fn changes(
