@@ -55,16 +55,20 @@ pub fn run(options: &Options) -> Result<(), RunError> {
         .name("acks".to_owned())
         .spawn(move || acks.follow_acks())
         .map_err(|source| RunError::Io { what: "start a thread".to_owned(), source })?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| RunError::Io { what: "start the runtime".to_owned(), source })?;
-    let ended = runtime.block_on(serve(Arc::clone(&core), authority, names, rest, agents));
+    // Each has threads of its own: a thousand agents that acknowledge a change do not stand before a request.
+    let (people, agency) = (runtime("people")?, runtime("agents")?);
+    let ended = people.block_on(serve(Arc::clone(&core), authority, names, rest, agents, agency.handle()));
     core.end();
     // A panic of it has been logged.
     let _ = follower.join();
     tracing::info!("ended");
     ended
+}
+
+fn runtime(name: &str) -> Result<tokio::runtime::Runtime, RunError> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let built = builder.thread_name(name).enable_all().build();
+    built.map_err(|source| RunError::Io { what: "start a runtime".to_owned(), source })
 }
 
 /// The log goes to the standard error; `RUST_LOG` chooses how much.
@@ -116,6 +120,7 @@ async fn serve(
     names: Vec<String>,
     rest: std::net::TcpListener,
     agents: std::net::TcpListener,
+    agency: &tokio::runtime::Handle,
 ) -> Result<(), RunError> {
     let io = |what: &'static str| move |source| RunError::Io { what: what.to_owned(), source };
     let controller = Controller(Arc::clone(&core));
@@ -134,7 +139,10 @@ async fn serve(
     };
     let mut terminate = signal(SignalKind::terminate()).map_err(io("wait for SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(io("wait for SIGINT"))?;
-    let agents = tokio::net::TcpListener::from_std(agents).map_err(io("listen for agents"))?;
+    let agents = {
+        let _there = agency.enter();
+        tokio::net::TcpListener::from_std(agents).map_err(io("listen for agents"))?
+    };
     tracing::info!(
         rest = %rest.local_addr().map_err(io("listen"))?, agents = %agents.local_addr().map_err(io("listen"))?,
         revision = core.state().revision, "started"
@@ -154,8 +162,12 @@ async fn serve(
     let rest = async {
         api::fabric::server::serve(rest, tls, Arc::new(controller), stopping()).await.map_err(io("serve people"))
     };
-    let agents =
-        async { proto::server::serve(agents, authority, names, hub, stopping()).await.map_err(RunError::from) };
+    let agents = agency.spawn(proto::server::serve(agents, authority, names, hub, stopping()));
+    let agents = async {
+        let ended =
+            agents.await.map_err(|panic| RunError::Io { what: "serve agents".to_owned(), source: panic.into() })?;
+        ended.map_err(RunError::from)
+    };
     let servers = async { tokio::try_join!(rest, agents) };
     tokio::pin!(servers);
     let failed = tokio::select! {
