@@ -4,6 +4,7 @@
 //! each session: a change is encoded once, and all that a revision has for a host is put into the queue of its session
 //! as one, so that it is sent as one.
 
+mod linger;
 mod outgoing;
 mod session;
 #[cfg(test)]
@@ -12,13 +13,16 @@ pub(crate) mod topic;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::fabric::ResourceName;
 use parking_lot::Mutex;
 use plan::fabric::{TopicChange, TopicId};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
+use linger::Linger;
 pub(crate) use outgoing::Outgoing;
 pub use session::SessionEnd;
 use topic::{CatchUp, TopicState};
@@ -39,11 +43,25 @@ pub struct Limits {
     pub message_bytes: usize,
     /// Changes that wait while a topic is being loaded. With more, loading begins anew.
     pub pending: usize,
+    /// How long a host keeps a topic that it needs no more.
+    pub linger: Duration,
+    /// What the topics of a host, needed or not, may weigh for any to be kept that is not: a lookup record one, anything
+    /// else four. It is half of what a host can hold of either, so that what is not needed never stands in the way of
+    /// what is.
+    pub linger_weight: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { queue: 16_384, log_entries: 1024, log_bytes: 4 << 20, message_bytes: 256 << 10, pending: 4096 }
+        Self {
+            queue: 16_384,
+            log_entries: 1024,
+            log_bytes: 4 << 20,
+            message_bytes: 256 << 10,
+            pending: 4096,
+            linger: Duration::from_secs(60),
+            linger_weight: 1 << 17,
+        }
     }
 }
 
@@ -73,7 +91,12 @@ enum Slot {
 #[derive(Default)]
 struct HostState {
     session: Option<Live>,
+    /// What it has, or gets as soon as it connects.
     topics: BTreeSet<TopicId>,
+    /// Those of them that it needs no more.
+    linger: Linger,
+    /// When [`Hub::wake`] is to look at these again, if somebody waits to.
+    wakes: Option<Instant>,
     /// The last revision that it acknowledged.
     acked: Option<u64>,
     /// The last revision that changed something for it.
@@ -103,7 +126,8 @@ pub struct Standing {
 enum Queued {
     /// All that a revision has for it, shared with those who need the same.
     Messages(Arc<[Encoded]>),
-    /// The host's own topic has changed at this revision, and so perhaps which others it needs.
+    /// The host's own topic has changed at this revision, and so perhaps which others it needs; or the time of one is
+    /// over that it needs no more.
     Resubscribe(u64),
     /// The agent wants a topic anew.
     Resync(TopicId),
@@ -312,6 +336,23 @@ impl State {
                 loaded.subscribers.remove(host);
             }
         }
+    }
+
+    /// Which topics a host is to forget, now that it needs these. It is a subscriber of all that it needs.
+    fn forgotten(
+        &mut self,
+        host: &ResourceName,
+        needed: &BTreeSet<TopicId>,
+        now: Instant,
+        limits: &Limits,
+    ) -> Vec<TopicId> {
+        let Self { topics, hosts, .. } = self;
+        let Some(known) = hosts.get_mut(host) else { return Vec::new() };
+        let weight = |topic: &TopicId| match topics.get(topic) {
+            Some(Slot::Loaded(loaded)) => loaded.weight(),
+            _ => 1,
+        };
+        known.linger.follow(&known.topics, needed, weight, now, limits)
     }
 
     fn unsubscribe(&mut self, host: &ResourceName, topic: &TopicId) {

@@ -10,6 +10,7 @@ use futures_util::{Stream, StreamExt as _};
 use model::fabric::ResourceName;
 use plan::fabric::TopicId;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::outgoing::{Begin, Outgoing, Sending};
 use super::{CatchUp, Hub, Live, Queued};
@@ -151,42 +152,79 @@ impl Hub {
 
     /// After hello: what the agent has is compared with what it needs.
     pub(super) async fn arrange(
-        &self,
+        self: &Arc<Self>,
         host: &ResourceName,
         known: BTreeMap<TopicId, Digest>,
         revision: u64,
     ) -> Option<Vec<Encoded>> {
         let needed = self.topics_of(host).await?;
-        let before = self.state.lock().hosts.get(host).map(|known| known.topics.clone()).unwrap_or_default();
+        let (before, lingering) = {
+            let state = self.state.lock();
+            let of = |known: &super::HostState| (known.topics.clone(), known.linger.at(Instant::now()));
+            state.hosts.get(host).map(of).unwrap_or_default()
+        };
+        // What it was to keep for a while it keeps, if it has it; what it came to need no more while it was away it does
+        // not begin to keep.
+        let wanted: BTreeSet<&TopicId> =
+            needed.iter().chain(lingering.iter().filter(|topic| known.contains_key(*topic))).collect();
         let gone: BTreeSet<&TopicId> =
-            before.iter().chain(known.keys()).filter(|topic| !needed.contains(*topic)).collect();
+            before.iter().chain(known.keys()).filter(|topic| !wanted.contains(*topic)).collect();
         let mut messages = Vec::new();
         for topic in gone {
             self.state.lock().unsubscribe(host, topic);
             messages.push(unsubscribed(topic));
         }
-        for topic in &needed {
+        for topic in wanted {
             let catch_up = self.subscribe(host, topic, known.get(topic).copied()).await;
             catch_up.say(&mut messages);
         }
+        self.forget(host, &needed, &mut messages);
         messages.push(synced(revision));
         Some(messages)
     }
 
     /// The host's ports have changed: so have the topics that it needs, perhaps.
-    pub(super) async fn follow(&self, host: &ResourceName, revision: u64) -> Option<Vec<Encoded>> {
+    pub(super) async fn follow(self: &Arc<Self>, host: &ResourceName, revision: u64) -> Option<Vec<Encoded>> {
         let has = self.state.lock().hosts.get(host).map(|known| known.topics.clone()).unwrap_or_default();
         let needed = self.topics_of(host).await?;
         let mut messages = Vec::new();
-        for topic in has.difference(&needed) {
-            self.state.lock().unsubscribe(host, topic);
-            messages.push(unsubscribed(topic));
-        }
         for topic in needed.difference(&has) {
             self.subscribe(host, topic, None).await.say(&mut messages);
         }
+        self.forget(host, &needed, &mut messages);
         messages.push(synced(revision));
         Some(messages)
+    }
+
+    /// Takes from a host what it needs no more, when it has had that for long enough.
+    fn forget(self: &Arc<Self>, host: &ResourceName, needed: &BTreeSet<TopicId>, messages: &mut Vec<Encoded>) {
+        let mut state = self.state.lock();
+        for topic in state.forgotten(host, needed, Instant::now(), &self.limits) {
+            state.unsubscribe(host, &topic);
+            messages.push(unsubscribed(&topic));
+        }
+        let Some(known) = state.hosts.get_mut(host) else { return };
+        if let Some(next) = known.linger.next()
+            && known.wakes.is_none_or(|wakes| wakes > next)
+        {
+            known.wakes = Some(next);
+            let (hub, host) = (Arc::downgrade(self), host.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep_until(next).await;
+                if let Some(hub) = hub.upgrade() {
+                    hub.wake(&host, next);
+                }
+            });
+        }
+    }
+
+    /// The time of a topic is over that a host needs no more. What was published before goes to the host before it.
+    fn wake(&self, host: &ResourceName, when: Instant) {
+        let mut state = self.state.lock();
+        let published = state.published;
+        let Some(known) = state.hosts.get_mut(host).filter(|known| known.wakes == Some(when)) else { return };
+        known.wakes = None;
+        known.send(host, Queued::Resubscribe(published));
     }
 
     /// A topic as a whole, if the host is to have it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
-use model::{LookupRecord, MacAddress, Resource, Vsid};
+use model::{Change, LookupRecord, MacAddress, Resource, Vsid};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -122,6 +122,105 @@ async fn what_is_published_while_a_host_comes_back_is_not_in_force_there_yet() {
     agent.update().await;
     until(|| hub.in_force(&name) == Some(2)).await;
     assert_eq!(agent.mirror.resources().len(), 2);
+}
+
+/// A controller of networks with one record each, of which a host needs those that it is told.
+#[derive(Default)]
+struct Networks(Mutex<BTreeSet<TopicId>>);
+
+impl Networks {
+    fn change(&self, hub: &Hub, revision: u64, needed: impl IntoIterator<Item = TopicId>) {
+        *self.0.lock() = needed.into_iter().collect();
+        let host = TopicId::Host("host1".parse().unwrap());
+        hub.publish(revision, &[TopicChange { topic: host, puts: Vec::new(), deletes: Vec::new() }]);
+    }
+}
+
+impl Controller for Networks {
+    fn join(&self, ask: &JoinAsk) -> Result<Joined, Refused> {
+        OneNetwork.join(ask)
+    }
+    fn leave(&self, peer: &Peer) -> Result<(), Refused> {
+        OneNetwork.leave(peer)
+    }
+    fn admit(&self, peer: &Peer) -> Result<(), Refused> {
+        OneNetwork.admit(peer)
+    }
+    fn certificate_life(&self) -> Duration {
+        OneNetwork.certificate_life()
+    }
+    fn topics_of(&self, _: &ResourceName) -> BTreeSet<TopicId> {
+        self.0.lock().clone()
+    }
+    fn topic(&self, topic: &TopicId) -> TopicContent {
+        OneNetwork.topic(topic)
+    }
+    fn connected(&self, _: &ResourceName, _: SocketAddr, _: HostFacts) {}
+    fn disconnected(&self, _: &ResourceName) {}
+    fn acked(&self, _: &ResourceName, _: u64) {}
+    fn report(&self, _: &ResourceName, _: Report) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_host_needs_no_more_is_kept_up_to_date_there_for_a_while_and_then_goes() {
+    let controller = Arc::new(Networks::default());
+    let hub = Hub::new(Arc::clone(&controller) as Arc<dyn Controller>, 1);
+    let mut agent = Agent::connect(&hub, "host1", Mirror::default()).await;
+    agent.update().await;
+    controller.change(&hub, 2, [network()]);
+    assert_eq!(agent.update().await.0.changes, [Change::Set(record(1))]);
+    // Its last port goes, and the network goes on changing.
+    controller.change(&hub, 3, []);
+    assert_eq!(agent.update().await.0.changes, []);
+    hub.publish(4, &[put([2])]);
+    assert_eq!(agent.update().await.0.changes, [Change::Set(record(2))]);
+    // A port comes back in time, over a new connection too: nothing is to be said but that all is there.
+    tokio::time::advance(Duration::from_secs(59)).await;
+    controller.change(&hub, 5, [network()]);
+    let (update, messages) = agent.update().await;
+    assert_eq!((update.revision, update.changes.len(), messages), (5, 0, 1));
+    controller.change(&hub, 6, []);
+    agent.update().await;
+    tokio::time::advance(Duration::from_secs(30)).await;
+    let mut agent = Agent::connect(&hub, "host1", agent.mirror.clone()).await;
+    let (update, messages) = agent.update().await;
+    assert_eq!((update.revision, update.changes.len(), messages), (6, 0, 1));
+    // No other comes. The agent is told when it is time, by nobody's doing.
+    tokio::time::advance(Duration::from_secs(31)).await;
+    let (update, messages) = agent.update().await;
+    let gone = [1, 2].map(|number| Change::Delete(record(number).key()));
+    assert_eq!((update.revision, update.changes.as_slice(), messages), (6, gone.as_slice(), 2));
+    until(|| hub.in_force(&"host1".parse().unwrap()) == Some(6)).await;
+    hub.publish(7, &[put([3])]);
+    assert_eq!(hub.in_force(&"host1".parse().unwrap()), Some(7), "it is told no more of it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_absent_host_came_to_need_no_more_it_does_not_begin_to_keep() {
+    let controller = Arc::new(Networks::default());
+    let hub = Hub::new(Arc::clone(&controller) as Arc<dyn Controller>, 1);
+    controller.change(&hub, 2, [network()]);
+    let mut agent = Agent::connect(&hub, "host1", Mirror::default()).await;
+    agent.update().await;
+    let mirror = agent.mirror.clone();
+    drop(agent);
+    until(|| !hub.is_connected(&"host1".parse().unwrap())).await;
+    controller.change(&hub, 3, []);
+    let mut agent = Agent::connect(&hub, "host1", mirror).await;
+    assert_eq!(agent.update().await.0.changes, [Change::Delete(record(1).key())]);
+}
+
+#[test]
+fn a_topic_weighs_what_it_takes_of_a_host() {
+    let mut content = TopicContent { revision: 1, items: (0..100).map(record).collect() };
+    assert_eq!(TopicState::new(&network(), &content).weight(), 101);
+    content.items.push(Resource::Port(model::Port::new(
+        "p".parse().unwrap(),
+        "p".parse().unwrap(),
+        MacAddress::new([6, 6, 0, 0, 0, 1]).unwrap(),
+        None,
+    )));
+    assert_eq!(TopicState::new(&network(), &content).weight(), 105);
 }
 
 async fn until(holds: impl Fn() -> bool) {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use model::Key;
 use model::fabric::ResourceName;
+use model::{Key, Kind};
 use plan::fabric::{TopicChange, TopicId};
 use prost::bytes::Bytes;
 
@@ -169,6 +169,12 @@ impl TopicState {
         let snapshot: Arc<[Encoded]> = pieces.into_iter().enumerate().map(piece).collect();
         self.snapshot = Some(Arc::clone(&snapshot));
         snapshot
+    }
+
+    /// What it takes of [`Limits::linger_weight`], at least one.
+    pub fn weight(&self) -> usize {
+        let others = Key { kind: Kind::CustomerRoute, name: String::new() };
+        1 + self.items.len() + 3 * self.items.range(others..).count()
     }
 
     /// What is in it.

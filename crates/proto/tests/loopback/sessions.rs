@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use crate::common::{CERTIFICATE_LIFE, facts, host_topic, network, port, put, record, serve, serve_with};
 use model::Change;
+use proto::ca::Authority;
 use proto::{Limits, Mirror, PortReport, Report, TopicChange, Uplink, client};
 
 #[tokio::test]
 async fn a_host_learns_what_its_ports_need_and_forgets_it_with_them() {
-    let served = serve().await;
+    let at_once = Limits { linger: Duration::ZERO, ..Limits::default() };
+    let served = serve_with(at_once, CERTIFICATE_LIFE, Arc::new(Authority::create().unwrap()), None).await;
     let identity = served.join("host1").await.identity;
     served.fake.publish(&[put(network(1), [record(1), record(2)]), put(network(2), [record(3)])]);
     let mut agent = served.connect(&identity, Mirror::default()).await;
