@@ -10,7 +10,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::{CustomerRoute, LookupRecord, LookupRecordType, MacAddress, Port, Resource, TranslationMethod, Vsid};
+use model::{
+    CustomerRoute, LookupRecord, LookupRecordType, MacAddress, Port, ProviderAddress, Resource, TranslationMethod, Vsid,
+};
 use proto::ca::Authority;
 use proto::{Heard, HostFacts, Mirror, Token, TopicChange};
 use support::{CONTROLLER, Fake, Machine, Served, host_topic, host1, network};
@@ -39,6 +41,7 @@ fn main() {
     let mut resources: Vec<Resource> = (0..records).map(record).collect();
     resources.push(route());
     fake.publish(network(), &resources, &[]);
+    fake.publish(host_topic(), &[provider()], &[]);
     join(&machine, &authority);
     other_host(&machine, &authority);
     let mut best = [f64::INFINITY; 2];
@@ -159,6 +162,14 @@ fn route() -> Resource {
         prefix: "10.0.0.0/8".parse().unwrap(),
         next_hop: "0.0.0.0".parse().unwrap(),
         metric: 0,
+    })
+}
+
+fn provider() -> Resource {
+    Resource::ProviderAddress(ProviderAddress {
+        address: "192.168.4.11".parse().unwrap(),
+        interface: "eth0".parse().unwrap(),
+        prefix_length: 24,
     })
 }
 
