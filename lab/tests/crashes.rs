@@ -47,7 +47,8 @@ fn act_as_copy() -> bool {
     };
     let topology = Topology::from_file(file.as_ref()).unwrap();
     let program = std::env::var_os(COPY_PROGRAM).map(PathBuf::from);
-    let _lab = Lab::up(&topology, UpOptions { program, ready_within: Duration::from_secs(60), ..UpOptions::default() }).unwrap();
+    let _lab = Lab::up(&topology, UpOptions { program, ready_within: Duration::from_secs(60), ..UpOptions::default() })
+        .unwrap();
     std::thread::sleep(Duration::from_secs(60));
     true
 }

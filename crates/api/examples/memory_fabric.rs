@@ -39,7 +39,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = Path::new(&folder);
     std::fs::write(folder.join("ca.pem"), authority.pem())?;
     let controller = format!("https://{}", listener.local_addr()?);
-    Context { controller, ca: authority.pem(), token: ADMIN_SECRET.to_owned(), tenant: None }.write(folder.join("admin.yaml"))?;
+    Context { controller, ca: authority.pem(), token: ADMIN_SECRET.to_owned(), tenant: None }
+        .write(folder.join("admin.yaml"))?;
     let runtime = tokio::runtime::Runtime::new()?;
     let api = Arc::new(MemoryFabric::new());
     runtime.block_on(api::fabric::server::serve(listener, tls, api, std::future::pending()))?;
