@@ -94,8 +94,7 @@ impl Datapath {
         self.upsert("PROVIDERS", &changes.providers)?;
         self.upsert("PEERS", &changes.peers)?;
         self.upsert("PLAIN", &changes.plain)?;
-        self.upsert("STATIONS", &changes.stations)?;
-        self.upsert("RECORDS", &changes.records)?;
+        self.upsert_both("STATIONS", &changes.stations, "RECORDS", &changes.records)?;
         self.upsert("REPLICAS", &changes.replicas)?;
         self.upsert_routes(&changes.routes)?;
         self.upsert("SUBNETS", &changes.subnets)?;
@@ -167,10 +166,14 @@ impl Datapath {
         }
     }
 
-    fn read<K: Layout + Ord, V: Layout>(&self, name: &'static str) -> Result<BTreeMap<K, V>, Error> {
-        // What is opened is of these sizes.
+    /// The same, of a hash map with keys and values of these sizes.
+    fn checked<K: Layout, V: Layout>(&self, name: &'static str) -> Result<BorrowedFd<'_>, Error> {
         self.hash::<K, V>(name)?;
-        let entries = batch::entries::<Raw<K>, Raw<V>>(self.descriptor(name)?);
+        self.descriptor(name)
+    }
+
+    fn read<K: Layout + Ord, V: Layout>(&self, name: &'static str) -> Result<BTreeMap<K, V>, Error> {
+        let entries = batch::entries::<Raw<K>, Raw<V>>(self.checked::<K, V>(name)?);
         let entries = entries.map_err(|error| Error::map("read", name, &error))?;
         Ok(entries.into_iter().map(|(Raw(key), Raw(value))| (key, value)).collect())
     }
@@ -183,18 +186,35 @@ impl Datapath {
         if changes.upserts.is_empty() {
             return Ok(());
         }
-        let mut map = self.hash_mut::<K, V>(name)?;
         if changes.upserts.len() >= batch::WORTH_WHILE {
-            let keys: Vec<Raw<K>> = changes.upserts.keys().copied().map(Raw).collect();
-            let values: Vec<Raw<V>> = changes.upserts.values().copied().map(Raw).collect();
-            let written = batch::update(self.descriptor(name)?, &keys, &values);
-            return written.map_err(|stopped| Error::entry(WRITE, name, &keys[stopped.at].0, &stopped.source));
+            return upsert_batch(self.checked::<K, V>(name)?, name, changes);
         }
+        let mut map = self.hash_mut::<K, V>(name)?;
         for (key, value) in &changes.upserts {
             let written = map.insert(Raw(*key), Raw(*value), 0);
             written.map_err(|error| Error::entry(WRITE, name, key, &io_error(error)))?;
         }
         Ok(())
+    }
+
+    /// Writes two tables of which neither needs the other: where they are large, at once.
+    fn upsert_both<K: Layout + Ord + Debug, L: Layout + Ord + Debug, V: Layout>(
+        &mut self,
+        one: &'static str,
+        changes: &TableChanges<K, V>,
+        other: &'static str,
+        other_changes: &TableChanges<L, V>,
+    ) -> Result<(), Error> {
+        if changes.upserts.len().min(other_changes.upserts.len()) < WORTH_A_THREAD {
+            self.upsert(one, changes)?;
+            return self.upsert(other, other_changes);
+        }
+        let (map, other_map) = (self.checked::<K, V>(one)?, self.checked::<L, V>(other)?);
+        std::thread::scope(|scope| {
+            let beside = scope.spawn(|| upsert_batch(map, one, changes));
+            let written = upsert_batch(other_map, other, other_changes);
+            beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).and(written)
+        })
     }
 
     fn delete<K: Layout + Ord + Debug, V: Layout>(
@@ -205,12 +225,12 @@ impl Datapath {
         if changes.deletions.is_empty() {
             return Ok(());
         }
-        let mut map = self.hash_mut::<K, V>(name)?;
         if changes.deletions.len() >= batch::WORTH_WHILE {
             let keys: Vec<Raw<K>> = changes.deletions.iter().copied().map(Raw).collect();
-            let deleted = batch::delete(self.descriptor(name)?, &keys);
+            let deleted = batch::delete(self.checked::<K, V>(name)?, &keys);
             return deleted.map_err(|stopped| Error::entry(DELETE, name, &keys[stopped.at].0, &stopped.source));
         }
+        let mut map = self.hash_mut::<K, V>(name)?;
         for key in &changes.deletions {
             let deleted = absent_is_fine(map.remove(&Raw(*key)));
             deleted.map_err(|error| Error::entry(DELETE, name, key, &io_error(error)))?;
@@ -266,6 +286,21 @@ impl Datapath {
         }
         Ok(())
     }
+}
+
+/// From how many entries on a table is written beside another one: below, a thread costs more than it saves.
+const WORTH_A_THREAD: usize = 1024;
+
+/// Writes entries as a batch. The map's keys and values must be of these types.
+fn upsert_batch<K: Layout + Debug + Ord, V: Layout>(
+    map: BorrowedFd,
+    name: &'static str,
+    changes: &TableChanges<K, V>,
+) -> Result<(), Error> {
+    let keys: Vec<Raw<K>> = changes.upserts.keys().copied().map(Raw).collect();
+    let values: Vec<Raw<V>> = changes.upserts.values().copied().map(Raw).collect();
+    let written = batch::update(map, &keys, &values);
+    written.map_err(|stopped| Error::entry(WRITE, name, &keys[stopped.at].0, &stopped.source))
 }
 
 /// What is done to a map, in the words of its errors.

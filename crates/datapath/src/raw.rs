@@ -6,7 +6,7 @@ use pipeline::{
 };
 
 /// A type whose bytes are its value: `repr(C)`, without padding or references.
-pub trait Layout: Copy + 'static {}
+pub trait Layout: Copy + Send + Sync + 'static {}
 
 macro_rules! layouts {
     ($($name:ty),* $(,)?) => { $(impl Layout for $name {})* };

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use datapath::Datapath;
 use pipeline::{
-    Address, MAX_PEERS, MAX_PROVIDERS, Peer, Provider, Record, RecordFlags, RecordKey, Route, RouteKey, StationKey,
+    Address, MAX_PEERS, MAX_PROVIDERS, MAX_RECORDS, Peer, Provider, Record, RecordFlags, RecordKey, Route, RouteKey,
+    StationKey,
 };
 use plan::{Changes, HostTables, diff};
 use rand::{Rng as _, SeedableRng as _};
@@ -179,4 +180,17 @@ fn a_map_that_is_full_says_so_and_which_entry_found_it_so() {
         let now = datapath.tables().unwrap();
         datapath.apply(&diff(&now, &HostTables::default())).unwrap();
     }
+}
+
+#[test]
+fn of_two_large_tables_the_one_that_is_full_is_named_and_the_other_is_written() {
+    let folder = Folder::new("both");
+    let mut datapath = folder.open();
+    let mut changes = Changes::default();
+    let key = |number| RecordKey { vsid: 5001, address: address(number) };
+    changes.records.upserts.extend((0..=MAX_RECORDS).map(|number| (key(number), Record::default())));
+    changes.stations.upserts = tables(&mut ChaCha8Rng::seed_from_u64(9), MANY).stations;
+    let (error, after) = refused(&mut datapath, &changes);
+    assert_eq!(error, format!("cannot write to map RECORDS: {:?}: the map is full", key(MAX_RECORDS)));
+    assert_eq!((after.records.len(), after.stations), (MAX_RECORDS as usize, changes.stations.upserts));
 }

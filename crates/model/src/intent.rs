@@ -108,12 +108,14 @@ impl Intent {
     /// # Errors
     /// All contradictions, each as one error; never an empty list. The intent is as before.
     pub fn apply(&mut self, changes: impl IntoIterator<Item = Change>) -> Result<Vec<Replaced>, Vec<IntentError>> {
-        let mut touched: Vec<(SharedKey, Change)> =
-            changes.into_iter().map(|change| (SharedKey::from(change.key()), change)).collect();
+        let changes = changes.into_iter();
+        // Large ones are moved as seldom as can be.
+        let mut touched: Vec<(SharedKey, Change)> = Vec::with_capacity(changes.size_hint().1.unwrap_or(0));
+        touched.extend(changes.map(|change| (SharedKey::from(change.key()), change)));
         // Stable, so that of what is said twice the first one counts.
         touched.sort_by(|(one, _), (other, _)| one.cmp(other));
         let (mut errors, mut replaced) = (Vec::new(), Vec::with_capacity(touched.len()));
-        let (mut new, mut gathered) = (Vec::new(), Gathered::default());
+        let (mut new, mut gathered) = (Vec::with_capacity(touched.len()), Gathered::default());
         let mut touched = touched.into_iter().peekable();
         while let Some((key, change)) = touched.next() {
             while let Some((again, other)) = touched.next_if(|(again, _)| *again == key) {

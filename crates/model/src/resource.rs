@@ -3,6 +3,7 @@
 //! In YAML and JSON a resource is `{kind, name, spec}`; the name is left out where the spec already says which
 //! resource it is (see [`Resource::key`]).
 
+use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
@@ -252,6 +253,9 @@ pub enum Resource {
     Port(Port),
 }
 
+/// Length of the name of most records: a VSID of eight digits, and the longest IPv4 address or a MAC address.
+const RECORD_NAME: usize = 8 + 1 + 17;
+
 /// What tells one resource of a host from all others.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Key {
@@ -266,6 +270,17 @@ impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.kind, self.name)
     }
+}
+
+/// The name of a record, of which there may be very many: made without growing.
+fn record_name(record: &LookupRecord) -> String {
+    let mut name = String::with_capacity(RECORD_NAME);
+    // Strings take everything.
+    let _ = match record.customer_address {
+        Some(address) => write!(name, "{}/{address}", record.vsid),
+        None => write!(name, "{}/{}", record.vsid, record.mac),
+    };
+    name
 }
 
 impl Resource {
@@ -287,10 +302,7 @@ impl Resource {
     /// network), of a port its name.
     pub fn key(&self) -> Key {
         let name = match self {
-            Self::LookupRecord(record) => match record.customer_address {
-                Some(address) => format!("{}/{address}", record.vsid),
-                None => format!("{}/{}", record.vsid, record.mac),
-            },
+            Self::LookupRecord(record) => record_name(record),
             Self::CustomerRoute(route) => format!("{}/{}/{}", route.vsid, route.prefix, route.next_hop),
             Self::ProviderAddress(provider) => provider.address.to_string(),
             Self::ProviderRoute(route) => format!("{}/{}", route.prefix, route.next_hop),
