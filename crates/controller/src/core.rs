@@ -377,19 +377,22 @@ impl Core {
     fn take_acks(&self, hosts: &HashSet<ResourceName>) {
         let mut state = self.state.lock();
         let State { fabric, unrealized, .. } = &mut *state;
-        // Nobody waits for a host that was deleted.
-        let there = |host: &&ResourceName| fabric.get(&Key::global(Kind::Host, host)).is_some();
-        let (there, gone): (Vec<&ResourceName>, Vec<&ResourceName>) = hosts.iter().partition(there);
-        let now = clock::now();
+        let hosts: Vec<&ResourceName> = hosts.iter().collect();
+        let standings = self.sessions().standing(&hosts);
+        let (now, mut far) = (clock::now(), Vec::with_capacity(hosts.len()));
         {
             let mut reports = self.reports.lock();
-            for host in &there {
-                reports.seen(host, now);
+            for (host, standing) in hosts.into_iter().zip(standings) {
+                if let Some(in_force) = standing.in_force {
+                    reports.seen(host, now);
+                    far.push((host, in_force));
+                } else if fabric.get(&Key::global(Kind::Host, host)).is_none() {
+                    // Nobody waits for a host that was deleted.
+                    far.push((host, u64::MAX));
+                }
             }
         }
-        let standing = there.iter().copied().zip(self.sessions().standing(&there));
-        let far = standing.filter_map(|(host, standing)| Some((host, standing.in_force?)));
-        let done = unrealized.progress(far.chain(gone.into_iter().map(|host| (host, u64::MAX))));
+        let done = unrealized.progress(far);
         let (done, later) = self.sort_out(&state, done);
         // Hosts that need it only since then are waited for as well.
         let State { unrealized, revision, .. } = &mut *state;

@@ -11,7 +11,7 @@ mod session;
 mod tests;
 pub(crate) mod topic;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -164,39 +164,16 @@ impl Hub {
         state.published = revision;
         let news: Vec<Arc<[Encoded]>> =
             changes.iter().map(|change| state.take(revision, change, &self.limits)).collect();
-        let own: BTreeSet<&ResourceName> = changes.iter().filter_map(|change| host_of(&change.topic)).collect();
-        // What each host is to hear of, by the places of the changes.
-        let mut affected: HashMap<&ResourceName, Vec<usize>> = own.iter().map(|host| (*host, Vec::new())).collect();
-        for (place, change) in changes.iter().enumerate() {
-            let Some(Slot::Loaded(topic)) = state.topics.get(&change.topic) else { continue };
-            for host in &topic.subscribers {
-                let places = affected.entry(host).or_default();
-                if !news[place].is_empty() {
-                    places.push(place);
-                }
-            }
-        }
-        let synced = Encoded::new(Message::Synced(wire::Synced { revision }));
-        let mut together: HashMap<(Vec<usize>, bool), Arc<[Encoded]>> = HashMap::new();
-        let mut tell = |host: &ResourceName, places: Vec<usize>| {
-            let Some(known) = state.hosts.get_mut(host) else { return };
+        let State { topics, hosts, .. } = state;
+        let mut batch = Batch::new(&news, revision);
+        for Wanted { host, places, own } in wanted(topics, changes) {
+            let Some(known) = hosts.get_mut(host) else { continue };
             known.affected = revision;
-            let own = own.contains(host);
-            let messages = together.entry((places, own)).or_insert_with_key(|(places, own)| {
-                let news = places.iter().flat_map(|place| news[*place].iter());
-                news.chain((!own).then_some(&synced)).cloned().collect()
-            });
-            known.send(host, Queued::Messages(Arc::clone(messages)));
+            known.send(host, Queued::Messages(batch.of(places, !own)));
             if own {
                 known.send(host, Queued::Resubscribe(revision));
             }
-        };
-        // Where there is most to do, it begins first.
-        for host in &own {
-            let places = affected.remove(host).unwrap_or_default();
-            tell(host, places);
         }
-        affected.into_iter().for_each(|(host, places)| tell(host, places));
     }
 
     /// How far hosts are, each in its place.
@@ -369,11 +346,72 @@ impl State {
     }
 }
 
-/// The host whose own topic it is.
-const fn host_of(topic: &TopicId) -> Option<&ResourceName> {
-    match topic {
-        TopicId::Host(name) => Some(name),
-        TopicId::Network(_) => None,
+/// What a host needs of some changes, by their places.
+struct Wanted<'a> {
+    host: &'a ResourceName,
+    places: Vec<usize>,
+    /// Whether its own topic is among them, and so perhaps which others it needs.
+    own: bool,
+}
+
+/// Whom changes are for. The hosts whose own topics change come first, since they have most to do.
+fn wanted<'a>(topics: &'a HashMap<TopicId, Slot>, changes: &'a [TopicChange]) -> Vec<Wanted<'a>> {
+    let subscribers = |change: &TopicChange| match topics.get(&change.topic) {
+        Some(Slot::Loaded(topic)) => Some(&topic.subscribers),
+        _ => None,
+    };
+    let mut own: BTreeMap<&ResourceName, Vec<usize>> = BTreeMap::new();
+    let mut networks = Vec::new();
+    for (place, change) in changes.iter().enumerate() {
+        let subscribers = subscribers(change);
+        match &change.topic {
+            TopicId::Host(host) => {
+                let has = subscribers.is_some_and(|all| all.contains(host));
+                own.entry(host).or_default().extend(has.then_some(place));
+            }
+            TopicId::Network(_) => networks.extend(subscribers.map(|all| (place, all))),
+        }
+    }
+    let mut others: Vec<(&ResourceName, Vec<usize>)> = Vec::new();
+    // Most changes are of one network: each of its hosts is met once, and needs not be looked up.
+    let one = networks.len() == 1;
+    let mut met: HashMap<&ResourceName, Vec<usize>> = HashMap::new();
+    for (place, subscribers) in networks {
+        for host in subscribers {
+            match own.get_mut(host) {
+                Some(places) => places.push(place),
+                None if one => others.push((host, vec![place])),
+                None => met.entry(host).or_default().push(place),
+            }
+        }
+    }
+    let own = own.into_iter().map(|(host, places)| Wanted { host, places, own: true });
+    let others = others.into_iter().chain(met).map(|(host, places)| Wanted { host, places, own: false });
+    own.chain(others).collect()
+}
+
+/// All that a revision has for a host. Most hosts need the same.
+struct Batch<'a> {
+    news: &'a [Arc<[Encoded]>],
+    synced: Encoded,
+    /// What was made last, and of what.
+    last: (Vec<usize>, bool, Arc<[Encoded]>),
+}
+
+impl<'a> Batch<'a> {
+    fn new(news: &'a [Arc<[Encoded]>], revision: u64) -> Self {
+        let synced = Encoded::new(Message::Synced(wire::Synced { revision }));
+        Self { news, synced, last: (Vec::new(), false, Arc::from([])) }
+    }
+
+    /// The news in these places, and that this is all if it is.
+    fn of(&mut self, places: Vec<usize>, all: bool) -> Arc<[Encoded]> {
+        if (&self.last.0, self.last.1) != (&places, all) {
+            let news = places.iter().flat_map(|place| self.news[*place].iter());
+            self.last.2 = news.chain(all.then_some(&self.synced)).cloned().collect();
+            (self.last.0, self.last.1) = (places, all);
+        }
+        Arc::clone(&self.last.2)
     }
 }
 

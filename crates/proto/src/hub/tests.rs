@@ -415,3 +415,43 @@ fn the_log_of_a_topic_is_bounded() {
     }
     assert!(topic.change(1001, &put([5]), &limits).is_empty(), "nothing has changed, nothing is said");
 }
+
+#[test]
+fn each_is_told_what_it_needs_of_a_revision_and_once() {
+    let other: TopicId = "network/11111111-2222-3333-4444-000000005002".parse().unwrap();
+    let own = |host: &str| TopicId::Host(host.parse().unwrap());
+    let loaded = |topic: &TopicId, hosts: &[&str]| {
+        let mut state = TopicState::new(topic, &TopicContent::default());
+        state.subscribers = hosts.iter().map(|host| host.parse().unwrap()).collect();
+        (topic.clone(), Slot::Loaded(Box::new(state)))
+    };
+    let topics: HashMap<TopicId, Slot> = [
+        loaded(&network(), &["a", "b", "c"]),
+        loaded(&other, &["b", "c", "d"]),
+        loaded(&own("b"), &["b"]),
+        (own("e"), Slot::Loading(Vec::new())),
+    ]
+    .into();
+    let told = |changed: &[TopicId]| {
+        let change = |topic: &TopicId| TopicChange { topic: topic.clone(), puts: Vec::new(), deletes: Vec::new() };
+        let changes: Vec<TopicChange> = changed.iter().map(change).collect();
+        let all = wanted(&topics, &changes);
+        let owns = all.iter().take_while(|wanted| wanted.own).count();
+        assert!(all[owns..].iter().all(|wanted| !wanted.own), "those with most to do are first");
+        let each = all.into_iter().map(|Wanted { host, places, own }| (host.to_string(), (places, own)));
+        let count = each.len();
+        let each: BTreeMap<String, (Vec<usize>, bool)> = each.collect();
+        assert_eq!(each.len(), count, "once");
+        each.into_iter().map(|(host, (places, own))| (host, places, own)).collect::<Vec<_>>()
+    };
+    let is = |host: &str, places: &[usize], own| (host.to_owned(), places.to_vec(), own);
+    assert_eq!(told(&[network()]), [is("a", &[0], false), is("b", &[0], false), is("c", &[0], false)]);
+    assert_eq!(
+        told(&[own("b"), own("e"), network()]),
+        [is("a", &[2], false), is("b", &[0, 2], true), is("c", &[2], false), is("e", &[], true)]
+    );
+    assert_eq!(
+        told(&[network(), own("d"), other]),
+        [is("a", &[0], false), is("b", &[0, 2], false), is("c", &[0, 2], false), is("d", &[2], true)]
+    );
+}
