@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-/// Most watches at once; one more is refused as unavailable.
-pub const MAX_WATCHES: usize = 1024;
+/// Most watches at once; one more is refused as unavailable. It is the REST interface that holds a thread for each.
+pub const MAX_WATCHES: usize = api::fabric::server::MAX_WATCHES;
+
+/// How many of them are kept for admins: the others together have as many less.
+pub const ADMIN_WATCHES: usize = 32;
 
 /// Most watches at once of a token that is not an admin's; one more is refused, so that one tenant cannot keep the others
 /// from watching.

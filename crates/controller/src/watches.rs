@@ -10,7 +10,7 @@ use model::fabric::{Key, Kind, ResourceName};
 use parking_lot::{Condvar, Mutex};
 
 use crate::access;
-use crate::limits::{MAX_WATCH_QUEUE, MAX_WATCHES, MAX_WATCHES_PER_TOKEN};
+use crate::limits::{ADMIN_WATCHES, MAX_WATCH_QUEUE, MAX_WATCHES, MAX_WATCHES_PER_TOKEN};
 
 /// Which resources a watch is for.
 #[derive(Clone, Debug)]
@@ -57,12 +57,21 @@ impl Watches {
             )));
         }
         let caller = &filter.caller;
-        let own = queues.iter().filter(|queue| queue.filter.caller.name == caller.name).count();
-        if caller.role != Role::Admin && own >= MAX_WATCHES_PER_TOKEN {
-            return Err(Problem::unavailable(format!(
-                "token \"{}\" has {MAX_WATCHES_PER_TOKEN} watches open, which is the most; close one, or watch more with one",
-                caller.name
-            )));
+        if caller.role != Role::Admin {
+            let others = || queues.iter().map(|queue| &queue.filter.caller).filter(|other| other.role != Role::Admin);
+            if others().filter(|other| other.name == caller.name).count() >= MAX_WATCHES_PER_TOKEN {
+                return Err(Problem::unavailable(format!(
+                    "token \"{}\" has {MAX_WATCHES_PER_TOKEN} watches open, which is the most; close one, or watch more \
+                     with one",
+                    caller.name
+                )));
+            }
+            let most = MAX_WATCHES - ADMIN_WATCHES;
+            if others().count() >= most {
+                return Err(Problem::unavailable(format!(
+                    "{most} watches are open, which is the most but for admins; close one, or try again later"
+                )));
+            }
         }
         let waiting = Mutex::new(Waiting { events: VecDeque::new(), end: None });
         let queue = Arc::new(Queue { filter, waiting, changed: Condvar::new() });
@@ -208,5 +217,25 @@ mod tests {
         assert!(problem.status == 503 && problem.detail.contains("token \"c\" has 32 watches open"), "{problem}");
         // An admin's token has another limit, even with as many open under its name.
         assert!(watches.begin(filter(None, None)).is_ok());
+    }
+
+    #[test]
+    fn some_watches_are_kept_for_admins() {
+        let watches = Watches::default();
+        let of = |number: usize| {
+            let mut filter = filter(Some("blue"), None);
+            filter.caller.name = format!("t{}", number / MAX_WATCHES_PER_TOKEN).parse().unwrap();
+            filter
+        };
+        let most = MAX_WATCHES - ADMIN_WATCHES;
+        for number in 0..most {
+            watches.begin(of(number)).unwrap();
+        }
+        let problem = watches.begin(of(MAX_WATCHES + MAX_WATCHES_PER_TOKEN)).err().unwrap();
+        assert!(problem.status == 503 && problem.detail.contains("224 watches are open"), "{problem}");
+        for _ in 0..ADMIN_WATCHES {
+            watches.begin(filter(None, None)).unwrap();
+        }
+        assert_eq!(watches.begin(filter(None, None)).err().unwrap().status, 503);
     }
 }
