@@ -1,7 +1,11 @@
 //! The controller's state, and the one way in which it changes: judge in memory, write to the store on conditions, or
 //! take back; then tell agents and watches.
 //!
-//! Locks are taken in the order of the fields; `sessions` is called with both held, and calls back into neither.
+//! While the store writes, those who read see the state as it was: what was judged is taken back for as long, since it may
+//! still fail. Only what is large ([`MAX_ASIDE`]) stays, and lets nobody read.
+//!
+//! Locks are taken in the order of the fields; `sessions` is called with `state` and `reports` held, and calls back into
+//! neither.
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
@@ -22,7 +26,7 @@ use crate::clock;
 use crate::commit::{self, Actor};
 use crate::error::LoadError;
 use crate::hosts::{Reports, Sessions};
-use crate::limits::ACK_PAUSE;
+use crate::limits::{ACK_PAUSE, MAX_ASIDE};
 use crate::records;
 use crate::state::State;
 use crate::view::View;
@@ -43,6 +47,8 @@ pub struct Settings {
 
 /// All that a controller knows and owns.
 pub struct Core {
+    /// Held by whoever changes the fabric, from judging to telling, while the store writes too.
+    changing: Mutex<()>,
     state: Mutex<State>,
     reports: Mutex<Reports>,
     /// Hosts that acknowledged something that has not been looked at yet.
@@ -129,6 +135,7 @@ impl Core {
         }
         let found = state.revision;
         Ok(Self {
+            changing: Mutex::default(),
             state: Mutex::new(state),
             reports: Mutex::default(),
             acks: Mutex::default(),
@@ -180,6 +187,7 @@ impl Core {
         dry_run: bool,
         mut prepare: impl FnMut(&State) -> Result<Prepared, Problem>,
     ) -> Result<Done, Problem> {
+        let _changing = self.changing.lock();
         let mut state = self.state.lock();
         let mut again = true;
         loop {
@@ -199,14 +207,15 @@ impl Core {
                     return Err(Problem::internal(format!("a resource cannot be written as JSON: {error}")));
                 }
             };
-            match self.store.commit(transaction) {
+            let foreseen = (!prepared.reload).then_some(revision);
+            match self.write(&mut state, &transition, transaction, foreseen) {
                 Ok(committed) => {
                     state.next_audit = next_audit;
                     if let Some(then) = prepared.then.take() {
                         then(&mut state);
                     }
                     // Another revision than was foreseen: somebody else has written something else in between.
-                    if committed == revision && !prepared.reload {
+                    if foreseen == Some(committed) {
                         state.changed(revision);
                         self.publish(&mut state, &transition);
                     } else {
@@ -215,12 +224,37 @@ impl Core {
                     return Ok(self.done(&state, &transition, committed));
                 }
                 Err(error) => {
-                    state.fabric.undo(&transition);
                     self.refused(&mut state, error, again)?;
                     again = false;
                 }
             }
         }
+    }
+
+    /// Has the store write. The transition is in force afterwards if the store is then at the revision that was
+    /// `foreseen`, and else is not.
+    fn write(
+        &self,
+        state: &mut MutexGuard<'_, State>,
+        transition: &Transition,
+        transaction: Transaction,
+        foreseen: Option<u64>,
+    ) -> Result<u64, CommitError> {
+        let aside = transition.steps.len() + transition.also.len() <= MAX_ASIDE;
+        let written = if aside {
+            state.fabric.undo(transition);
+            // Whoever reads now finds what was before.
+            MutexGuard::unlocked(state, || self.store.commit(transaction))
+        } else {
+            self.store.commit(transaction)
+        };
+        match (&written, aside) {
+            (Ok(revision), true) if foreseen == Some(*revision) => state.fabric.redo(transition),
+            (Ok(revision), false) if foreseen == Some(*revision) => {}
+            (_, true) => {}
+            (_, false) => state.fabric.undo(transition),
+        }
+        written
     }
 
     /// The store refused. After a conflict the state is what the store has, and it may be tried `again`.

@@ -13,7 +13,7 @@ use api::Problem;
 use api::fabric::{Caller, Change, ChangeReport, ChangeSet, FabricApi as _, Item, Role};
 use controller::{Controller, Sessions, Settings};
 use model::fabric::{Key, Kind, ResourceName, resources_from_yaml};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use plan::fabric::TopicChange;
 use proto::Standing;
 use store::{CommitError, Error, Options, RedbStore, Revision, Snapshot, Store, Transaction, Watch, WatchError};
@@ -58,13 +58,57 @@ pub enum Fault {
     Conflict,
 }
 
-/// A store that fails when it is told to.
+/// A store that fails when it is told to, and takes its time.
 pub struct Flaky {
     inner: RedbStore,
     fault: AtomicU8,
+    held: Mutex<Held>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Held {
+    on: bool,
+    /// Commits that have been asked for and wait.
+    waiting: usize,
 }
 
 impl Flaky {
+    /// From now on commits wait.
+    pub fn hold(&self) {
+        self.held.lock().on = true;
+    }
+
+    /// Commits go on.
+    pub fn let_go(&self) {
+        self.held.lock().on = false;
+        self.changed.notify_all();
+    }
+
+    /// Waits until some commits wait.
+    pub fn until_asked(&self, commits: usize) {
+        let mut held = self.held.lock();
+        while held.waiting < commits {
+            let late = self.changed.wait_for(&mut held, Duration::from_secs(60)).timed_out();
+            assert!(!late, "{} of {commits} commits were asked for", held.waiting);
+        }
+    }
+
+    /// How many commits wait now.
+    pub fn asked(&self) -> usize {
+        self.held.lock().waiting
+    }
+
+    fn wait(&self) {
+        let mut held = self.held.lock();
+        held.waiting += 1;
+        self.changed.notify_all();
+        while held.on {
+            self.changed.wait(&mut held);
+        }
+        held.waiting -= 1;
+    }
+
     pub fn fail(&self, fault: Fault) {
         self.fault.store(fault as u8, Ordering::SeqCst);
     }
@@ -75,6 +119,7 @@ impl Store for Flaky {
         self.inner.snapshot()
     }
     fn commit(&self, transaction: Transaction) -> Result<Revision, CommitError> {
+        self.wait();
         match self.fault.load(Ordering::SeqCst) {
             fault if fault == Fault::Broken as u8 => Err(Error::Closed.into()),
             fault if fault == Fault::Conflict as u8 => Err(CommitError::Conflict { key: "x".to_owned(), found: None }),
@@ -122,7 +167,12 @@ impl Scene {
 
     fn in_folder(folder: Arc<tempfile::TempDir>) -> Self {
         let inner = RedbStore::open(&folder.path().join("store.redb"), Options::default()).unwrap();
-        let store = Arc::new(Flaky { inner, fault: AtomicU8::new(Fault::None as u8) });
+        let store = Arc::new(Flaky {
+            inner,
+            fault: AtomicU8::new(Fault::None as u8),
+            held: Mutex::default(),
+            changed: Condvar::new(),
+        });
         let (controller, sessions) = beside(&store, folder.path());
         Self { controller, sessions, store, folder }
     }

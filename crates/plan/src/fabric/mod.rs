@@ -64,20 +64,34 @@ impl Fabric {
         fabric
     }
 
-    /// Takes a transition back, the last one first: for dry runs, and for what the store refused.
+    /// Takes a transition back, the last one first: for dry runs, for what the store refused, and while it is not known
+    /// yet whether the store will.
     pub fn undo(&mut self, transition: &Transition) {
-        let mut steps: Vec<_> = transition.steps.iter().chain(&transition.also).collect();
-        let key = |step: &&Step| step.before.as_ref().or(step.after.as_ref()).map(Object::key);
-        steps.sort_by_cached_key(key);
-        // Whom an object refers to is there whenever the object comes or goes.
-        for object in steps.iter().rev().filter_map(|step| step.after.as_ref()) {
-            self.swap(&object.key(), None);
-        }
-        for object in steps.iter().filter_map(|step| step.before.as_ref()) {
-            self.swap(&object.key(), Some(object.clone()));
-        }
+        self.turn(transition, |step| (step.after.as_ref(), step.before.as_ref()));
         for step in transition.steps.iter().chain(&transition.also) {
             self.retired.withdraw(retired::given_back(step.before.as_ref(), step.after.as_ref()));
+        }
+    }
+
+    /// Carries a transition out again that was taken back. In between, nothing else may have changed.
+    pub fn redo(&mut self, transition: &Transition) {
+        self.turn(transition, |step| (step.before.as_ref(), step.after.as_ref()));
+        for step in transition.steps.iter().chain(&transition.also) {
+            self.retired.add(retired::given_back(step.before.as_ref(), step.after.as_ref()));
+        }
+    }
+
+    /// Puts the objects of a transition in each other's place: `sides` says which go and which come.
+    fn turn(&mut self, transition: &Transition, sides: impl Fn(&Step) -> (Option<&Object>, Option<&Object>)) {
+        let steps = transition.steps.iter().chain(&transition.also).map(sides);
+        let mut steps: Vec<_> = steps.collect();
+        steps.sort_by_cached_key(|(going, coming)| going.or(*coming).map(Object::key));
+        // Whom an object refers to is there whenever the object comes or goes.
+        for object in steps.iter().rev().filter_map(|(going, _)| *going) {
+            self.swap(&object.key(), None);
+        }
+        for object in steps.iter().filter_map(|(_, coming)| *coming) {
+            self.swap(&object.key(), Some(object.clone()));
         }
         self.publish();
     }

@@ -354,6 +354,8 @@ fn run(events: Vec<Event>, seed: u64) -> Result<(), TestCaseError> {
         let mut undone = world.fabric.clone();
         undone.undo(&transition);
         prop_assert_eq!(State::of(&undone), before);
+        undone.redo(&transition);
+        prop_assert_eq!(&State::of(&undone), &after);
         claims_are_unique(&world.fabric)?;
         valid_on_every_host(&world.fabric)?;
     }
