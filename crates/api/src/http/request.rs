@@ -18,6 +18,10 @@ use crate::{Problem, ProblemType};
 /// How long a client may pause while it sends a body.
 const BODY_PAUSE: Duration = Duration::from_secs(30);
 
+/// How long a client may pause while it sends what is left of a body that was refused for its size. One that sends nothing
+/// more has its answer then.
+const DISCARD_PAUSE: Duration = Duration::from_millis(300);
+
 /// Bodies up to this size are read before anything is answered.
 const SMALL_BODY: u64 = 64 << 10;
 
@@ -57,10 +61,14 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     }
 }
 
-/// Reads a whole body. One that says itself that it is too large is refused before any of it is read.
+/// Reads a whole body. One that says itself that it is too large is refused before any of it is kept.
 pub(crate) async fn body_of(request: Request, limit: usize) -> Result<Bytes, Failure> {
     let length = declared_length(request.headers());
     if length.is_some_and(|length| length > limit as u64) {
+        // Who asks first whether to send (RFC 9110, section 10.1.1) has not begun.
+        if !request.headers().contains_key(header::EXPECT) {
+            discard(request.into_body()).await;
+        }
         return Err(Failure(Problem::too_large(limit)));
     }
     // The declared length is only believed so far, so that a client cannot reserve memory that it never fills.
@@ -75,10 +83,23 @@ pub(crate) async fn body_of(request: Request, limit: usize) -> Result<Bytes, Fai
         let frame = frame.map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))?;
         if let Ok(data) = frame.into_data() {
             if data.len() > limit - bytes.len() {
+                discard(body).await;
                 return Err(Failure(Problem::too_large(limit)));
             }
             bytes.extend_from_slice(&data);
         }
+    }
+}
+
+/// Lets a client send what is left of a body, as much as the largest body has: many read the answer only then.
+async fn discard(mut body: axum::body::Body) {
+    let mut left = MAX_BODY_BYTES;
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout(DISCARD_PAUSE, body.frame()).await {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        if length > left {
+            return;
+        }
+        left -= length;
     }
 }
 
