@@ -241,7 +241,7 @@ fn check_update(before: &Live, live: &Live, update: &Update) -> Result<(), TestC
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(20))]
 
     #[test]
     fn a_history_leads_where_compiling_its_outcome_leads(pool in any_pool(), events in vec(any_event(), 1..40)) {
