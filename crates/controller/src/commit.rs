@@ -7,8 +7,18 @@ use api::fabric::AuditEntry;
 use plan::fabric::{Outcome, Step, Transition};
 use store::{Condition, Transaction};
 
-use crate::limits::MAX_AUDIT;
 use crate::{clock, records, view};
+
+/// Why a transaction cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// Something is no JSON.
+    #[error("a resource or a line of the audit log cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The lines of the audit log that must go cannot be found.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
 
 /// Who does something, and how it is called if not by its outcome.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -96,7 +106,7 @@ pub fn audit_of(transition: &Transition, actor: &Actor) -> Vec<AuditEntry> {
     transition.steps.iter().chain(&transition.also).filter(declared).filter_map(line).collect()
 }
 
-/// A line of the audit log, without its number.
+/// A line of the audit log, without its number; see [`crate::audit`].
 pub fn audit(
     actor: &Actor,
     action: &str,
@@ -106,26 +116,6 @@ pub fn audit(
 ) -> AuditEntry {
     let (time, who) = (clock::rfc3339(clock::now()), actor.who.clone());
     AuditEntry { id: 0, time, who, action: action.to_owned(), object, tenant: None, before, after }
-}
-
-/// Takes lines of the audit log into a transaction, numbered from `next`; as many of the oldest go. Returns the number
-/// of the line after them.
-pub fn add_audit(
-    transaction: &mut Transaction,
-    lines: Vec<AuditEntry>,
-    mut next: u64,
-) -> Result<u64, serde_json::Error> {
-    for mut line in lines {
-        line.id = next;
-        let key = records::audit_key(next);
-        transaction.conditions.push(Condition::Absent(key.clone()));
-        transaction.puts.push((key, serde_json::to_vec(&line)?));
-        if let Some(oldest) = next.checked_sub(MAX_AUDIT) {
-            transaction.deletes.push(records::audit_key(oldest));
-        }
-        next += 1;
-    }
-    Ok(next)
 }
 
 #[cfg(test)]
@@ -179,15 +169,5 @@ mod tests {
         assert_eq!(transaction.conditions, [Condition::Absent("objects/tenant/-/blue".to_owned())]);
         assert_eq!(transaction.puts.len(), 1);
         assert!(String::from_utf8_lossy(&transaction.puts[0].1).contains("\"x\""));
-    }
-
-    #[test]
-    fn the_oldest_line_of_the_audit_log_goes() {
-        let actor = Actor::new("tim");
-        let line = || audit(&actor, "create", "x".to_owned(), serde_json::Value::Null, serde_json::Value::Null);
-        let mut transaction = Transaction::default();
-        assert_eq!(add_audit(&mut transaction, vec![line(), line()], MAX_AUDIT - 1).unwrap(), MAX_AUDIT + 1);
-        assert_eq!(transaction.puts.len(), 2);
-        assert_eq!(transaction.deletes, [records::audit_key(0)]);
     }
 }

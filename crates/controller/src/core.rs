@@ -16,14 +16,16 @@ use std::time::Duration;
 use api::fabric::{AuditEntry, Event, EventKind, Item, MAX_PAGE};
 use api::{Outcome, Problem, ProblemType};
 use model::fabric::{Key, Kind, Object, ResourceName};
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard};
 use plan::fabric::{Change, Context, Fabric, Refusal, RefusalSort, Transition};
 use proto::Standing;
 use store::{CommitError, Store, Transaction, WatchError};
 use uuid::Uuid;
 
+use crate::acks::Acks;
+use crate::audit::Added;
 use crate::clock;
-use crate::commit::{self, Actor};
+use crate::commit::{self, Actor, PrepareError};
 use crate::error::LoadError;
 use crate::hosts::{Reports, Sessions};
 use crate::limits::{ACK_PAUSE, MAX_ASIDE};
@@ -51,9 +53,7 @@ pub struct Core {
     changing: Mutex<()>,
     state: Mutex<State>,
     reports: Mutex<Reports>,
-    /// Hosts that acknowledged something that has not been looked at yet.
-    acks: Mutex<Acks>,
-    acked: Condvar,
+    acks: Acks,
     pub watches: Watches,
     pub store: Arc<dyn Store>,
     pub settings: Settings,
@@ -63,12 +63,6 @@ pub struct Core {
     sessions: OnceLock<Arc<dyn Sessions>>,
     /// Why the store failed.
     failure: tokio::sync::watch::Sender<Option<String>>,
-}
-
-#[derive(Default)]
-struct Acks {
-    hosts: HashSet<ResourceName>,
-    ended: bool,
 }
 
 /// What changes in memory beside the fabric, once a transaction is written.
@@ -138,8 +132,7 @@ impl Core {
             changing: Mutex::default(),
             state: Mutex::new(state),
             reports: Mutex::default(),
-            acks: Mutex::default(),
-            acked: Condvar::new(),
+            acks: Acks::default(),
             watches: Watches::default(),
             store,
             settings,
@@ -199,18 +192,21 @@ impl Core {
                 state.fabric.undo(&transition);
                 return Ok(done);
             }
-            let (transaction, next_audit) = match transaction(&state, actor, &transition, &mut prepared) {
+            let (transaction, added) = match self.transaction(&state, actor, &transition, &mut prepared) {
                 Ok(Some(transaction)) => transaction,
                 Ok(None) => return Ok(self.done(&state, &transition, state.revision)),
                 Err(error) => {
                     state.fabric.undo(&transition);
-                    return Err(Problem::internal(format!("a resource cannot be written as JSON: {error}")));
+                    return Err(match error {
+                        PrepareError::Json(_) => Problem::internal(error.to_string()),
+                        PrepareError::Store(error) => self.failed(&error),
+                    });
                 }
             };
             let foreseen = (!prepared.reload).then_some(revision);
             match self.write(&mut state, &transition, transaction, foreseen) {
                 Ok(committed) => {
-                    state.next_audit = next_audit;
+                    state.audit.written(added);
                     if let Some(then) = prepared.then.take() {
                         then(&mut state);
                     }
@@ -229,6 +225,30 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// What must be written, and what becomes of the audit log by it; `None` if nothing.
+    fn transaction(
+        &self,
+        state: &State,
+        actor: &Actor,
+        transition: &Transition,
+        prepared: &mut Prepared,
+    ) -> Result<Option<(Transaction, Added)>, PrepareError> {
+        let mut transaction = state.transaction();
+        let empty = transaction.operations();
+        commit::add_transition(&mut transaction, transition)?;
+        let extra = std::mem::take(&mut prepared.extra);
+        transaction.conditions.extend(extra.conditions);
+        transaction.puts.extend(extra.puts);
+        transaction.deletes.extend(extra.deletes);
+        if transaction.operations() == empty {
+            return Ok(None);
+        }
+        let mut lines = commit::audit_of(transition, actor);
+        lines.append(&mut prepared.lines);
+        let added = state.audit.add(&mut transaction, lines, &*self.store)?;
+        Ok(Some((transaction, added)))
     }
 
     /// Has the store write. The transition is in force afterwards if the store is then at the revision that was
@@ -379,29 +399,12 @@ impl Core {
 
     /// A host has acknowledged something. Does not block.
     pub fn note_ack(&self, host: &ResourceName) {
-        let mut acks = self.acks.lock();
-        if acks.hosts.is_empty() {
-            self.acked.notify_one();
-        }
-        acks.hosts.insert(host.clone());
+        self.acks.note(host);
     }
 
     /// Follows the acknowledgements, and tells watches what is in force everywhere by them, until [`Core::end`].
-    ///
-    /// The first is looked at when it comes; those of the next [`ACK_PAUSE`] together, since a thousand hosts that
-    /// acknowledge a change would wake this thread a thousand times, while others still wait to be sent it.
     pub fn follow_acks(&self) {
-        loop {
-            let hosts = {
-                let mut acks = self.acks.lock();
-                while acks.hosts.is_empty() && !acks.ended {
-                    self.acked.wait(&mut acks);
-                }
-                if acks.ended {
-                    return;
-                }
-                std::mem::take(&mut acks.hosts)
-            };
+        while let Some(hosts) = self.acks.next() {
             self.take_acks(&hosts);
             std::thread::sleep(ACK_PAUSE);
         }
@@ -456,8 +459,7 @@ impl Core {
     /// Ends the watches and [`Core::follow_acks`].
     pub fn end(&self) {
         self.watches.close(&Problem::unavailable("the controller ends; try again later"));
-        self.acks.lock().ended = true;
-        self.acked.notify_all();
+        self.acks.end();
     }
 }
 
@@ -469,29 +471,6 @@ fn carry_out(fabric: &mut Fabric, work: &Work, revision: u64) -> Result<Transiti
         Work::Changes(changes) => fabric.change(changes, context).map_err(|refusals| problem(&refusals))?,
         Work::Learn(port, addresses) => fabric.learn(port, addresses, context).unwrap_or_default(),
     })
-}
-
-/// What must be written, and the number of the audit log's next line after it; `None` if nothing.
-fn transaction(
-    state: &State,
-    actor: &Actor,
-    transition: &Transition,
-    prepared: &mut Prepared,
-) -> Result<Option<(Transaction, u64)>, serde_json::Error> {
-    let mut transaction = state.transaction();
-    let empty = transaction.operations();
-    commit::add_transition(&mut transaction, transition)?;
-    let extra = std::mem::take(&mut prepared.extra);
-    transaction.conditions.extend(extra.conditions);
-    transaction.puts.extend(extra.puts);
-    transaction.deletes.extend(extra.deletes);
-    if transaction.operations() == empty {
-        return Ok(None);
-    }
-    let mut lines = commit::audit_of(transition, actor);
-    lines.append(&mut prepared.lines);
-    let next = commit::add_audit(&mut transaction, lines, state.next_audit)?;
-    Ok(Some((transaction, next)))
 }
 
 /// Refusals as one problem; the first decides its type.

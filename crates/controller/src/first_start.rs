@@ -75,7 +75,7 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), RunError> {
 
 /// Declares what exists from the first start on, if nothing was ever declared.
 pub fn resources(core: &Core) -> Result<(), RunError> {
-    if core.state().next_audit > 1 {
+    if core.state().audit.has_begun() {
         return Ok(());
     }
     let name = |text: &str| {

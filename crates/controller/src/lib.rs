@@ -9,8 +9,10 @@
 //! store has: a change that the store refuses leaves no trace.
 
 mod access;
+mod acks;
 mod agents;
 mod audience;
+mod audit;
 mod bulk;
 mod clock;
 mod commit;

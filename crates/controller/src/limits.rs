@@ -34,8 +34,12 @@ pub const MAX_CHANGES: usize = 250_000;
 /// and carry it out again would cost a large request a fifth of its time; nobody reads until it is written.
 pub const MAX_ASIDE: usize = 1000;
 
-/// Lines of the audit log that are kept; with a new one the oldest goes.
+/// Lines of the audit log that are kept; with a new one, the oldest goes of the tenant that has most, or of what belongs
+/// to none if there is more of that.
 pub const MAX_AUDIT: u64 = 1_000_000;
+
+/// Lines of the audit log that are kept of one tenant; with a new one its oldest goes, and nobody else's.
+pub const MAX_AUDIT_OF_TENANT: u64 = 100_000;
 
 /// Most revisions that wait for hosts to carry them out. Beyond it, the oldest are forgotten: their resources make no
 /// event when they are in force everywhere, but their status still says it.

@@ -19,7 +19,7 @@ use crate::error::RunError;
 use crate::hosts::Sessions;
 use crate::limits::MAX_CHANGES;
 use crate::watching::FabricWatch;
-use crate::{access, bulk, clock, core, first_start, paging, records, tokens};
+use crate::{access, audit, bulk, clock, core, first_start, paging, tokens};
 
 /// A controller, as [`crate::run`] drives it. Clones are the same controller.
 #[derive(Clone)]
@@ -208,25 +208,7 @@ impl FabricApi for Controller {
         let limit = query.limit.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
         let failed = |error: &dyn std::fmt::Display| Problem::internal(error.to_string());
         let snapshot = self.0.store.snapshot().map_err(|error| failed(&error))?;
-        let mut after = query.before.map(records::audit_key);
-        let mut lines: Vec<AuditEntry> = Vec::new();
-        loop {
-            let page = snapshot.list(records::AUDIT, after.as_deref(), MAX_PAGE).map_err(|error| failed(&error))?;
-            after = page.entries.last().map(|entry| entry.key.clone());
-            for entry in page.entries {
-                let line: AuditEntry = records::read(&entry).map_err(|error| failed(&error))?;
-                let visible = access::confined_to(caller).is_none_or(|tenant| line.tenant.as_ref() == Some(tenant));
-                if visible {
-                    lines.push(line);
-                }
-                if lines.len() == limit {
-                    return Ok(lines);
-                }
-            }
-            if !page.more {
-                return Ok(lines);
-            }
-        }
+        audit::read(&*snapshot, access::confined_to(caller), query.before, limit).map_err(|error| failed(&error))
     }
 
     fn export(&self, caller: &Caller) -> Result<Vec<u8>, Problem> {

@@ -7,7 +7,8 @@
 //! | `claims/...` | the key of the object that has it |
 //! | `tokens/NAME` | [`TokenRecord`] |
 //! | `join/ID` | [`JoinRecord`] |
-//! | `audit/NUMBER` | [`api::fabric::AuditEntry`]; the number counts down, so that the newest comes first |
+//! | `audit/TENANT/NUMBER` | [`api::fabric::AuditEntry`]; the number counts down, so that the newest comes first |
+//! | `audit-counts/TENANT` | how many lines there are of it |
 
 use api::fabric::Role;
 use model::fabric::{Allocation, Key, Object, Resource, ResourceName};
@@ -22,6 +23,10 @@ pub const CLAIMS: &str = "claims/";
 pub const TOKENS: &str = "tokens/";
 pub const JOIN: &str = "join/";
 pub const AUDIT: &str = "audit/";
+pub const AUDIT_COUNTS: &str = "audit-counts/";
+
+/// What stands in a key where there is no tenant; no name begins with it.
+pub const NOBODY: &str = "-";
 
 /// A record that this version cannot read.
 #[derive(Debug, thiserror::Error)]
@@ -73,8 +78,12 @@ pub struct JoinRecord {
 
 /// The path of an object behind [`OBJECTS`]; also what stands under its claims.
 pub fn path(key: &Key) -> String {
-    let tenant = key.tenant.as_ref().map_or("-", ResourceName::as_str);
-    format!("{}/{tenant}/{}", key.kind, key.name)
+    format!("{}/{}/{}", key.kind, owner(key.tenant.as_ref()), key.name)
+}
+
+/// A tenant as it stands in keys.
+pub fn owner(tenant: Option<&ResourceName>) -> &str {
+    tenant.map_or(NOBODY, ResourceName::as_str)
 }
 
 /// The store's key of an object.
@@ -83,8 +92,8 @@ pub fn object_key(key: &Key) -> String {
 }
 
 /// The store's key of a line of the audit log.
-pub fn audit_key(id: u64) -> String {
-    format!("{AUDIT}{:020}", u64::MAX - id)
+pub fn audit_key(tenant: Option<&ResourceName>, id: u64) -> String {
+    format!("{AUDIT}{}/{:020}", owner(tenant), u64::MAX - id)
 }
 
 /// What stands under an object's key.
@@ -131,7 +140,8 @@ mod tests {
 
     #[test]
     fn the_newest_line_of_the_audit_log_comes_first() {
-        assert!(audit_key(2) < audit_key(1));
-        assert!(audit_key(10) < audit_key(9));
+        assert!(audit_key(None, 2) < audit_key(None, 1));
+        assert!(audit_key(None, 10) < audit_key(None, 9));
+        assert!(audit_key(Some(&"blue".parse().unwrap()), 1).starts_with("audit/blue/1844"));
     }
 }

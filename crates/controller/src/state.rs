@@ -6,6 +6,7 @@ use model::fabric::{Key, Kind, Object, ResourceName};
 use plan::fabric::{Fabric, Topic, TopicChange, TopicId};
 use store::{Condition, Snapshot, Store, Transaction};
 
+use crate::audit::AuditLog;
 use crate::error::LoadError;
 use crate::realized::{Needs, Unrealized};
 use crate::records::{self, JoinRecord, TokenRecord};
@@ -21,8 +22,7 @@ pub struct State {
     pub revision: u64,
     /// The revision that last wrote [`records::FABRIC`].
     head: Option<u64>,
-    /// The number of the next line of the audit log.
-    pub next_audit: u64,
+    pub audit: AuditLog,
     pub tokens: BTreeMap<ResourceName, TokenRecord>,
     pub joins: BTreeMap<String, JoinRecord>,
     pub needs: Needs,
@@ -34,8 +34,10 @@ impl State {
     /// disagreements are returned: there are none unless a version of netvirt claims more than the one before, or the
     /// store was changed by other means.
     pub fn load(store: &dyn Store) -> Result<(Self, Vec<String>), LoadError> {
+        // It may have something to bring in order first.
+        let audit = AuditLog::load(store)?;
         let snapshot = store.snapshot()?;
-        let mut state = Self { revision: snapshot.revision(), ..Self::default() };
+        let mut state = Self { audit, revision: snapshot.revision(), ..Self::default() };
         let mut objects = Vec::new();
         each(&*snapshot, records::OBJECTS, |entry| {
             objects.push(records::object(&entry)?);
@@ -43,9 +45,6 @@ impl State {
         })?;
         state.fabric = Fabric::load(objects);
         state.head = snapshot.get(records::FABRIC)?.map(|entry| entry.modified);
-        let newest = snapshot.list(records::AUDIT, None, 1)?.entries.pop();
-        let newest: Option<api::fabric::AuditEntry> = newest.map(|entry| records::read(&entry)).transpose()?;
-        state.next_audit = newest.map_or(1, |line| line.id + 1);
         each(&*snapshot, records::TOKENS, |entry| {
             let name = entry.key[records::TOKENS.len()..].parse().map_err(LoadError::Name)?;
             state.tokens.insert(name, records::read(&entry)?);

@@ -19,7 +19,7 @@ macro_rules! conformance_tests {
     ($new:expr) => {
         $crate::conformance_tests!($new =>
             a_commit_makes_and_counts, conditions_are_kept, all_or_nothing, deleted_is_gone, lists_are_paged,
-            a_snapshot_stays, a_watch_sees_each_commit_once, a_watch_resumes, a_watch_waits_and_ends_its_wait,
+            the_last_keys_come_first, a_snapshot_stays, a_watch_sees_each_commit_once, a_watch_resumes, a_watch_waits_and_ends_its_wait,
             the_compacted_past_is_refused, limits_are_refused, writers_are_serial, exports_come_back,
             a_backup_is_a_store
         );
@@ -138,6 +138,20 @@ pub fn lists_are_paged(store: Shared) {
     store.commit(delete("p/b")).unwrap();
     assert_eq!(list(Some("p/b"), 2), (named(&["p/c"]), false));
     assert_eq!(keys(&*store, "", None, 2), (named(&["o", "p"]), true));
+}
+
+/// The last keys of a prefix come from behind, and end at the prefix.
+pub fn the_last_keys_come_first(store: Shared) {
+    for key in ["p/b", "p/a", "p/c", "p/\u{10ffff}", "o", "q", "p", "p0"] {
+        store.commit(create(key, "")).unwrap();
+    }
+    let snapshot = store.snapshot().unwrap();
+    assert_eq!(snapshot.last("p/", 10).unwrap(), ["p/\u{10ffff}", "p/c", "p/b", "p/a"]);
+    assert_eq!(snapshot.last("p/", 2).unwrap(), ["p/\u{10ffff}", "p/c"]);
+    assert_eq!(snapshot.last("", 2).unwrap(), ["q", "p0"]);
+    assert_eq!(snapshot.last("p/x", 2).unwrap(), [""; 0]);
+    store.commit(delete("q")).unwrap();
+    assert_eq!(snapshot.last("", 1).unwrap(), ["q"], "a snapshot stays");
 }
 
 /// A snapshot shows one revision, whatever is committed afterwards.

@@ -8,7 +8,7 @@ use crate::{CommitError, Entry, Error, Listing, Revision, Transaction, WatchErro
 /// A store.
 ///
 /// All that is asked for can be done in etcd: revisions are etcd's own, conditions are its compares (`create_revision`
-/// 0, `mod_revision` equal), a snapshot is a set of reads at one revision, a watch is a watch with `prev_kv`.
+/// 0, `mod_revision` equal), a snapshot is a set of reads at one revision (in either order of keys), a watch is a watch with `prev_kv`.
 pub trait Store: Send + Sync {
     /// What is there now, unmoved by what is committed afterwards.
     ///
@@ -94,6 +94,12 @@ pub trait Snapshot: Send {
     /// # Errors
     /// When the store cannot be read.
     fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Listing, Error>;
+
+    /// The last keys that begin with `prefix`, at most `limit`; the very last one first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn last(&self, prefix: &str, limit: usize) -> Result<Vec<String>, Error>;
 }
 
 /// A running watch. Dropping it ends it.

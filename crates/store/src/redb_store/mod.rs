@@ -199,6 +199,26 @@ impl Snapshot for RedbSnapshot {
         }
         Ok(listing)
     }
+
+    fn last(&self, prefix: &str, limit: usize) -> Result<Vec<String>, Error> {
+        let entries = self.transaction.open_table(ENTRIES).map_err(engine)?;
+        let end = behind(prefix);
+        let rows = match &end {
+            Some(end) => entries.range(prefix..end.as_str()),
+            None => entries.range(prefix..),
+        };
+        let key = |row: Result<(redb::AccessGuard<'_, &str>, _), _>| Ok(row.map_err(engine)?.0.value().to_owned());
+        rows.map_err(engine)?.rev().take(limit).map(key).collect()
+    }
+}
+
+/// The first text behind all that begin with a prefix; none if there is no such text.
+fn behind(prefix: &str) -> Option<String> {
+    let mut kept = prefix.trim_end_matches(char::MAX).to_owned();
+    let last = kept.pop()?;
+    // Some numbers between characters are none themselves (surrogates).
+    kept.extend((last..=char::MAX).nth(1));
+    Some(kept)
 }
 
 /// Any error of redb that is not to be told apart from the others.
@@ -233,4 +253,18 @@ fn sync_folder(path: &Path) -> std::io::Result<()> {
 /// The tables, for those who copy all of them.
 const fn tables() -> (layout::Entries, layout::History, layout::Meta) {
     (ENTRIES, HISTORY, META)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::behind;
+
+    #[test]
+    fn what_comes_behind_a_prefix() {
+        assert_eq!(behind("p/").as_deref(), Some("p0"));
+        assert_eq!(behind("a\u{d7ff}").as_deref(), Some("a\u{e000}"));
+        assert_eq!(behind("a\u{10ffff}\u{10ffff}").as_deref(), Some("b"));
+        assert_eq!(behind("\u{10ffff}"), None);
+        assert_eq!(behind(""), None);
+    }
 }
