@@ -26,16 +26,21 @@ impl Linger {
         limits: &Limits,
     ) -> Vec<TopicId> {
         self.0.retain(|topic, _| has.contains(topic) && !needed.contains(topic));
+        let mut gone = Vec::new();
         for topic in has.difference(needed) {
-            self.0.entry(topic.clone()).or_insert(now + limits.linger);
+            // What is soon there again is forgotten at once: who looks at a host finds what it needs, and no more.
+            if weight(topic) < limits.linger_from && !self.0.contains_key(topic) {
+                gone.push(topic.clone());
+            } else {
+                self.0.entry(topic.clone()).or_insert(now + limits.linger);
+            }
         }
         if self.0.is_empty() {
-            return Vec::new();
+            return gone;
         }
         let mut all: usize = has.iter().map(&weight).sum();
         let mut order: Vec<(Instant, TopicId)> = self.0.iter().map(|(topic, until)| (*until, topic.clone())).collect();
         order.sort();
-        let mut gone = Vec::new();
         for (until, topic) in order {
             if until <= now || all > limits.linger_weight {
                 all -= weight(&topic);
@@ -80,6 +85,7 @@ mod tests {
         pending: 1,
         linger: Duration::from_secs(60),
         linger_weight: 100,
+        linger_from: 1,
     };
 
     /// One host, whose time passes as it is told to.
@@ -131,6 +137,13 @@ mod tests {
         assert_eq!((host.needs(69, &[1], 1), host.linger.next()), (vec![], None));
         assert_eq!(host.needs(80, &[], 1), []);
         assert_eq!(host.linger.next(), Some(host.after(140)));
+    }
+
+    #[test]
+    fn what_is_small_is_forgotten_at_once() {
+        let mut host = Host::new();
+        host.needs(0, &[1, 2], 0);
+        assert_eq!((host.needs(1, &[2], 0), host.linger.next()), (list(&[1]), None));
     }
 
     #[test]

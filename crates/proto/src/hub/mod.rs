@@ -49,6 +49,8 @@ pub struct Limits {
     /// else four. It is half of what a host can hold of either, so that what is not needed never stands in the way of
     /// what is.
     pub linger_weight: usize,
+    /// What a topic must weigh to be kept at all: less is on its way again within a round trip.
+    pub linger_from: usize,
 }
 
 impl Default for Limits {
@@ -61,6 +63,7 @@ impl Default for Limits {
             pending: 4096,
             linger: Duration::from_secs(60),
             linger_weight: 1 << 17,
+            linger_from: 1024,
         }
     }
 }

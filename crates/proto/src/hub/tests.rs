@@ -124,6 +124,11 @@ async fn what_is_published_while_a_host_comes_back_is_not_in_force_there_yet() {
     assert_eq!(agent.mirror.resources().len(), 2);
 }
 
+/// Limits with which a network of one record lingers.
+fn lingering() -> Limits {
+    Limits { linger_from: 0, ..Limits::default() }
+}
+
 /// A controller of networks with one record each, of which a host needs those that it is told.
 #[derive(Default)]
 struct Networks(Mutex<BTreeSet<TopicId>>);
@@ -164,7 +169,7 @@ impl Controller for Networks {
 #[tokio::test(start_paused = true)]
 async fn what_a_host_needs_no_more_is_kept_up_to_date_there_for_a_while_and_then_goes() {
     let controller = Arc::new(Networks::default());
-    let hub = Hub::new(Arc::clone(&controller) as Arc<dyn Controller>, 1);
+    let hub = Hub::with_limits(Arc::clone(&controller) as Arc<dyn Controller>, 1, lingering());
     let mut agent = Agent::connect(&hub, "host1", Mirror::default()).await;
     agent.update().await;
     controller.change(&hub, 2, [network()]);
@@ -198,7 +203,7 @@ async fn what_a_host_needs_no_more_is_kept_up_to_date_there_for_a_while_and_then
 #[tokio::test(start_paused = true)]
 async fn what_an_absent_host_came_to_need_no_more_it_does_not_begin_to_keep() {
     let controller = Arc::new(Networks::default());
-    let hub = Hub::new(Arc::clone(&controller) as Arc<dyn Controller>, 1);
+    let hub = Hub::with_limits(Arc::clone(&controller) as Arc<dyn Controller>, 1, lingering());
     controller.change(&hub, 2, [network()]);
     let mut agent = Agent::connect(&hub, "host1", Mirror::default()).await;
     agent.update().await;
