@@ -1,7 +1,7 @@
 //! The agent's state, and the one way in which it changes: check, write down, carry out, or take all back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use api::{ChangeReport, ChangeResult, ChangeSet, Outcome, Problem, ProblemType};
 use datapath::{Attachment, Datapath, Role};
@@ -131,8 +131,12 @@ impl Core {
     /// When the kernel refuses; then nothing is changed.
     pub fn update_controlled(&mut self, changes: &[Change]) -> Result<Vec<String>, RunError> {
         self.look_again(changes);
+        let began = Instant::now();
         let step = self.desired.control(changes);
+        let (decided, entries) = (began.elapsed(), step.update.changes.len());
         self.carry_out(step)?;
+        let carried_out = began.elapsed() - decided;
+        tracing::debug!(changes = changes.len(), entries, ?decided, ?carried_out, "in force");
         Ok(self.desired.left_out())
     }
 

@@ -252,12 +252,16 @@ impl Controlled {
     /// Writes down what was heard, and carries it out.
     fn take_over(&mut self, core: &Shared, revision: u64) {
         self.together = 0;
+        let began = Instant::now();
         let update = self.mirror.commit(revision);
+        let understood = began.elapsed();
         let heard = std::mem::take(&mut self.heard);
         if let Err(error) = self.journal.add(&heard, &self.mirror) {
             // It is in force all the same; after a restart the controller says it again.
             tracing::error!("what the controller says does not survive a restart: {error}");
         }
+        let written = began.elapsed() - understood;
+        tracing::debug!(revision, changes = update.changes.len(), ?understood, ?written, "heard");
         self.addresses.note(&update.changes);
         self.wait_for(update.changes);
         self.carry_out(core);

@@ -13,7 +13,9 @@ use host::{Namespace, Netlink, VethEnd};
 use model::fabric::ResourceName;
 use model::{Key, Resource};
 use proto::ca::Authority;
-use proto::{Controller, HostFacts, Hub, JoinAsk, Joined, Peer, Refused, Report, TopicChange, TopicContent, TopicId};
+use proto::{
+    Controller, HostFacts, Hub, JoinAsk, Joined, Limits, Peer, Refused, Report, TopicChange, TopicContent, TopicId,
+};
 
 /// Where the controller listens, in the machine's own namespace.
 pub const CONTROLLER: &str = "127.0.0.1:7444";
@@ -138,10 +140,11 @@ pub struct Served {
 }
 
 impl Served {
-    /// Serves it.
+    /// Serves it; a host forgets at once what it needs no more.
     pub fn start(namespace: &Namespace, authority: &Arc<Authority>, fake: Arc<Fake>) -> Self {
         let revision = fake.state.lock().unwrap().revision;
-        let hub = Hub::new(Arc::clone(&fake) as Arc<dyn Controller>, revision);
+        let limits = Limits { linger: Duration::ZERO, ..Limits::default() };
+        let hub = Hub::with_limits(Arc::clone(&fake) as Arc<dyn Controller>, revision, limits);
         assert!(fake.hub.set(Arc::clone(&hub)).is_ok());
         let listener = namespace.run(|| std::net::TcpListener::bind(CONTROLLER).unwrap()).unwrap();
         listener.set_nonblocking(true).unwrap();
