@@ -9,6 +9,10 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf};
 use pipeline::meter::Bucket;
+use pipeline::policy::{
+    MAX_ALL_RULES, MAX_MATCHES, MAX_POLICIES, MAX_SET_WORDS, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey,
+    ServiceKey, WordKey,
+};
 use pipeline::{
     Address, Counters, Host, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_PUNT, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS, Peer,
     Plain, Port, Provider, Punted, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet, Tables,
@@ -40,6 +44,18 @@ static PROVIDERS: HashMap<Address, Provider> = HashMap::pinned(MAX_PROVIDERS, BP
 static REPLICAS: HashMap<ReplicaKey, Replica> = HashMap::pinned(MAX_RECORDS, BPF_F_NO_PREALLOC);
 #[map]
 static PLAIN: HashMap<Address, Plain> = HashMap::pinned(MAX_RECORDS, BPF_F_NO_PREALLOC);
+#[map]
+static POLICIES: HashMap<u32, Policy> = HashMap::pinned(MAX_POLICIES, BPF_F_NO_PREALLOC);
+#[map]
+static PREFIXES: LpmTrie<[u8; 20], Matches> = LpmTrie::pinned(MAX_MATCHES, 0);
+#[map]
+static MEMBERS: HashMap<MemberKey, Matches> = HashMap::pinned(MAX_MATCHES, BPF_F_NO_PREALLOC);
+#[map]
+static SERVICES: LpmTrie<[u8; 8], Matches> = LpmTrie::pinned(MAX_MATCHES, 0);
+#[map]
+static WORDS: HashMap<WordKey, u64> = HashMap::pinned(MAX_SET_WORDS, BPF_F_NO_PREALLOC);
+#[map]
+static RULES: HashMap<RuleKey, Rule> = HashMap::pinned(MAX_ALL_RULES, BPF_F_NO_PREALLOC);
 #[map]
 static FLOOD_BUCKETS: Array<Bucket> = Array::pinned(MAX_PORTS, 0);
 #[map]
@@ -112,6 +128,34 @@ impl Tables for Maps {
     #[inline(always)]
     fn plain(&self, address: &Address) -> Option<&Plain> {
         get!(PLAIN, address)
+    }
+    #[inline(always)]
+    fn policy(&self, number: u32) -> Option<&Policy> {
+        get!(POLICIES, number)
+    }
+    #[inline(always)]
+    fn prefix(&self, key: &PrefixKey) -> Option<&Matches> {
+        // SAFETY: PrefixKey is prefix length and 20 bytes of data, which is what a trie's key is.
+        let key = unsafe { &*core::ptr::from_ref(key).cast::<Key<[u8; 20]>>() };
+        PREFIXES.get(key)
+    }
+    #[inline(always)]
+    fn member(&self, key: &MemberKey) -> Option<&Matches> {
+        get!(MEMBERS, key)
+    }
+    #[inline(always)]
+    fn service(&self, key: &ServiceKey) -> Option<&Matches> {
+        // SAFETY: ServiceKey is prefix length and 8 bytes of data, which is what a trie's key is.
+        let key = unsafe { &*core::ptr::from_ref(key).cast::<Key<[u8; 8]>>() };
+        SERVICES.get(key)
+    }
+    #[inline(always)]
+    fn word(&self, key: &WordKey) -> Option<&u64> {
+        get!(WORDS, key)
+    }
+    #[inline(always)]
+    fn rule(&self, key: &RuleKey) -> Option<&Rule> {
+        get!(RULES, key)
     }
     /// Tells the agent; lost when the ring is full, and then the VM's next message tells it again.
     #[inline(always)]

@@ -53,7 +53,7 @@ fn tables(records: u32) -> HostTables {
         let [a, b, c, d] = number.to_be_bytes();
         let mac = [6, 6, a, b, c, d];
         let provider = Address::v4([192, 168, 4, 11 + d % 200]);
-        let record = Record { mac, flags: RecordFlags::NONE, ifindex: 0, provider };
+        let record = Record { mac, flags: RecordFlags::NONE, ifindex: 0, groups: 0, provider };
         tables.records.insert(RecordKey { vsid: 5001, address: Address::v4([10, b, c, d]) }, record);
         tables.stations.insert(StationKey { vsid: 5001, mac, reserved: 0 }, record);
     }

@@ -127,6 +127,7 @@ impl Datapath {
             providers: self.read("PROVIDERS")?,
             replicas: self.read("REPLICAS")?,
             plain: self.read("PLAIN")?,
+            ..HostTables::default()
         })
     }
 

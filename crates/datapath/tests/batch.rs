@@ -59,7 +59,7 @@ fn tables(random: &mut ChaCha8Rng, most: u32) -> HostTables {
     for number in 0..most {
         let mac = [6, 6, 0, 0, (number >> 8) as u8, number as u8];
         let provider = Address::v4([192, 168, 4, random.random()]);
-        let record = Record { mac, flags: RecordFlags::NONE, ifindex: random.random_range(0..3), provider };
+        let record = Record { mac, flags: RecordFlags::NONE, ifindex: random.random_range(0..3), groups: 0, provider };
         if random.random_bool(0.7) {
             tables.records.insert(RecordKey { vsid: 5001, address: address(number) }, record);
         }

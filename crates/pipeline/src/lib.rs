@@ -8,18 +8,24 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod flags;
+
 mod address;
 pub mod apply;
 mod buffer;
 pub mod checksum;
 mod drop_reason;
 pub mod encapsulation;
+pub mod flow;
 pub mod headers;
 pub mod meter;
 mod packet;
+pub mod policy;
 pub mod segment;
 pub mod stages;
 mod tables;
+pub mod track;
 mod verdict;
 
 pub use buffer::Buffer;

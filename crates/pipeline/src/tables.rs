@@ -5,6 +5,7 @@
 //! Numbers are in host byte order unless a field says otherwise.
 
 pub use crate::address::Address;
+use crate::policy::{Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 
 /// Most ports on one host; the length of the `PORTS` map and of the counters' array.
 pub const MAX_PORTS: u32 = 4096;
@@ -25,34 +26,6 @@ pub const MAX_REPLICAS: u32 = 64;
 pub const MAX_PUNT: u32 = 1514;
 /// Address of the DHCP server that each host is for its VMs, as Hyper-V Network Virtualization has it.
 pub const DHCP_SERVER: Address = Address::v4([192, 0, 2, 253]);
-
-/// A set of named bits in a table value.
-macro_rules! flags {
-    ($(#[$doc:meta])* $name:ident: $repr:ty { $($(#[$bit_doc:meta])* $bit:ident = $shift:literal;)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
-        #[repr(transparent)]
-        pub struct $name(pub $repr);
-
-        impl $name {
-            $($(#[$bit_doc])* pub const $bit: Self = Self(1 << $shift);)*
-            /// The set without a bit.
-            pub const NONE: Self = Self(0);
-
-            /// Whether all bits of `other` are set.
-            #[inline(always)]
-            pub const fn has(self, other: Self) -> bool {
-                self.0 & other.0 == other.0
-            }
-
-            /// Both sets together.
-            #[inline(always)]
-            pub const fn with(self, other: Self) -> Self {
-                Self(self.0 | other.0)
-            }
-        }
-    };
-}
 
 flags! {
     /// Properties of the [`Host`].
@@ -115,6 +88,9 @@ pub struct Port {
     pub flags: PortFlags,
     /// Longest network packet in bytes that the port's physical network carries; 0 where the port has a VSID.
     pub mtu: u32,
+    /// Number of the policy that its security groups make together ([`crate::policy`]); 0 if it is in none, and then
+    /// nothing is filtered.
+    pub policy: u32,
 }
 
 /// Key of a lookup record: a customer address inside of a VM subnet.
@@ -172,6 +148,8 @@ pub struct Record {
     /// Interface index of the port's device if it is plugged on this host, else 0. In a physical network the host itself
     /// is a station too, and its device the uplink.
     pub ifindex: u32,
+    /// Number of the set of security groups that the VM is in, by which the rules of others may name it; 0 for none.
+    pub groups: u32,
     /// Provider address: of the host the VM is on, or with rule NAT the address that stands for the VM.
     pub provider: Address,
 }
@@ -332,6 +310,18 @@ pub trait Tables {
     fn replica(&self, key: &ReplicaKey) -> Option<&Replica>;
     /// What an unencapsulated address stands for.
     fn plain(&self, address: &Address) -> Option<&Plain>;
+    /// A policy.
+    fn policy(&self, number: u32) -> Option<&Policy>;
+    /// The rules of the longest prefix that matches a key made by [`PrefixKey::exact`].
+    fn prefix(&self, key: &PrefixKey) -> Option<&Matches>;
+    /// The rules that name a security group of the remote's.
+    fn member(&self, key: &MemberKey) -> Option<&Matches>;
+    /// The rules of the narrowest service that matches the key.
+    fn service(&self, key: &ServiceKey) -> Option<&Matches>;
+    /// One word of a set of rules; none means zero.
+    fn word(&self, key: &WordKey) -> Option<&u64>;
+    /// What a rule says.
+    fn rule(&self, key: &RuleKey) -> Option<&Rule>;
     /// Takes one token for a broadcast or multicast frame from the port with this counter slot; false when none is
     /// left. See [`crate::meter`].
     fn admit_flood(&self, slot: u32) -> bool;
@@ -349,10 +339,10 @@ pub trait Tables {
 
 const _: () = {
     assert!(size_of::<Host>() == 24);
-    assert!(size_of::<Port>() == 24);
+    assert!(size_of::<Port>() == 28);
     assert!(size_of::<RecordKey>() == 20);
     assert!(size_of::<StationKey>() == 12);
-    assert!(size_of::<Record>() == 28);
+    assert!(size_of::<Record>() == 32);
     assert!(size_of::<Subnet>() == 48);
     assert!(size_of::<RouteKey>() == 24);
     assert!(size_of::<Route>() == 24);

@@ -82,7 +82,8 @@ fn a_default_route_of_one_family_does_not_lead_the_other() {
 #[test]
 fn a_wildcard_stands_for_addresses_without_a_record_in_its_subnet() {
     let mut net = Net::new();
-    let record = Record { mac: blue(99), flags: RecordFlags::WILDCARD, ifindex: 0, provider: ip("192.168.4.22") };
+    let record =
+        Record { mac: blue(99), flags: RecordFlags::WILDCARD, ifindex: 0, groups: 0, provider: ip("192.168.4.22") };
     net.records.insert(RecordKey { vsid: 5002, address: Address::UNSPECIFIED_V4 }, record);
     let frame = net.port_sends(11, &routed("10.0.0.5", "10.0.1.200", 64)).went(&Way::Tunnel(5002));
     assert_eq!(inner(&frame)[..6], blue(99));

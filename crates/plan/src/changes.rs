@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pipeline::policy::{Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::{
     Address, Host, Peer, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey,
     Subnet,
@@ -79,6 +80,18 @@ pub struct Changes {
     pub replicas: TableChanges<ReplicaKey, Replica>,
     /// See [`HostTables::plain`].
     pub plain: TableChanges<Address, Plain>,
+    /// See [`HostTables::policies`].
+    pub policies: TableChanges<u32, Policy>,
+    /// See [`HostTables::prefixes`].
+    pub prefixes: TableChanges<PrefixKey, Matches>,
+    /// See [`HostTables::members`].
+    pub members: TableChanges<MemberKey, Matches>,
+    /// See [`HostTables::services`].
+    pub services: TableChanges<ServiceKey, Matches>,
+    /// See [`HostTables::words`].
+    pub words: TableChanges<WordKey, u64>,
+    /// See [`HostTables::rules`].
+    pub rules: TableChanges<RuleKey, Rule>,
 }
 
 impl Changes {
@@ -94,6 +107,12 @@ impl Changes {
             + self.providers.len()
             + self.replicas.len()
             + self.plain.len()
+            + self.policies.len()
+            + self.prefixes.len()
+            + self.members.len()
+            + self.services.len()
+            + self.words.len()
+            + self.rules.len()
     }
 
     /// Whether nothing changes.
@@ -115,6 +134,12 @@ pub fn diff(old: &HostTables, new: &HostTables) -> Changes {
         providers: TableChanges::between(&old.providers, &new.providers),
         replicas: TableChanges::between(&old.replicas, &new.replicas),
         plain: TableChanges::between(&old.plain, &new.plain),
+        policies: TableChanges::between(&old.policies, &new.policies),
+        prefixes: TableChanges::between(&old.prefixes, &new.prefixes),
+        members: TableChanges::between(&old.members, &new.members),
+        services: TableChanges::between(&old.services, &new.services),
+        words: TableChanges::between(&old.words, &new.words),
+        rules: TableChanges::between(&old.rules, &new.rules),
     }
 }
 
@@ -133,5 +158,11 @@ impl HostTables {
         changes.providers.apply(&mut self.providers);
         changes.replicas.apply(&mut self.replicas);
         changes.plain.apply(&mut self.plain);
+        changes.policies.apply(&mut self.policies);
+        changes.prefixes.apply(&mut self.prefixes);
+        changes.members.apply(&mut self.members);
+        changes.services.apply(&mut self.services);
+        changes.words.apply(&mut self.words);
+        changes.rules.apply(&mut self.rules);
     }
 }

@@ -225,6 +225,7 @@ mod tests {
                 mac: [6, 6, 0, 0, 0, 7],
                 flags: RecordFlags::FORWARDER.with(RecordFlags::DYNAMIC),
                 ifindex: 0,
+                groups: 0,
                 provider: Address::v4([192, 168, 4, 22]),
             },
         );

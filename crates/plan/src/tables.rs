@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use pipeline::policy::{Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::{
     Address, Host, Peer, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey,
     Subnet, Tables,
@@ -31,6 +32,18 @@ pub struct HostTables {
     pub replicas: BTreeMap<ReplicaKey, Replica>,
     /// What an address on the wire stands for where nothing is encapsulated.
     pub plain: BTreeMap<Address, Plain>,
+    /// Policies by number.
+    pub policies: BTreeMap<u32, Policy>,
+    /// The rules that addresses meet by their prefixes.
+    pub prefixes: BTreeMap<PrefixKey, Matches>,
+    /// The rules that name security groups of remotes.
+    pub members: BTreeMap<MemberKey, Matches>,
+    /// The rules that services meet.
+    pub services: BTreeMap<ServiceKey, Matches>,
+    /// Words of sets of rules, those that are not zero.
+    pub words: BTreeMap<WordKey, u64>,
+    /// What the rules say.
+    pub rules: BTreeMap<RuleKey, Rule>,
 }
 
 /// The longest prefix that a [`RouteKey`] can have, in bits.
@@ -48,6 +61,28 @@ impl HostTables {
             let kept = u128::MAX.checked_shl(host_bits).unwrap_or(0);
             let prefix = Address::new((address & kept).to_be_bytes());
             self.routes.get_key_value(&RouteKey { prefix_len, domain: key.domain, address: prefix })
+        })
+    }
+
+    /// The rules of the longest prefix that matches, and its key; as [`HostTables::route_entry`].
+    pub fn prefix_entry(&self, key: &PrefixKey) -> Option<(&PrefixKey, &Matches)> {
+        let address = u128::from_be_bytes(key.address.octets());
+        (PrefixKey::SIDE_BITS..=key.prefix_len.min(LONGEST)).rev().find_map(|prefix_len| {
+            let kept = u128::MAX.checked_shl(LONGEST - prefix_len).unwrap_or(0);
+            let prefix = Address::new((address & kept).to_be_bytes());
+            self.prefixes.get_key_value(&PrefixKey { prefix_len, side: key.side, address: prefix })
+        })
+    }
+
+    /// The rules of the narrowest service that matches, and its key; as [`HostTables::route_entry`].
+    pub fn service_entry(&self, key: &ServiceKey) -> Option<(&ServiceKey, &Matches)> {
+        let [a, b] = key.port;
+        let service = u32::from_be_bytes([0, key.protocol, a, b]);
+        let longest = ServiceKey::PROTOCOL_BITS + 16;
+        (ServiceKey::SIDE_BITS..=key.prefix_len.min(longest)).rev().find_map(|prefix_len| {
+            let kept = u32::MAX.checked_shl(longest - prefix_len).unwrap_or(0);
+            let [_, protocol, a, b] = (service & kept).to_be_bytes();
+            self.services.get_key_value(&ServiceKey { prefix_len, side: key.side, protocol, port: [a, b], reserved: 0 })
         })
     }
 }
@@ -91,6 +126,30 @@ impl Tables for HostTables {
 
     fn plain(&self, address: &Address) -> Option<&Plain> {
         self.plain.get(address)
+    }
+
+    fn policy(&self, number: u32) -> Option<&Policy> {
+        self.policies.get(&number)
+    }
+
+    fn prefix(&self, key: &PrefixKey) -> Option<&Matches> {
+        self.prefix_entry(key).map(|(_, matches)| matches)
+    }
+
+    fn member(&self, key: &MemberKey) -> Option<&Matches> {
+        self.members.get(key)
+    }
+
+    fn service(&self, key: &ServiceKey) -> Option<&Matches> {
+        self.service_entry(key).map(|(_, matches)| matches)
+    }
+
+    fn word(&self, key: &WordKey) -> Option<&u64> {
+        self.words.get(key)
+    }
+
+    fn rule(&self, key: &RuleKey) -> Option<&Rule> {
+        self.rules.get(key)
     }
 
     /// Whether the host lets broadcast and multicast frames pass at all.

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use api::{TraceLookup, TraceStep};
+use pipeline::policy::{Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::{
     Address, Host, Learn, Peer, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, Stage,
     StationKey, Subnet, Tables,
@@ -105,6 +106,30 @@ impl Tables for Recorder<'_> {
         let found = self.tables.plain(address);
         self.note("unencapsulated address", address.to_string(), found.map(|plain| self.words.plain(plain)));
         found
+    }
+
+    fn policy(&self, number: u32) -> Option<&Policy> {
+        self.tables.policy(number)
+    }
+
+    fn prefix(&self, key: &PrefixKey) -> Option<&Matches> {
+        self.tables.prefix(key)
+    }
+
+    fn member(&self, key: &MemberKey) -> Option<&Matches> {
+        self.tables.member(key)
+    }
+
+    fn service(&self, key: &ServiceKey) -> Option<&Matches> {
+        self.tables.service(key)
+    }
+
+    fn word(&self, key: &WordKey) -> Option<&u64> {
+        self.tables.word(key)
+    }
+
+    fn rule(&self, key: &RuleKey) -> Option<&Rule> {
+        self.tables.rule(key)
     }
 
     /// Asks whether the host allows such frames at all; takes no token of the port's.

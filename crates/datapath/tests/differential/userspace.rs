@@ -7,6 +7,7 @@ use datapath::testrun::Outcome;
 use datapath::{Punt, Role};
 use pipeline::apply::{self, Dressed};
 use pipeline::headers::{EthernetWords, Words};
+use pipeline::policy::{Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::stages::flood;
 use pipeline::{
     Action, Address, Buffer, ChecksumField, DropReason, Flood, Frame, Host, Learn, MAX_REASONS, MAX_REPLICAS, Meta,
@@ -57,6 +58,24 @@ impl Tables for Recorder<'_> {
     }
     fn plain(&self, address: &Address) -> Option<&Plain> {
         self.tables.plain(address)
+    }
+    fn policy(&self, number: u32) -> Option<&Policy> {
+        self.tables.policy(number)
+    }
+    fn prefix(&self, key: &PrefixKey) -> Option<&Matches> {
+        self.tables.prefix(key)
+    }
+    fn member(&self, key: &MemberKey) -> Option<&Matches> {
+        self.tables.member(key)
+    }
+    fn service(&self, key: &ServiceKey) -> Option<&Matches> {
+        self.tables.service(key)
+    }
+    fn word(&self, key: &WordKey) -> Option<&u64> {
+        self.tables.word(key)
+    }
+    fn rule(&self, key: &RuleKey) -> Option<&Rule> {
+        self.tables.rule(key)
     }
     fn admit_flood(&self, slot: u32) -> bool {
         self.tables.admit_flood(slot)

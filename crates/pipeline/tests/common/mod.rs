@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etherparse::{NetSlice, PacketBuilder, PacketBuilderStep, SlicedPacket, TransportSlice};
+use pipeline::policy::{Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::{
     Action, Address, Buffer, DropReason, Flood, Host, HostFlags, Meta, Peer, PeerFlags, Plain, Port, Provider, Record,
     RecordFlags, RecordKey, Replica, ReplicaKey, Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags, Tables,
@@ -96,6 +97,24 @@ impl Tables for Net {
     fn plain(&self, address: &Address) -> Option<&Plain> {
         self.plain.get(address)
     }
+    fn policy(&self, _: u32) -> Option<&Policy> {
+        None
+    }
+    fn prefix(&self, _: &PrefixKey) -> Option<&Matches> {
+        None
+    }
+    fn member(&self, _: &MemberKey) -> Option<&Matches> {
+        None
+    }
+    fn service(&self, _: &ServiceKey) -> Option<&Matches> {
+        None
+    }
+    fn word(&self, _: &WordKey) -> Option<&u64> {
+        None
+    }
+    fn rule(&self, _: &RuleKey) -> Option<&Rule> {
+        None
+    }
     fn admit_flood(&self, _slot: u32) -> bool {
         self.admit
     }
@@ -158,7 +177,7 @@ impl Net {
 
     fn vm(&mut self, ifindex: u32, vsid: u32, mac: Mac, own: &str, provider: &str) {
         let flags = if ifindex == 0 { RecordFlags::NONE } else { RecordFlags::LOCAL };
-        let record = Record { mac, flags, ifindex, provider: ip(provider) };
+        let record = Record { mac, flags, ifindex, groups: 0, provider: ip(provider) };
         for address in own.split_whitespace() {
             self.records.insert(RecordKey { vsid, address: ip(address) }, record);
         }
@@ -181,7 +200,7 @@ impl Net {
             ] {
                 let provider = if flags == RecordFlags::BARE { ip("192.168.4.22") } else { ip(&wire) };
                 let key = RecordKey { vsid: 5001, address: ip(&customer) };
-                self.records.insert(key, Record { mac: blue(number), flags, ifindex, provider });
+                self.records.insert(key, Record { mac: blue(number), flags, ifindex, groups: 0, provider });
                 self.plain.insert(ip(&wire), Plain { vsid: 5001, customer: ip(&customer) });
                 if ifindex == 0 && flags == RecordFlags::NAT {
                     self.add_peer(if provider.is_v4() { "192.168.4.11" } else { "fd01::11" }, &wire);

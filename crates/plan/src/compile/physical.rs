@@ -115,5 +115,5 @@ const fn station_key(number: u32, mac: MacAddress) -> StationKey {
 }
 
 fn station(mac: MacAddress, ifindex: u32) -> Record {
-    Record { mac: mac.octets(), flags: RecordFlags::LOCAL, ifindex, provider: Address::default() }
+    Record { mac: mac.octets(), flags: RecordFlags::LOCAL, ifindex, groups: 0, provider: Address::default() }
 }

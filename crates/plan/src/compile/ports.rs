@@ -83,6 +83,7 @@ pub(crate) fn entry(
         mac: port.mac.octets(),
         flags: flags.into_iter().filter(|(set, _)| *set).fold(PortFlags::NONE, |all, (_, flag)| all.with(flag)),
         mtu: port.physical.as_ref().and_then(|network| physical::mtu(context, network)).unwrap_or(0),
+        policy: 0,
     })
 }
 

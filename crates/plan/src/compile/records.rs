@@ -104,6 +104,7 @@ pub(crate) fn entry(context: &Context, station: &Station, record: &LookupRecord)
         mac: record.mac.octets(),
         flags: flags.into_iter().filter(|(set, _)| *set).fold(RecordFlags::NONE, |all, (_, flag)| all.with(flag)),
         ifindex: station.ifindex,
+        groups: 0,
         provider: to_address(record.provider_address),
     }
 }
@@ -125,6 +126,7 @@ pub(crate) fn gateway(context: &Context) -> Record {
         mac: context.settings.gateway_mac.octets(),
         flags: RecordFlags::GATEWAY.with(RecordFlags::LOCAL),
         ifindex: 0,
+        groups: 0,
         provider: Address::default(),
     }
 }

@@ -105,8 +105,8 @@ fn blue_and_red_on_host_1() {
     assert_eq!(tables.ports[&12], port(6001, red, 2, RED1, PortFlags::NONE));
 
     let (here, there) = (address("192.168.4.11"), address("192.168.4.22"));
-    let blue1 = Record { mac: BLUE1, flags: RecordFlags::LOCAL, ifindex: 11, provider: here };
-    let blue2 = Record { mac: BLUE2, flags: RecordFlags::NONE, ifindex: 0, provider: there };
+    let blue1 = Record { mac: BLUE1, flags: RecordFlags::LOCAL, ifindex: 11, groups: 0, provider: here };
+    let blue2 = Record { mac: BLUE2, flags: RecordFlags::NONE, ifindex: 0, groups: 0, provider: there };
     let gateway = RecordFlags::GATEWAY.with(RecordFlags::LOCAL);
     assert_eq!(tables.records.len(), 6);
     assert_eq!((tables.records[&key(5001, "10.0.0.5")], tables.records[&key(5001, "10.0.0.7")]), (blue1, blue2));
@@ -133,8 +133,8 @@ fn blue_and_red_on_host_1() {
     };
     assert_eq!(tables.subnets[&5001], subnet);
     let replica = |index| tables.replicas[&ReplicaKey { vsid: 5001, index }];
-    assert_eq!(replica(0), Replica { ifindex: 11, provider: Address::default() });
-    assert_eq!(replica(1), Replica { ifindex: 0, provider: there });
+    assert_eq!(replica(0), Replica { ifindex: 11, groups: 0, provider: Address::default() });
+    assert_eq!(replica(1), Replica { ifindex: 0, groups: 0, provider: there });
     assert!(tables.plain.is_empty());
 
     let status = compiled.ports[&"blue1".parse::<Name>().unwrap()];
@@ -367,7 +367,7 @@ fn ports_join_the_physical_network_behind_an_uplink() {
     assert_eq!(tables.ports[&21], port(bare, 3, mac(0x20), PortFlags::LEARN));
     assert_eq!(tables.ports[&22], port(bare, 4, mac(0x21), PortFlags::NONE));
     assert_eq!(tables.ports[&23], port(vlan, 5, mac(0x20), PortFlags::LEARN.with(PortFlags::DHCP)));
-    let at = |mac, ifindex| Record { mac, flags: RecordFlags::LOCAL, ifindex, provider: Address::default() };
+    let at = |mac, ifindex| Record { mac, flags: RecordFlags::LOCAL, ifindex, groups: 0, provider: Address::default() };
     let stations: Vec<_> = tables.stations.range(station(bare, [0; 6])..).map(|(key, value)| (*key, *value)).collect();
     let host = [2, 0, 0, 0, 0, 1];
     assert_eq!(

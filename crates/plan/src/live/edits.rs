@@ -109,6 +109,7 @@ impl Edits {
             providers: TableChanges::default(),
             replicas: self.replicas.carry_out(&mut tables.replicas),
             plain: self.plain.carry_out(&mut tables.plain),
+            ..Changes::default()
         }
     }
 }
