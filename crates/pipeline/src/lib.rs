@@ -30,12 +30,12 @@ mod verdict;
 
 pub use buffer::Buffer;
 pub use drop_reason::{DropReason, MAX_REASONS};
+pub use encapsulation::Encapsulation;
 pub use packet::{ChecksumField, Frame, Meta, Network, NoRoom, Packet};
 pub use stages::Stage;
 pub use tables::*;
 pub use verdict::{Action, Answer, Edit, Flood, Learn, Punted, Strip, Then, Translation, Tunnel, Verdict, Work};
 
-use headers::ETHERNET_LEN;
 use stages::{answer, deliver, flood, forward, locate, origin, parse, physical, punt, source_guard, unwrap};
 
 /// Decides about a frame that a VM sent: it came in by the device of a port. `verdict` is a [`Verdict::default`].
@@ -99,13 +99,7 @@ pub fn from_uplink<'t, P: Packet, T: Tables>(
             Ok(()) => deliver::plain(tables, work, verdict),
             Err(reason) => verdict.drop(reason),
         },
-        // Two calls with constants, so that the kernel reads both kinds of inner frame directly.
-        unwrap::Outcome::Encapsulated if work.outer.v4 => {
-            encapsulated(packet, tables, meta, encapsulation::HEADER_V4 - ETHERNET_LEN, work, verdict)
-        }
-        unwrap::Outcome::Encapsulated => {
-            encapsulated(packet, tables, meta, encapsulation::HEADER_V6 - ETHERNET_LEN, work, verdict)
-        }
+        unwrap::Outcome::Encapsulated => encapsulated(packet, tables, meta, work.outer.base as usize, work, verdict),
     }
     if verdict.is_pass() && !meta.relayed {
         physical::from_wire(packet, tables, meta, work, verdict);

@@ -5,6 +5,7 @@
 //! Numbers are in host byte order unless a field says otherwise.
 
 pub use crate::address::Address;
+use crate::encapsulation::Encapsulation;
 use crate::policy::{Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 
 /// Most ports on one host; the length of the `PORTS` map and of the counters' array.
@@ -34,6 +35,10 @@ flags! {
         PLAIN = 0;
         /// Some port is joined to a physical network: what passes the uplinks is looked up for it.
         PHYSICAL = 1;
+        /// Some VM network travels in VXLAN: what comes by its UDP port is this host's own.
+        VXLAN = 2;
+        /// Some VM network travels in Geneve: what comes by its UDP port is this host's own.
+        GENEVE = 3;
     }
 }
 
@@ -159,6 +164,10 @@ flags! {
     SubnetFlags: u32 {
         /// Some record of the subnet is L2Only: who asks for an unknown address is heard by all.
         LEARN = 0;
+        /// Frames travel to other hosts in VXLAN; without this and [`SubnetFlags::GENEVE`] in NVGRE.
+        VXLAN = 1;
+        /// Frames travel to other hosts in Geneve.
+        GENEVE = 2;
     }
 }
 
@@ -178,6 +187,20 @@ pub struct Subnet {
     pub gateway_v4: Address,
     /// IPv6 address of the gateway, all zero if there is none.
     pub gateway_v6: Address,
+}
+
+impl Subnet {
+    /// How frames for its VMs travel to other hosts.
+    #[inline(always)]
+    pub const fn encapsulation(&self) -> Encapsulation {
+        if self.flags.has(SubnetFlags::VXLAN) {
+            Encapsulation::Vxlan
+        } else if self.flags.has(SubnetFlags::GENEVE) {
+            Encapsulation::Geneve
+        } else {
+            Encapsulation::Nvgre
+        }
+    }
 }
 
 /// Key of a customer route, matched by longest prefix (`BPF_MAP_TYPE_LPM_TRIE`).

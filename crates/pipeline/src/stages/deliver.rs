@@ -6,7 +6,7 @@ use crate::packet::{Meta, Packet};
 use crate::stages::parse::Parsed;
 use crate::stages::{flood, locate};
 use crate::tables::{RecordKey, StationKey, Tables};
-use crate::verdict::{Edit, Strip, Translation, Verdict, Work};
+use crate::verdict::{Edit, Translation, Verdict, Work};
 use crate::{DropReason, Stage};
 
 /// ECN field of a packet whose sender does not know ECN (RFC 3168, section 5).
@@ -26,7 +26,7 @@ pub fn encapsulated<'t, P: Packet, T: Tables>(
     if let Err(reason) = take_over_congestion(outer, parsed, edit) {
         return verdict.drop(reason);
     }
-    let strip = Strip(encapsulation::room(outer.v4));
+    let strip = outer.strip();
     if parsed.ethernet.is_group() {
         return flood::from_uplink(tables, meta, outer.vsid, parsed, strip, verdict);
     }
@@ -64,7 +64,8 @@ fn clamp<P: Packet, T: Tables>(packet: &P, tables: &T, outer: &Outer, parsed: &P
         && let Some(peer) = tables.peer(&outer.source)
     {
         let headers = (ip.header_len() + transport::TCP_LEN) as u32;
-        let limit = peer.mtu.saturating_sub(encapsulation::overhead(outer.v4)).saturating_sub(headers);
+        let limit =
+            peer.mtu.saturating_sub(encapsulation::overhead(outer.encapsulation, outer.v4)).saturating_sub(headers);
         transport::clamp(ip, packet, network, limit as u16, &mut edit.clamp);
     }
 }

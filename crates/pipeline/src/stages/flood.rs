@@ -1,6 +1,6 @@
 //! Stage "flood": who hears a frame to a group? Last stage for broadcast and multicast frames.
 
-use crate::encapsulation;
+use crate::encapsulation::{self, Encapsulation};
 use crate::packet::Meta;
 use crate::segment;
 use crate::stages::parse::Parsed;
@@ -20,7 +20,8 @@ pub fn from_port<'t, T: Tables>(tables: &'t T, meta: &Meta, port: &Port, parsed:
     if !tables.admit_flood(port.slot) {
         return verdict.drop(DropReason::FloodLimit);
     }
-    verdict.set(Action::Flood(flood(meta, parsed, port.vsid, subnet.replicas, None)));
+    let encapsulation = subnet.encapsulation();
+    verdict.set(Action::Flood(Flood { encapsulation, ..flood(meta, parsed, port.vsid, subnet.replicas, None) }));
 }
 
 /// Copies for the ports of this host, of a frame that another host sent. Never for other hosts: the sender served them.
@@ -47,6 +48,7 @@ fn flood(meta: &Meta, parsed: &Parsed, vsid: u32, to: u32, strip: Option<Strip>)
         vsid,
         to,
         except: if strip.is_none() { meta.ifindex } else { 0 },
+        encapsulation: Encapsulation::Nvgre,
         hash: parsed.hash(),
         traffic_class: parsed.outer_traffic_class(),
         // A frame that stands for many segments must fit as a whole, which it does not: copies are not segmented.
@@ -72,7 +74,7 @@ pub fn replica<'t, T: Tables>(tables: &'t T, flood: &Flood, index: u32) -> Optio
 #[inline(always)]
 pub fn peer<'t, T: Tables>(tables: &'t T, flood: &Flood, replica: &Replica) -> Option<&'t Peer> {
     let peer = tables.peer(&replica.provider)?;
-    let limit = peer.mtu.saturating_sub(encapsulation::overhead(replica.provider.is_v4()));
+    let limit = peer.mtu.saturating_sub(encapsulation::overhead(flood.encapsulation, replica.provider.is_v4()));
     if flood.length <= limit { Some(peer) } else { None }
 }
 
@@ -85,5 +87,6 @@ pub fn refusal<T: Tables>(tables: &T, replica: &Replica) -> DropReason {
 /// The encapsulation of one copy.
 #[inline(always)]
 pub fn tunnel<'t>(flood: &Flood, peer: &'t Peer, replica: &'t Replica) -> Tunnel<'t> {
-    Tunnel { peer, remote: &replica.provider, vsid: flood.vsid, hash: flood.hash, traffic_class: flood.traffic_class }
+    let Flood { encapsulation, vsid, hash, traffic_class, .. } = *flood;
+    Tunnel { peer, remote: &replica.provider, encapsulation, vsid, hash, traffic_class }
 }

@@ -32,13 +32,15 @@ pub fn decide<'t, P: Packet, T: Tables>(
     if record.flags.has(RecordFlags::NAT) || record.flags.has(RecordFlags::BARE) {
         return plain(packet, tables, meta, port, work, record, verdict);
     }
-    let limit = peer.mtu.saturating_sub(encapsulation::overhead(record.provider.is_v4()));
+    let Some(subnet) = tables.subnet(work.vsid) else { return verdict.drop(DropReason::UnknownSubnet) };
+    let encapsulation = subnet.encapsulation();
+    let limit = peer.mtu.saturating_sub(encapsulation::overhead(encapsulation, record.provider.is_v4()));
     if !fit(packet, tables, meta, port, work, limit, verdict) {
         return;
     }
     let hash = work.parsed.hash();
     let traffic_class = work.parsed.outer_traffic_class();
-    let tunnel = Tunnel { peer, remote: &record.provider, vsid: work.vsid, hash, traffic_class };
+    let tunnel = Tunnel { peer, remote: &record.provider, encapsulation, vsid: work.vsid, hash, traffic_class };
     verdict.set(Action::Encapsulate { tunnel });
 }
 
