@@ -21,6 +21,7 @@ pub mod flow;
 pub mod headers;
 pub mod meter;
 mod packet;
+pub mod paths;
 pub mod policy;
 pub mod segment;
 pub mod stages;

@@ -16,8 +16,10 @@ pub const MAX_RECORDS: u32 = 1 << 18;
 pub const MAX_ROUTES: u32 = 1 << 16;
 /// Most VM subnets known to one host.
 pub const MAX_SUBNETS: u32 = 1 << 16;
-/// Most other hosts known to one host.
-pub const MAX_PEERS: u32 = 1 << 14;
+/// Most ways to other hosts known to one host, over all of them.
+pub const MAX_PEERS: u32 = 1 << 15;
+/// Most ways to one other host.
+pub const MAX_PATHS: u32 = 8;
 /// Most provider addresses of one host.
 pub const MAX_PROVIDERS: u32 = 64;
 /// Most replicas made of one broadcast or multicast frame. Ports and hosts beyond it get none of it; `plan` reports
@@ -246,15 +248,33 @@ pub struct Route {
     pub next_hop: Address,
 }
 
+/// Key of one of the ways to another host, which all cost the same ([`crate::paths`]).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[repr(C)]
+pub struct PeerKey {
+    /// The host's provider address.
+    pub provider: Address,
+    /// 0..[`Peer::paths`].
+    pub path: u32,
+}
+
+impl PeerKey {
+    /// The key of the first way to a host, which is there if any is.
+    #[inline(always)]
+    pub const fn first(provider: Address) -> Self {
+        Self { provider, path: 0 }
+    }
+}
+
 flags! {
     /// Properties of a [`Peer`].
-    PeerFlags: u32 {
+    PeerFlags: u16 {
         /// `next_hop` is known; otherwise the kernel's routing table decides for each packet.
         NEXT_HOP = 0;
     }
 }
 
-/// How to reach another host, by its provider address.
+/// One way to reach another host.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[repr(C)]
 pub struct Peer {
@@ -264,10 +284,12 @@ pub struct Peer {
     pub next_hop: Address,
     /// Interface index of the uplink.
     pub uplink: u32,
-    /// MTU of the underlay towards it: the largest outer IP packet, in bytes.
+    /// MTU of the underlay towards it: the largest outer IP packet, in bytes; the same on all ways to a host.
     pub mtu: u32,
     /// Properties.
     pub flags: PeerFlags,
+    /// How many ways there are to the host, at most [`MAX_PATHS`]; the same on all of them.
+    pub paths: u16,
 }
 
 /// A provider address of this host.
@@ -325,8 +347,8 @@ pub trait Tables {
     fn subnet(&self, vsid: u32) -> Option<&Subnet>;
     /// The customer route with the longest prefix that matches a key made by [`RouteKey::exact`].
     fn route(&self, key: &RouteKey) -> Option<&Route>;
-    /// How to reach another host.
-    fn peer(&self, provider: &Address) -> Option<&Peer>;
+    /// One way to another host; see [`crate::paths`].
+    fn peer(&self, key: &PeerKey) -> Option<&Peer>;
     /// Whether the address is a provider address of this host.
     fn provider(&self, address: &Address) -> Option<&Provider>;
     /// One replica of a broadcast or multicast frame.
@@ -369,6 +391,7 @@ const _: () = {
     assert!(size_of::<Subnet>() == 48);
     assert!(size_of::<RouteKey>() == 24);
     assert!(size_of::<Route>() == 24);
+    assert!(size_of::<PeerKey>() == 20);
     assert!(size_of::<Peer>() == 44);
     assert!(size_of::<Provider>() == 4);
     assert!(size_of::<ReplicaKey>() == 8);

@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use api::{TraceLookup, TraceStep};
 use pipeline::policy::{Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::{
-    Address, Host, Learn, Peer, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, Stage,
-    StationKey, Subnet, Tables,
+    Address, Host, Learn, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route,
+    RouteKey, Stage, StationKey, Subnet, Tables,
 };
 use plan::HostTables;
 
@@ -81,9 +81,9 @@ impl Tables for Recorder<'_> {
         found.map(|(_, route)| route)
     }
 
-    fn peer(&self, provider: &Address) -> Option<&Peer> {
-        let found = self.tables.peer(provider);
-        self.note("peer", provider.to_string(), found.map(|peer| self.words.peer(peer)));
+    fn peer(&self, key: &PeerKey) -> Option<&Peer> {
+        let found = self.tables.peer(key);
+        self.note("peer", Words::peer_key(key), found.map(|peer| self.words.peer(peer)));
         found
     }
 

@@ -3,7 +3,7 @@
 use datapath::Role;
 use pipeline::encapsulation;
 use pipeline::headers::ETHERNET_LEN;
-use pipeline::{Address, Encapsulation, Peer, Record, RecordKey, Tunnel};
+use pipeline::{Address, Encapsulation, Peer, PeerKey, Record, RecordKey, Tunnel};
 use rand::Rng as _;
 use rand::seq::{IndexedRandom as _, IteratorRandom as _};
 
@@ -23,7 +23,7 @@ impl Frames<'_> {
     /// A sender: the key of its record, and the record; from another host if there is one.
     fn sender(&mut self) -> Option<(RecordKey, Record)> {
         let records = || self.tables.records.iter().map(|(key, record)| (*key, *record));
-        let remote = records().filter(|(_, record)| self.tables.peers.contains_key(&record.provider));
+        let remote = records().filter(|(_, record)| self.tables.peers.contains_key(&PeerKey::first(record.provider)));
         let remote = remote.choose(self.rng);
         if self.rng.random_bool(0.95) && remote.is_some() { remote } else { records().choose(self.rng) }
     }
@@ -104,7 +104,7 @@ impl Frames<'_> {
         let uplink = self.devices.uplink;
         let Some((inner, vsid, provider, segment, what)) = self.inner() else { return self.foreign() };
         let from = match self.rng.random_range(0..20) {
-            0 => self.tables.peers.keys().copied().choose(self.rng).unwrap_or(provider),
+            0 => self.tables.peers.keys().map(|key| key.provider).choose(self.rng).unwrap_or(provider),
             1 => self.unknown(provider.is_v4()),
             _ => provider,
         };
@@ -115,8 +115,8 @@ impl Frames<'_> {
         };
         let relayed = self.rng.random_bool(0.04);
         let to = if relayed && self.rng.random_bool(0.7) {
-            let peers = self.tables.peers.keys().filter(|peer| peer.is_v4() == from.is_v4());
-            peers.copied().choose(self.rng).unwrap_or(to)
+            let peers = self.tables.peers.keys().map(|key| key.provider);
+            peers.filter(|peer| peer.is_v4() == from.is_v4()).choose(self.rng).unwrap_or(to)
         } else {
             to
         };

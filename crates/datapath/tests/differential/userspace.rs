@@ -11,8 +11,8 @@ use pipeline::policy::{Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, Ser
 use pipeline::stages::flood;
 use pipeline::{
     Action, Address, Buffer, ChecksumField, DropReason, Encapsulation, Flood, Frame, Host, Learn, MAX_REASONS,
-    MAX_REPLICAS, Meta, Network, NoRoom, Packet, Peer, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey,
-    Route, RouteKey, Stage, StationKey, Strip, Subnet, Tables, Then, Verdict, Work,
+    MAX_REPLICAS, Meta, Network, NoRoom, Packet, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey, Replica,
+    ReplicaKey, Route, RouteKey, Stage, StationKey, Strip, Subnet, Tables, Then, Verdict, Work,
 };
 use plan::HostTables;
 
@@ -47,8 +47,8 @@ impl Tables for Recorder<'_> {
     fn route(&self, key: &RouteKey) -> Option<&Route> {
         self.tables.route(key)
     }
-    fn peer(&self, provider: &Address) -> Option<&Peer> {
-        self.tables.peer(provider)
+    fn peer(&self, key: &PeerKey) -> Option<&Peer> {
+        self.tables.peer(key)
     }
     fn provider(&self, address: &Address) -> Option<&Provider> {
         self.tables.provider(address)

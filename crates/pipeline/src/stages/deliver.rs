@@ -3,6 +3,7 @@
 use crate::encapsulation::{self, Outer};
 use crate::headers::transport;
 use crate::packet::{Meta, Packet};
+use crate::paths;
 use crate::stages::parse::Parsed;
 use crate::stages::{flood, locate};
 use crate::tables::{RecordKey, StationKey, Tables};
@@ -61,7 +62,7 @@ fn clamp<P: Packet, T: Tables>(packet: &P, tables: &T, outer: &Outer, parsed: &P
     let network = parsed.network as usize;
     if let Some(ip) = parsed.ip()
         && transport::is_syn(ip, packet, network)
-        && let Some(peer) = tables.peer(&outer.source)
+        && let Some(peer) = paths::any(tables, &outer.source)
     {
         let headers = (ip.header_len() + transport::TCP_LEN) as u32;
         let limit =

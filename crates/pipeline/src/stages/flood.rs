@@ -2,6 +2,7 @@
 
 use crate::encapsulation::{self, Encapsulation};
 use crate::packet::Meta;
+use crate::paths;
 use crate::segment;
 use crate::stages::parse::Parsed;
 use crate::tables::{Peer, Port, Replica, ReplicaKey, Tables};
@@ -73,7 +74,7 @@ pub fn replica<'t, T: Tables>(tables: &'t T, flood: &Flood, index: u32) -> Optio
 /// How to reach the host that a copy goes to; `None` if the frame does not fit on the way.
 #[inline(always)]
 pub fn peer<'t, T: Tables>(tables: &'t T, flood: &Flood, replica: &Replica) -> Option<&'t Peer> {
-    let peer = tables.peer(&replica.provider)?;
+    let peer = paths::choose(tables, &replica.provider, flood.hash)?;
     let limit = peer.mtu.saturating_sub(encapsulation::overhead(flood.encapsulation, replica.provider.is_v4()));
     if flood.length <= limit { Some(peer) } else { None }
 }
@@ -81,7 +82,7 @@ pub fn peer<'t, T: Tables>(tables: &'t T, flood: &Flood, replica: &Replica) -> O
 /// Why a host gets no copy that [`peer`] gives no way for.
 #[inline(always)]
 pub fn refusal<T: Tables>(tables: &T, replica: &Replica) -> DropReason {
-    if tables.peer(&replica.provider).is_none() { DropReason::NoPeer } else { DropReason::TooBig }
+    if paths::any(tables, &replica.provider).is_none() { DropReason::NoPeer } else { DropReason::TooBig }
 }
 
 /// The encapsulation of one copy.

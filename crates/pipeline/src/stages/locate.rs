@@ -4,9 +4,10 @@ use crate::encapsulation;
 use crate::headers::icmp::IcmpError;
 use crate::headers::transport;
 use crate::packet::{Meta, Packet};
+use crate::paths;
 use crate::stages::forward;
 use crate::stages::parse::Parsed;
-use crate::tables::{Address, Port, PortFlags, Record, RecordFlags, RecordKey, Tables};
+use crate::tables::{Address, Peer, Port, PortFlags, Record, RecordFlags, RecordKey, Tables};
 use crate::verdict::{Action, Strip, Translation, Tunnel, Verdict, Work};
 use crate::{DropReason, Stage};
 
@@ -28,9 +29,10 @@ pub fn decide<'t, P: Packet, T: Tables>(
     if record.flags.has(RecordFlags::LOCAL) {
         return verdict.drop(DropReason::NoPort);
     }
-    let Some(peer) = tables.peer(&record.provider) else { return verdict.drop(DropReason::NoPeer) };
+    let hash = work.parsed.hash();
+    let Some(peer) = paths::choose(tables, &record.provider, hash) else { return verdict.drop(DropReason::NoPeer) };
     if record.flags.has(RecordFlags::NAT) || record.flags.has(RecordFlags::BARE) {
-        return plain(packet, tables, meta, port, work, record, verdict);
+        return plain(packet, tables, meta, port, work, record, peer, verdict);
     }
     let Some(subnet) = tables.subnet(work.vsid) else { return verdict.drop(DropReason::UnknownSubnet) };
     let encapsulation = subnet.encapsulation();
@@ -38,7 +40,6 @@ pub fn decide<'t, P: Packet, T: Tables>(
     if !fit(packet, tables, meta, port, work, limit, verdict) {
         return;
     }
-    let hash = work.parsed.hash();
     let traffic_class = work.parsed.outer_traffic_class();
     let tunnel = Tunnel { peer, remote: &record.provider, encapsulation, vsid: work.vsid, hash, traffic_class };
     verdict.set(Action::Encapsulate { tunnel });
@@ -116,10 +117,10 @@ fn plain<'t, P: Packet, T: Tables>(
     port: &Port,
     work: &mut Work,
     record: &'t Record,
+    peer: &'t Peer,
     verdict: &mut Verdict<'t>,
 ) {
     let Some(source) = work.parsed.ip().map(|ip| ip.source) else { return verdict.drop(DropReason::NotIp) };
-    let Some(peer) = tables.peer(&record.provider) else { return verdict.drop(DropReason::NoPeer) };
     let Some(sender) = tables.record(&RecordKey { vsid: port.vsid, address: source }) else {
         return verdict.drop(DropReason::NotTranslated);
     };

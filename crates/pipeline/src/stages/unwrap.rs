@@ -9,6 +9,7 @@ use crate::encapsulation::{self, Encapsulation, Outer};
 use crate::headers::ip::{self, Ip};
 use crate::headers::{ETHERNET_LEN, ethernet, geneve, nvgre, transport, vxlan};
 use crate::packet::{Meta, Packet};
+use crate::paths;
 use crate::tables::{HostFlags, Tables};
 use crate::verdict::{Action, Verdict, Work};
 use crate::{DropReason, Stage};
@@ -57,7 +58,7 @@ pub fn decide<'t, P: Packet, T: Tables>(
         return Outcome::Done;
     }
     if meta.relayed {
-        match tables.peer(&ip.destination) {
+        match paths::choose(tables, &ip.destination, entropy(packet, ip)) {
             Some(peer) => verdict.set(Action::Relay { peer }),
             None => verdict.drop(DropReason::RelayFailed),
         }
@@ -83,6 +84,19 @@ pub fn decide<'t, P: Packet, T: Tables>(
         return Outcome::Plain;
     }
     Outcome::Done
+}
+
+/// The upper part of the flow's hash out of the outer headers of a frame of our own, so far as they have it: a FlowID, or a
+/// source port.
+#[inline(always)]
+fn entropy<P: Packet>(packet: &P, ip: &Ip) -> u32 {
+    let [high, low] = match ip.protocol {
+        ip::GRE => ip.transport::<2, P>(packet, ETHERNET_LEN, nvgre::LEN - 1),
+        ip::UDP => ip.transport::<2, P>(packet, ETHERNET_LEN, 0),
+        _ => None,
+    }
+    .unwrap_or_default();
+    if ip.protocol == ip::GRE { (high as u32) << 24 } else { (u16::from_be_bytes([high, low]) as u32) << 18 }
 }
 
 /// The encapsulation that a packet may be of, as far as its IP header and its UDP port say. Of the fragments of a packet
