@@ -43,12 +43,13 @@ pub enum Hook {
 pub fn finish<const LINEAR: usize>(
     skb: &mut Skb<LINEAR>,
     meta: &Meta,
+    passes: bool,
     verdict: &Verdict<'static>,
     work: &mut Work,
     hook: Hook,
 ) -> i32 {
     // The host's own traffic, which passes the uplink's program, is none of ours to count.
-    if verdict.is_pass() {
+    if passes {
         if meta.decided {
             skb.set_mark(0);
         }

@@ -20,7 +20,7 @@ use pipeline::policy::{
 };
 use pipeline::{
     Address, Counters, Fragmented, Host, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_PUNT, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS, Peer,
-    Plain, Port, Provider, Punted, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet, Tables,
+    PeerKey, Plain, Port, Provider, Punted, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet, Tables,
     Turn, Work,
 };
 
@@ -44,7 +44,7 @@ static SUBNETS: HashMap<u32, Subnet> = HashMap::pinned(MAX_SUBNETS, BPF_F_NO_PRE
 #[map]
 static ROUTES: LpmTrie<[u8; 20], Route> = LpmTrie::pinned(MAX_ROUTES, 0);
 #[map]
-static PEERS: HashMap<Address, Peer> = HashMap::pinned(MAX_PEERS, BPF_F_NO_PREALLOC);
+static PEERS: HashMap<PeerKey, Peer> = HashMap::pinned(MAX_PEERS, BPF_F_NO_PREALLOC);
 #[map]
 static PROVIDERS: HashMap<Address, Provider> = HashMap::pinned(MAX_PROVIDERS, BPF_F_NO_PREALLOC);
 #[map]
@@ -132,8 +132,8 @@ impl Tables for Maps {
         ROUTES.get(key)
     }
     #[inline(always)]
-    fn peer(&self, provider: &Address) -> Option<&Peer> {
-        get!(PEERS, provider)
+    fn peer(&self, key: &PeerKey) -> Option<&Peer> {
+        get!(PEERS, key)
     }
     #[inline(always)]
     fn provider(&self, address: &Address) -> Option<&Provider> {
