@@ -68,6 +68,12 @@ pub fn netvirt_host(ctx: TcContext) -> i32 {
     egress::finish(&mut skb, &meta, passes, verdict, work, Hook::Host)
 }
 
+/// Runs when the host's agent says so, on no frame that matters: forgets flows that are over. Returns how many.
+#[classifier]
+pub fn netvirt_sweep(_ctx: TcContext) -> i32 {
+    global::netvirt_forget() as i32
+}
+
 /// Makes a verdict in its place, as [`Verdict::default`] is.
 ///
 /// Word by word: the compiler's calls to `memset` and `memcpy` would write bytes, and the verifier would not see that

@@ -25,6 +25,7 @@ pub mod paths;
 pub mod policy;
 pub mod segment;
 pub mod stages;
+pub mod sweep;
 mod tables;
 pub mod track;
 mod verdict;
