@@ -9,6 +9,7 @@
 mod change;
 mod client;
 pub mod fabric;
+mod flows;
 mod host_api;
 mod http;
 mod item;
@@ -23,6 +24,7 @@ mod trace;
 
 pub use change::{Change, ChangeReport, ChangeResult, ChangeSet, Outcome};
 pub use client::{Client, ClientError, DEFAULT_TIMEOUT};
+pub use flows::{FLOWS, FlowFilter, FlowItem, FlowList, protocol_name, protocol_number};
 pub use host_api::HostApi;
 pub use item::{
     Counters, CustomerRouteStatus, DhcpScopeStatus, Item, ItemStatus, LeaseState, LeaseStatus, LookupRecordStatus,

@@ -33,6 +33,16 @@ impl Datapath {
         }
     }
 
+    /// All policy epochs, by their indexes.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn epochs(&self) -> Result<Vec<u32>, Error> {
+        let map = self.ebpf.map("EPOCHS").ok_or(Error::Missing("EPOCHS"))?;
+        let array: Array<&MapData, u32> = map.try_into().map_err(|e: MapError| Error::map("open", "EPOCHS", &e))?;
+        array.iter().collect::<Result<_, _>>().map_err(|e| Error::map("read", "EPOCHS", &e))
+    }
+
     /// All flows.
     ///
     /// # Errors

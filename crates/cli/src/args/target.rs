@@ -59,6 +59,9 @@ pub enum Target {
     /// Counters of a host's dropped packets.
     #[value(aliases = ["drop"])]
     Drops,
+    /// The flows that a host knows.
+    #[value(aliases = ["flow"])]
+    Flows,
     /// Who may ask the controller.
     #[value(aliases = ["tokens"])]
     Token,
@@ -101,9 +104,12 @@ impl Target {
     pub const fn knows(self) -> Knows {
         match self {
             Self::CustomerRoute | Self::Port => Knows::Both,
-            Self::LookupRecord | Self::ProviderAddress | Self::ProviderRoute | Self::DhcpScope | Self::Drops => {
-                Knows::Host
-            }
+            Self::LookupRecord
+            | Self::ProviderAddress
+            | Self::ProviderRoute
+            | Self::DhcpScope
+            | Self::Drops
+            | Self::Flows => Knows::Host,
             _ => Knows::Controller,
         }
     }
@@ -115,6 +121,7 @@ impl Target {
             (None, Some(kind), _) => kind.as_str(),
             (.., Self::Token) => "token",
             (.., Self::Audit) => "audit",
+            (.., Self::Flows) => "flows",
             _ => "drops",
         }
     }
