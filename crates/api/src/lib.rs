@@ -25,8 +25,9 @@ pub use change::{Change, ChangeReport, ChangeResult, ChangeSet, Outcome};
 pub use client::{Client, ClientError, DEFAULT_TIMEOUT};
 pub use host_api::HostApi;
 pub use item::{
-    Counters, CustomerRouteStatus, DhcpScopeStatus, Item, ItemStatus, LeaseState, LeaseStatus, LookupRecordStatus,
-    PortState, PortStatus, ProviderAddressStatus, ProviderRouteStatus, RealizedState, spec_of,
+    AddressSetStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, Item, ItemStatus, LeaseState, LeaseStatus,
+    LookupRecordStatus, PortState, PortStatus, ProviderAddressStatus, ProviderRouteStatus, RealizedState,
+    SecurityGroupStatus, spec_of,
 };
 pub use paths::MAX_BODY_BYTES;
 pub use problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};
