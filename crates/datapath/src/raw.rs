@@ -2,8 +2,8 @@
 
 use pipeline::policy::{Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::{
-    Address, Counters, Host, Peer, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey,
-    StationKey, Subnet,
+    Address, Counters, Host, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route,
+    RouteKey, StationKey, Subnet,
 };
 
 /// A type whose bytes are its value: `repr(C)`, without padding or references.
@@ -20,6 +20,7 @@ layouts!(
     Counters,
     Host,
     Peer,
+    PeerKey,
     Plain,
     Port,
     Provider,
@@ -31,6 +32,9 @@ layouts!(
     RouteKey,
     StationKey,
     Subnet,
+    pipeline::flow::Flow,
+    pipeline::flow::FlowKey,
+    pipeline::flow::Usage,
     pipeline::meter::Bucket,
     Matches,
     MemberKey,

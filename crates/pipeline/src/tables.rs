@@ -4,8 +4,12 @@
 //! padding (the kernel hashes and compares padding too), and their sizes are asserted at the end of the file.
 //! Numbers are in host byte order unless a field says otherwise.
 
+use crate::Work;
 pub use crate::address::Address;
-use crate::policy::{Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
+use crate::encapsulation::Encapsulation;
+use crate::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
+use crate::policy::{Direction, Logged, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
+use crate::stages::security::{self, Case};
 
 /// Most ports on one host; the length of the `PORTS` map and of the counters' array.
 pub const MAX_PORTS: u32 = 4096;
@@ -15,8 +19,10 @@ pub const MAX_RECORDS: u32 = 1 << 18;
 pub const MAX_ROUTES: u32 = 1 << 16;
 /// Most VM subnets known to one host.
 pub const MAX_SUBNETS: u32 = 1 << 16;
-/// Most other hosts known to one host.
-pub const MAX_PEERS: u32 = 1 << 14;
+/// Most ways to other hosts known to one host, over all of them.
+pub const MAX_PEERS: u32 = 1 << 15;
+/// Most ways to one other host.
+pub const MAX_PATHS: u32 = 8;
 /// Most provider addresses of one host.
 pub const MAX_PROVIDERS: u32 = 64;
 /// Most replicas made of one broadcast or multicast frame. Ports and hosts beyond it get none of it; `plan` reports
@@ -34,6 +40,10 @@ flags! {
         PLAIN = 0;
         /// Some port is joined to a physical network: what passes the uplinks is looked up for it.
         PHYSICAL = 1;
+        /// Some VM network travels in VXLAN: what comes by its UDP port is this host's own.
+        VXLAN = 2;
+        /// Some VM network travels in Geneve: what comes by its UDP port is this host's own.
+        GENEVE = 3;
     }
 }
 
@@ -53,6 +63,11 @@ pub struct Host {
     pub punt_rate: u32,
     /// Frames of a port that are handed to the host's agent at once after a silence.
     pub punt_burst: u32,
+    /// Flows that the VM of a port may have opened. Others may have opened [`crate::flow::INGRESS_SHARE`] times as many
+    /// towards it.
+    pub flow_limit: u32,
+    /// How many of them nobody has answered yet, likewise.
+    pub half_open_limit: u32,
 }
 
 flags! {
@@ -159,6 +174,10 @@ flags! {
     SubnetFlags: u32 {
         /// Some record of the subnet is L2Only: who asks for an unknown address is heard by all.
         LEARN = 0;
+        /// Frames travel to other hosts in VXLAN; without this and [`SubnetFlags::GENEVE`] in NVGRE.
+        VXLAN = 1;
+        /// Frames travel to other hosts in Geneve.
+        GENEVE = 2;
     }
 }
 
@@ -178,6 +197,20 @@ pub struct Subnet {
     pub gateway_v4: Address,
     /// IPv6 address of the gateway, all zero if there is none.
     pub gateway_v6: Address,
+}
+
+impl Subnet {
+    /// How frames for its VMs travel to other hosts.
+    #[inline(always)]
+    pub const fn encapsulation(&self) -> Encapsulation {
+        if self.flags.has(SubnetFlags::VXLAN) {
+            Encapsulation::Vxlan
+        } else if self.flags.has(SubnetFlags::GENEVE) {
+            Encapsulation::Geneve
+        } else {
+            Encapsulation::Nvgre
+        }
+    }
 }
 
 /// Key of a customer route, matched by longest prefix (`BPF_MAP_TYPE_LPM_TRIE`).
@@ -223,15 +256,33 @@ pub struct Route {
     pub next_hop: Address,
 }
 
+/// Key of one of the ways to another host, which all cost the same ([`crate::paths`]).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[repr(C)]
+pub struct PeerKey {
+    /// The host's provider address.
+    pub provider: Address,
+    /// 0..[`Peer::paths`].
+    pub path: u32,
+}
+
+impl PeerKey {
+    /// The key of the first way to a host, which is there if any is.
+    #[inline(always)]
+    pub const fn first(provider: Address) -> Self {
+        Self { provider, path: 0 }
+    }
+}
+
 flags! {
     /// Properties of a [`Peer`].
-    PeerFlags: u32 {
+    PeerFlags: u16 {
         /// `next_hop` is known; otherwise the kernel's routing table decides for each packet.
         NEXT_HOP = 0;
     }
 }
 
-/// How to reach another host, by its provider address.
+/// One way to reach another host.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[repr(C)]
 pub struct Peer {
@@ -241,10 +292,12 @@ pub struct Peer {
     pub next_hop: Address,
     /// Interface index of the uplink.
     pub uplink: u32,
-    /// MTU of the underlay towards it: the largest outer IP packet, in bytes.
+    /// MTU of the underlay towards it: the largest outer IP packet, in bytes; the same on all ways to a host.
     pub mtu: u32,
     /// Properties.
     pub flags: PeerFlags,
+    /// How many ways there are to the host, at most [`MAX_PATHS`]; the same on all of them.
+    pub paths: u16,
 }
 
 /// A provider address of this host.
@@ -286,6 +339,26 @@ pub struct Plain {
     pub customer: Address,
 }
 
+/// What is known of a fragmented packet.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[repr(C)]
+pub struct Fragmented {
+    /// As [`crate::stages::probe::Probe::ports`].
+    pub ports: u32,
+    /// As [`crate::stages::probe::Probe::icmp`].
+    pub icmp: u16,
+    /// 1 if the packet has no flow, else 0.
+    pub single: u16,
+    /// How many bytes of its payload have come, from the beginning.
+    pub end: u32,
+}
+
+/// One turn of a loop.
+pub trait Turn {
+    /// Takes the turn; whether to go on.
+    fn turn<T: Tables>(&mut self, tables: &T) -> bool;
+}
+
 /// Looks up what the pipeline must know. Implemented over BPF maps in the kernel and over ordered maps in user space.
 ///
 /// Values come by reference, so that a look-up in the kernel costs no copy.
@@ -302,8 +375,8 @@ pub trait Tables {
     fn subnet(&self, vsid: u32) -> Option<&Subnet>;
     /// The customer route with the longest prefix that matches a key made by [`RouteKey::exact`].
     fn route(&self, key: &RouteKey) -> Option<&Route>;
-    /// How to reach another host.
-    fn peer(&self, provider: &Address) -> Option<&Peer>;
+    /// One way to another host; see [`crate::paths`].
+    fn peer(&self, key: &PeerKey) -> Option<&Peer>;
     /// Whether the address is a provider address of this host.
     fn provider(&self, address: &Address) -> Option<&Provider>;
     /// One replica of a broadcast or multicast frame.
@@ -322,6 +395,62 @@ pub trait Tables {
     fn word(&self, key: &WordKey) -> Option<&u64>;
     /// What a rule says.
     fn rule(&self, key: &RuleKey) -> Option<&Rule>;
+    /// The time in nanoseconds of a clock that never goes back; it may be some milliseconds late.
+    fn now(&self) -> u64;
+    /// The policy epoch with this index, below [`crate::flow::MAX_EPOCHS`]: it goes up with each change of the tables that
+    /// may concern flows of its VM networks.
+    fn epoch(&self, index: u32) -> u32;
+    /// A flow at a port.
+    fn flow(&self, key: &FlowKey) -> Option<&FlowEntry>;
+    /// Remembers a flow, in the place of what was known of it; false if there is no room.
+    fn write_flow(&self, key: &FlowKey, flow: &Flow) -> bool;
+    /// How many flows the port with this counter slot has that were opened this way.
+    fn usage(&self, slot: u32, opener: Direction) -> Usage;
+    /// Counts such flows as they come, go, or are answered.
+    fn count_flow(&self, slot: u32, opener: Direction, flows: i32, half_open: i32);
+    /// What the first fragment of a packet said.
+    fn fragment(&self, key: &FragmentKey) -> Option<&Fragmented>;
+    /// Notes it.
+    fn note_fragment(&self, key: &FragmentKey, fragmented: &Fragmented);
+    /// Tells the agent that a rule wants a packet to be logged. Has no part in the decision.
+    #[inline(always)]
+    fn log(&self, _logged: &Logged) {}
+    /// [`security::judge`]. The kernel has a way of its own to call this and the next two, so that its verifier looks
+    /// through them once.
+    #[inline(always)]
+    fn judge(&self, work: &mut Work, case: &Case) -> u32
+    where
+        Self: Sized,
+    {
+        security::judge(self, work, case)
+    }
+    /// [`security::judge_group`].
+    #[inline(always)]
+    fn judge_group(&self, work: &mut Work, case: &Case) -> u32
+    where
+        Self: Sized,
+    {
+        security::judge_group(self, work, case)
+    }
+    /// [`security::remember`].
+    #[inline(always)]
+    fn remember(&self, work: &Work, far: bool) -> bool
+    where
+        Self: Sized,
+    {
+        security::remember(self, work, far)
+    }
+    /// Runs the turns of a loop until one says false, at most so many. The kernel has a loop of its own for this.
+    #[inline(always)]
+    fn repeat<L: Turn>(&self, turns: u32, looped: &mut L)
+    where
+        Self: Sized,
+    {
+        let mut i = 0;
+        while i < turns && looped.turn(self) {
+            i += 1;
+        }
+    }
     /// Takes one token for a broadcast or multicast frame from the port with this counter slot; false when none is
     /// left. See [`crate::meter`].
     fn admit_flood(&self, slot: u32) -> bool;
@@ -338,7 +467,8 @@ pub trait Tables {
 }
 
 const _: () = {
-    assert!(size_of::<Host>() == 24);
+    assert!(size_of::<Host>() == 32);
+    assert!(size_of::<Fragmented>() == 12);
     assert!(size_of::<Port>() == 28);
     assert!(size_of::<RecordKey>() == 20);
     assert!(size_of::<StationKey>() == 12);
@@ -346,6 +476,7 @@ const _: () = {
     assert!(size_of::<Subnet>() == 48);
     assert!(size_of::<RouteKey>() == 24);
     assert!(size_of::<Route>() == 24);
+    assert!(size_of::<PeerKey>() == 20);
     assert!(size_of::<Peer>() == 44);
     assert!(size_of::<Provider>() == 4);
     assert!(size_of::<ReplicaKey>() == 8);

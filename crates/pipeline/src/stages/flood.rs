@@ -1,16 +1,24 @@
 //! Stage "flood": who hears a frame to a group? Last stage for broadcast and multicast frames.
 
-use crate::encapsulation;
+use crate::encapsulation::{self, Encapsulation};
 use crate::packet::Meta;
+use crate::paths;
+use crate::policy::Direction;
 use crate::segment;
 use crate::stages::parse::Parsed;
+use crate::stages::security::{Case, outcome};
 use crate::tables::{Peer, Port, Replica, ReplicaKey, Tables};
-use crate::verdict::{Action, Flood, Strip, Then, Tunnel, Verdict};
+use crate::verdict::{Action, Flood, Strip, Then, Tunnel, Verdict, Work};
 use crate::{DropReason, Stage};
 
 /// Copies for all ports of the subnet, here and on other hosts, within the port's limit.
 #[inline(always)]
-pub fn from_port<'t, T: Tables>(tables: &'t T, meta: &Meta, port: &Port, parsed: &Parsed, verdict: &mut Verdict<'t>) {
+pub fn from_port<'t, T: Tables>(tables: &'t T, meta: &Meta, port: &Port, work: &mut Work, verdict: &mut Verdict<'t>) {
+    let leaving =
+        Case { ifindex: meta.ifindex, direction: Direction::Egress, remote_vsid: port.vsid, far: false, len: meta.len };
+    if let Err(reason) = outcome(tables.judge_group(work, &leaving)) {
+        return verdict.drop(reason);
+    }
     tables.enter(Stage::Flood);
     let Some(subnet) = tables.subnet(port.vsid) else { return verdict.drop(DropReason::UnknownSubnet) };
     // The port itself is one of the local replicas.
@@ -20,7 +28,8 @@ pub fn from_port<'t, T: Tables>(tables: &'t T, meta: &Meta, port: &Port, parsed:
     if !tables.admit_flood(port.slot) {
         return verdict.drop(DropReason::FloodLimit);
     }
-    verdict.set(Action::Flood(flood(meta, parsed, port.vsid, subnet.replicas, None)));
+    let encapsulation = subnet.encapsulation();
+    verdict.set(Action::Flood(Flood { encapsulation, ..flood(meta, &work.parsed, port.vsid, subnet.replicas, None) }));
 }
 
 /// Copies for the ports of this host, of a frame that another host sent. Never for other hosts: the sender served them.
@@ -47,6 +56,7 @@ fn flood(meta: &Meta, parsed: &Parsed, vsid: u32, to: u32, strip: Option<Strip>)
         vsid,
         to,
         except: if strip.is_none() { meta.ifindex } else { 0 },
+        encapsulation: Encapsulation::Nvgre,
         hash: parsed.hash(),
         traffic_class: parsed.outer_traffic_class(),
         // A frame that stands for many segments must fit as a whole, which it does not: copies are not segmented.
@@ -68,22 +78,31 @@ pub fn replica<'t, T: Tables>(tables: &'t T, flood: &Flood, index: u32) -> Optio
     if none { None } else { Some(replica) }
 }
 
+/// Whether a port of this host takes its copy: its security groups have a say.
+#[inline(always)]
+pub fn admits<T: Tables>(tables: &T, ifindex: u32, flood: &Flood, work: &mut Work) -> bool {
+    let entering =
+        Case { ifindex, direction: Direction::Ingress, remote_vsid: flood.vsid, far: false, len: flood.length };
+    outcome(tables.judge_group(work, &entering)).is_ok()
+}
+
 /// How to reach the host that a copy goes to; `None` if the frame does not fit on the way.
 #[inline(always)]
 pub fn peer<'t, T: Tables>(tables: &'t T, flood: &Flood, replica: &Replica) -> Option<&'t Peer> {
-    let peer = tables.peer(&replica.provider)?;
-    let limit = peer.mtu.saturating_sub(encapsulation::overhead(replica.provider.is_v4()));
+    let peer = paths::choose(tables, &replica.provider, flood.hash)?;
+    let limit = peer.mtu.saturating_sub(encapsulation::overhead(flood.encapsulation, replica.provider.is_v4()));
     if flood.length <= limit { Some(peer) } else { None }
 }
 
 /// Why a host gets no copy that [`peer`] gives no way for.
 #[inline(always)]
 pub fn refusal<T: Tables>(tables: &T, replica: &Replica) -> DropReason {
-    if tables.peer(&replica.provider).is_none() { DropReason::NoPeer } else { DropReason::TooBig }
+    if paths::any(tables, &replica.provider).is_none() { DropReason::NoPeer } else { DropReason::TooBig }
 }
 
 /// The encapsulation of one copy.
 #[inline(always)]
 pub fn tunnel<'t>(flood: &Flood, peer: &'t Peer, replica: &'t Replica) -> Tunnel<'t> {
-    Tunnel { peer, remote: &replica.provider, vsid: flood.vsid, hash: flood.hash, traffic_class: flood.traffic_class }
+    let Flood { encapsulation, vsid, hash, traffic_class, .. } = *flood;
+    Tunnel { peer, remote: &replica.provider, encapsulation, vsid, hash, traffic_class }
 }

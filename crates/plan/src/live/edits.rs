@@ -1,7 +1,7 @@
 //! The edits of the tables that change without being made anew.
 
 use pipeline::{
-    Address, Peer, Plain, Port, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet,
+    Address, Peer, PeerKey, Plain, Port, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet,
 };
 
 use crate::compile::security::SecurityEdits;
@@ -16,7 +16,7 @@ pub(super) struct Edits {
     pub(super) stations: Edit<StationKey, Record>,
     pub(super) subnets: Edit<u32, Subnet>,
     pub(super) routes: Edit<RouteKey, Route>,
-    pub(super) peers: Edit<Address, Peer>,
+    pub(super) peers: Edit<PeerKey, Peer>,
     pub(super) replicas: Edit<ReplicaKey, Replica>,
     pub(super) plain: Edit<Address, Plain>,
     pub(super) security: SecurityEdits,

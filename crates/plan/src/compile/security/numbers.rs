@@ -14,7 +14,7 @@ use super::content::{GroupSet, mix};
 pub(crate) struct Numbers {
     /// Its own, below [`END`] and never 0.
     pub(crate) policy: u32,
-    /// The one of its first set; the others follow it, all below [`END`].
+    /// The one of its first set, never 0; the others follow it, all below [`END`].
     pub(crate) first_set: u32,
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn numbers(policies: &BTreeMap<GroupSet, Arc<Policy>>) -> BTreeMap<Gr
 /// The numbers that a policy tries next.
 const fn candidate(digest: u64, attempt: u64) -> Numbers {
     let hash = mix(digest.wrapping_add(attempt));
-    Numbers { policy: (hash as u32) % END, first_set: ((hash >> 32) as u32) % END }
+    Numbers { policy: (hash as u32) % END, first_set: 1 + ((hash >> 32) as u32) % (END - 1) }
 }
 
 /// Whether so many numbers from one on are below [`END`] and in no block; `blocks` has where each begins and ends.
@@ -97,7 +97,7 @@ mod tests {
                 .flat_map(|(names, policy)| (0..policy.sets.len() as u32).map(|set| numbers[names].first_set + set))
                 .collect();
             prop_assert_eq!(sets.iter().collect::<BTreeSet<_>>().len(), sets.len());
-            prop_assert!(sets.iter().all(|set| *set < END));
+            prop_assert!(sets.iter().all(|set| (1..END).contains(set)));
         }
     }
 }

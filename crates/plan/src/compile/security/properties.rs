@@ -5,8 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use model::security::{Action, Direction, IngressDefault, PortRange, Protocol, Remote};
 use model::{AddressSet, Intent, LookupRecord, MacAddress, Port, QualifiedName, SecurityGroup, SecurityRule};
-use pipeline::Tables;
-use pipeline::policy::{self, MAX_WORDS, Matches, PolicyFlags, PrefixKey, RuleFlags, RuleKey, ServiceKey, WordKey};
+use pipeline::stages::security::{ALLOWED, Desk, LOGGED, Question, evaluate};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -24,37 +23,31 @@ struct Flow {
     protocol: u8,
     /// Destination port, or ICMP type and code.
     port: u16,
+    /// A fragment that says nothing of the port.
+    fragment: bool,
 }
 
 /// What is decided: whether it passes, and whether that is told.
 type Decision = (bool, bool);
 
-/// Asks the tables.
+/// Asks the tables, as the kernel does.
 fn ask(tables: &HostTables, number: u32, groups: u32, flow: &Flow) -> Decision {
-    let direction = super::content::side_of(flow.direction);
-    let Some(policy) = tables.policy(number) else { return (true, false) };
-    let flag = if flow.direction == Direction::Egress { PolicyFlags::EGRESS } else { PolicyFlags::INGRESS };
-    let side = policy::side(number, direction);
-    let prefix = tables.prefix(&PrefixKey::exact(side, to_address(flow.remote)));
-    let member = (groups != 0).then(|| tables.member(&MemberKey { side, groups })).flatten();
-    let service = tables.service(&ServiceKey::exact(side, flow.protocol, flow.port));
-    let word = |matches: Option<&Matches>, word: u32| {
-        let matches = matches.filter(|matches| matches.summary[word as usize / 64] >> (word % 64) & 1 == 1)?;
-        Some(*tables.word(&WordKey { set: matches.set, word }).expect("a word that the summary says is there"))
-    };
-    let rule = (0..MAX_WORDS).find_map(|index| {
-        let remotes = word(prefix, index).unwrap_or(0) | word(member, index).unwrap_or(0);
-        let both = remotes & word(service, index).unwrap_or(0);
-        (both != 0).then(|| index * 64 + both.trailing_zeros())
-    });
-    match rule {
-        Some(index) => {
-            assert!(index < policy.rules[direction as usize]);
-            let rule = tables.rule(&RuleKey { side, index }).expect("a rule for each bit");
-            (rule.flags.has(RuleFlags::ALLOW), rule.flags.has(RuleFlags::LOG))
-        }
-        None => (policy.flags.has(flag), false),
+    if number == 0 {
+        return (true, false);
     }
+    let question = Question {
+        policy: number,
+        direction: super::content::side_of(flow.direction),
+        remote: to_address(flow.remote),
+        groups,
+        protocol: flow.protocol,
+        has_service: !flow.fragment,
+        service: flow.port,
+    };
+    let mut desk = Desk::default();
+    desk.question = question;
+    let answer = evaluate(tables, &mut desk);
+    (answer & ALLOWED != 0, answer & LOGGED != 0)
 }
 
 /// Goes through the rules as they are declared.
@@ -91,8 +84,11 @@ fn meets(intent: &Intent, rule: &SecurityRule, of_remote: &[QualifiedName], flow
         Some(Remote::SecurityGroup(name)) => of_remote.contains(name),
     };
     let [upper, lower] = flow.port.to_be_bytes();
+    let all_ports = PortRange::new(0, u16::MAX).unwrap();
     remote
         && rule.protocol.number().is_none_or(|number| number == flow.protocol)
+        // All ports are those of a fragment as well.
+        && (!flow.fragment || rule.icmp_type.is_none() && (rule.ports.is_empty() || rule.ports.contains(&all_ports)))
         && (rule.ports.is_empty() || rule.ports.iter().any(|range| (range.first()..=range.last()).contains(&flow.port)))
         && rule.icmp_type.is_none_or(|number| number == upper)
         && rule.icmp_code.is_none_or(|number| number == lower)
@@ -142,8 +138,12 @@ fn any_flow() -> impl Strategy<Value = Flow> {
     ];
     let ports = vec![0, 1, 79, 80, 81, 443, 8000, 8050, 8100, 8101, 65535, 0x0800, 0x0801, 0x0300];
     let direction = select(vec![Direction::Ingress, Direction::Egress]);
-    (direction, select(addresses), select(vec![1, 6, 17, 47, 58, 132]), select(ports)).prop_map(
-        |(direction, remote, protocol, port)| Flow { direction, remote: remote.parse().unwrap(), protocol, port },
+    let fragment = prop::bool::weighted(0.1);
+    (direction, select(addresses), select(vec![1, 6, 17, 47, 58, 132]), select(ports), fragment).prop_map(
+        |(direction, remote, protocol, port, fragment)| {
+            let remote = remote.parse().unwrap();
+            Flow { direction, remote, protocol, port, fragment }
+        },
     )
 }
 
@@ -235,7 +235,7 @@ fn intent(
 
 fn facts() -> Facts {
     let kind = LinkKind::Tap;
-    let link = Link { ifindex: 7, mtu: 1500, kind, mac: None, addresses: Vec::new() };
+    let link = Link { ifindex: 7, mtu: 1500, kind, mac: None, addresses: Vec::new(), up: true };
     Facts { links: BTreeMap::from([("p".parse().unwrap(), link)]), slots: BTreeMap::new() }
 }
 
@@ -286,6 +286,7 @@ fn ten_thousand_rules_are_made_quickly_and_a_host_says_when_there_are_too_many()
         remote: format!("10.5.{third}.9").parse().unwrap(),
         protocol: 6,
         port,
+        fragment: false,
     };
     let number = tables.ports[&7].policy;
     // Rule 5 * 256 + 7 is for the ports from 1287 to 1297.
@@ -349,7 +350,13 @@ fn what_is_not_declared_opens_nothing_and_is_told() {
              not one of other hosts' VMs alone",
         ]
     );
-    let flow = Flow { direction: Direction::Ingress, remote: "10.0.0.6".parse().unwrap(), protocol: 6, port: 80 };
+    let flow = Flow {
+        direction: Direction::Ingress,
+        remote: "10.0.0.6".parse().unwrap(),
+        protocol: 6,
+        port: 80,
+        fragment: false,
+    };
     let number = compiled.tables.ports[&7].policy;
     let remote = compiled.tables.stations[&station_key(Vsid::new(5001).unwrap(), mac(REMOTE))].groups;
     assert_eq!(ask(&compiled.tables, number, remote, &flow), (false, false), "group b is not there to be the same");
