@@ -69,6 +69,8 @@ fn item(resource: &Resource) -> Result<Item, Problem> {
             ..ProviderAddressStatus::default()
         }),
         Resource::DhcpScope(_) => ItemStatus::DhcpScope(crate::DhcpScopeStatus::default()),
+        Resource::SecurityGroup(_) => ItemStatus::SecurityGroup(crate::SecurityGroupStatus::default()),
+        Resource::AddressSet(_) => ItemStatus::AddressSet(crate::AddressSetStatus::default()),
         Resource::ProviderRoute(_) => ItemStatus::ProviderRoute(ProviderRouteStatus::default()),
     };
     let Key { kind, name } = resource.key();

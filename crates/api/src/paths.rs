@@ -31,6 +31,8 @@ pub const fn plural(kind: Kind) -> &'static str {
         Kind::ProviderRoute => "provider-routes",
         Kind::DhcpScope => "dhcp-scopes",
         Kind::Port => "ports",
+        Kind::SecurityGroup => "security-groups",
+        Kind::AddressSet => "address-sets",
     }
 }
 

@@ -9,7 +9,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{DhcpScope, MacAddress, Name, PhysicalNetwork, RoutingDomainId, Vsid};
+use crate::{
+    AddressSet, DhcpScope, MacAddress, Name, PhysicalNetwork, QualifiedName, RoutingDomainId, SecurityGroup, Vsid,
+};
 
 /// The kinds of resource, by the names that people type.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -27,23 +29,30 @@ pub enum Kind {
     DhcpScope,
     /// [`Port`].
     Port,
+    /// [`SecurityGroup`].
+    SecurityGroup,
+    /// [`AddressSet`].
+    AddressSet,
 }
 
 /// Why a word is no kind.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "there is no kind \"{0}\"; the kinds are lookup-record, customer-route, provider-address, provider-route, dhcp-scope, port"
+    "there is no kind \"{0}\"; the kinds are lookup-record, customer-route, provider-address, provider-route, dhcp-scope, \
+     address-set, security-group, port"
 )]
 pub struct KindError(pub String);
 
 impl Kind {
     /// All kinds, in the order in which they are shown and applied.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::ProviderAddress,
         Self::ProviderRoute,
         Self::CustomerRoute,
         Self::LookupRecord,
         Self::DhcpScope,
+        Self::AddressSet,
+        Self::SecurityGroup,
         Self::Port,
     ];
 
@@ -56,6 +65,8 @@ impl Kind {
             Self::ProviderRoute => "provider-route",
             Self::DhcpScope => "dhcp-scope",
             Self::Port => "port",
+            Self::SecurityGroup => "security-group",
+            Self::AddressSet => "address-set",
         }
     }
 }
@@ -131,6 +142,10 @@ pub struct LookupRecord {
     /// For the reader only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vm_name: Option<String>,
+    /// The security groups that the VM is a member of, so that the rules of others can name it. The groups of a port
+    /// of this host count for the records of its MAC address as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub security_groups: Vec<QualifiedName>,
 }
 
 /// A customer route (NetVirtualizationCustomerRoute): inside a routing domain, which subnet or which VM leads to a
@@ -230,12 +245,15 @@ pub struct Port {
     /// its MAC address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<IpAddr>,
+    /// The security groups whose rules hold for it. Without any, nothing is filtered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub security_groups: Vec<QualifiedName>,
 }
 
 impl Port {
     /// A port in a subnet, or not virtualized.
     pub const fn new(name: Name, device: Name, mac: MacAddress, vsid: Option<Vsid>) -> Self {
-        Self { name, device, mac, vsid, physical: None, addresses: Vec::new() }
+        Self { name, device, mac, vsid, physical: None, addresses: Vec::new(), security_groups: Vec::new() }
     }
 }
 
@@ -254,6 +272,10 @@ pub enum Resource {
     DhcpScope(DhcpScope),
     /// See [`Port`].
     Port(Port),
+    /// See [`SecurityGroup`].
+    SecurityGroup(SecurityGroup),
+    /// See [`AddressSet`].
+    AddressSet(AddressSet),
 }
 
 /// Length of the name of most records: a VSID of eight digits, and the longest IPv4 address or a MAC address.
@@ -264,8 +286,8 @@ const RECORD_NAME: usize = 8 + 1 + 17;
 pub struct Key {
     /// The kind.
     pub kind: Kind,
-    /// The name, unique among the resources of the kind: of a port its own, of the others derived from the spec (see
-    /// [`Resource::key`]).
+    /// The name, unique among the resources of the kind: of a port, security group or address set its own, of the others
+    /// derived from the spec (see [`Resource::key`]).
     pub name: String,
 }
 
@@ -296,13 +318,15 @@ impl Resource {
             Self::ProviderRoute(_) => Kind::ProviderRoute,
             Self::DhcpScope(_) => Kind::DhcpScope,
             Self::Port(_) => Kind::Port,
+            Self::SecurityGroup(_) => Kind::SecurityGroup,
+            Self::AddressSet(_) => Kind::AddressSet,
         }
     }
 
     /// The kind and the name that is unique in it: of a lookup record `VSID/CA` (`VSID/MAC` without a customer
     /// address), of a customer route `VSID/PREFIX/NEXTHOP`, of a provider address the address, of a provider route
     /// `PREFIX/NEXTHOP`, of a DHCP scope `VSID/PREFIX` (`INTERFACE/PREFIX` or `INTERFACE.VLAN/PREFIX` on a physical
-    /// network), of a port its name.
+    /// network), of a port, security group and address set its name.
     pub fn key(&self) -> Key {
         let name = match self {
             Self::LookupRecord(record) => record_name(record),
@@ -315,6 +339,8 @@ impl Resource {
                 (None, None) => scope.prefix.to_string(),
             },
             Self::Port(port) => port.name.to_string(),
+            Self::SecurityGroup(group) => group.name.to_string(),
+            Self::AddressSet(set) => set.name.to_string(),
         };
         Key { kind: self.kind(), name }
     }

@@ -56,6 +56,12 @@ pub enum Target {
     /// What DHCP tells the VMs of a prefix, on a host.
     #[value(aliases = ["dhcp-scopes", "ds"])]
     DhcpScope,
+    /// Who may speak with the VMs in it, and with whom these may.
+    #[value(aliases = ["security-groups", "sg", "sgs"])]
+    SecurityGroup,
+    /// Prefixes that rules of security groups name together.
+    #[value(aliases = ["address-sets", "as"])]
+    AddressSet,
     /// Counters of a host's dropped packets.
     #[value(aliases = ["drop"])]
     Drops,
@@ -80,6 +86,8 @@ impl Target {
             Self::ProviderRoute => Some(Kind::ProviderRoute),
             Self::DhcpScope => Some(Kind::DhcpScope),
             Self::Port => Some(Kind::Port),
+            Self::SecurityGroup => Some(Kind::SecurityGroup),
+            Self::AddressSet => Some(Kind::AddressSet),
             _ => None,
         }
     }
@@ -103,7 +111,7 @@ impl Target {
     /// Who can be asked for it.
     pub const fn knows(self) -> Knows {
         match self {
-            Self::CustomerRoute | Self::Port => Knows::Both,
+            Self::CustomerRoute | Self::Port | Self::SecurityGroup | Self::AddressSet => Knows::Both,
             Self::LookupRecord
             | Self::ProviderAddress
             | Self::ProviderRoute
