@@ -2,10 +2,10 @@
 
 use api::{
     Counters, CustomerRouteStatus, DhcpScopeStatus, Item, ItemStatus, LookupRecordStatus, PortStatus, Problem,
-    ProblemType, ProviderAddressStatus, ProviderRouteStatus, RealizedState,
+    ProblemType, ProviderAddressStatus, ProviderRouteStatus, RealizedState, RoutingDomainStatus,
 };
 use ipnet::IpNet;
-use model::{CustomerRoute, DhcpScope, LookupRecord, Port, ProviderAddress, ProviderRoute, Resource};
+use model::{CustomerRoute, DhcpScope, LookupRecord, Port, ProviderAddress, ProviderRoute, Resource, RoutingDomain};
 use pipeline::{RecordKey, RouteFlags, StationKey};
 use plan::PortState;
 
@@ -19,6 +19,7 @@ pub fn item(core: &Core, resource: &Resource) -> Result<Item, Problem> {
         Resource::CustomerRoute(route) => ItemStatus::CustomerRoute(of_route(core, route)),
         Resource::ProviderAddress(address) => ItemStatus::ProviderAddress(of_address(core, address)),
         Resource::DhcpScope(scope) => ItemStatus::DhcpScope(of_scope(core, scope)),
+        Resource::RoutingDomain(domain) => ItemStatus::RoutingDomain(of_routing_domain(core, domain)),
         Resource::ProviderRoute(route) => ItemStatus::ProviderRoute(of_provider_route(core, route)),
     };
     let key = resource.key();
@@ -128,6 +129,14 @@ fn of_scope(core: &Core, scope: &DhcpScope) -> DhcpScopeStatus {
     let ports: Vec<String> = served.map(|port| port.name.to_string()).collect();
     let reason = ports.is_empty().then(|| "no port of this host is in its subnet".to_owned());
     DhcpScopeStatus { state: realized(&reason), reason, ports }
+}
+
+fn of_routing_domain(core: &Core, domain: &RoutingDomain) -> RoutingDomainStatus {
+    let mut vsids: Vec<u32> = core.intent().routes_of(domain.rdid).map(|route| route.vsid.get()).collect();
+    vsids.sort_unstable();
+    vsids.dedup();
+    let reason = vsids.is_empty().then(|| "no customer route names it".to_owned());
+    RoutingDomainStatus { state: realized(&reason), reason, vsids }
 }
 
 fn of_provider_route(core: &Core, route: &ProviderRoute) -> ProviderRouteStatus {

@@ -45,6 +45,8 @@ pub enum ItemStatus {
     ProviderRoute(ProviderRouteStatus),
     /// Of a DHCP scope.
     DhcpScope(DhcpScopeStatus),
+    /// Of a routing domain.
+    RoutingDomain(RoutingDomainStatus),
 }
 
 impl From<ItemStatus> for Value {
@@ -205,6 +207,20 @@ pub struct DhcpScopeStatus {
     /// The ports of this host that it serves.
     #[serde(default)]
     pub ports: Vec<String>,
+}
+
+/// Status of a routing domain.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoutingDomainStatus {
+    /// Whether it acts.
+    pub state: RealizedState,
+    /// Why it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// VSIDs of its subnets on this host.
+    #[serde(default)]
+    pub vsids: Vec<u32>,
 }
 
 /// Status of a provider route.

@@ -26,7 +26,7 @@ pub use client::{Client, ClientError, DEFAULT_TIMEOUT};
 pub use host_api::HostApi;
 pub use item::{
     Counters, CustomerRouteStatus, DhcpScopeStatus, Item, ItemStatus, LeaseState, LeaseStatus, LookupRecordStatus,
-    PortState, PortStatus, ProviderAddressStatus, ProviderRouteStatus, RealizedState, spec_of,
+    PortState, PortStatus, ProviderAddressStatus, ProviderRouteStatus, RealizedState, RoutingDomainStatus, spec_of,
 };
 pub use paths::MAX_BODY_BYTES;
 pub use problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};

@@ -68,6 +68,7 @@ fn item(resource: &Resource) -> Result<Item, Problem> {
             ..ProviderAddressStatus::default()
         }),
         Resource::DhcpScope(_) => ItemStatus::DhcpScope(crate::DhcpScopeStatus::default()),
+        Resource::RoutingDomain(_) => ItemStatus::RoutingDomain(crate::RoutingDomainStatus::default()),
         Resource::ProviderRoute(_) => ItemStatus::ProviderRoute(ProviderRouteStatus::default()),
     };
     let Key { kind, name } = resource.key();

@@ -28,6 +28,7 @@ pub const fn plural(kind: Kind) -> &'static str {
         Kind::ProviderRoute => "provider-routes",
         Kind::DhcpScope => "dhcp-scopes",
         Kind::Port => "ports",
+        Kind::RoutingDomain => "routing-domains",
     }
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
     CustomerRoute, DhcpScope, Kind, LookupRecord, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress,
-    ProviderRoute, Resource, Vsid,
+    ProviderRoute, Resource, RoutingDomain, Vsid,
 };
 
 /// Why a text is no set of resources.
@@ -177,6 +177,7 @@ impl Serialize for Resource {
             Self::ProviderRoute(spec) => fields.serialize_field("spec", spec)?,
             Self::DhcpScope(spec) => fields.serialize_field("spec", spec)?,
             Self::Port(spec) => fields.serialize_field("spec", spec)?,
+            Self::RoutingDomain(spec) => fields.serialize_field("spec", spec)?,
         }
         fields.end()
     }
@@ -213,6 +214,7 @@ enum Spec {
     ProviderRoute(ProviderRoute),
     DhcpScope(DhcpScope),
     Port(PortSpec),
+    RoutingDomain(RoutingDomain),
 }
 
 /// Reads the spec of a kind.
@@ -228,6 +230,7 @@ impl<'de> DeserializeSeed<'de> for SpecOf {
             Kind::ProviderRoute => ProviderRoute::deserialize(deserializer).map(Spec::ProviderRoute),
             Kind::DhcpScope => DhcpScope::deserialize(deserializer).map(Spec::DhcpScope),
             Kind::Port => PortSpec::deserialize(deserializer).map(Spec::Port),
+            Kind::RoutingDomain => RoutingDomain::deserialize(deserializer).map(Spec::RoutingDomain),
         }
     }
 }
@@ -250,6 +253,7 @@ fn assemble(spec: Spec, name: Option<String>) -> Result<Resource, AssemblyError>
         Spec::ProviderAddress(address) => Resource::ProviderAddress(address),
         Spec::ProviderRoute(route) => Resource::ProviderRoute(route),
         Spec::DhcpScope(scope) => Resource::DhcpScope(scope),
+        Spec::RoutingDomain(domain) => Resource::RoutingDomain(domain),
         Spec::Port(PortSpec { device, mac, vsid, physical, addresses }) => {
             let name = name.ok_or(AssemblyError::Nameless)?.parse()?;
             return Ok(Resource::Port(Port { name, device, mac, vsid, physical, addresses }));

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{DhcpScope, MacAddress, Name, PhysicalNetwork, RoutingDomainId, Vsid};
+use crate::{DhcpScope, MacAddress, Name, PhysicalNetwork, RoutingDomain, RoutingDomainId, Vsid};
 
 /// The kinds of resource, by the names that people type.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -27,20 +27,24 @@ pub enum Kind {
     DhcpScope,
     /// [`Port`].
     Port,
+    /// [`RoutingDomain`].
+    RoutingDomain,
 }
 
 /// Why a word is no kind.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "there is no kind \"{0}\"; the kinds are lookup-record, customer-route, provider-address, provider-route, dhcp-scope, port"
+    "there is no kind \"{0}\"; the kinds are lookup-record, customer-route, provider-address, provider-route, dhcp-scope, port, \
+     routing-domain"
 )]
 pub struct KindError(pub String);
 
 impl Kind {
     /// All kinds, in the order in which they are shown and applied.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ProviderAddress,
         Self::ProviderRoute,
+        Self::RoutingDomain,
         Self::CustomerRoute,
         Self::LookupRecord,
         Self::DhcpScope,
@@ -56,6 +60,7 @@ impl Kind {
             Self::ProviderRoute => "provider-route",
             Self::DhcpScope => "dhcp-scope",
             Self::Port => "port",
+            Self::RoutingDomain => "routing-domain",
         }
     }
 }
@@ -254,6 +259,8 @@ pub enum Resource {
     DhcpScope(DhcpScope),
     /// See [`Port`].
     Port(Port),
+    /// See [`RoutingDomain`].
+    RoutingDomain(RoutingDomain),
 }
 
 /// Length of the name of most records: a VSID of eight digits, and the longest IPv4 address or a MAC address.
@@ -296,13 +303,14 @@ impl Resource {
             Self::ProviderRoute(_) => Kind::ProviderRoute,
             Self::DhcpScope(_) => Kind::DhcpScope,
             Self::Port(_) => Kind::Port,
+            Self::RoutingDomain(_) => Kind::RoutingDomain,
         }
     }
 
     /// The kind and the name that is unique in it: of a lookup record `VSID/CA` (`VSID/MAC` without a customer
     /// address), of a customer route `VSID/PREFIX/NEXTHOP`, of a provider address the address, of a provider route
     /// `PREFIX/NEXTHOP`, of a DHCP scope `VSID/PREFIX` (`INTERFACE/PREFIX` or `INTERFACE.VLAN/PREFIX` on a physical
-    /// network), of a port its name.
+    /// network), of a port its name, of a routing domain its RDID.
     pub fn key(&self) -> Key {
         let name = match self {
             Self::LookupRecord(record) => record_name(record),
@@ -315,6 +323,7 @@ impl Resource {
                 (None, None) => scope.prefix.to_string(),
             },
             Self::Port(port) => port.name.to_string(),
+            Self::RoutingDomain(domain) => domain.rdid.to_string(),
         };
         Key { kind: self.kind(), name }
     }

@@ -56,6 +56,9 @@ pub enum Target {
     /// What DHCP tells the VMs of a prefix, on a host.
     #[value(aliases = ["dhcp-scopes", "ds"])]
     DhcpScope,
+    /// How a VM network travels, on a host.
+    #[value(aliases = ["routing-domains", "rd", "rds"])]
+    RoutingDomain,
     /// Counters of a host's dropped packets.
     #[value(aliases = ["drop"])]
     Drops,
@@ -77,6 +80,7 @@ impl Target {
             Self::ProviderRoute => Some(Kind::ProviderRoute),
             Self::DhcpScope => Some(Kind::DhcpScope),
             Self::Port => Some(Kind::Port),
+            Self::RoutingDomain => Some(Kind::RoutingDomain),
             _ => None,
         }
     }
@@ -101,9 +105,12 @@ impl Target {
     pub const fn knows(self) -> Knows {
         match self {
             Self::CustomerRoute | Self::Port => Knows::Both,
-            Self::LookupRecord | Self::ProviderAddress | Self::ProviderRoute | Self::DhcpScope | Self::Drops => {
-                Knows::Host
-            }
+            Self::LookupRecord
+            | Self::ProviderAddress
+            | Self::ProviderRoute
+            | Self::DhcpScope
+            | Self::RoutingDomain
+            | Self::Drops => Knows::Host,
             _ => Knows::Controller,
         }
     }

@@ -80,6 +80,14 @@ const DHCP_SCOPE: &[Column] = &[
     ("PORTS", "/status/ports", true),
 ];
 
+const ROUTING_DOMAIN: &[Column] = &[
+    ("RDID", "/spec/rdid", false),
+    ("ENCAPSULATION", "/spec/encapsulation", false),
+    ("STATE", "/status/state", false),
+    ("VSIDS", "/status/vsids", true),
+    ("REASON", "/status/reason", true),
+];
+
 const fn columns(kind: Kind) -> &'static [Column] {
     match kind {
         Kind::LookupRecord => LOOKUP_RECORD,
@@ -88,6 +96,7 @@ const fn columns(kind: Kind) -> &'static [Column] {
         Kind::ProviderRoute => PROVIDER_ROUTE,
         Kind::DhcpScope => DHCP_SCOPE,
         Kind::Port => PORT,
+        Kind::RoutingDomain => ROUTING_DOMAIN,
     }
 }
 

@@ -56,6 +56,8 @@ pub(super) fn contradictions(intent: &Intent, replaced: &[Replaced]) -> Vec<Inte
                 checks.errors.extend(networks::port(key, port));
             }
             Resource::DhcpScope(scope) => checks.errors.extend(networks::scope(key, scope)),
+            // There is one of each, by its name, and nothing that it could contradict.
+            Resource::RoutingDomain(_) => {}
         }
     }
     for vsid in &touched.subnets {
@@ -127,6 +129,7 @@ impl<'a> Touched<'a> {
                 self.devices.insert(provider.interface.clone());
             }
             Resource::ProviderRoute(_) => self.provider_routes = true,
+            Resource::RoutingDomain(_) => {}
             Resource::DhcpScope(scope) => {
                 self.networks.extend(Network::of(scope.vsid, scope.physical.as_ref()));
             }

@@ -166,7 +166,7 @@ impl Index {
             }
             Resource::ProviderAddress(address) => self.uplinks.put(address.interface.clone(), key, present),
             Resource::ProviderRoute(route) => self.uplinks.put(route.interface.clone(), key, present),
-            Resource::DhcpScope(_) => {}
+            Resource::DhcpScope(_) | Resource::RoutingDomain(_) => {}
             Resource::Port(port) => self.port(key, port, present),
         }
     }

@@ -26,7 +26,7 @@ impl Place {
             Kind::ProviderAddress => Self::ProviderAddress(key),
             Kind::ProviderRoute => Self::ProviderRoute(key),
             Kind::Port => Self::Port(key),
-            Kind::LookupRecord | Kind::CustomerRoute | Kind::DhcpScope => Self::Record(key),
+            Kind::LookupRecord | Kind::CustomerRoute | Kind::DhcpScope | Kind::RoutingDomain => Self::Record(key),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{Place, State, Update};
 use crate::compile::physical::{LOWEST, Networks, networks};
 use crate::compile::ports::{entry, findings_of, mtu_of, slots};
 use crate::compile::records::station_key;
-use crate::compile::underlay::port_mtu;
+use crate::compile::underlay::overlay_mtu;
 use crate::compile::{Context, host};
 use crate::{Finding, PortState, PortStatus};
 
@@ -46,7 +46,7 @@ impl<'a> Step<'a> {
         }
         let Self { context, state, edits, mut update, .. } = self;
         update.changes = edits.carry_out(&mut state.tables);
-        let host = Some(host(context.settings, &state.tables));
+        let host = Some(host(context, &state.tables));
         if state.tables.host != host {
             state.tables.host = host;
             update.changes.host = Some(host);
@@ -83,7 +83,7 @@ impl<'a> Step<'a> {
             touched.extend(self.state.bound.get(&ifindex).into_iter().flatten().cloned());
             self.device(ifindex, slot_of(self.state, ifindex));
         }
-        let mtu = port_mtu(self.context);
+        let mtu = overlay_mtu(self.context);
         for name in touched {
             let port = self.port(&name);
             let status = port.map(|port| {
@@ -92,7 +92,7 @@ impl<'a> Step<'a> {
                     ifindex: link.ifindex,
                     slot: slot_of(self.state, link.ifindex),
                 });
-                PortStatus { state, mtu: mtu_of(self.context, port, mtu) }
+                PortStatus { state, mtu: mtu_of(self.context, port, &mtu) }
             });
             let before = match status {
                 Some(status) => self.state.ports.insert(name.clone(), status),
