@@ -29,7 +29,7 @@ pub use host_api::HostApi;
 pub use item::{
     AddressSetStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, Item, ItemStatus, LeaseState, LeaseStatus,
     LookupRecordStatus, PortState, PortStatus, ProviderAddressStatus, ProviderRouteStatus, RealizedState,
-    SecurityGroupStatus, spec_of,
+    RoutingDomainStatus, SecurityGroupStatus, spec_of,
 };
 pub use paths::MAX_BODY_BYTES;
 pub use problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};

@@ -71,6 +71,7 @@ fn item(resource: &Resource) -> Result<Item, Problem> {
         Resource::DhcpScope(_) => ItemStatus::DhcpScope(crate::DhcpScopeStatus::default()),
         Resource::SecurityGroup(_) => ItemStatus::SecurityGroup(crate::SecurityGroupStatus::default()),
         Resource::AddressSet(_) => ItemStatus::AddressSet(crate::AddressSetStatus::default()),
+        Resource::RoutingDomain(_) => ItemStatus::RoutingDomain(crate::RoutingDomainStatus::default()),
         Resource::ProviderRoute(_) => ItemStatus::ProviderRoute(ProviderRouteStatus::default()),
     };
     let Key { kind, name } = resource.key();

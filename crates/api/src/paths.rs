@@ -33,6 +33,7 @@ pub const fn plural(kind: Kind) -> &'static str {
         Kind::Port => "ports",
         Kind::SecurityGroup => "security-groups",
         Kind::AddressSet => "address-sets",
+        Kind::RoutingDomain => "routing-domains",
     }
 }
 

@@ -62,6 +62,9 @@ pub enum Target {
     /// Prefixes that rules of security groups name together.
     #[value(aliases = ["address-sets", "as"])]
     AddressSet,
+    /// How a VM network travels, on a host.
+    #[value(aliases = ["routing-domains", "rd", "rds"])]
+    RoutingDomain,
     /// Counters of a host's dropped packets.
     #[value(aliases = ["drop"])]
     Drops,
@@ -88,6 +91,7 @@ impl Target {
             Self::Port => Some(Kind::Port),
             Self::SecurityGroup => Some(Kind::SecurityGroup),
             Self::AddressSet => Some(Kind::AddressSet),
+            Self::RoutingDomain => Some(Kind::RoutingDomain),
             _ => None,
         }
     }
@@ -116,6 +120,7 @@ impl Target {
             | Self::ProviderAddress
             | Self::ProviderRoute
             | Self::DhcpScope
+            | Self::RoutingDomain
             | Self::Drops
             | Self::Flows => Knows::Host,
             _ => Knows::Controller,

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use model::fabric::{Isolation, Key, Kind, Object, ResourceName, Spec};
+use model::fabric::{Key, Kind, Object, ResourceName, Spec};
 use model::{Key as ItemKey, Resource};
 
 use super::{Fabric, Topic, TopicChange, TopicId};
@@ -77,7 +77,8 @@ impl Fabric {
                 }
             }
             Spec::Host(_) => host(marked, key),
-            // Isolation, RDID and logical network are fixed as long as there are users.
+            // RDID and logical network are fixed as long as there are users, and so is the isolation but for the
+            // encapsulation, of which the VM network itself says.
             Spec::VmNetwork(_) => {}
             Spec::VmSubnet(subnet) => {
                 let network = key.sibling(Kind::VmNetwork, &subnet.vm_network);
@@ -99,7 +100,7 @@ impl Fabric {
                         .vm_network
                         .as_ref()
                         .and_then(|name| self.vm_network(key, name))
-                        .is_none_or(|network| network.isolation != Isolation::Nvgre)
+                        .is_none_or(|network| !network.isolation.is_virtualized())
                 {
                     marked.push(Contributor::Scopes(host.clone()));
                 }
