@@ -77,7 +77,8 @@ fn clear() -> Result<(), Error> {
 
 /// The programs whose versions matter.
 fn programs(plan: &Plan) -> Vec<&Path> {
-    let switch = plan.contestants.contains(&Contestant::OpenVswitch);
+    let switches = [Contestant::OpenVswitch, Contestant::OpenVswitchTracked];
+    let switch = plan.contestants.iter().any(|its| switches.contains(its));
     let switch = switch.then_some(Path::new("ovs-vswitchd"));
     plan.netvirt.as_deref().into_iter().chain(switch).collect()
 }
