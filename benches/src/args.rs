@@ -49,16 +49,22 @@ pub struct Args {
     pub list: bool,
 }
 
-/// A length of time.
-fn seconds(text: &str) -> Result<f64, String> {
+/// A length of time in seconds.
+///
+/// # Errors
+/// When it is no number, too short or too long.
+pub fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.05..=60.0).contains(&seconds) => Ok(seconds),
         _ => Err("a number from 0.05 to 60 is wanted".to_owned()),
     }
 }
 
-/// Two different CPUs.
-fn cpus(text: &str) -> Result<[usize; 2], String> {
+/// Two different CPUs, as in `0,1`.
+///
+/// # Errors
+/// When they are not two.
+pub fn cpus(text: &str) -> Result<[usize; 2], String> {
     let wanted = || "two different numbers are wanted, as in 0,1".to_owned();
     let (client, server) = text.split_once(',').ok_or_else(wanted)?;
     let number = |text: &str| text.trim().parse::<usize>().map_err(|_| wanted());
@@ -108,7 +114,10 @@ impl Args {
 }
 
 /// The first two CPUs that this process may use.
-fn first_cpus() -> Result<[usize; 2], Error> {
+///
+/// # Errors
+/// [`Error::Cpus`].
+pub fn first_cpus() -> Result<[usize; 2], Error> {
     let set = sched_getaffinity(Pid::from_raw(0)).unwrap_or_else(|_| CpuSet::new());
     let usable: Vec<_> = (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).collect();
     match usable.as_slice() {

@@ -139,7 +139,7 @@ impl Report {
 
     /// As a person reads it.
     pub fn text(&self) -> String {
-        let mut text = self.head();
+        let mut text = format!("{}\n", self.machine);
         let mut scenes: Vec<_> = self.lines.iter().map(|line| line.scene == Scene::OneHost).collect();
         scenes.dedup();
         for local in scenes {
@@ -150,17 +150,6 @@ impl Report {
         text += &self.goals();
         for failure in &self.failures {
             text += &format!("failed: {failure}\n");
-        }
-        text
-    }
-
-    /// What was measured, with what.
-    fn head(&self) -> String {
-        let Machine { date, cpu, cpus, memory, kernel, bpf_jit, versions } = &self.machine;
-        let jit = if *bpf_jit { "on" } else { "off" };
-        let mut text = format!("{date}, {cpu}, {cpus} CPUs, {memory} MiB, {kernel}, BPF JIT {jit}\n");
-        for version in versions {
-            text += &format!("{version}\n");
         }
         text
     }

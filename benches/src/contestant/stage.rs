@@ -141,8 +141,13 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// Names of its hosts.
+    pub fn host_names(&self) -> Vec<String> {
+        self.hosts.iter().map(|host| host.name().to_owned()).collect()
+    }
+
     /// A folder or file with this name, to be made, that goes with the stage.
-    pub(super) fn folder(&self, name: &str) -> PathBuf {
+    pub fn folder(&self, name: &str) -> PathBuf {
         self.lab.folder().join(name)
     }
 
