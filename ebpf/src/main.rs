@@ -5,8 +5,10 @@
 //! ([`maps`]), and hands the frame to the device that the verdict names ([`egress`]).
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
 mod egress;
+mod global;
 mod maps;
 mod skb;
 

@@ -10,6 +10,7 @@ mod batch;
 mod counters;
 mod error;
 mod events;
+mod flows;
 mod maps;
 mod raw;
 pub mod testrun;
@@ -23,6 +24,7 @@ pub use attach::{Attachment, Role};
 pub use counters::SlotCounters;
 pub use error::Error;
 pub use events::{Events, Punt, Punts};
+pub use flows::Epochs;
 pub use maps::LAYOUT;
 
 /// The compiled kernel programs.

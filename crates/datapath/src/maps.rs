@@ -47,6 +47,11 @@ pub const LAYOUT: u32 = {
         MAX_SUBNETS as u64,
         MAX_PEERS as u64,
         MAX_PROVIDERS as u64,
+        size_of::<pipeline::flow::FlowKey>() as u64,
+        size_of::<pipeline::flow::Flow>() as u64,
+        size_of::<pipeline::flow::Usage>() as u64,
+        pipeline::flow::MAX_FLOWS as u64,
+        pipeline::flow::MAX_EPOCHS as u64,
     ];
     // FNV-1a.
     let mut hash = 0x811c_9dc5_u32;
@@ -146,7 +151,10 @@ impl Datapath {
         array.set(0, Raw(host.unwrap_or_default()), 0).map_err(|e| Error::map("write", "HOST", &e))
     }
 
-    fn hash<K: Layout, V: Layout>(&self, name: &'static str) -> Result<HashMap<&MapData, Raw<K>, Raw<V>>, Error> {
+    pub(crate) fn hash<K: Layout, V: Layout>(
+        &self,
+        name: &'static str,
+    ) -> Result<HashMap<&MapData, Raw<K>, Raw<V>>, Error> {
         let map = self.ebpf.map(name).ok_or(Error::Missing(name))?;
         map.try_into().map_err(|e: MapError| Error::map("open", name, &e))
     }
@@ -173,7 +181,7 @@ impl Datapath {
         self.descriptor(name)
     }
 
-    fn read<K: Layout + Ord, V: Layout>(&self, name: &'static str) -> Result<BTreeMap<K, V>, Error> {
+    pub(crate) fn read<K: Layout + Ord, V: Layout>(&self, name: &'static str) -> Result<BTreeMap<K, V>, Error> {
         let entries = batch::entries::<Raw<K>, Raw<V>>(self.checked::<K, V>(name)?);
         let entries = entries.map_err(|error| Error::map("read", name, &error))?;
         Ok(entries.into_iter().map(|(Raw(key), Raw(value))| (key, value)).collect())

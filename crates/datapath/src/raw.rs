@@ -29,6 +29,9 @@ layouts!(
     RouteKey,
     StationKey,
     Subnet,
+    pipeline::flow::Flow,
+    pipeline::flow::FlowKey,
+    pipeline::flow::Usage,
     pipeline::meter::Bucket,
 );
 

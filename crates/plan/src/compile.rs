@@ -142,6 +142,8 @@ pub(crate) fn host(settings: &Settings, tables: &HostTables) -> Host {
         flood_burst: settings.flood_burst,
         punt_rate: settings.punt_rate,
         punt_burst: settings.punt_burst,
+        flow_limit: settings.flow_limit,
+        half_open_limit: settings.half_open_limit,
     }
 }
 

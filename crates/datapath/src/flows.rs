@@ -1,0 +1,73 @@
+//! The flow table: policy epochs that go up, flows as people ask for them, flows that end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aya::maps::{Array, MapData, MapError};
+use pipeline::flow::{Flow, FlowKey, MAX_EPOCHS, Usage};
+use pipeline::policy::Direction;
+
+use crate::Datapath;
+use crate::error::Error;
+use crate::raw::Raw;
+
+/// Which policy epochs go up after a change of the tables.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Epochs {
+    /// Those of all VM networks.
+    All,
+    /// Those with these indexes ([`pipeline::flow::epoch_index`]).
+    Some(BTreeSet<u32>),
+}
+
+impl Datapath {
+    /// Begins new policy epochs: what was decided about flows under the old ones counts no longer. To be done after the
+    /// tables have been changed, and not before.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn begin_epochs(&mut self, epochs: &Epochs) -> Result<(), Error> {
+        let map = self.ebpf.map_mut("EPOCHS").ok_or(Error::Missing("EPOCHS"))?;
+        let mut array: Array<&mut MapData, u32> =
+            map.try_into().map_err(|e: MapError| Error::map("open", "EPOCHS", &e))?;
+        let mut raise = |index: u32| {
+            let epoch = array.get(&index, 0).map_err(|e| Error::map("read", "EPOCHS", &e))?;
+            array.set(index, epoch.wrapping_add(1), 0).map_err(|e| Error::map("write", "EPOCHS", &e))
+        };
+        match epochs {
+            Epochs::All => (0..MAX_EPOCHS).try_for_each(raise),
+            Epochs::Some(indexes) => indexes.iter().try_for_each(|index| raise(*index)),
+        }
+    }
+
+    /// All flows.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn flows(&self) -> Result<BTreeMap<FlowKey, Flow>, Error> {
+        self.read("FLOWS")
+    }
+
+    /// One flow.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn flow(&self, key: &FlowKey) -> Result<Option<Flow>, Error> {
+        match self.hash::<FlowKey, Flow>("FLOWS")?.get(&Raw(*key), 0) {
+            Ok(Raw(flow)) => Ok(Some(flow)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(error) => Err(Error::map("read", "FLOWS", &error)),
+        }
+    }
+
+    /// How many flows the port with a counter slot has that were opened one way.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn usage(&self, slot: u32, opener: Direction) -> Result<Usage, Error> {
+        let map = self.ebpf.map("USAGE").ok_or(Error::Missing("USAGE"))?;
+        let array: Array<&MapData, Raw<Usage>> =
+            map.try_into().map_err(|e: MapError| Error::map("open", "USAGE", &e))?;
+        let Raw(usage) = array.get(&(slot * 2 + opener as u32), 0).map_err(|e| Error::map("read", "USAGE", &e))?;
+        Ok(usage)
+    }
+}
