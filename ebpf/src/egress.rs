@@ -13,6 +13,7 @@ use pipeline::{
     Verdict, Work, segment,
 };
 
+use crate::global;
 use crate::maps::{self, MAPS};
 use crate::skb::{DECIDED_MARK, RELAY_MARK, Skb};
 
@@ -43,12 +44,13 @@ pub enum Hook {
 pub fn finish<const LINEAR: usize>(
     skb: &mut Skb<LINEAR>,
     meta: &Meta,
+    passes: bool,
     verdict: &Verdict<'static>,
     work: &mut Work,
     hook: Hook,
 ) -> i32 {
     // The host's own traffic, which passes the uplink's program, is none of ours to count.
-    if verdict.is_pass() {
+    if passes {
         if meta.decided {
             skb.set_mark(0);
         }
@@ -57,6 +59,10 @@ pub fn finish<const LINEAR: usize>(
     if let Some(counters) = maps::counters(verdict.slot) {
         counters.from_packets += 1;
         counters.from_bytes += u64::from(meta.len);
+    }
+    // A port that has no room for another flow has some that are over, perhaps, and nobody to forget them.
+    if verdict.dropped() == Some(DropReason::FlowLimit as u32) && maps::is_unswept() {
+        global::netvirt_forget();
     }
     // Answers and copies take much stack, so they are not called from below.
     if verdict.is_answer() {

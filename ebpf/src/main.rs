@@ -24,8 +24,8 @@ use skb::Skb;
 
 /// Ethernet, IPv4 and TCP, or Ethernet and IPv6.
 const PORT_LINEAR: usize = 54;
-/// The same behind Ethernet, IPv4 and GRE.
-const UPLINK_LINEAR: usize = 96;
+/// The same behind Ethernet, IPv4, UDP and VXLAN.
+const UPLINK_LINEAR: usize = 104;
 
 type PortSkb = Skb<PORT_LINEAR>;
 type UplinkSkb = Skb<UPLINK_LINEAR>;
@@ -40,8 +40,8 @@ pub fn netvirt_port(ctx: TcContext) -> i32 {
     let meta = skb.meta();
     let mut verdict = MaybeUninit::uninit();
     let verdict = undecided(&mut verdict);
-    decide_port(&skb, &meta, work, verdict);
-    egress::finish(&mut skb, &meta, verdict, work, Hook::Port)
+    let passes = decide_port(&skb, &meta, work, verdict);
+    egress::finish(&mut skb, &meta, passes, verdict, work, Hook::Port)
 }
 
 /// Runs for each frame that comes from the underlay: tcx ingress of the uplink.
@@ -52,8 +52,8 @@ pub fn netvirt_uplink(ctx: TcContext) -> i32 {
     let meta = skb.meta();
     let mut verdict = MaybeUninit::uninit();
     let verdict = undecided(&mut verdict);
-    decide_uplink(&skb, &meta, work, verdict);
-    egress::finish(&mut skb, &meta, verdict, work, Hook::Uplink)
+    let passes = decide_uplink(&skb, &meta, work, verdict);
+    egress::finish(&mut skb, &meta, passes, verdict, work, Hook::Uplink)
 }
 
 /// Runs for each frame that leaves by an uplink with physical networks behind it: tcx egress of the uplink.
@@ -64,8 +64,14 @@ pub fn netvirt_host(ctx: TcContext) -> i32 {
     let meta = skb.meta();
     let mut verdict = MaybeUninit::uninit();
     let verdict = undecided(&mut verdict);
-    decide_host(&skb, &meta, work, verdict);
-    egress::finish(&mut skb, &meta, verdict, work, Hook::Host)
+    let passes = decide_host(&skb, &meta, work, verdict);
+    egress::finish(&mut skb, &meta, passes, verdict, work, Hook::Host)
+}
+
+/// Runs when the host's agent says so, on no frame that matters: forgets flows that are over. Returns how many.
+#[classifier]
+pub fn netvirt_sweep(_ctx: TcContext) -> i32 {
+    global::netvirt_forget() as i32
 }
 
 /// Makes a verdict in its place, as [`Verdict::default`] is.
@@ -85,22 +91,29 @@ fn undecided<'a>(place: &'a mut MaybeUninit<Verdict<'static>>) -> &'a mut Verdic
     unsafe { place.assume_init_mut() }
 }
 
-/// A function of its own, so that deciding and carrying out use the same 512 bytes of stack one after the other.
+/// Whether the frame passes; the verdict says more.
+///
+/// A function of its own, so that deciding and carrying out use the same 512 bytes of stack one after the other. It returns
+/// something, since one that does not leaves whatever is at hand in the register for it, and a pointer into the caller's
+/// stack there makes the verifier refuse the program.
 #[inline(never)]
-fn decide_port(skb: &PortSkb, meta: &Meta, work: &mut Work, verdict: &mut Verdict<'static>) {
+fn decide_port(skb: &PortSkb, meta: &Meta, work: &mut Work, verdict: &mut Verdict<'static>) -> bool {
     pipeline::from_port(skb, &MAPS, meta, work, verdict);
+    verdict.is_pass()
 }
 
 /// As [`decide_port`].
 #[inline(never)]
-fn decide_uplink(skb: &UplinkSkb, meta: &Meta, work: &mut Work, verdict: &mut Verdict<'static>) {
+fn decide_uplink(skb: &UplinkSkb, meta: &Meta, work: &mut Work, verdict: &mut Verdict<'static>) -> bool {
     pipeline::from_uplink(skb, &MAPS, meta, work, verdict);
+    verdict.is_pass()
 }
 
 /// As [`decide_port`].
 #[inline(never)]
-fn decide_host(skb: &HostSkb, meta: &Meta, work: &mut Work, verdict: &mut Verdict<'static>) {
+fn decide_host(skb: &HostSkb, meta: &Meta, work: &mut Work, verdict: &mut Verdict<'static>) -> bool {
     pipeline::from_host(skb, &MAPS, meta, work, verdict);
+    verdict.is_pass()
 }
 
 /// The verifier proves that no panic is reached; a loop without end would make it refuse one that is.

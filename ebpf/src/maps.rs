@@ -20,10 +20,12 @@ use pipeline::policy::{
 };
 use pipeline::{
     Address, Counters, Fragmented, Host, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_PUNT, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS, Peer,
-    Plain, Port, Provider, Punted, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet, Tables,
+    PeerKey, Plain, Port, Provider, Punted, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet, Tables,
     Turn, Work,
 };
 
+/// How long the host's agent may stay away before the programs themselves forget flows that are over, in nanoseconds.
+const FORGET_AFTER: u64 = 10_000_000_000;
 /// Bytes of the ring that carries events to the agent; what finds it full is lost and will come again.
 const EVENT_BYTES: u32 = 1 << 16;
 /// Bytes of the ring that carries what rules want to be logged: room for some 1,800 packets. What finds it full is lost.
@@ -44,7 +46,7 @@ static SUBNETS: HashMap<u32, Subnet> = HashMap::pinned(MAX_SUBNETS, BPF_F_NO_PRE
 #[map]
 static ROUTES: LpmTrie<[u8; 20], Route> = LpmTrie::pinned(MAX_ROUTES, 0);
 #[map]
-static PEERS: HashMap<Address, Peer> = HashMap::pinned(MAX_PEERS, BPF_F_NO_PREALLOC);
+static PEERS: HashMap<PeerKey, Peer> = HashMap::pinned(MAX_PEERS, BPF_F_NO_PREALLOC);
 #[map]
 static PROVIDERS: HashMap<Address, Provider> = HashMap::pinned(MAX_PROVIDERS, BPF_F_NO_PREALLOC);
 #[map]
@@ -64,10 +66,13 @@ static WORDS: HashMap<WordKey, u64> = HashMap::pinned(MAX_SET_WORDS, BPF_F_NO_PR
 #[map]
 static RULES: HashMap<RuleKey, Rule> = HashMap::pinned(MAX_ALL_RULES, BPF_F_NO_PREALLOC);
 #[map]
-static FLOWS: HashMap<FlowKey, Flow> = HashMap::pinned(MAX_FLOWS, BPF_F_NO_PREALLOC);
+pub static FLOWS: HashMap<FlowKey, Flow> = HashMap::pinned(MAX_FLOWS, BPF_F_NO_PREALLOC);
 /// How many flows the ports have, by slot and direction.
 #[map]
 static USAGE: Array<Usage> = Array::pinned(2 * MAX_PORTS, 0);
+/// When flows that are over were forgotten last.
+#[map]
+static SWEPT: Array<u64> = Array::pinned(1, 0);
 #[map]
 static EPOCHS: Array<u32> = Array::pinned(MAX_EPOCHS, 0);
 #[map]
@@ -132,8 +137,8 @@ impl Tables for Maps {
         ROUTES.get(key)
     }
     #[inline(always)]
-    fn peer(&self, provider: &Address) -> Option<&Peer> {
-        get!(PEERS, provider)
+    fn peer(&self, key: &PeerKey) -> Option<&Peer> {
+        get!(PEERS, key)
     }
     #[inline(always)]
     fn provider(&self, address: &Address) -> Option<&Provider> {
@@ -271,6 +276,25 @@ impl Tables for Maps {
             Some(host) => take(&PUNT_BUCKETS, slot, host.punt_rate, host.punt_burst),
             None => false,
         }
+    }
+}
+
+/// Whether the host's agent has not forgotten flows that are over for a while, as it does while it runs.
+#[inline(always)]
+pub fn is_unswept() -> bool {
+    match SWEPT.get_ptr(0) {
+        // SAFETY: the pointer is into the map.
+        Some(at) => MAPS.now().wrapping_sub(unsafe { at.read_volatile() }) > FORGET_AFTER,
+        None => false,
+    }
+}
+
+/// Notes that it is done now.
+#[inline(always)]
+pub fn sweep_at(now: u64) {
+    if let Some(at) = SWEPT.get_ptr_mut(0) {
+        // SAFETY: the pointer is into the map.
+        unsafe { at.write_volatile(now) };
     }
 }
 

@@ -2,18 +2,19 @@
 
 use aya_ebpf::bindings::bpf_adj_room_mode::BPF_ADJ_ROOM_MAC;
 use aya_ebpf::bindings::{
-    __sk_buff, BPF_F_ADJ_ROOM_DECAP_L3_IPV4, BPF_F_ADJ_ROOM_DECAP_L3_IPV6, BPF_F_ADJ_ROOM_ENCAP_L2_ETH,
-    BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6, BPF_F_ADJ_ROOM_ENCAP_L4_GRE, BPF_F_ADJ_ROOM_FIXED_GSO,
-    BPF_F_ADJ_ROOM_NO_CSUM_RESET, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR,
+    __sk_buff, BPF_CSUM_LEVEL_DEC, BPF_F_ADJ_ROOM_DECAP_L3_IPV4, BPF_F_ADJ_ROOM_DECAP_L3_IPV6,
+    BPF_F_ADJ_ROOM_ENCAP_L2_ETH, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6,
+    BPF_F_ADJ_ROOM_ENCAP_L4_GRE, BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO, BPF_F_ADJ_ROOM_NO_CSUM_RESET,
+    BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR,
 };
 use aya_ebpf::helpers::generated::{
-    bpf_l4_csum_replace, bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_tail, bpf_skb_load_bytes,
-    bpf_skb_pull_data, bpf_skb_store_bytes, bpf_skb_vlan_pop, bpf_skb_vlan_push,
+    bpf_csum_level, bpf_l4_csum_replace, bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_tail,
+    bpf_skb_load_bytes, bpf_skb_pull_data, bpf_skb_store_bytes, bpf_skb_vlan_pop, bpf_skb_vlan_push,
 };
 use pipeline::headers::ethernet;
 use pipeline::headers::{ETHERNET_LEN, EthernetWords, Words};
 use pipeline::segment::NO_VLAN;
-use pipeline::{ChecksumField, Frame, Meta, Network, NoRoom, Packet};
+use pipeline::{ChecksumField, Encapsulation, Frame, Meta, Network, NoRoom, Packet};
 
 /// Mark of a frame that this host puts back to its own uplink, to be sent on from there. Marks do not cross the wire.
 pub const RELAY_MARK: u32 = 0x6e76_7431;
@@ -220,7 +221,13 @@ impl<const LINEAR: usize> Frame for Skb<LINEAR> {
     }
 
     #[inline(always)]
-    fn encapsulate<const N: usize>(&mut self, header: &Words<N>, outer: Network, inner: Network) -> Result<(), NoRoom> {
+    fn encapsulate<const N: usize>(
+        &mut self,
+        header: &Words<N>,
+        encapsulation: Encapsulation,
+        outer: Network,
+        inner: Network,
+    ) -> Result<(), NoRoom> {
         let l3 = match outer {
             Network::V6 => BPF_F_ADJ_ROOM_ENCAP_L3_IPV6,
             _ => BPF_F_ADJ_ROOM_ENCAP_L3_IPV4,
@@ -229,9 +236,9 @@ impl<const LINEAR: usize> Frame for Skb<LINEAR> {
         if inner == Network::Other {
             return self.prepend(2 * N - ETHERNET_LEN, header);
         }
+        let l4 = if encapsulation.is_udp() { BPF_F_ADJ_ROOM_ENCAP_L4_UDP } else { BPF_F_ADJ_ROOM_ENCAP_L4_GRE };
         // FIXED_GSO: the pipeline has seen to it that each segment fits.
-        let flags = ENCAP_L2
-            | (BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L4_GRE | BPF_F_ADJ_ROOM_ENCAP_L2_ETH | l3) as u64;
+        let flags = ENCAP_L2 | (BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L2_ETH | l4 | l3) as u64;
         // SAFETY: the helper checks the length.
         done(unsafe { bpf_skb_adjust_room(self.raw, (2 * N - ETHERNET_LEN) as i32, BPF_ADJ_ROOM_MAC, flags) })?;
         self.store_words(0, header)
@@ -245,18 +252,23 @@ impl<const LINEAR: usize> Frame for Skb<LINEAR> {
     }
 
     #[inline(always)]
-    fn decapsulate(&mut self, room: usize, ethernet: &EthernetWords, inner: Network) -> Result<(), NoRoom> {
+    fn decapsulate(&mut self, room: usize, udp: bool, ethernet: &EthernetWords, inner: Network) -> Result<(), NoRoom> {
         // A payload that is neither is called IPv4 so as to pass the helper's check of its length; the device that
         // the frame goes to reads the protocol from the Ethernet header anew.
         let l3 = match inner {
             Network::V6 => BPF_F_ADJ_ROOM_DECAP_L3_IPV6,
             _ => BPF_F_ADJ_ROOM_DECAP_L3_IPV4,
         };
-        // FIXED_GSO, else segments grow by what was taken off. GRE has no checksum of its own, so what the device
-        // has verified is the inner packet's: NO_CSUM_RESET keeps that.
+        // FIXED_GSO, else segments grow by what was taken off. NVGRE has no checksum of its own, so what the device has
+        // verified is the inner packet's: NO_CSUM_RESET keeps that. UDP's is one of those that it counts, be it zero or
+        // not (`csum_level` in Linux's skbuff.h), and so there is one less of them.
         let flags = (BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET | l3) as u64;
         // SAFETY: the helper checks the length.
         done(unsafe { bpf_skb_adjust_room(self.raw, -(room as i32), BPF_ADJ_ROOM_MAC, flags) })?;
+        if udp {
+            // SAFETY: a helper without pointers but the skb.
+            unsafe { bpf_csum_level(self.raw, u64::from(BPF_CSUM_LEVEL_DEC)) };
+        }
         self.store_words(0, ethernet)
     }
 

@@ -243,9 +243,11 @@ impl Core {
         }
     }
 
-    /// Where the programs of uplinks run: those of provider addresses and, on both sides, those of physical networks.
+    /// Where the programs of uplinks run: those of provider addresses and provider routes and, on both sides, those of
+    /// physical networks.
     fn wanted_uplinks(&self) -> BTreeSet<Attachment> {
-        let underlay = self.intent().provider_addresses().map(|address| (&address.interface, Role::Uplink));
+        let addresses = self.intent().provider_addresses().map(|address| (&address.interface, Role::Uplink));
+        let underlay = addresses.chain(self.intent().provider_routes().map(|route| (&route.interface, Role::Uplink)));
         let joined: BTreeSet<&Name> =
             self.intent().ports().filter_map(|port| Some(&port.physical.as_ref()?.interface)).collect();
         let physical = joined.into_iter().flat_map(|uplink| [(uplink, Role::Uplink), (uplink, Role::Host)]);

@@ -22,7 +22,7 @@ const OWN: &str = "\
 
 fn desired() -> Desired {
     let addresses: Vec<IpNet> = vec!["192.168.4.11/24".parse().unwrap()];
-    let link = Link { ifindex: 2, mtu: 1600, kind: LinkKind::Other, mac: None, addresses };
+    let link = Link { ifindex: 2, mtu: 1600, up: true, kind: LinkKind::Other, mac: None, addresses };
     let facts = Facts { links: BTreeMap::from([("eth0".parse().unwrap(), link)]), ..Facts::default() };
     Desired::new(Intent::new(resources_from_yaml(OWN).unwrap()).unwrap(), facts, Settings::default())
 }

@@ -20,6 +20,7 @@ pub fn convert(link: &host::Link) -> Link {
     Link {
         ifindex: link.index,
         mtu: link.mtu,
+        up: link.up && link.carrier,
         kind: match link.kind {
             host::LinkKind::Veth => LinkKind::Veth { peer_in_other_namespace: link.peer_elsewhere },
             host::LinkKind::Tun => LinkKind::Tap,

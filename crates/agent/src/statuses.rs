@@ -132,6 +132,6 @@ fn of_scope(core: &Core, scope: &DhcpScope) -> DhcpScopeStatus {
 
 fn of_provider_route(core: &Core, route: &ProviderRoute) -> ProviderRouteStatus {
     let hosts = core.tables().peers.iter().filter(|(_, peer)| plan::to_ip(peer.next_hop) == route.next_hop);
-    let hosts = hosts.map(|(remote, _)| plan::to_ip(*remote)).filter(|ip| route.prefix.contains(ip)).collect();
+    let hosts = hosts.map(|(key, _)| plan::to_ip(key.provider)).filter(|ip| route.prefix.contains(ip)).collect();
     ProviderRouteStatus { state: RealizedState::InForce, reason: None, hosts }
 }

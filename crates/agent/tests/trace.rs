@@ -80,6 +80,7 @@ fn host(more: &[&str]) -> Host {
     let intent = Intent::new(resources).unwrap();
     let link = |ifindex, addresses: &[&str]| Link {
         ifindex,
+        up: true,
         mtu: 1600,
         kind: LinkKind::Tap,
         mac: None,
@@ -160,6 +161,8 @@ fn a_ping_across_hosts_is_told_from_stage_to_stage_and_from_header_to_header() {
             "  station[5001/06-06-00-00-00-07] = 06-06-00-00-00-07 at 192.168.4.22, TranslationMethodEncap, Static",
             "locate",
             "  peer[192.168.4.22] = from 192.168.4.11 by eth0, MTU 1600, next hop 192.168.4.22",
+            "  VM subnet[5001] = RDID {11111111-2222-3333-4444-000000005001}, gateway 10.0.0.1, in NVGRE, 1 port here, \
+             1 other host",
         ]
     );
     assert_eq!(report.steps[2].question, "Which customer address, in which VM subnet, is it to go to?");
@@ -357,7 +360,8 @@ fn broadcasts_and_multicasts_are_replicated_within_the_vsid() {
         steps(&report)[5..],
         [
             "flood",
-            "  VM subnet[5001] = RDID {11111111-2222-3333-4444-000000005001}, gateway 10.0.0.1, 2 ports here, 1 other host",
+            "  VM subnet[5001] = RDID {11111111-2222-3333-4444-000000005001}, gateway 10.0.0.1, in NVGRE, 2 ports here, \
+             1 other host",
             "  flood limit[counter slot 1] = at most 1000 frames a second, 200 at once",
             "  replicas[5001/0] = port blue1, the sender, which gets none",
             "  replicas[5001/1] = port blue3",

@@ -1,23 +1,17 @@
 //! The flow table: policy epochs that go up, flows as people ask for them, flows that end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use aya::maps::{Array, MapData, MapError};
+use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
 use pipeline::flow::{Flow, FlowKey, MAX_EPOCHS, Usage};
 use pipeline::policy::Direction;
+
+use plan::Epochs;
 
 use crate::Datapath;
 use crate::error::Error;
 use crate::raw::Raw;
-
-/// Which policy epochs go up after a change of the tables.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Epochs {
-    /// Those of all VM networks.
-    All,
-    /// Those with these indexes ([`pipeline::flow::epoch_index`]).
-    Some(BTreeSet<u32>),
-}
 
 impl Datapath {
     /// Begins new policy epochs: what was decided about flows under the old ones counts no longer. To be done after the
@@ -70,4 +64,22 @@ impl Datapath {
         let Raw(usage) = array.get(&(slot * 2 + opener as u32), 0).map_err(|e| Error::map("read", "USAGE", &e))?;
         Ok(usage)
     }
+
+    /// Forgets flows that have ended, and those of ports that are gone; how many.
+    ///
+    /// The kernel looks through them by itself, so that none is taken for ended that a packet has just prolonged.
+    ///
+    /// # Errors
+    /// When the kernel does not run the program.
+    pub fn sweep(&mut self) -> Result<u32, Error> {
+        let program = self.ebpf.program_mut(SWEEP).ok_or(Error::Missing(SWEEP))?;
+        let program: &mut SchedClassifier = program.try_into().map_err(Error::program)?;
+        // The program wants a frame, and does not look at it.
+        let frame = [0u8; 64];
+        let run = program.test_run(TestRunOptions { data_in: Some(&frame), repeat: 1, ..TestRunOptions::default() });
+        Ok(run.map_err(Error::program)?.return_value)
+    }
 }
+
+/// The program that forgets flows.
+pub(crate) const SWEEP: &str = "netvirt_sweep";

@@ -24,7 +24,6 @@ pub use attach::{Attachment, Role};
 pub use counters::SlotCounters;
 pub use error::Error;
 pub use events::{Events, Punt, Punts};
-pub use flows::Epochs;
 pub use maps::LAYOUT;
 
 /// The compiled kernel programs.
@@ -52,6 +51,9 @@ impl Datapath {
         for role in Role::ALL {
             program(&mut ebpf, role)?.load().map_err(Error::program)?;
         }
+        let sweep = ebpf.program_mut(flows::SWEEP).ok_or(Error::Missing(flows::SWEEP))?;
+        let sweep: &mut SchedClassifier = sweep.try_into().map_err(Error::program)?;
+        sweep.load().map_err(Error::program)?;
         Ok(Self { ebpf, folder: folder.to_owned() })
     }
 

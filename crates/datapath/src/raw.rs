@@ -1,8 +1,8 @@
 //! The pipeline's plain-old-data as aya wants it: types that may be handed to the kernel as bytes.
 
 use pipeline::{
-    Address, Counters, Host, Peer, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey,
-    StationKey, Subnet,
+    Address, Counters, Host, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route,
+    RouteKey, StationKey, Subnet,
 };
 
 /// A type whose bytes are its value: `repr(C)`, without padding or references.
@@ -18,6 +18,7 @@ layouts!(
     Counters,
     Host,
     Peer,
+    PeerKey,
     Plain,
     Port,
     Provider,

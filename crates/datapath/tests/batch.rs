@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use datapath::Datapath;
 use pipeline::{
-    Address, MAX_PEERS, MAX_PROVIDERS, MAX_RECORDS, Peer, Provider, Record, RecordFlags, RecordKey, Route, RouteKey,
-    StationKey,
+    Address, MAX_PEERS, MAX_PROVIDERS, MAX_RECORDS, Peer, PeerKey, Provider, Record, RecordFlags, RecordKey, Route,
+    RouteKey, StationKey,
 };
 use plan::{Changes, HostTables, diff};
 use rand::{Rng as _, SeedableRng as _};
@@ -166,12 +166,16 @@ fn a_map_that_is_full_says_so_and_which_entry_found_it_so() {
         let mut changes = Changes::default();
         match map {
             "PROVIDERS" => changes.providers.upserts.extend(numbers.map(|it| (address(it), Provider::default()))),
-            _ => changes.peers.upserts.extend(numbers.map(|it| (address(it), Peer::default()))),
+            _ => changes.peers.upserts.extend(numbers.map(|it| (PeerKey::first(address(it)), Peer::default()))),
         }
         changes
     };
     for (map, most) in [("PROVIDERS", MAX_PROVIDERS), ("PEERS", MAX_PEERS)] {
-        let expected = format!("cannot write to map {map}: {:?}: the map is full", address(most));
+        let entry = match map {
+            "PROVIDERS" => format!("{:?}", address(most)),
+            _ => format!("{:?}", PeerKey::first(address(most))),
+        };
+        let expected = format!("cannot write to map {map}: {entry}: the map is full");
         let (error, after) = refused(&mut datapath, &entries(map, 0..=most));
         assert_eq!((error, after.providers.len() + after.peers.len()), (expected.clone(), most as usize), "as a batch");
         datapath.apply(&entries(map, 0..=most - 2)).unwrap();

@@ -126,7 +126,7 @@ fn convert(link: host::Link) -> (model::Name, Link) {
     let mac = link.mac.and_then(|mac| MacAddress::new(mac).ok());
     (
         link.name.parse().expect("a name"),
-        Link { ifindex: link.index, mtu: link.mtu, kind, mac, addresses: link.addresses },
+        Link { ifindex: link.index, mtu: link.mtu, up: true, kind, mac, addresses: link.addresses },
     )
 }
 

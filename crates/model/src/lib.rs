@@ -25,8 +25,8 @@ pub use lease::{LeaseTime, LeaseTimeError};
 pub use mac::{MacAddress, MacAddressError};
 pub use names::{Name, NameError};
 pub use resource::{
-    CustomerRoute, Key, Kind, KindError, LookupRecord, LookupRecordType, Port, ProviderAddress, ProviderRoute,
-    Resource, TranslationMethod,
+    CustomerRoute, Key, Kind, KindError, LookupRecord, LookupRecordType, MAX_PATHS, Port, ProviderAddress,
+    ProviderRoute, Resource, TranslationMethod,
 };
 pub use routing_domain::{RoutingDomainId, RoutingDomainIdError};
 pub use scope::{ClasslessRoute, DhcpScope, PhysicalNetwork};

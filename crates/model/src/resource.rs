@@ -188,8 +188,11 @@ pub struct ProviderAddress {
     pub prefix_length: u8,
 }
 
+/// Most provider routes to one prefix with one metric: the ways that a host's flows are spread over.
+pub const MAX_PATHS: usize = 8;
+
 /// A route in the underlay (NetVirtualizationProviderRoute), for hosts that are not on-link. Without one, the
-/// kernel's routing table decides.
+/// kernel's routing table decides. Flows are spread over routes to one prefix with one metric (ECMP).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProviderRoute {

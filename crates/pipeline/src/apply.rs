@@ -2,13 +2,13 @@
 //! what leaves is the same to the last bit.
 
 use crate::checksum;
-use crate::encapsulation::{self, HEADER_V4, HEADER_V6};
+use crate::encapsulation;
 use crate::headers::arp::{self, Arp};
 use crate::headers::ethernet::{self, Ethernet};
 use crate::headers::icmp;
 use crate::headers::ip::{self, Ip};
 use crate::headers::transport::{self, Clamp};
-use crate::headers::{ETHERNET_LEN, EthernetWords, neighbor, nvgre, part, put};
+use crate::headers::{ETHERNET_LEN, EthernetWords, Words, neighbor, part, put};
 use crate::packet::{AnyOffset, ChecksumField, Frame, Network, NoRoom};
 use crate::segment;
 use crate::tables::Address;
@@ -187,8 +187,8 @@ pub fn strip_off<F: Frame>(frame: &mut F, strip: Strip, edit: &Edit) -> Result<u
     if strip == Strip::TAG {
         return frame.pop_tag().map(|()| 0);
     }
-    let Strip(room) = strip;
-    frame.decapsulate(room, &edit.ethernet, edit.network).map(|()| room as u32)
+    let room = strip.room();
+    frame.decapsulate(room, strip.is_udp(), &edit.ethernet, edit.network).map(|()| room as u32)
 }
 
 /// Gives a frame the tag that it has in a physical network, if it has one there.
@@ -220,12 +220,21 @@ pub fn plain<F: Frame>(frame: &mut F, edit: &Edit) -> Result<(), NoRoom> {
 /// When the kernel has no room.
 #[inline(always)]
 pub fn encapsulate<F: Frame>(frame: &mut F, tunnel: &Tunnel, edit: &Edit, len: u32) -> Result<(), NoRoom> {
-    if tunnel.remote.is_v4() {
-        let header = encapsulation::header_v4(tunnel, &edit.ethernet, len as usize);
-        frame.encapsulate(&header, Network::V4, edit.network)
-    } else {
-        let header = encapsulation::header_v6(tunnel, &edit.ethernet, len as usize);
-        frame.encapsulate(&header, Network::V6, edit.network)
+    let (ethernet, inner, len) = (&edit.ethernet, edit.network, len as usize);
+    let (encapsulation, v4) = (tunnel.encapsulation, tunnel.remote.is_v4());
+    match (encapsulation.is_udp(), v4) {
+        (false, true) => {
+            frame.encapsulate(&encapsulation::nvgre_v4(tunnel, ethernet, len), encapsulation, Network::V4, inner)
+        }
+        (false, false) => {
+            frame.encapsulate(&encapsulation::nvgre_v6(tunnel, ethernet, len), encapsulation, Network::V6, inner)
+        }
+        (true, true) => {
+            frame.encapsulate(&encapsulation::udp_v4(tunnel, ethernet, len), encapsulation, Network::V4, inner)
+        }
+        (true, false) => {
+            frame.encapsulate(&encapsulation::udp_v6(tunnel, ethernet, len), encapsulation, Network::V6, inner)
+        }
     }
 }
 
@@ -241,7 +250,7 @@ pub enum Dressed {
 }
 
 /// Dresses a flooded frame, of `len` bytes when bare, for the next host. Hosts with IPv4 addresses come first, so the
-/// headers only ever grow.
+/// headers only ever grow. All copies of a frame have the same encapsulation, that of its VM network.
 ///
 /// # Errors
 /// When the kernel has no room, or the order of hosts is broken.
@@ -253,23 +262,35 @@ pub fn dress<F: Frame>(
     ethernet: &EthernetWords,
     len: u32,
 ) -> Result<Dressed, NoRoom> {
-    if tunnel.remote.is_v4() {
-        let header = encapsulation::header_v4(tunnel, ethernet, len as usize);
-        match dressed {
-            Dressed::Bare => frame.prepend(HEADER_V4 - ETHERNET_LEN, &header)?,
-            Dressed::V4 => frame.store_words(0, &header)?,
-            Dressed::V6 => return Err(NoRoom),
-        }
-        Ok(Dressed::V4)
-    } else {
-        let header = encapsulation::header_v6(tunnel, ethernet, len as usize);
-        match dressed {
-            Dressed::Bare => frame.prepend(HEADER_V6 - ETHERNET_LEN, &header)?,
-            Dressed::V4 => frame.prepend(HEADER_V6 - HEADER_V4, &header)?,
-            Dressed::V6 => frame.store_words(0, &header)?,
-        }
-        Ok(Dressed::V6)
+    let len = len as usize;
+    match (tunnel.encapsulation.is_udp(), tunnel.remote.is_v4()) {
+        (false, true) => dress_v4(frame, dressed, &encapsulation::nvgre_v4(tunnel, ethernet, len)),
+        (false, false) => dress_v6(frame, dressed, &encapsulation::nvgre_v6(tunnel, ethernet, len)),
+        (true, true) => dress_v4(frame, dressed, &encapsulation::udp_v4(tunnel, ethernet, len)),
+        (true, false) => dress_v6(frame, dressed, &encapsulation::udp_v6(tunnel, ethernet, len)),
     }
+}
+
+/// Puts headers over IPv4 on.
+#[inline(always)]
+fn dress_v4<F: Frame, const N: usize>(frame: &mut F, dressed: Dressed, header: &Words<N>) -> Result<Dressed, NoRoom> {
+    match dressed {
+        Dressed::Bare => frame.prepend(2 * N - ETHERNET_LEN, header)?,
+        Dressed::V4 => frame.store_words(0, header)?,
+        Dressed::V6 => return Err(NoRoom),
+    }
+    Ok(Dressed::V4)
+}
+
+/// Puts headers over IPv6 on.
+#[inline(always)]
+fn dress_v6<F: Frame, const N: usize>(frame: &mut F, dressed: Dressed, header: &Words<N>) -> Result<Dressed, NoRoom> {
+    match dressed {
+        Dressed::Bare => frame.prepend(2 * N - ETHERNET_LEN, header)?,
+        Dressed::V4 => frame.prepend(ip::V6_LEN - ip::V4_LEN, header)?,
+        Dressed::V6 => frame.store_words(0, header)?,
+    }
+    Ok(Dressed::V6)
 }
 
 /// Turns the frame into the answer to itself that the verdict says.
@@ -450,5 +471,3 @@ fn error<const HEADER: usize, F: Frame>(
     frame.store(ETHERNET_LEN, header)?;
     frame.store(ETHERNET_LEN + HEADER, &message)
 }
-
-const _: () = assert!(HEADER_V4 - ETHERNET_LEN == ip::V4_LEN + nvgre::LEN + ETHERNET_LEN);

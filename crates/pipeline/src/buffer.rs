@@ -1,6 +1,7 @@
 //! A frame in a slice of bytes: the user-space counterpart of an skb, for tests and `netvirt trace`.
 
 use crate::checksum;
+use crate::encapsulation::Encapsulation;
 use crate::headers::{ETHERNET_LEN, EthernetWords, Words, ethernet, ip};
 use crate::packet::{ChecksumField, Frame, Network, NoRoom, Packet};
 
@@ -95,6 +96,7 @@ impl Frame for Buffer<'_> {
     fn encapsulate<const N: usize>(
         &mut self,
         header: &Words<N>,
+        _encapsulation: Encapsulation,
         _outer: Network,
         _inner: Network,
     ) -> Result<(), NoRoom> {
@@ -106,7 +108,7 @@ impl Frame for Buffer<'_> {
         self.store_words(0, header)
     }
 
-    fn decapsulate(&mut self, room: usize, ethernet: &EthernetWords, inner: Network) -> Result<(), NoRoom> {
+    fn decapsulate(&mut self, room: usize, _udp: bool, ethernet: &EthernetWords, inner: Network) -> Result<(), NoRoom> {
         // The kernel's helper wants an IP header to be left, and takes what is not IP for IPv4.
         let least = if inner == Network::V6 { ip::V6_LEN } else { ip::V4_LEN };
         if self.len < ETHERNET_LEN + room + least {

@@ -38,8 +38,8 @@ reasons! {
     /// A header is truncated or contradicts itself.
     #[default]
     Malformed = 0: "a header is truncated or contradicts itself";
-    /// An 802.1Q tag, which NVGRE does not carry (RFC 7637, section 3.3).
-    VlanTag = 1: "the frame carries an 802.1Q tag, which NVGRE does not carry; untag it in the VM";
+    /// An 802.1Q tag, which VM networks do not carry (RFC 7637, section 3.3; RFC 7348, section 6.1).
+    VlanTag = 1: "the frame carries an 802.1Q tag, which a VM network does not carry; untag it in the VM";
     /// The source MAC address is not the port's.
     SourceMac = 2: "the source MAC address is not the port's own; give the VM's interface the port's, or the port the VM's";
     /// The source address is not the port's.
@@ -67,7 +67,7 @@ reasons! {
     /// The host of the destination cannot be reached.
     NoPeer = 14: "this host has no provider address of the family of the destination's";
     /// A fragment of an outer packet.
-    OuterFragment = 15: "the outer packet is a fragment, which NVGRE forbids (RFC 7637, section 4.4); raise the underlay's MTU";
+    OuterFragment = 15: "the outer packet is a fragment, which hosts never send (RFC 7637, section 4.4; RFC 7348, section 4.3); raise the underlay's MTU";
     /// Too many broadcast and multicast frames.
     FloodLimit = 16: "the port sends more broadcast and multicast frames than its limit allows";
     /// The kernel could not change the frame.
@@ -101,7 +101,7 @@ reasons! {
     /// The agent is too slow, or not there.
     PuntLost = 31: "the host's agent does not keep up with DHCP messages and router solicitations, or does not run";
     /// A VM speaks like a host.
-    Encapsulation = 32: "a VM of a physical network sent NVGRE, which only hosts may send there; give its port addresses of its own if it is a host";
+    Encapsulation = 32: "a VM of a physical network sent NVGRE, VXLAN or Geneve, which only hosts may send there; give its port addresses of its own if it is a host";
     /// The sender's security groups.
     EgressRule = 33: "the security groups of the sending port do not let it out; add a rule that allows it";
     /// The receiver's security groups.
@@ -114,6 +114,8 @@ reasons! {
     FragmentOverlap = 37: "a fragment overlaps another, or is too small to hold the transport header (RFC 1858, RFC 5722)";
     /// Options that nobody needs.
     IpOptions = 38: "the packet has IP options or extension headers that let a sender choose the way, or more of them than any use needs (RFC 7126, RFC 5095)";
+    /// Geneve with something that must be understood.
+    GeneveOption = 39: "a Geneve packet of another host is a control packet, has a critical option, or more than 128 bytes of options, none of which this host understands";
 }
 
 const _: () = assert!(DropReason::ALL.len() <= MAX_REASONS);

@@ -7,6 +7,7 @@
 //! that are under way.
 
 use crate::address::Address;
+use crate::encapsulation::Encapsulation;
 use crate::policy::Direction;
 use crate::tables::Peer;
 use crate::track::State;
@@ -63,6 +64,34 @@ flags! {
         PEER = 3;
         /// The way is known.
         KNOWN = 4;
+        /// Encapsulated in VXLAN.
+        VXLAN = 5;
+        /// Encapsulated in Geneve; without this and the one before, in NVGRE.
+        GENEVE = 6;
+    }
+}
+
+impl WayFlags {
+    /// How packets are encapsulated on the way.
+    #[inline(always)]
+    pub const fn encapsulation(self) -> Encapsulation {
+        if self.has(Self::VXLAN) {
+            Encapsulation::Vxlan
+        } else if self.has(Self::GENEVE) {
+            Encapsulation::Geneve
+        } else {
+            Encapsulation::Nvgre
+        }
+    }
+
+    /// The flags of a way to another host.
+    #[inline(always)]
+    pub const fn encapsulated(encapsulation: Encapsulation) -> Self {
+        match encapsulation {
+            Encapsulation::Nvgre => Self::ENCAPSULATE,
+            Encapsulation::Vxlan => Self::ENCAPSULATE.with(Self::VXLAN),
+            Encapsulation::Geneve => Self::ENCAPSULATE.with(Self::GENEVE),
+        }
     }
 }
 

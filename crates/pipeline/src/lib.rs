@@ -21,15 +21,18 @@ pub mod flow;
 pub mod headers;
 pub mod meter;
 mod packet;
+pub mod paths;
 pub mod policy;
 pub mod segment;
 pub mod stages;
+pub mod sweep;
 mod tables;
 pub mod track;
 mod verdict;
 
 pub use buffer::Buffer;
 pub use drop_reason::{DropReason, MAX_REASONS};
+pub use encapsulation::Encapsulation;
 pub use packet::{ChecksumField, Frame, Meta, Network, NoRoom, Packet};
 pub use stages::Stage;
 pub use tables::*;
@@ -37,7 +40,6 @@ pub use verdict::{
     Action, Answer, Draft, Edit, Fate, Flood, Learn, Punted, Strip, Then, Translation, Tunnel, Verdict, Work,
 };
 
-use headers::ETHERNET_LEN;
 use policy::Direction;
 use stages::security::{self, Case, outcome};
 use stages::{
@@ -161,13 +163,7 @@ pub fn from_uplink<'t, P: Packet, T: Tables>(
             Ok(()) => unencapsulated(packet, tables, meta, work, verdict),
             Err(reason) => verdict.drop(reason),
         },
-        // Two calls with constants, so that the kernel reads both kinds of inner frame directly.
-        unwrap::Outcome::Encapsulated if work.outer.v4 => {
-            encapsulated(packet, tables, meta, encapsulation::HEADER_V4 - ETHERNET_LEN, work, verdict)
-        }
-        unwrap::Outcome::Encapsulated => {
-            encapsulated(packet, tables, meta, encapsulation::HEADER_V6 - ETHERNET_LEN, work, verdict)
-        }
+        unwrap::Outcome::Encapsulated => encapsulated(packet, tables, meta, work.outer.base as usize, work, verdict),
     }
     if verdict.is_pass() && !meta.relayed {
         physical::from_wire(packet, tables, meta, work, verdict);
@@ -221,8 +217,7 @@ fn encapsulated<'t, P: Packet, T: Tables>(
         return verdict.drop(reason);
     }
     probe::read(packet, &work.parsed, &mut work.probe);
-    let strip = Strip(base);
-    if known::from_uplink(tables, meta, strip, work, verdict) {
+    if known::from_uplink(tables, meta, work, verdict) {
         return;
     }
     if let Err(reason) = origin::check(packet, tables, meta, &work.outer, &work.parsed, &host.gateway_mac) {

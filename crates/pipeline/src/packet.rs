@@ -2,6 +2,7 @@
 //!
 //! In the kernel both are an skb; in user space both are bytes ([`crate::Buffer`]).
 
+use crate::encapsulation::Encapsulation;
 use crate::headers::{EthernetWords, Words};
 
 /// What is known of a frame beside its bytes.
@@ -121,18 +122,25 @@ pub trait Frame: Packet {
     ///
     /// # Errors
     /// When there is no room.
-    fn encapsulate<const N: usize>(&mut self, header: &Words<N>, outer: Network, inner: Network) -> Result<(), NoRoom>;
+    fn encapsulate<const N: usize>(
+        &mut self,
+        header: &Words<N>,
+        encapsulation: Encapsulation,
+        outer: Network,
+        inner: Network,
+    ) -> Result<(), NoRoom>;
     /// Puts `header` before the frame and forgets what the kernel knew of the frame's structure; for the second and
     /// later copies of a flooded frame, whose outer headers `header` replaces from the front.
     ///
     /// # Errors
     /// When there is no room.
     fn prepend<const N: usize>(&mut self, room: usize, header: &Words<N>) -> Result<(), NoRoom>;
-    /// Takes `room` bytes off behind the first 14 and makes `ethernet` the frame's Ethernet header.
+    /// Takes `room` bytes off behind the first 14, outer headers, UDP's or not, and makes `ethernet` the frame's Ethernet
+    /// header.
     ///
     /// # Errors
     /// When the frame is shorter.
-    fn decapsulate(&mut self, room: usize, ethernet: &EthernetWords, inner: Network) -> Result<(), NoRoom>;
+    fn decapsulate(&mut self, room: usize, udp: bool, ethernet: &EthernetWords, inner: Network) -> Result<(), NoRoom>;
     /// Gives a frame without a tag an 802.1Q tag with this VLAN identifier.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 
 use crate::Work;
 pub use crate::address::Address;
+use crate::encapsulation::Encapsulation;
 use crate::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
 use crate::policy::{Direction, Logged, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use crate::stages::security::{self, Case};
@@ -18,8 +19,10 @@ pub const MAX_RECORDS: u32 = 1 << 18;
 pub const MAX_ROUTES: u32 = 1 << 16;
 /// Most VM subnets known to one host.
 pub const MAX_SUBNETS: u32 = 1 << 16;
-/// Most other hosts known to one host.
-pub const MAX_PEERS: u32 = 1 << 14;
+/// Most ways to other hosts known to one host, over all of them.
+pub const MAX_PEERS: u32 = 1 << 15;
+/// Most ways to one other host.
+pub const MAX_PATHS: u32 = 8;
 /// Most provider addresses of one host.
 pub const MAX_PROVIDERS: u32 = 64;
 /// Most replicas made of one broadcast or multicast frame. Ports and hosts beyond it get none of it; `plan` reports
@@ -37,6 +40,10 @@ flags! {
         PLAIN = 0;
         /// Some port is joined to a physical network: what passes the uplinks is looked up for it.
         PHYSICAL = 1;
+        /// Some VM network travels in VXLAN: what comes by its UDP port is this host's own.
+        VXLAN = 2;
+        /// Some VM network travels in Geneve: what comes by its UDP port is this host's own.
+        GENEVE = 3;
     }
 }
 
@@ -167,6 +174,10 @@ flags! {
     SubnetFlags: u32 {
         /// Some record of the subnet is L2Only: who asks for an unknown address is heard by all.
         LEARN = 0;
+        /// Frames travel to other hosts in VXLAN; without this and [`SubnetFlags::GENEVE`] in NVGRE.
+        VXLAN = 1;
+        /// Frames travel to other hosts in Geneve.
+        GENEVE = 2;
     }
 }
 
@@ -186,6 +197,20 @@ pub struct Subnet {
     pub gateway_v4: Address,
     /// IPv6 address of the gateway, all zero if there is none.
     pub gateway_v6: Address,
+}
+
+impl Subnet {
+    /// How frames for its VMs travel to other hosts.
+    #[inline(always)]
+    pub const fn encapsulation(&self) -> Encapsulation {
+        if self.flags.has(SubnetFlags::VXLAN) {
+            Encapsulation::Vxlan
+        } else if self.flags.has(SubnetFlags::GENEVE) {
+            Encapsulation::Geneve
+        } else {
+            Encapsulation::Nvgre
+        }
+    }
 }
 
 /// Key of a customer route, matched by longest prefix (`BPF_MAP_TYPE_LPM_TRIE`).
@@ -231,15 +256,33 @@ pub struct Route {
     pub next_hop: Address,
 }
 
+/// Key of one of the ways to another host, which all cost the same ([`crate::paths`]).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[repr(C)]
+pub struct PeerKey {
+    /// The host's provider address.
+    pub provider: Address,
+    /// 0..[`Peer::paths`].
+    pub path: u32,
+}
+
+impl PeerKey {
+    /// The key of the first way to a host, which is there if any is.
+    #[inline(always)]
+    pub const fn first(provider: Address) -> Self {
+        Self { provider, path: 0 }
+    }
+}
+
 flags! {
     /// Properties of a [`Peer`].
-    PeerFlags: u32 {
+    PeerFlags: u16 {
         /// `next_hop` is known; otherwise the kernel's routing table decides for each packet.
         NEXT_HOP = 0;
     }
 }
 
-/// How to reach another host, by its provider address.
+/// One way to reach another host.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[repr(C)]
 pub struct Peer {
@@ -249,10 +292,12 @@ pub struct Peer {
     pub next_hop: Address,
     /// Interface index of the uplink.
     pub uplink: u32,
-    /// MTU of the underlay towards it: the largest outer IP packet, in bytes.
+    /// MTU of the underlay towards it: the largest outer IP packet, in bytes; the same on all ways to a host.
     pub mtu: u32,
     /// Properties.
     pub flags: PeerFlags,
+    /// How many ways there are to the host, at most [`MAX_PATHS`]; the same on all of them.
+    pub paths: u16,
 }
 
 /// A provider address of this host.
@@ -330,8 +375,8 @@ pub trait Tables {
     fn subnet(&self, vsid: u32) -> Option<&Subnet>;
     /// The customer route with the longest prefix that matches a key made by [`RouteKey::exact`].
     fn route(&self, key: &RouteKey) -> Option<&Route>;
-    /// How to reach another host.
-    fn peer(&self, provider: &Address) -> Option<&Peer>;
+    /// One way to another host; see [`crate::paths`].
+    fn peer(&self, key: &PeerKey) -> Option<&Peer>;
     /// Whether the address is a provider address of this host.
     fn provider(&self, address: &Address) -> Option<&Provider>;
     /// One replica of a broadcast or multicast frame.
@@ -431,6 +476,7 @@ const _: () = {
     assert!(size_of::<Subnet>() == 48);
     assert!(size_of::<RouteKey>() == 24);
     assert!(size_of::<Route>() == 24);
+    assert!(size_of::<PeerKey>() == 20);
     assert!(size_of::<Peer>() == 44);
     assert!(size_of::<Provider>() == 4);
     assert!(size_of::<ReplicaKey>() == 8);

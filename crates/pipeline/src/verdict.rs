@@ -1,7 +1,7 @@
 //! What is decided about a packet: plain data, carried out by [`crate::apply`].
 
 use crate::DropReason;
-use crate::encapsulation::Outer;
+use crate::encapsulation::{Encapsulation, Outer};
 use crate::flow::{Flow, FlowKey, FragmentKey};
 use crate::headers::EthernetWords;
 use crate::headers::icmp::IcmpError;
@@ -40,6 +40,8 @@ pub struct Tunnel<'t> {
     pub peer: &'t Peer,
     /// Its provider address.
     pub remote: &'t Address,
+    /// How the frame travels.
+    pub encapsulation: Encapsulation,
     /// VSID of the destination.
     pub vsid: u32,
     /// Hash of the inner flow.
@@ -93,6 +95,8 @@ pub struct Flood {
     pub to: u32,
     /// Interface index of the port the frame came from, which gets no copy; 0 if it came from another host.
     pub except: u32,
+    /// How copies travel to other hosts.
+    pub encapsulation: Encapsulation,
     /// Hash of the flow.
     pub hash: u32,
     /// Traffic class of the outer headers.
@@ -116,13 +120,33 @@ pub enum Then {
     Stack,
 }
 
-/// Headers to take off a frame that came from another host: this many bytes, behind the first 14; or [`Strip::TAG`].
+/// Headers to take off a frame: outer ones of a frame that came from another host, or [`Strip::TAG`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Strip(pub usize);
+pub struct Strip(u32);
 
 impl Strip {
     /// An 802.1Q tag, in the frame or beside it.
     pub const TAG: Self = Self(4);
+    /// Set beside the length if the headers are those of UDP.
+    const UDP: u32 = 1 << 8;
+
+    /// Outer headers: this many bytes, behind the first 14.
+    #[inline(always)]
+    pub const fn outer(room: u8, udp: bool) -> Self {
+        Self(room as u32 | if udp { Self::UDP } else { 0 })
+    }
+
+    /// How many bytes.
+    #[inline(always)]
+    pub const fn room(self) -> usize {
+        (self.0 & 0xff) as usize
+    }
+
+    /// Whether a UDP header is among them.
+    #[inline(always)]
+    pub const fn is_udp(self) -> bool {
+        self.0 & Self::UDP != 0
+    }
 }
 
 /// What happens to a packet: the meaning of a [`Verdict`].
@@ -337,14 +361,14 @@ const fn to_mac(words: [u32; 2]) -> [u8; 6] {
 #[inline(always)]
 const fn from_strip(strip: Option<Strip>) -> u32 {
     match strip {
-        Some(Strip(room)) => room as u32,
+        Some(Strip(bits)) => bits,
         None => 0,
     }
 }
 
 #[inline(always)]
-const fn to_strip(room: u32) -> Option<Strip> {
-    if room == 0 { None } else { Some(Strip(room as usize)) }
+const fn to_strip(bits: u32) -> Option<Strip> {
+    if bits == 0 { None } else { Some(Strip(bits)) }
 }
 
 #[inline(always)]
@@ -377,7 +401,8 @@ impl<'t> Verdict<'t> {
                 self.translate(translation);
             }
             Action::Encapsulate { tunnel } => {
-                self.put(ENCAPSULATE, [tunnel.vsid, tunnel.hash, tunnel.traffic_class as u32]);
+                let (traffic_class, encapsulation) = (tunnel.traffic_class as u32, tunnel.encapsulation as u32);
+                self.put(ENCAPSULATE, [tunnel.vsid, tunnel.hash, traffic_class, encapsulation]);
                 self.peer = Some(tunnel.peer);
                 self.first = Some(tunnel.remote);
             }
@@ -399,9 +424,9 @@ impl<'t> Verdict<'t> {
                 }
                 self.first = Some(gateway);
             }
-            Action::Flood(Flood { vsid, to, except, hash, traffic_class, length, strip, then }) => {
-                let (traffic_class, strip) = (traffic_class as u32, from_strip(strip));
-                self.put(FLOOD, [vsid, to, except, hash, traffic_class, length, strip, from_then(then)]);
+            Action::Flood(Flood { vsid, to, except, encapsulation, hash, traffic_class, length, strip, then }) => {
+                let (travels, strip) = ((encapsulation as u32) << 8 | traffic_class as u32, from_strip(strip));
+                self.put(FLOOD, [vsid, to, except, hash, travels, length, strip, from_then(then)]);
             }
             Action::Wire { network } => self.put(WIRE, [network]),
             Action::Host { network } => self.put(HOST, [network]),
@@ -451,7 +476,10 @@ impl<'t> Verdict<'t> {
                 translation: self.translation(),
             },
             (ENCAPSULATE, Some(peer), Some(remote)) => {
-                Action::Encapsulate { tunnel: Tunnel { peer, remote, vsid: a, hash: b, traffic_class: c as u8 } }
+                let encapsulation = Encapsulation::from_number(d);
+                Action::Encapsulate {
+                    tunnel: Tunnel { peer, remote, encapsulation, vsid: a, hash: b, traffic_class: c as u8 },
+                }
             }
             (PLAIN, Some(peer), _) => Action::Plain { peer, translation: self.translation() },
             (ARP, ..) => Action::Answer(Answer::Arp(to_mac([a, b]))),
@@ -467,6 +495,7 @@ impl<'t> Verdict<'t> {
                 vsid: a,
                 to: b,
                 except: c,
+                encapsulation: Encapsulation::from_number(e >> 8),
                 hash: d,
                 traffic_class: e as u8,
                 length: f,

@@ -4,8 +4,8 @@ mod common;
 
 use common::{BROADCAST, Mac, Net, UPLINK, Way, blue, ip, nvgre, packet, udp};
 use pipeline::{
-    DropReason, Flood, HostFlags, Meta, Port, PortFlags, Record, RecordFlags, RecordKey, StationKey, Strip, Subnet,
-    Then, segment,
+    DropReason, Encapsulation, Flood, HostFlags, Meta, Port, PortFlags, Record, RecordFlags, RecordKey, StationKey,
+    Strip, Subnet, Then, segment,
 };
 
 const BARE: u32 = segment::number(UPLINK, 0);
@@ -42,7 +42,8 @@ fn joined() -> Net {
 }
 
 fn flood(vsid: u32, except: u32, strip: Option<Strip>, then: Then) -> Way {
-    Way::Flood(Flood { vsid, to: 2, except, hash: 0, traffic_class: 0, length: 0, strip, then })
+    let encapsulation = Encapsulation::Nvgre;
+    Way::Flood(Flood { vsid, to: 2, except, encapsulation, hash: 0, traffic_class: 0, length: 0, strip, then })
 }
 
 fn tagged(mut frame: Vec<u8>, vlan: u8) -> Vec<u8> {

@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn devices(live: &mut Live, there: &[Change]) -> Result<(), Box<dyn Error>> {
     let update = live.update(there.iter().cloned()).map_err(|errors| format!("{errors:?}"))?;
     live.settle(&update);
-    let link = Link { ifindex: 77, mtu: 1500, kind: LinkKind::Tap, mac: None, addresses: vec![] };
+    let link = Link { ifindex: 77, mtu: 1500, up: true, kind: LinkKind::Tap, mac: None, addresses: vec![] };
     let (_, took) = timed(|| {
         for _ in 0..ROUNDS {
             for link in [Some(link.clone()), None] {
@@ -106,7 +106,7 @@ fn say(what: &str, took: Duration) {
 
 fn facts() -> Facts {
     let addresses = "192.168.4.11/24".parse().into_iter().collect();
-    let uplink = Link { ifindex: 2, mtu: 1600, kind: LinkKind::Other, mac: None, addresses };
+    let uplink = Link { ifindex: 2, mtu: 1600, up: true, kind: LinkKind::Other, mac: None, addresses };
     let links: BTreeMap<_, _> = "eth0".parse().map(|name| (name, uplink)).into_iter().collect();
     Facts { links, slots: BTreeMap::new() }
 }

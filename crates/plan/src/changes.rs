@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pipeline::policy::{Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::{
-    Address, Host, Peer, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey,
-    Subnet,
+    Address, Host, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey,
+    StationKey, Subnet,
 };
 
 use crate::HostTables;
@@ -73,7 +73,7 @@ pub struct Changes {
     /// See [`HostTables::routes`].
     pub routes: TableChanges<RouteKey, Route>,
     /// See [`HostTables::peers`].
-    pub peers: TableChanges<Address, Peer>,
+    pub peers: TableChanges<PeerKey, Peer>,
     /// See [`HostTables::providers`].
     pub providers: TableChanges<Address, Provider>,
     /// See [`HostTables::replicas`].

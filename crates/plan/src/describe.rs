@@ -3,8 +3,8 @@
 use std::fmt;
 
 use pipeline::{
-    Address, Host, HostFlags, Peer, PeerFlags, Plain, Port, PortFlags, Provider, Record, RecordFlags, RecordKey,
-    Replica, ReplicaKey, Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags, segment,
+    Address, Host, HostFlags, Peer, PeerFlags, PeerKey, Plain, Port, PortFlags, Provider, Record, RecordFlags,
+    RecordKey, Replica, ReplicaKey, Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags, segment,
 };
 
 use crate::{Changes, TableChanges};
@@ -60,8 +60,12 @@ fn words(flags: impl IntoIterator<Item = (bool, &'static str)>) -> String {
 
 impl Readable for Host {
     fn readable(&self) -> String {
-        let flags =
-            words([(self.flags.has(HostFlags::PLAIN), "plain"), (self.flags.has(HostFlags::PHYSICAL), "physical")]);
+        let flags = words([
+            (self.flags.has(HostFlags::PLAIN), "plain"),
+            (self.flags.has(HostFlags::PHYSICAL), "physical"),
+            (self.flags.has(HostFlags::VXLAN), "VXLAN"),
+            (self.flags.has(HostFlags::GENEVE), "Geneve"),
+        ]);
         let Self { flood_rate, flood_burst, punt_rate, punt_burst, .. } = self;
         format!(
             "gateway {}, flood {flood_rate}/s burst {flood_burst}, punt {punt_rate}/s burst {punt_burst}{flags}",
@@ -140,7 +144,11 @@ impl Readable for Record {
 
 impl Readable for Subnet {
     fn readable(&self) -> String {
-        let flags = words([(self.flags.has(SubnetFlags::LEARN), "learn")]);
+        let flags = words([
+            (self.flags.has(SubnetFlags::LEARN), "learn"),
+            (self.flags.has(SubnetFlags::VXLAN), "VXLAN"),
+            (self.flags.has(SubnetFlags::GENEVE), "Geneve"),
+        ]);
         format!("domain {:08x} replicas {} local {}{flags}", self.domain, self.replicas, self.local_replicas)
     }
 }
@@ -163,13 +171,20 @@ impl Readable for Route {
     }
 }
 
+impl Readable for PeerKey {
+    fn readable(&self) -> String {
+        if self.path == 0 { self.provider.to_string() } else { format!("{}/{}", self.provider, self.path) }
+    }
+}
+
 impl Readable for Peer {
     fn readable(&self) -> String {
         let next_hop = match self.flags.has(PeerFlags::NEXT_HOP) {
             true => format!("next hop {}", self.next_hop),
             false => "next hop by the kernel".to_owned(),
         };
-        format!("from {} interface {} MTU {} {next_hop}", self.local, self.uplink, self.mtu)
+        let paths = if self.paths > 1 { format!(" one of {} ways", self.paths) } else { String::new() };
+        format!("from {} interface {} MTU {} {next_hop}{paths}", self.local, self.uplink, self.mtu)
     }
 }
 

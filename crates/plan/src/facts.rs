@@ -22,6 +22,8 @@ pub struct Link {
     pub ifindex: u32,
     /// The largest network packet that it takes, in bytes.
     pub mtu: u32,
+    /// Whether it can carry anything: it is set up, and has a carrier.
+    pub up: bool,
     /// What it is.
     pub kind: LinkKind,
     /// Its MAC address, if it has one that can be.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
 use pipeline::policy::{Direction, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::{
-    Address, Fragmented, Host, Peer, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey,
-    StationKey, Subnet, Tables,
+    Address, Fragmented, Host, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route,
+    RouteKey, StationKey, Subnet, Tables,
 };
 
 /// The content of all tables of one host; each field is one BPF map.
@@ -25,8 +25,8 @@ pub struct HostTables {
     pub subnets: BTreeMap<u32, Subnet>,
     /// Customer routes.
     pub routes: BTreeMap<RouteKey, Route>,
-    /// Other hosts by provider address.
-    pub peers: BTreeMap<Address, Peer>,
+    /// The ways to other hosts.
+    pub peers: BTreeMap<PeerKey, Peer>,
     /// This host's provider addresses.
     pub providers: BTreeMap<Address, Provider>,
     /// Where broadcast and multicast frames go.
@@ -113,8 +113,8 @@ impl Tables for HostTables {
         self.route_entry(key).map(|(_, route)| route)
     }
 
-    fn peer(&self, provider: &Address) -> Option<&Peer> {
-        self.peers.get(provider)
+    fn peer(&self, key: &PeerKey) -> Option<&Peer> {
+        self.peers.get(key)
     }
 
     fn provider(&self, address: &Address) -> Option<&Provider> {

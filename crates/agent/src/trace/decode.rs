@@ -1,7 +1,7 @@
 //! What leaves, decoded: one line a header.
 //!
-//! Read by a parser that is not the pipeline's own, so that a trace shows what others will see. Only the NVGRE header is
-//! read here by hand.
+//! Read by a parser that is not the pipeline's own, so that a trace shows what others will see. Only the headers of
+//! encapsulations are read here by hand.
 
 use std::net::Ipv6Addr;
 
@@ -71,6 +71,7 @@ fn headers(packet: &LaxSlicedPacket, lines: &mut Vec<String>) {
         Some(TransportSlice::Udp(datagram)) => {
             let (from, to, length) = (datagram.source_port(), datagram.destination_port(), datagram.payload().len());
             lines.push(format!("UDP {from} -> {to}, {length} bytes"));
+            tunnel(to, datagram.payload(), lines);
         }
         Some(TransportSlice::Tcp(segment)) => lines.push(tcp(segment)),
         Some(TransportSlice::Igmp(_)) | None => {}
@@ -80,6 +81,22 @@ fn headers(packet: &LaxSlicedPacket, lines: &mut Vec<String>) {
     }
     if let Some((error, layer)) = &packet.stop_err {
         lines.push(format!("{layer} is unreadable: {error}"));
+    }
+}
+
+/// VXLAN (RFC 7348, section 5) and Geneve without options (RFC 8926, section 3.4), by their UDP ports.
+fn tunnel(port: u16, bytes: &[u8], lines: &mut Vec<String>) {
+    match (port, bytes.split_first_chunk::<8>()) {
+        (4789, Some(([0x08, _, _, _, v0, v1, v2, _], inner))) => {
+            lines.push(format!("VXLAN VNI = VSID {}", u32::from_be_bytes([0, *v0, *v1, *v2])));
+            lines.extend(frame(inner));
+        }
+        (6081, Some(([0, _, 0x65, 0x58, v0, v1, v2, _], inner))) => {
+            let vsid = u32::from_be_bytes([0, *v0, *v1, *v2]);
+            lines.push(format!("Geneve VNI = VSID {vsid}, protocol 0x6558 (Ethernet)"));
+            lines.extend(frame(inner));
+        }
+        _ => {}
     }
 }
 

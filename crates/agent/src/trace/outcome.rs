@@ -125,10 +125,11 @@ impl Journey<'_> {
     }
 
     fn encapsulated(&self, tunnel: &Tunnel, frame: &Buffer) -> Outcome {
-        let Tunnel { peer, remote, vsid, .. } = tunnel;
+        let Tunnel { peer, remote, encapsulation, vsid, .. } = tunnel;
         Outcome {
             verdict: format!(
-                "encapsulated in NVGRE to {remote}, VSID {vsid}, by {}",
+                "encapsulated in {} to {remote}, VSID {vsid}, by {}",
+                encapsulation.name(),
                 self.words.interface(peer.uplink)
             ),
             explanation: Some(format!(

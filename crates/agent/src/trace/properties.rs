@@ -22,7 +22,7 @@ use super::{outcome, packet, sender, trace};
 /// A host that has what the intent says.
 fn tables_of(intent: &Intent) -> HostTables {
     let own = intent.provider_addresses().filter_map(|own| IpNet::new(own.address, own.prefix_length).ok());
-    let link = |ifindex, addresses| Link { ifindex, mtu: 1600, kind: LinkKind::Tap, mac: None, addresses };
+    let link = |ifindex, addresses| Link { ifindex, mtu: 1600, up: true, kind: LinkKind::Tap, mac: None, addresses };
     let mut facts = Facts::default();
     facts.links.insert(UPLINK.parse().unwrap(), link(2, own.collect()));
     for (ifindex, port) in (100..).zip(intent.ports()) {

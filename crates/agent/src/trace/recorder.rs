@@ -6,8 +6,8 @@ use api::{TraceLookup, TraceStep};
 use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
 use pipeline::policy::{Direction, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::{
-    Address, Fragmented, Host, Learn, Peer, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route,
-    RouteKey, Stage, StationKey, Subnet, Tables,
+    Address, Fragmented, Host, Learn, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey,
+    Route, RouteKey, Stage, StationKey, Subnet, Tables,
 };
 use plan::HostTables;
 
@@ -82,9 +82,9 @@ impl Tables for Recorder<'_> {
         found.map(|(_, route)| route)
     }
 
-    fn peer(&self, provider: &Address) -> Option<&Peer> {
-        let found = self.tables.peer(provider);
-        self.note("peer", provider.to_string(), found.map(|peer| self.words.peer(peer)));
+    fn peer(&self, key: &PeerKey) -> Option<&Peer> {
+        let found = self.tables.peer(key);
+        self.note("peer", Words::peer_key(key), found.map(|peer| self.words.peer(peer)));
         found
     }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use model::{Intent, RoutingDomainId};
 use pipeline::{
-    Host, HostFlags, Peer, PeerFlags, Plain, Port, PortFlags, Provider, Record, RecordFlags, RecordKey, Replica,
-    ReplicaKey, Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags, segment,
+    Host, HostFlags, Peer, PeerFlags, PeerKey, Plain, Port, PortFlags, Provider, Record, RecordFlags, RecordKey,
+    Replica, ReplicaKey, Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags, segment,
 };
 
 /// Six bytes as Hyper-V writes a MAC address, groups too.
@@ -58,8 +58,12 @@ impl<'a> Words<'a> {
     }
 
     pub fn host(&self, host: &Host) -> String {
-        let plain = if host.flags.has(HostFlags::PLAIN) { ", some packets travel unencapsulated" } else { "" };
-        format!("gateway MAC {}{plain}", mac(host.gateway_mac))
+        let flags = flags([
+            (host.flags.has(HostFlags::PLAIN), "some packets travel unencapsulated"),
+            (host.flags.has(HostFlags::VXLAN), "VXLAN is taken"),
+            (host.flags.has(HostFlags::GENEVE), "Geneve is taken"),
+        ]);
+        format!("gateway MAC {}{flags}", mac(host.gateway_mac))
     }
 
     pub fn port(&self, port: &Port) -> String {
@@ -115,8 +119,9 @@ impl<'a> Words<'a> {
         let (here, all) = (subnet.local_replicas as usize, subnet.replicas as usize);
         let learn = flags([(subnet.flags.has(SubnetFlags::LEARN), "has L2Only records")]);
         format!(
-            "{}{gateways}, {} here, {}{learn}",
+            "{}{gateways}, in {}, {} here, {}{learn}",
             self.domain(subnet.domain),
+            subnet.encapsulation().name(),
             count(here, "port"),
             count(all.saturating_sub(here), "other host"),
         )
@@ -137,12 +142,21 @@ impl<'a> Words<'a> {
         format!("{}/{bits} in VSID {}, {way}", key.address, route.vsid)
     }
 
+    /// The first way to a host is its name alone, since most hosts have no other.
+    pub fn peer_key(key: &PeerKey) -> String {
+        match key.path {
+            0 => key.provider.to_string(),
+            path => format!("{}/{path}", key.provider),
+        }
+    }
+
     pub fn peer(&self, peer: &Peer) -> String {
         let next_hop = match peer.flags.has(PeerFlags::NEXT_HOP) {
             true => format!("next hop {}", peer.next_hop),
             false => "next hop by the kernel's routing table".to_owned(),
         };
-        format!("from {} by {}, MTU {}, {next_hop}", peer.local, self.interface(peer.uplink), peer.mtu)
+        let paths = if peer.paths > 1 { format!(", one of {} ways", peer.paths) } else { String::new() };
+        format!("from {} by {}, MTU {}, {next_hop}{paths}", peer.local, self.interface(peer.uplink), peer.mtu)
     }
 
     pub fn provider(&self, provider: &Provider) -> String {

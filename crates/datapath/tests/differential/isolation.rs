@@ -21,13 +21,17 @@ fn domains(intent: &Intent) -> BTreeMap<u32, RoutingDomainId> {
 
 /// The VSID that a frame from the underlay names.
 fn named_vsid(frame: &[u8]) -> Option<u32> {
-    let gre = match frame.get(12..14)? {
-        [0x08, 0x00] if frame.get(23) == Some(&47) => 34,
-        [0x86, 0xdd] if frame.get(20) == Some(&47) => 54,
+    let (at, protocol) = match frame.get(12..14)? {
+        [0x08, 0x00] => (34, *frame.get(23)?),
+        [0x86, 0xdd] => (54, *frame.get(20)?),
         _ => return None,
     };
-    match frame.get(gre..gre + 8)? {
-        [0x20, 0, 0x65, 0x58, a, b, c, _] => Some(u32::from_be_bytes([0, *a, *b, *c])),
+    match (protocol, frame.get(at..)?) {
+        (47, [0x20, 0, 0x65, 0x58, a, b, c, ..])
+        | (17, [_, _, 0x12, 0xb5, _, _, _, _, _, _, _, _, a, b, c, ..])
+        | (17, [_, _, 0x17, 0xc1, _, _, _, _, _, _, 0x65, 0x58, a, b, c, ..]) => {
+            Some(u32::from_be_bytes([0, *a, *b, *c]))
+        }
         _ => None,
     }
 }

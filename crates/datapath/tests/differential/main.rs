@@ -22,9 +22,9 @@ mod world;
 use std::collections::BTreeSet;
 
 use datapath::testrun::Outcome;
-use datapath::{Datapath, Epochs, Events, Punt, Punts, Role};
+use datapath::{Datapath, Events, Punt, Punts, Role};
 use pipeline::{DropReason, Learn};
-use plan::HostTables;
+use plan::{Epochs, HostTables};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 

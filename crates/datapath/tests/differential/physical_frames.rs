@@ -59,7 +59,8 @@ impl Frames<'_> {
     pub fn like_a_host(&mut self, ifindex: u32, port: &Port) -> Case {
         let v4 = self.rng.random();
         let source = self.source(port, v4);
-        let destination = self.tables.peers.keys().filter(|peer| peer.is_v4() == v4).copied().choose(self.rng);
+        let destination =
+            self.tables.peers.keys().map(|key| key.provider).filter(|peer| peer.is_v4() == v4).choose(self.rng);
         let destination: Address = destination.unwrap_or_else(|| self.unknown(v4));
         let mut header = vec![0x20, 0, 0x65, 0x58, 0, 0x13, 0x89, 0];
         if self.rng.random_bool(0.3) {

@@ -24,6 +24,15 @@ pub fn is_sound(frame: &[u8]) -> bool {
     match payload.payload {
         [0x20, 0, 0x65, 0x58, _, _, _, _, inner @ ..] if number == etherparse::IpNumber::GRE => return is_sound(inner),
         _ if payload.fragmented => return true,
+        [_, _, 0x12, 0xb5, h, l, 0, 0, _, _, _, _, _, _, _, _, inner @ ..] if number == etherparse::IpNumber::UDP => {
+            return usize::from(u16::from_be_bytes([*h, *l])) == inner.len() + 16 && is_sound(inner);
+        }
+        [_, _, 0x17, 0xc1, h, l, 0, 0, first, _, _, _, _, _, _, _, rest @ ..]
+            if number == etherparse::IpNumber::UDP =>
+        {
+            let inner = rest.get(4 * usize::from(first & 0x3f)..).unwrap_or_default();
+            return usize::from(u16::from_be_bytes([*h, *l])) == rest.len() + 16 && is_sound(inner);
+        }
         _ => {}
     }
     let transport = packet.transport.as_ref();

@@ -1,9 +1,9 @@
 //! Frames as they come from the underlay: encapsulated by the project's own code, by somebody else, or not at all.
 
 use datapath::Role;
-use pipeline::encapsulation::{self, HEADER_V4, HEADER_V6};
+use pipeline::encapsulation;
 use pipeline::headers::ETHERNET_LEN;
-use pipeline::{Address, Peer, Record, RecordKey, Tunnel};
+use pipeline::{Address, Encapsulation, Peer, PeerKey, Record, RecordKey, Tunnel};
 use rand::Rng as _;
 use rand::seq::{IndexedRandom as _, IteratorRandom as _};
 
@@ -23,7 +23,7 @@ impl Frames<'_> {
     /// A sender: the key of its record, and the record; from another host if there is one.
     fn sender(&mut self) -> Option<(RecordKey, Record)> {
         let records = || self.tables.records.iter().map(|(key, record)| (*key, *record));
-        let remote = records().filter(|(_, record)| self.tables.peers.contains_key(&record.provider));
+        let remote = records().filter(|(_, record)| self.tables.peers.contains_key(&PeerKey::first(record.provider)));
         let remote = remote.choose(self.rng);
         if self.rng.random_bool(0.95) && remote.is_some() { remote } else { records().choose(self.rng) }
     }
@@ -104,7 +104,7 @@ impl Frames<'_> {
         let uplink = self.devices.uplink;
         let Some((inner, vsid, provider, segment, what)) = self.inner() else { return self.foreign() };
         let from = match self.rng.random_range(0..20) {
-            0 => self.tables.peers.keys().copied().choose(self.rng).unwrap_or(provider),
+            0 => self.tables.peers.keys().map(|key| key.provider).choose(self.rng).unwrap_or(provider),
             1 => self.unknown(provider.is_v4()),
             _ => provider,
         };
@@ -115,13 +115,22 @@ impl Frames<'_> {
         };
         let relayed = self.rng.random_bool(0.04);
         let to = if relayed && self.rng.random_bool(0.7) {
-            let peers = self.tables.peers.keys().filter(|peer| peer.is_v4() == from.is_v4());
-            peers.copied().choose(self.rng).unwrap_or(to)
+            let peers = self.tables.peers.keys().map(|key| key.provider);
+            peers.filter(|peer| peer.is_v4() == from.is_v4()).choose(self.rng).unwrap_or(to)
         } else {
             to
         };
-        let mut frame = self.encapsulate(&inner, vsid, from, to);
-        let what = if self.rng.random_bool(0.12) { self.spoil(&mut frame, from.is_v4()) } else { what };
+        // Mostly in what the subnet has, but any will do.
+        let encapsulation = match self.tables.subnets.get(&vsid) {
+            Some(subnet) if self.rng.random_bool(0.8) => subnet.encapsulation(),
+            _ => *Encapsulation::ALL.choose(self.rng).expect("three"),
+        };
+        let mut frame = self.encapsulate(encapsulation, &inner, vsid, from, to);
+        let what = match self.rng.random_range(0..100) {
+            0..10 => self.spoil(&mut frame, encapsulation, from.is_v4()),
+            10..20 if encapsulation == Encapsulation::Geneve => self.with_options(&mut frame, from.is_v4()),
+            _ => what,
+        };
         let mut case = Case::new(Role::Uplink, frame, uplink, what);
         case.meta.relayed = relayed;
         case.meta.segment = segment;
@@ -129,18 +138,26 @@ impl Frames<'_> {
     }
 
     /// By the project's own encapsulation, as the host with the provider address `from` would.
-    fn encapsulate(&mut self, inner: &[u8], vsid: u32, from: Address, to: Address) -> Vec<u8> {
+    fn encapsulate(
+        &mut self,
+        encapsulation: Encapsulation,
+        inner: &[u8],
+        vsid: u32,
+        from: Address,
+        to: Address,
+    ) -> Vec<u8> {
         let peer = Peer { local: from, ..Peer::default() };
         let traffic_class = self.rng.random_range(0..4);
-        let tunnel = Tunnel { peer: &peer, remote: &to, vsid, hash: self.rng.random(), traffic_class };
+        let tunnel = Tunnel { peer: &peer, remote: &to, encapsulation, vsid, hash: self.rng.random(), traffic_class };
         let mut head = [0; ETHERNET_LEN];
         let known = inner.len().min(ETHERNET_LEN);
         head[..known].copy_from_slice(&inner[..known]);
         let head = std::array::from_fn(|i| u16::from_ne_bytes([head[2 * i], head[2 * i + 1]]));
-        let words = if from.is_v4() {
-            encapsulation::header_v4(&tunnel, &head, inner.len()).to_vec()
-        } else {
-            encapsulation::header_v6(&tunnel, &head, inner.len()).to_vec()
+        let words = match (encapsulation.is_udp(), from.is_v4()) {
+            (false, true) => encapsulation::nvgre_v4(&tunnel, &head, inner.len()).to_vec(),
+            (false, false) => encapsulation::nvgre_v6(&tunnel, &head, inner.len()).to_vec(),
+            (true, true) => encapsulation::udp_v4(&tunnel, &head, inner.len()).to_vec(),
+            (true, false) => encapsulation::udp_v6(&tunnel, &head, inner.len()).to_vec(),
         };
         let mut frame: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         frame[..12].copy_from_slice(&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2]);
@@ -148,29 +165,55 @@ impl Frames<'_> {
         frame
     }
 
+    /// Options of Geneve behind its header, some of them critical, some too long.
+    fn with_options(&mut self, frame: &mut Vec<u8>, v4: bool) -> &'static str {
+        let at = encapsulation::room(Encapsulation::Geneve, v4) - 8;
+        let words = self.rng.random_range(1..=40);
+        frame[at] = words;
+        let options: Vec<u8> = (0..4 * words).map(|_| self.rng.random()).collect();
+        frame.splice(at + 8..at + 8, options);
+        if self.rng.random_bool(0.2) {
+            frame[at + 1] |= if self.rng.random() { 0x40 } else { 0x80 };
+        }
+        let more = 4 * u16::from(words);
+        let (length_at, udp) = if v4 { (16, 34 + 4) } else { (18, 54 + 4) };
+        for at in [length_at, udp] {
+            let length = u16::from_be_bytes([frame[at], frame[at + 1]]) + more;
+            frame[at..at + 2].copy_from_slice(&length.to_be_bytes());
+        }
+        if v4 {
+            frame[24..26].fill(0);
+            let sum = craft::checksum(&[&frame[14..34]]);
+            frame[24..26].copy_from_slice(&sum.to_be_bytes());
+        }
+        "Geneve with options"
+    }
+
     /// Makes outer headers wrong.
-    fn spoil(&mut self, frame: &mut Vec<u8>, v4: bool) -> &'static str {
-        let gre = if v4 { HEADER_V4 } else { HEADER_V6 } - ETHERNET_LEN - 8;
+    fn spoil(&mut self, frame: &mut Vec<u8>, encapsulation: Encapsulation, v4: bool) -> &'static str {
+        // All three have 8 bytes before the inner frame, the protocol in the second word of them or nothing.
+        let header = encapsulation::room(encapsulation, v4) - 8;
         match self.rng.random_range(0..6) {
             0 => {
-                frame[gre] ^= 1 << self.rng.random_range(0..8);
-                "wrong GRE flags"
+                frame[header] ^= 1 << self.rng.random_range(0..8);
+                "wrong flags of the encapsulation"
             }
             1 => {
-                frame[gre + 1] ^= 1 << self.rng.random_range(0..8);
-                "wrong GRE version"
+                frame[header + 1] ^= 1 << self.rng.random_range(0..8);
+                "wrong version of the encapsulation"
             }
             2 => {
-                frame[gre + 2..gre + 4].copy_from_slice(&[0x08, 0x00]);
-                "wrong GRE protocol"
+                frame[header + 2..header + 4].copy_from_slice(&[0x08, 0x00]);
+                "wrong protocol of the encapsulation"
             }
             3 if v4 => {
                 frame[20..22].copy_from_slice(&[0x20, self.rng.random_range(0..2)]);
                 "outer fragment"
             }
             3 => {
+                let frame_protocol = if self.rng.random_bool(0.9) { frame[20] } else { craft::UDP };
                 frame[20] = craft::FRAGMENT;
-                frame.splice(54..54, [if self.rng.random() { craft::GRE } else { craft::UDP }, 0, 0, 1, 0, 0, 0, 7]);
+                frame.splice(54..54, [frame_protocol, 0, 0, self.rng.random_range(0..2) << 3 | 1, 0, 0, 0, 7]);
                 "outer fragment"
             }
             4 if v4 => {

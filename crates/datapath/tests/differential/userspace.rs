@@ -11,9 +11,9 @@ use pipeline::headers::{EthernetWords, Words};
 use pipeline::policy::{Direction, Logged, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::stages::flood;
 use pipeline::{
-    Action, Address, Buffer, ChecksumField, DropReason, Flood, Fragmented, Frame, Host, Learn, MAX_REASONS,
-    MAX_REPLICAS, Meta, Network, NoRoom, Packet, Peer, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey,
-    Route, RouteKey, Stage, StationKey, Strip, Subnet, Tables, Then, Verdict, Work,
+    Action, Address, Buffer, ChecksumField, DropReason, Encapsulation, Flood, Fragmented, Frame, Host, Learn,
+    MAX_REASONS, MAX_REPLICAS, Meta, Network, NoRoom, Packet, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey,
+    Replica, ReplicaKey, Route, RouteKey, Stage, StationKey, Strip, Subnet, Tables, Then, Verdict, Work,
 };
 use plan::HostTables;
 
@@ -51,8 +51,8 @@ impl Tables for Recorder<'_> {
     fn route(&self, key: &RouteKey) -> Option<&Route> {
         self.tables.route(key)
     }
-    fn peer(&self, provider: &Address) -> Option<&Peer> {
-        self.tables.peer(provider)
+    fn peer(&self, key: &PeerKey) -> Option<&Peer> {
+        self.tables.peer(key)
     }
     fn provider(&self, address: &Address) -> Option<&Provider> {
         self.tables.provider(address)
@@ -235,19 +235,25 @@ impl Frame for AsTestRun<'_> {
         self.adjustable()?;
         self.buffer.open(room)
     }
-    fn encapsulate<const N: usize>(&mut self, header: &Words<N>, outer: Network, inner: Network) -> Result<(), NoRoom> {
+    fn encapsulate<const N: usize>(
+        &mut self,
+        header: &Words<N>,
+        encapsulation: Encapsulation,
+        outer: Network,
+        inner: Network,
+    ) -> Result<(), NoRoom> {
         if inner != Network::Other {
             self.adjustable()?;
         }
-        self.buffer.encapsulate(header, outer, inner)
+        self.buffer.encapsulate(header, encapsulation, outer, inner)
     }
     fn prepend<const N: usize>(&mut self, room: usize, header: &Words<N>) -> Result<(), NoRoom> {
         self.untyped = false;
         self.buffer.prepend(room, header)
     }
-    fn decapsulate(&mut self, room: usize, ethernet: &EthernetWords, inner: Network) -> Result<(), NoRoom> {
+    fn decapsulate(&mut self, room: usize, udp: bool, ethernet: &EthernetWords, inner: Network) -> Result<(), NoRoom> {
         self.adjustable()?;
-        self.buffer.decapsulate(room, ethernet, inner)
+        self.buffer.decapsulate(room, udp, ethernet, inner)
     }
     /// The kernel puts the tag beside the frame.
     fn push_tag(&mut self, _vlan: u16) -> Result<(), NoRoom> {
@@ -266,11 +272,18 @@ pub fn kind(verdict: &Verdict) -> &'static str {
         Action::Pass => "pass",
         Action::Drop(_) => "drop",
         Action::Deliver { strip: Some(Strip::TAG), .. } => "deliver, untagged",
+        Action::Deliver { strip: Some(strip), .. } if strip.is_udp() => "deliver, decapsulated from UDP",
         Action::Deliver { strip: Some(_), .. } => "deliver, decapsulated",
         Action::Deliver { translation, .. } if translation.wanted => "deliver, translated",
         Action::Deliver { .. } => "deliver",
-        Action::Encapsulate { tunnel } if tunnel.remote.is_v4() => "encapsulate over IPv4",
-        Action::Encapsulate { .. } => "encapsulate over IPv6",
+        Action::Encapsulate { tunnel } => match (tunnel.encapsulation, tunnel.remote.is_v4()) {
+            (Encapsulation::Nvgre, true) => "encapsulate in NVGRE over IPv4",
+            (Encapsulation::Nvgre, false) => "encapsulate in NVGRE over IPv6",
+            (Encapsulation::Vxlan, true) => "encapsulate in VXLAN over IPv4",
+            (Encapsulation::Vxlan, false) => "encapsulate in VXLAN over IPv6",
+            (Encapsulation::Geneve, true) => "encapsulate in Geneve over IPv4",
+            (Encapsulation::Geneve, false) => "encapsulate in Geneve over IPv6",
+        },
         Action::Plain { .. } => "plain",
         Action::Answer(Answer::Arp(_)) => "answer ARP",
         Action::Answer(Answer::Neighbor { .. }) => "answer ND",
@@ -280,7 +293,11 @@ pub fn kind(verdict: &Verdict) -> &'static str {
         Action::Flood(Flood { then: Then::Wire, .. }) => "flood and out of the uplink",
         Action::Flood(Flood { then: Then::Stack, strip: None, .. }) => "flood beside the host",
         Action::Flood(Flood { then: Then::Stack, .. }) => "flood beside the host, untagged",
+        Action::Flood(Flood { strip: None, encapsulation, .. }) if encapsulation.is_udp() => {
+            "flood from a port over UDP"
+        }
         Action::Flood(Flood { strip: None, .. }) => "flood from a port",
+        Action::Flood(Flood { strip: Some(strip), .. }) if strip.is_udp() => "flood from the uplink over UDP",
         Action::Flood(_) => "flood from the uplink",
         Action::Wire { .. } => "out of the uplink",
         Action::Host { .. } => "to the host",
@@ -290,15 +307,20 @@ pub fn kind(verdict: &Verdict) -> &'static str {
 }
 
 /// All names that [`kind`] gives.
-pub const KINDS: [&str; 23] = [
+pub const KINDS: [&str; 30] = [
     "pass",
     "drop",
     "deliver, decapsulated",
+    "deliver, decapsulated from UDP",
     "deliver, untagged",
     "deliver, translated",
     "deliver",
-    "encapsulate over IPv4",
-    "encapsulate over IPv6",
+    "encapsulate in NVGRE over IPv4",
+    "encapsulate in NVGRE over IPv6",
+    "encapsulate in VXLAN over IPv4",
+    "encapsulate in VXLAN over IPv6",
+    "encapsulate in Geneve over IPv4",
+    "encapsulate in Geneve over IPv6",
     "plain",
     "answer ARP",
     "answer ND",
@@ -306,7 +328,9 @@ pub const KINDS: [&str; 23] = [
     "answer time exceeded",
     "answer too big",
     "flood from a port",
+    "flood from a port over UDP",
     "flood from the uplink",
+    "flood from the uplink over UDP",
     "flood and out of the uplink",
     "flood beside the host",
     "flood beside the host, untagged",

@@ -11,7 +11,7 @@ use model::{
     Change, DhcpScope, Intent, LeaseTime, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress, Resource,
     TranslationMethod, VlanId,
 };
-use pipeline::{Address, PortFlags, RecordFlags};
+use pipeline::{Address, Encapsulation, HostFlags, MAX_PATHS, Peer, PeerKey, PortFlags, RecordFlags, SubnetFlags};
 use plan::{Facts, HostTables, Link, LinkKind, Settings};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -188,7 +188,7 @@ fn facts(devices: &Devices, intent: &Intent, rng: &mut ChaCha8Rng) -> Facts {
     let addresses =
         intent.provider_addresses().filter_map(|own| IpNet::new(own.address, own.prefix_length).ok()).collect();
     let mac = MacAddress::new(UPLINK_MAC).ok();
-    let uplink = Link { ifindex: devices.uplink, mtu, kind: LinkKind::Other, mac, addresses };
+    let uplink = Link { ifindex: devices.uplink, mtu, up: true, kind: LinkKind::Other, mac, addresses };
     let mut links = BTreeMap::from([(UPLINK.parse().expect("a name"), uplink)]);
     for (port, ifindex) in intent.ports().zip(&devices.ports) {
         let kind = match rng.random_range(0..3) {
@@ -196,8 +196,10 @@ fn facts(devices: &Devices, intent: &Intent, rng: &mut ChaCha8Rng) -> Facts {
             other => LinkKind::Veth { peer_in_other_namespace: other == 1 },
         };
         if rng.random_bool(0.95) {
-            links
-                .insert(port.device.clone(), Link { ifindex: *ifindex, mtu: 1500, kind, mac: None, addresses: vec![] });
+            links.insert(
+                port.device.clone(),
+                Link { ifindex: *ifindex, mtu: 1500, up: true, kind, mac: None, addresses: vec![] },
+            );
         }
     }
     Facts { links, slots: BTreeMap::new() }
@@ -215,8 +217,39 @@ pub fn host_of_a_network(devices: &Devices, rng: &mut ChaCha8Rng) -> (Intent, Ho
     let punt_rate = if rng.random_bool(0.06) { 0 } else { 1_000_000_000 };
     let (flood_burst, punt_burst) = (u32::MAX, u32::MAX);
     let settings = Settings { flood_rate, flood_burst, punt_rate, punt_burst, ..Settings::default() };
-    let tables = plan::compile(&intent, &facts, &settings).tables;
+    let mut tables = plan::compile(&intent, &facts, &settings).tables;
+    encapsulations(&mut tables, rng);
+    ways(&mut tables, devices, rng);
     (intent, tables)
+}
+
+/// Gives some hosts more ways than one.
+fn ways(tables: &mut HostTables, devices: &Devices, rng: &mut ChaCha8Rng) {
+    for (key, first) in tables.peers.clone() {
+        let paths = if rng.random() { 1 } else { rng.random_range(2..=MAX_PATHS as u16) };
+        for path in 0..u32::from(paths) {
+            let uplink = if path == 0 { first.uplink } else { *devices.ports.iter().choose(rng).expect("some") };
+            tables.peers.insert(PeerKey { path, ..key }, Peer { paths, uplink, ..first });
+        }
+    }
+}
+
+/// Gives each VM network an encapsulation.
+fn encapsulations(tables: &mut HostTables, rng: &mut ChaCha8Rng) {
+    let mut chosen = BTreeMap::new();
+    let mut host = HostFlags::NONE;
+    for subnet in tables.subnets.values_mut() {
+        let number = *chosen.entry(subnet.domain).or_insert_with(|| rng.random_range(0..3));
+        let (of_subnet, of_host) = match Encapsulation::from_number(number) {
+            Encapsulation::Nvgre => (SubnetFlags::NONE, HostFlags::NONE),
+            Encapsulation::Vxlan => (SubnetFlags::VXLAN, HostFlags::VXLAN),
+            Encapsulation::Geneve => (SubnetFlags::GENEVE, HostFlags::GENEVE),
+        };
+        (subnet.flags, host) = (subnet.flags.with(of_subnet), host.with(of_host));
+    }
+    if let Some(own) = &mut tables.host {
+        own.flags = own.flags.with(host);
+    }
 }
 
 /// Random tables of one host, nearly always with a port, and whether they were broken by hand.

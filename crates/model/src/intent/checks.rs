@@ -10,8 +10,8 @@ use super::index::{Station, station, wire_address};
 use super::networks::{self, Network};
 use super::{Intent, IntentError, Replaced};
 use crate::{
-    CustomerRoute, Key, Kind, LookupRecord, LookupRecordType, Name, Port, ProviderAddress, ProviderRoute, Resource,
-    RoutingDomainId, SharedKey, TranslationMethod, Vsid,
+    CustomerRoute, Key, Kind, LookupRecord, LookupRecordType, MAX_PATHS, Name, Port, ProviderAddress, ProviderRoute,
+    Resource, RoutingDomainId, SharedKey, TranslationMethod, Vsid,
 };
 
 /// What a change may have brought into contradiction: single resources, and groups whose members must agree.
@@ -321,14 +321,14 @@ impl<'a> Checks<'a> {
     }
 
     fn provider_routes(&mut self) {
-        let mut seen = BTreeMap::<_, &ProviderRoute>::new();
+        let mut seen = BTreeMap::<_, usize>::new();
         for route in self.intent.provider_routes() {
             let (prefix, metric) = (route.prefix, route.metric);
-            let first = *seen.entry((prefix, metric)).or_insert(route);
-            if first.next_hop != route.next_hop {
-                let first = Resource::ProviderRoute(first.clone()).key();
-                let second = Resource::ProviderRoute(route.clone()).key();
-                self.errors.push(IntentError::AmbiguousProviderRoutes { first, second, prefix, metric });
+            let count = seen.entry((prefix, metric)).or_default();
+            *count += 1;
+            if *count > MAX_PATHS {
+                let key = Resource::ProviderRoute(route.clone()).key();
+                self.errors.push(IntentError::TooManyPaths { key, prefix, metric, limit: MAX_PATHS });
             }
         }
     }

@@ -179,20 +179,20 @@ pub enum IntentError {
         /// The next hop.
         next_hop: IpAddr,
     },
-    /// Two provider routes to one prefix with one metric.
+    /// More provider routes to one prefix with one metric than a host shares its flows among.
     #[error(
-        "{first} and {second} lead to {prefix} with the same metric {metric}; give one of the two another \
-     metric"
+        "{key}: there are {limit} other provider routes to {prefix} with metric {metric}, and flows are spread over no more; \
+         delete one of them, or give it another metric"
     )]
-    AmbiguousProviderRoutes {
-        /// One route.
-        first: Key,
-        /// The other.
-        second: Key,
+    TooManyPaths {
+        /// The route.
+        key: Key,
         /// Their prefix.
         prefix: IpNet,
         /// Their metric.
         metric: u32,
+        /// How many there may be.
+        limit: usize,
     },
     /// A record that needs a customer address has none.
     #[error(
@@ -436,9 +436,9 @@ impl IntentError {
             | Self::CustomerIsGateway { key, .. }
             | Self::CustomerIsSubnetAddress { key, .. }
             | Self::CustomerNotOnLink { key, .. }
-            | Self::RecordFamilies { key, .. } => vec![key],
+            | Self::RecordFamilies { key, .. }
+            | Self::TooManyPaths { key, .. } => vec![key],
             Self::AmbiguousRoutes { first, second, .. }
-            | Self::AmbiguousProviderRoutes { first, second, .. }
             | Self::StationOnTwoHosts { first, second, .. }
             | Self::WireAddressTwice { first, second, .. }
             | Self::DeviceTwice { first, second, .. }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{CustomerRoute, resources_from_yaml};
+use crate::{CustomerRoute, MAX_PATHS, resources_from_yaml};
 
 /// A host with Blue's subnets 5001 (both families) and 5002, and Red's 6001 with the same addresses.
 const HOST: &str = "\
@@ -220,12 +220,30 @@ fn the_underlay_is_reachable() {
              address of \
            the underlay's router"],
     );
-    refused(
-        "provider-route",
-        "prefix: 192.168.0.0/16, nextHop: 192.168.4.2, interface: eth0",
-        &["provider-route 192.168.0.0/16/192.168.4.1 and provider-route 192.168.0.0/16/192.168.4.2 lead to \
-           192.168.0.0/16 with the same metric 0; give one of the two another metric"],
+}
+
+#[test]
+fn provider_routes_to_one_prefix_are_ways_up_to_a_limit() {
+    let route = |number: usize, metric: u32| {
+        let spec = format!("prefix: 192.168.0.0/16, nextHop: 192.168.4.{number}, interface: eth{number}");
+        format!("{{kind: provider-route, spec: {{{spec}, metric: {metric}}}}}")
+    };
+    let with = |routes: Vec<String>| {
+        let resources = resources_from_yaml(&routes.join("\n---\n")).unwrap();
+        host().with(resources.into_iter().map(Change::Set)).map(|_| ())
+    };
+    assert_eq!(with((2..=MAX_PATHS).map(|number| route(number, 0)).collect()), Ok(()));
+    let mut more: Vec<String> = (2..=MAX_PATHS + 1).map(|number| route(number, 0)).collect();
+    let errors: Vec<String> = with(more.clone()).unwrap_err().iter().map(IntentError::to_string).collect();
+    assert_eq!(
+        errors,
+        [
+            "provider-route 192.168.0.0/16/192.168.4.9: there are 8 other provider routes to 192.168.0.0/16 with metric 0, \
+          and flows are spread over no more; delete one of them, or give it another metric"
+        ]
     );
+    more[7] = route(9, 1);
+    assert_eq!(with(more), Ok(()));
 }
 
 #[test]

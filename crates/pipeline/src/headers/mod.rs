@@ -3,11 +3,13 @@
 pub mod arp;
 pub mod ethernet;
 pub mod extension;
+pub mod geneve;
 pub mod icmp;
 pub mod ip;
 pub mod neighbor;
 pub mod nvgre;
 pub mod transport;
+pub mod vxlan;
 
 /// Length of an Ethernet header without tags.
 pub const ETHERNET_LEN: usize = 14;

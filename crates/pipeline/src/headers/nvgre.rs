@@ -4,8 +4,6 @@ use super::{Words, word};
 
 /// Length of the GRE header with its key.
 pub const LEN: usize = 8;
-/// TTL of outer headers; the same that Linux tunnels use by default (`IPDEFTTL`).
-pub const OUTER_TTL: u8 = 64;
 
 /// Flags and version: key present, nothing else, version 0; then Transparent Ethernet Bridging.
 const PREFIX: [u8; 4] = [0x20, 0x00, 0x65, 0x58];

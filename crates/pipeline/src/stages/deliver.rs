@@ -3,10 +3,11 @@
 use crate::encapsulation::{self, Outer};
 use crate::headers::transport;
 use crate::packet::{Meta, Packet};
+use crate::paths;
 use crate::stages::parse::Parsed;
 use crate::stages::{flood, locate};
 use crate::tables::{Plain, Port, RecordKey, StationKey, Tables};
-use crate::verdict::{Edit, Strip, Translation, Verdict, Work};
+use crate::verdict::{Edit, Translation, Verdict, Work};
 use crate::{DropReason, Stage};
 
 /// ECN field of a packet whose sender does not know ECN (RFC 3168, section 5).
@@ -27,7 +28,7 @@ pub fn encapsulated<'t, P: Packet, T: Tables>(
         verdict.drop(reason);
         return None;
     }
-    let strip = Strip(encapsulation::room(outer.v4));
+    let strip = outer.strip();
     if parsed.ethernet.is_group() {
         flood::from_uplink(tables, meta, outer.vsid, parsed, strip, verdict);
         return None;
@@ -68,10 +69,11 @@ fn clamp<P: Packet, T: Tables>(packet: &P, tables: &T, outer: &Outer, parsed: &P
     let network = parsed.network as usize;
     if let Some(ip) = parsed.ip()
         && transport::is_syn(ip, packet, network)
-        && let Some(peer) = tables.peer(&outer.source)
+        && let Some(peer) = paths::any(tables, &outer.source)
     {
         let headers = (ip.header_len() + transport::TCP_LEN) as u32;
-        let limit = peer.mtu.saturating_sub(encapsulation::overhead(outer.v4)).saturating_sub(headers);
+        let limit =
+            peer.mtu.saturating_sub(encapsulation::overhead(outer.encapsulation, outer.v4)).saturating_sub(headers);
         transport::clamp(ip, packet, network, limit as u16, &mut edit.clamp);
     }
 }

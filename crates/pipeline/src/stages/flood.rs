@@ -1,7 +1,8 @@
 //! Stage "flood": who hears a frame to a group? Last stage for broadcast and multicast frames.
 
-use crate::encapsulation;
+use crate::encapsulation::{self, Encapsulation};
 use crate::packet::Meta;
+use crate::paths;
 use crate::policy::Direction;
 use crate::segment;
 use crate::stages::parse::Parsed;
@@ -27,7 +28,8 @@ pub fn from_port<'t, T: Tables>(tables: &'t T, meta: &Meta, port: &Port, work: &
     if !tables.admit_flood(port.slot) {
         return verdict.drop(DropReason::FloodLimit);
     }
-    verdict.set(Action::Flood(flood(meta, &work.parsed, port.vsid, subnet.replicas, None)));
+    let encapsulation = subnet.encapsulation();
+    verdict.set(Action::Flood(Flood { encapsulation, ..flood(meta, &work.parsed, port.vsid, subnet.replicas, None) }));
 }
 
 /// Copies for the ports of this host, of a frame that another host sent. Never for other hosts: the sender served them.
@@ -54,6 +56,7 @@ fn flood(meta: &Meta, parsed: &Parsed, vsid: u32, to: u32, strip: Option<Strip>)
         vsid,
         to,
         except: if strip.is_none() { meta.ifindex } else { 0 },
+        encapsulation: Encapsulation::Nvgre,
         hash: parsed.hash(),
         traffic_class: parsed.outer_traffic_class(),
         // A frame that stands for many segments must fit as a whole, which it does not: copies are not segmented.
@@ -86,19 +89,20 @@ pub fn admits<T: Tables>(tables: &T, ifindex: u32, flood: &Flood, work: &mut Wor
 /// How to reach the host that a copy goes to; `None` if the frame does not fit on the way.
 #[inline(always)]
 pub fn peer<'t, T: Tables>(tables: &'t T, flood: &Flood, replica: &Replica) -> Option<&'t Peer> {
-    let peer = tables.peer(&replica.provider)?;
-    let limit = peer.mtu.saturating_sub(encapsulation::overhead(replica.provider.is_v4()));
+    let peer = paths::choose(tables, &replica.provider, flood.hash)?;
+    let limit = peer.mtu.saturating_sub(encapsulation::overhead(flood.encapsulation, replica.provider.is_v4()));
     if flood.length <= limit { Some(peer) } else { None }
 }
 
 /// Why a host gets no copy that [`peer`] gives no way for.
 #[inline(always)]
 pub fn refusal<T: Tables>(tables: &T, replica: &Replica) -> DropReason {
-    if tables.peer(&replica.provider).is_none() { DropReason::NoPeer } else { DropReason::TooBig }
+    if paths::any(tables, &replica.provider).is_none() { DropReason::NoPeer } else { DropReason::TooBig }
 }
 
 /// The encapsulation of one copy.
 #[inline(always)]
 pub fn tunnel<'t>(flood: &Flood, peer: &'t Peer, replica: &'t Replica) -> Tunnel<'t> {
-    Tunnel { peer, remote: &replica.provider, vsid: flood.vsid, hash: flood.hash, traffic_class: flood.traffic_class }
+    let Flood { encapsulation, vsid, hash, traffic_class, .. } = *flood;
+    Tunnel { peer, remote: &replica.provider, encapsulation, vsid, hash, traffic_class }
 }

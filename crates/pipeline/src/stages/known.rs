@@ -13,7 +13,7 @@ use crate::stages::probe::{self, Kind, Probe};
 use crate::stages::{Stage, locate};
 use crate::tables::{Port, PortFlags, Tables};
 use crate::track::{SYN, State};
-use crate::verdict::{Action, Strip, Translation, Tunnel, Verdict, Work};
+use crate::verdict::{Action, Translation, Tunnel, Verdict, Work};
 
 /// Whether the packet may be one that the table has all for.
 #[inline(always)]
@@ -124,7 +124,9 @@ fn receiver(ethernet: &EthernetWords) -> [u8; 6] {
 fn take<'t>(way: &'t Way, parsed: &Parsed, verdict: &mut Verdict<'t>) {
     if way.flags.has(WayFlags::ENCAPSULATE) {
         let traffic_class = parsed.outer_traffic_class();
-        let tunnel = Tunnel { peer: &way.peer, remote: &way.remote, vsid: way.vsid, hash: way.hash, traffic_class };
+        let encapsulation = way.flags.encapsulation();
+        let Way { peer, remote, vsid, hash, .. } = way;
+        let tunnel = Tunnel { peer, remote, encapsulation, vsid: *vsid, hash: *hash, traffic_class };
         verdict.set(Action::Encapsulate { tunnel });
     } else {
         let (ifindex, slot, peer) = (way.ifindex, way.slot, way.flags.has(WayFlags::PEER));
@@ -135,13 +137,7 @@ fn take<'t>(way: &'t Way, parsed: &Parsed, verdict: &mut Verdict<'t>) {
 /// Decides about an encapsulated packet if its flow is known; whether it did. That it came to a provider address of ours
 /// is known then too.
 #[inline(never)]
-pub fn from_uplink<'t, T: Tables>(
-    tables: &'t T,
-    meta: &Meta,
-    strip: Strip,
-    work: &mut Work,
-    verdict: &mut Verdict<'t>,
-) -> bool {
+pub fn from_uplink<'t, T: Tables>(tables: &'t T, meta: &Meta, work: &mut Work, verdict: &mut Verdict<'t>) -> bool {
     let Work { parsed, probe, own, outer, outer_ip, .. } = work;
     let Some(ip) = parsed.ip() else { return false };
     if !is_ordinary(probe, parsed) || outer.congestion {
@@ -164,7 +160,8 @@ pub fn from_uplink<'t, T: Tables>(
     }
     note(tables, flow, state, probe, Direction::Ingress, meta.len, now);
     let (ifindex, slot, peer) = (arrival.ifindex, arrival.slot, arrival.flags.has(ArrivalFlags::PEER));
-    verdict.set(Action::Deliver { ifindex, slot, peer, strip: Some(strip), translation: Translation::default() });
+    let strip = Some(outer.strip());
+    verdict.set(Action::Deliver { ifindex, slot, peer, strip, translation: Translation::default() });
     true
 }
 
@@ -185,7 +182,7 @@ pub fn way_to_port(work: &mut Work, port: &Port, ifindex: u32) {
 /// fits.
 #[inline(always)]
 pub fn way_to_host(work: &mut Work, tunnel: &Tunnel, limit: u32) {
-    draft(work, WayFlags::ENCAPSULATE);
+    draft(work, WayFlags::encapsulated(tunnel.encapsulation));
     let way = &mut work.own.flow.way;
     way.limit = limit;
     way.hash = tunnel.hash;

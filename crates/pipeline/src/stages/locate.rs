@@ -4,9 +4,10 @@ use crate::encapsulation;
 use crate::headers::icmp::IcmpError;
 use crate::headers::transport;
 use crate::packet::{Meta, Packet};
+use crate::paths;
 use crate::stages::parse::Parsed;
 use crate::stages::{forward, known};
-use crate::tables::{Address, Port, PortFlags, Record, RecordFlags, RecordKey, Tables};
+use crate::tables::{Address, Peer, Port, PortFlags, Record, RecordFlags, RecordKey, Tables};
 use crate::verdict::{Action, Strip, Translation, Tunnel, Verdict, Work};
 use crate::{DropReason, Stage};
 
@@ -32,20 +33,25 @@ pub fn decide<'t, P: Packet, T: Tables>(
         verdict.drop(DropReason::NoPort);
         return None;
     }
-    let Some(peer) = tables.peer(&record.provider) else {
+    let hash = work.parsed.hash();
+    let Some(peer) = paths::choose(tables, &record.provider, hash) else {
         verdict.drop(DropReason::NoPeer);
         return None;
     };
     if record.flags.has(RecordFlags::NAT) || record.flags.has(RecordFlags::BARE) {
-        return plain(packet, tables, meta, port, work, record, verdict);
+        return plain(packet, tables, meta, port, work, record, peer, verdict);
     }
-    let limit = peer.mtu.saturating_sub(encapsulation::overhead(record.provider.is_v4()));
+    let Some(subnet) = tables.subnet(work.vsid) else {
+        verdict.drop(DropReason::UnknownSubnet);
+        return None;
+    };
+    let encapsulation = subnet.encapsulation();
+    let limit = peer.mtu.saturating_sub(encapsulation::overhead(encapsulation, record.provider.is_v4()));
     if !fit(packet, tables, meta, port, work, limit, verdict) {
         return None;
     }
-    let hash = work.parsed.hash();
     let traffic_class = work.parsed.outer_traffic_class();
-    let tunnel = Tunnel { peer, remote: &record.provider, vsid: work.vsid, hash, traffic_class };
+    let tunnel = Tunnel { peer, remote: &record.provider, encapsulation, vsid: work.vsid, hash, traffic_class };
     known::way_to_host(work, &tunnel, limit);
     verdict.set(Action::Encapsulate { tunnel });
     Some(0)
@@ -128,9 +134,9 @@ fn plain<'t, P: Packet, T: Tables>(
     port: &Port,
     work: &mut Work,
     record: &'t Record,
+    peer: &'t Peer,
     verdict: &mut Verdict<'t>,
 ) -> Option<u32> {
-    let peer = tables.peer(&record.provider)?;
     let Some(source) = work.parsed.ip().map(|ip| ip.source) else {
         verdict.drop(DropReason::NotIp);
         return None;

@@ -9,6 +9,7 @@ use crate::headers::ip::{self, Ip};
 use crate::headers::neighbor;
 use crate::headers::same_mac;
 use crate::packet::{Meta, Packet};
+use crate::paths;
 use crate::stages::forward;
 use crate::stages::parse::Parsed;
 use crate::tables::{Address, Record, RecordFlags, RecordKey, StationKey, Tables};
@@ -64,7 +65,7 @@ fn at<T: Tables>(tables: &T, record: &Record, outer: &Outer) -> Result<(), DropR
     if record.provider == outer.source && !record.flags.has(RecordFlags::LOCAL) {
         return Ok(());
     }
-    Err(match tables.peer(&outer.source) {
+    Err(match paths::any(tables, &outer.source) {
         Some(_) => DropReason::WrongProvider,
         None => DropReason::UnknownProvider,
     })

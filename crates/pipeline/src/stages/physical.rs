@@ -5,9 +5,8 @@
 //! itself, or out of the uplink; to groups all three. Nothing is answered, routed or encapsulated: that is the physical
 //! network's business. What the host itself sends by the uplink meets its own VMs in [`from_wire`] too.
 
-use crate::headers::ethernet;
-use crate::headers::ip;
-use crate::headers::nvgre;
+use crate::encapsulation::Encapsulation;
+use crate::headers::{ethernet, geneve, ip, nvgre, vxlan};
 use crate::packet::{Meta, Packet};
 use crate::segment;
 use crate::stages::locate;
@@ -66,6 +65,7 @@ fn is_encapsulated<P: Packet>(packet: &P, parsed: &Parsed) -> bool {
             let header = ip.transport::<{ nvgre::LEN }, P>(packet, parsed.network as usize, 0);
             header.is_some_and(|header| nvgre::is_nvgre(&header))
         }
+        Some(ip) if ip.protocol == ip::UDP => matches!(parsed.ports as u16, vxlan::PORT | geneve::PORT),
         _ => false,
     }
 }
@@ -120,5 +120,6 @@ pub fn from_wire<'t, P: Packet, T: Tables>(
 
 #[inline(always)]
 fn flood(network: u32, to: u32, except: u32, strip: Option<Strip>, then: Then) -> Flood {
-    Flood { vsid: network, to, except, hash: 0, traffic_class: 0, length: 0, strip, then }
+    let encapsulation = Encapsulation::Nvgre;
+    Flood { vsid: network, to, except, encapsulation, hash: 0, traffic_class: 0, length: 0, strip, then }
 }

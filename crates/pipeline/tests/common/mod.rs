@@ -9,9 +9,9 @@ use etherparse::{NetSlice, PacketBuilder, PacketBuilderStep, SlicedPacket, Trans
 use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
 use pipeline::policy::{Direction, Logged, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::{
-    Action, Address, Buffer, DropReason, Flood, Fragmented, Host, HostFlags, Meta, Peer, PeerFlags, Plain, Port,
-    Provider, Record, RecordFlags, RecordKey, Replica, ReplicaKey, Route, RouteFlags, RouteKey, StationKey, Subnet,
-    SubnetFlags, Tables, Verdict, Work, apply,
+    Action, Address, Buffer, DropReason, Flood, Fragmented, Host, HostFlags, Meta, Peer, PeerFlags, PeerKey, Plain,
+    Port, Provider, Record, RecordFlags, RecordKey, Replica, ReplicaKey, Route, RouteFlags, RouteKey, StationKey,
+    Subnet, SubnetFlags, Tables, Verdict, Work, apply,
 };
 
 pub mod memory;
@@ -60,7 +60,7 @@ pub struct Net {
     pub stations: BTreeMap<StationKey, Record>,
     pub subnets: BTreeMap<u32, Subnet>,
     pub routes: Vec<(RouteKey, Route)>,
-    pub peers: BTreeMap<Address, Peer>,
+    pub peers: BTreeMap<PeerKey, Peer>,
     pub providers: BTreeMap<Address, Provider>,
     pub replicas: BTreeMap<ReplicaKey, Replica>,
     pub plain: BTreeMap<Address, Plain>,
@@ -94,8 +94,8 @@ impl Tables for Net {
         let matching = self.routes.iter().filter(|(route, _)| matches(route));
         matching.max_by_key(|(route, _)| route.prefix_len).map(|(_, route)| route)
     }
-    fn peer(&self, provider: &Address) -> Option<&Peer> {
-        self.peers.get(provider)
+    fn peer(&self, key: &PeerKey) -> Option<&Peer> {
+        self.peers.get(key)
     }
     fn provider(&self, address: &Address) -> Option<&Provider> {
         self.providers.get(address)
@@ -208,8 +208,8 @@ impl Net {
 
     fn add_peer(&mut self, own: &str, other: &str) {
         let (local, next_hop) = (ip(own), ip(other));
-        let peer = Peer { local, next_hop, uplink: UPLINK, mtu: MTU, flags: PeerFlags::NEXT_HOP };
-        self.peers.insert(ip(other), peer);
+        let peer = Peer { local, next_hop, uplink: UPLINK, mtu: MTU, flags: PeerFlags::NEXT_HOP, paths: 1 };
+        self.peers.insert(PeerKey::first(ip(other)), peer);
     }
 
     fn vm(&mut self, ifindex: u32, vsid: u32, mac: Mac, own: &str, provider: &str) {

@@ -16,7 +16,7 @@ pub(crate) fn exceeded(tables: &HostTables) -> impl Iterator<Item = Finding> + u
         ("addresses that travel unencapsulated", tables.plain.len(), MAX_RECORDS),
         ("VM subnets", tables.subnets.len(), MAX_SUBNETS),
         ("customer routes", tables.routes.len(), MAX_ROUTES),
-        ("other hosts", tables.peers.len(), MAX_PEERS),
+        ("ways to other hosts", tables.peers.len(), MAX_PEERS),
         ("provider addresses", tables.providers.len(), MAX_PROVIDERS),
     ];
     let too_many = counts.into_iter().filter(|(_, count, limit)| *count as u64 > u64::from(*limit));
@@ -26,7 +26,9 @@ pub(crate) fn exceeded(tables: &HostTables) -> impl Iterator<Item = Finding> + u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pipeline::{Address, Peer, Plain, Port, Provider, Record, RecordKey, Route, RouteKey, StationKey, Subnet};
+    use pipeline::{
+        Address, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey, Route, RouteKey, StationKey, Subnet,
+    };
 
     fn address(number: u32) -> Address {
         Address::v4(number.to_be_bytes())
@@ -45,7 +47,7 @@ mod tests {
             plain: (0..MAX_RECORDS + more).map(|number| (address(number), Plain::default())).collect(),
             subnets: (0..MAX_SUBNETS + more).map(|vsid| (vsid, Subnet::default())).collect(),
             routes: (0..MAX_ROUTES + more).map(route).collect(),
-            peers: (0..MAX_PEERS + more).map(|number| (address(number), Peer::default())).collect(),
+            peers: (0..MAX_PEERS + more).map(|number| (PeerKey::first(address(number)), Peer::default())).collect(),
             providers: (0..MAX_PROVIDERS + more).map(|number| (address(number), Provider::default())).collect(),
             ..HostTables::default()
         }

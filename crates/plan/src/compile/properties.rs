@@ -22,7 +22,7 @@ fn facts_of(intent: &Intent, present: &[bool], mtu: u32) -> Facts {
     let mut links = BTreeMap::new();
     links.insert(
         uplink.clone(),
-        Link { ifindex: 2, mtu, kind: LinkKind::Other, mac: None, addresses: addresses(&uplink) },
+        Link { ifindex: 2, mtu, up: true, kind: LinkKind::Other, mac: None, addresses: addresses(&uplink) },
     );
     for (index, port) in (0u32..).zip(intent.ports()) {
         let roll = index as usize % present.len().max(1);
@@ -33,7 +33,7 @@ fn facts_of(intent: &Intent, present: &[bool], mtu: u32) -> Facts {
             };
             links.insert(
                 port.device.clone(),
-                Link { ifindex: 100 + index, mtu: 1500, kind, mac: None, addresses: vec![] },
+                Link { ifindex: 100 + index, mtu: 1500, up: true, kind, mac: None, addresses: vec![] },
             );
         }
     }
@@ -149,7 +149,7 @@ proptest! {
                 prop_assert_eq!((port.vsid, port.mac), (vsid, record.mac));
             }
             if !record.flags.has(RecordFlags::LOCAL) {
-                prop_assert!(tables.peers.contains_key(&record.provider), "no peer for {record:?}");
+                prop_assert!(tables.peers.contains_key(&pipeline::PeerKey::first(record.provider)), "no peer for {record:?}");
             }
         }
         for peer in tables.peers.values() {
@@ -181,7 +181,7 @@ proptest! {
             let hosts: BTreeSet<Address> = remote.iter().map(|replica| replica.provider).collect();
             prop_assert_eq!(hosts.len(), remote.len());
             prop_assert!(remote.iter().all(|replica| replica.ifindex == 0));
-            prop_assert!(hosts.iter().all(|host| tables.peers.contains_key(host)));
+            prop_assert!(hosts.iter().all(|host| tables.peers.contains_key(&pipeline::PeerKey::first(*host))));
             prop_assert!(!remote.iter().any(|replica| tables.providers.contains_key(&replica.provider)));
             let stations = tables.stations.iter().filter(|(key, record)| key.vsid == *vsid && !is_plain(record));
             let providers = stations.map(|(_, record)| record.provider);

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use model::resources_from_yaml;
 use pipeline::{
-    Address, Peer, PeerFlags, Plain, Port, PortFlags, Provider, Record, RecordFlags, RecordKey, Replica, ReplicaKey,
-    Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags, segment,
+    Address, Peer, PeerFlags, PeerKey, Plain, Port, PortFlags, Provider, Record, RecordFlags, RecordKey, Replica,
+    ReplicaKey, Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags, segment,
 };
 
 use super::*;
@@ -49,6 +49,7 @@ pub(super) fn link(ifindex: u32, kind: LinkKind, addresses: &[&str]) -> Link {
     Link {
         ifindex,
         mtu: 1600,
+        up: true,
         kind,
         mac: None,
         addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
@@ -120,8 +121,8 @@ fn blue_and_red_on_host_1() {
         |domain: u32| RouteKey { prefix_len: 32 + 96 + 24, domain: domain.to_be_bytes(), address: address("10.0.0.0") };
     let on_link = |vsid| Route { vsid, flags: RouteFlags::ON_LINK, next_hop: Address::UNSPECIFIED_V4 };
     assert_eq!(tables.routes, [(route(blue), on_link(5001)), (route(red), on_link(6001))].into());
-    let peer = Peer { local: here, next_hop: there, uplink: 2, mtu: 1600, flags: PeerFlags::NEXT_HOP };
-    assert_eq!(tables.peers, [(there, peer)].into());
+    let peer = Peer { local: here, next_hop: there, uplink: 2, mtu: 1600, flags: PeerFlags::NEXT_HOP, paths: 1 };
+    assert_eq!(tables.peers, [(PeerKey::first(there), peer)].into());
     assert_eq!(tables.providers, [(here, Provider { uplink: 2 })].into());
     let subnet = Subnet {
         domain: blue,
@@ -250,7 +251,7 @@ fn what_is_not_encapsulated_is_found_by_its_address_on_the_wire() {
     assert!(tables.stations.contains_key(&station(5001, [6, 6, 0, 0, 0, 0x20])));
     assert!(!tables.stations.contains_key(&station(5001, [6, 6, 0, 0, 0, 0x21])));
     // The address that stands for the distant VM is reached like a host, the one of ours is not.
-    let peers: Vec<String> = tables.peers.keys().map(Address::to_string).collect();
+    let peers: Vec<String> = tables.peers.keys().map(|key| key.provider.to_string()).collect();
     assert_eq!(peers, ["192.168.4.22", "192.168.4.121"]);
     // No copy of a broadcast goes to an address that stands for a VM.
     assert_eq!((tables.subnets[&5001].replicas, tables.subnets[&5003].replicas), (3, 0));
@@ -267,7 +268,7 @@ fn a_host_that_is_not_on_link_is_reached_by_the_best_route() {
     };
     let next_hop = |routes: &[String]| {
         let more: Vec<&str> = routes.iter().map(String::as_str).chain([record]).collect();
-        let peer = compiled(&more).tables.peers[&address("172.16.9.9")];
+        let peer = compiled(&more).tables.peers[&PeerKey::first(address("172.16.9.9"))];
         assert_eq!((peer.local, peer.uplink), (address("192.168.4.11"), 2));
         peer.flags.has(PeerFlags::NEXT_HOP).then(|| peer.next_hop.to_string())
     };
@@ -277,6 +278,35 @@ fn a_host_that_is_not_on_link_is_reached_by_the_best_route() {
     assert_eq!(next_hop(std::slice::from_ref(&wide)).as_deref(), Some("192.168.4.1"));
     let (far, near) = (route("172.16.9.0/24", "192.168.4.2", 9), route("172.16.9.0/24", "192.168.4.3", 3));
     assert_eq!(next_hop(&[wide, far, near]).as_deref(), Some("192.168.4.3"));
+}
+
+#[test]
+fn routes_of_one_cost_are_ways_and_one_that_is_down_is_none() {
+    let more = [
+        "kind: lookup-record\nspec: {vsid: 5001, customerAddress: 10.0.0.9, mac: 06-06-00-00-00-09, \
+         providerAddress: 172.16.9.9}",
+        "kind: provider-route\nspec: {prefix: 172.16.0.0/12, nextHop: 192.168.4.1, interface: eth0}",
+        "kind: provider-route\nspec: {prefix: 172.16.0.0/12, nextHop: 192.168.5.1, interface: eth1}",
+        "kind: provider-route\nspec: {prefix: 172.16.0.0/12, nextHop: 192.168.4.2, interface: eth0, metric: 1}",
+    ];
+    let mut facts = facts();
+    let eth1 = |up| Link { mtu: 1500, up, ..link(3, LinkKind::Other, &[]) };
+    let ways = |facts: &Facts| {
+        let tables = compile(&intent(&more), facts, &Settings::default()).tables;
+        let peers = tables.peers.iter().filter(|(key, _)| key.provider == address("172.16.9.9"));
+        peers
+            .map(|(key, peer)| (key.path, peer.uplink, peer.next_hop.to_string(), peer.mtu, peer.paths))
+            .collect::<Vec<_>>()
+    };
+    let expected: Vec<(u32, u32, String, u32, u16)> = vec![(0, 2, "192.168.4.1".to_owned(), 1600, 1)];
+    assert_eq!(ways(&facts), expected, "eth1 does not exist");
+    facts.links.insert("eth1".parse().unwrap(), eth1(true));
+    let both = vec![(0, 2, "192.168.4.1".to_owned(), 1500, 2), (1, 3, "192.168.5.1".to_owned(), 1500, 2)];
+    assert_eq!(ways(&facts), both, "both have one source and the smaller MTU");
+    facts.links.insert("eth1".parse().unwrap(), eth1(false));
+    assert_eq!(ways(&facts), expected, "eth1 is down");
+    facts.links.get_mut("eth0").unwrap().up = false;
+    assert_eq!(ways(&facts), both, "all are down: better than nothing");
 }
 
 #[test]
@@ -295,7 +325,7 @@ fn the_address_nearest_to_a_host_speaks_to_it() {
     let compiled = compile(&intent(&more), &facts, &Settings::default());
     assert_eq!(sentences(&compiled), [""; 0]);
     let way = |remote: &str| {
-        let peer = compiled.tables.peers[&address(remote)];
+        let peer = compiled.tables.peers[&PeerKey::first(address(remote))];
         (peer.local.to_string(), peer.uplink, peer.mtu)
     };
     assert_eq!(way("192.168.4.22"), ("192.168.4.11".to_owned(), 2, 1600));

@@ -1,11 +1,12 @@
 //! The underlay: this host's provider addresses, the way to each other host, and the MTU that is left for VMs.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use model::{Key, LookupRecord, ProviderAddress, ProviderRoute, Resource};
-use pipeline::{Peer, PeerFlags, Provider};
+use pipeline::{MAX_PATHS, Peer, PeerFlags, PeerKey, Provider};
 
 use super::{Compiled, Context, record_key};
 use crate::{Finding, Link, to_address};
@@ -14,6 +15,8 @@ use crate::{Finding, Link, to_address};
 const OVERHEAD_V4: u32 = 20 + 8 + 14;
 /// The same in IPv6, whose header is 40 bytes long.
 const OVERHEAD_V6: u32 = 40 + 8 + 14;
+
+const _: () = assert!(model::MAX_PATHS == MAX_PATHS as usize);
 
 /// Fills `PROVIDERS`.
 pub(super) fn providers(context: &Context, compiled: &mut Compiled) {
@@ -58,7 +61,8 @@ pub(super) fn peers(context: &Context, compiled: &mut Compiled) {
         remotes.entry(record.provider_address).or_insert(record);
     }
     for (provider, record) in remotes {
-        compiled.tables.peers.extend(peer(context, provider).map(|peer| (to_address(provider), peer)));
+        let key = |path| PeerKey { provider: to_address(provider), path };
+        compiled.tables.peers.extend((0..).map(key).zip(ways(context, provider)));
         compiled.findings.extend(finding_of_peer(context, provider, || Some(record_key(record))));
     }
 }
@@ -74,8 +78,10 @@ pub(crate) fn finding_of_peer(
     if declared { None } else { Some(Finding::NoLocalAddress { key: key()?, provider }) }
 }
 
-/// The way to another host; `None` if this one has no address of that family on an interface that exists.
-pub(crate) fn peer(context: &Context, remote: IpAddr) -> Option<Peer> {
+/// The ways to another host, none if this one has no address of that family on an interface that exists. There are
+/// several where provider routes to one prefix have one metric; they all have one source, by which the other host knows
+/// this one, and the smallest of their MTUs.
+pub(crate) fn ways(context: &Context, remote: IpAddr) -> Vec<Peer> {
     let candidates = || {
         let family = context.intent.provider_addresses().filter(|own| own.address.is_ipv4() == remote.is_ipv4());
         family.filter_map(|own| Some((own, context.facts.links.get(&own.interface)?)))
@@ -83,28 +89,39 @@ pub(crate) fn peer(context: &Context, remote: IpAddr) -> Option<Peer> {
     // Among the addresses whose prefix contains it the most specific one is meant, then the lowest.
     let on_link = candidates()
         .filter(|(own, _)| prefix_of(own).is_some_and(|prefix| prefix.contains(&remote)))
-        .min_by_key(|(own, _)| (std::cmp::Reverse(own.prefix_length), own.address));
+        .min_by_key(|(own, _)| (Reverse(own.prefix_length), own.address));
     if let Some((own, link)) = on_link {
-        return Some(to_peer(own, link, Some(remote)));
+        return vec![to_peer(own, link, Some(remote))];
     }
     let lowest = candidates().min_by_key(|(own, _)| own.address);
-    let Some((route, uplink)) = best_route(context, remote) else {
-        return lowest.map(|(own, link)| to_peer(own, link, None));
+    let routes = best_routes(context, remote);
+    let Some((first, _)) = routes.first() else {
+        return lowest.map(|(own, link)| to_peer(own, link, None)).into_iter().collect();
     };
-    let on_uplink = candidates().filter(|(own, _)| own.interface == route.interface).min_by_key(|(own, _)| own.address);
-    on_uplink.or(lowest).map(|(own, _)| to_peer(own, uplink, Some(route.next_hop)))
+    let on_uplink = candidates().filter(|(own, _)| own.interface == first.interface).min_by_key(|(own, _)| own.address);
+    let Some((own, _)) = on_uplink.or(lowest) else { return Vec::new() };
+    let (paths, mtu) = (routes.len() as u16, routes.iter().map(|(_, uplink)| uplink.mtu).min());
+    let way = |(route, uplink): (&ProviderRoute, &Link)| to_peer(own, uplink, Some(route.next_hop));
+    routes.into_iter().map(way).map(|way| Peer { paths, mtu: mtu.unwrap_or(way.mtu), ..way }).collect()
 }
 
 fn prefix_of(own: &ProviderAddress) -> Option<IpNet> {
     IpNet::new(own.address, own.prefix_length).ok()
 }
 
-/// The provider route with the longest prefix, then the lowest metric, whose interface exists.
-fn best_route<'a>(context: &Context<'a>, remote: IpAddr) -> Option<(&'a ProviderRoute, &'a Link)> {
+/// The provider routes with the longest prefix, then the lowest metric, whose interface exists, in the order of their next
+/// hops. An interface that is down, or without a carrier, is one of them only if all are: a path that fails is left, and
+/// its flows take the others.
+fn best_routes<'a>(context: &Context<'a>, remote: IpAddr) -> Vec<(&'a ProviderRoute, &'a Link)> {
+    let cost = |route: &ProviderRoute, link: &Link| (!link.up, Reverse(route.prefix.prefix_len()), route.metric);
     let matching = context.intent.provider_routes().filter(|route| route.prefix.contains(&remote));
-    matching
-        .filter_map(|route| Some((route, context.facts.links.get(&route.interface)?)))
-        .min_by_key(|(route, _)| (std::cmp::Reverse(route.prefix.prefix_len()), route.metric, route.next_hop))
+    let usable = matching.filter_map(|route| Some((route, context.facts.links.get(&route.interface)?)));
+    let mut usable: Vec<_> = usable.collect();
+    let best = usable.iter().map(|(route, link)| cost(route, link)).min();
+    usable.retain(|(route, link)| Some(cost(route, link)) == best);
+    usable.sort_by_key(|(route, _)| (route.next_hop, &route.interface));
+    usable.truncate(MAX_PATHS as usize);
+    usable
 }
 
 fn to_peer(own: &ProviderAddress, uplink: &Link, next_hop: Option<IpAddr>) -> Peer {
@@ -114,5 +131,6 @@ fn to_peer(own: &ProviderAddress, uplink: &Link, next_hop: Option<IpAddr>) -> Pe
         uplink: uplink.ifindex,
         mtu: uplink.mtu,
         flags: if next_hop.is_some() { PeerFlags::NEXT_HOP } else { PeerFlags::NONE },
+        paths: 1,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{Changes, HostTables, TableChanges};
 use pipeline::{
-    Address, Peer, Plain, Port, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet,
+    Address, Peer, PeerKey, Plain, Port, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet,
 };
 
 /// From which part of a table on its changes are merged with it as a whole, rather than put in one by one.
@@ -90,7 +90,7 @@ pub(super) struct Edits {
     pub(super) stations: Edit<StationKey, Record>,
     pub(super) subnets: Edit<u32, Subnet>,
     pub(super) routes: Edit<RouteKey, Route>,
-    pub(super) peers: Edit<Address, Peer>,
+    pub(super) peers: Edit<PeerKey, Peer>,
     pub(super) replicas: Edit<ReplicaKey, Replica>,
     pub(super) plain: Edit<Address, Plain>,
 }

@@ -142,6 +142,7 @@ impl Pool {
             // The order of the indexes is not that of the names.
             ifindex: 2 + (place * 7 + u32::from(again) * 13) % 97 + 100 * place,
             mtu: mtu.into(),
+            up: mtu % 5 != 0,
             kind,
             mac: (again % 2 == 1).then(|| MacAddress::new([2, 0, 0, 0, 1, place as u8]).unwrap()),
             addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use model::{Key, Kind, Resource, RoutingDomainId, Vsid};
-use pipeline::ReplicaKey;
+use pipeline::{PeerKey, ReplicaKey};
 
 use super::Place;
 use super::step::Step;
 use crate::compile::subnets::{Members, entries, entry, order, route_key};
-use crate::compile::underlay::{finding_of_peer, peer};
+use crate::compile::underlay::{finding_of_peer, ways};
 use crate::to_address;
 
 impl Step<'_> {
@@ -34,8 +34,12 @@ impl Step<'_> {
     pub(super) fn peers(&mut self) {
         for provider in self.touched.peers.take() {
             let leads = self.state.census.leads_to(provider);
-            let way = leads.then(|| peer(self.context, provider)).flatten();
-            self.edits.peers.set(to_address(provider), way);
+            let ways = if leads { ways(self.context, provider) } else { Vec::new() };
+            let key = |path| PeerKey { provider: to_address(provider), path };
+            let before = self.state.tables.peers.get(&key(0)).map_or(0, |peer| u32::from(peer.paths));
+            for path in 0..before.max(ways.len() as u32) {
+                self.edits.peers.set(key(path), ways.get(path as usize).copied());
+            }
             let finding = leads.then(|| finding_of_peer(self.context, provider, || self.first_to(provider))).flatten();
             self.find(Place::Peer(provider), finding.into_iter().collect());
         }
