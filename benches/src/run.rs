@@ -251,8 +251,8 @@ mod tests {
         let plan = Plan { thorough: false, ..plan() };
         for measure in &plan.measures {
             let runs = |contestant| plan.runners(measure).any(|its| its == contestant);
-            assert_eq!(runs(Contestant::Groups10), measure.is_core(), "{}", measure.name);
-            assert!(runs(Contestant::Groups1000) && runs(Contestant::Routed));
+            assert_eq!(runs(Contestant::BridgeTracked), measure.is_core(), "{}", measure.name);
+            assert!(runs(Contestant::Netvirt) && runs(Contestant::Routed));
         }
     }
 }

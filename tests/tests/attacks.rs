@@ -233,10 +233,16 @@ fn a_vm_of_the_physical_network_does_not_pass_for_a_host() {
     must_ping(&fabric.vm("mallory"), "192.168.4.16");
     let wire = Capture::start(&fabric.stage.host(2), "eth0", "");
     let inner = udp_v4(TO_ALICE, TO_BOB, MARK);
-    let frame = ipv4(mallory, to, 47, Unusual::default(), &nvgre(5001, &inner));
-    let before = fabric.stage.drops(1, "mallory", "Encapsulation");
-    send(&fabric.vm("mallory"), "eth0", &frame);
-    fabric.stage.await_drops(1, "mallory", "Encapsulation", before, 1);
+    let in_udp = |port: u16, payload: &[u8]| udp_v4_ports(mallory, to, (50_000, port), payload);
+    for frame in [
+        ipv4(mallory, to, 47, Unusual::default(), &nvgre(5001, &inner)),
+        in_udp(4789, &vxlan(5001, &inner)),
+        in_udp(6081, &geneve(5001, &inner)),
+    ] {
+        let before = fabric.stage.drops(1, "mallory", "Encapsulation");
+        send(&fabric.vm("mallory"), "eth0", &frame);
+        fabric.stage.await_drops(1, "mallory", "Encapsulation", before, 1);
+    }
     let heard = wire.end();
     assert_eq!(heard.count("frame contains \"from mallory\""), 0, "{}", heard.lines("frame contains \"from mallory\""));
 }
