@@ -211,12 +211,15 @@ pub fn host_of_a_network(devices: &Devices, rng: &mut ChaCha8Rng) -> (Intent, Ho
     let host = rng.random_range(0..4);
     let intent = if host == 0 { intent } else { seen_from(&intent, host, rng) };
     let intent = with_scopes(&with_physical_ports(&intent, rng), rng);
+    let intent = crate::groups::with_groups(&intent, rng);
     let facts = facts(devices, &intent, rng);
     // No frame is refused for its number, since the kernel's limiter has a clock and user space has none.
     let flood_rate = if rng.random_bool(0.06) { 0 } else { 1_000_000_000 };
     let punt_rate = if rng.random_bool(0.06) { 0 } else { 1_000_000_000 };
     let (flood_burst, punt_burst) = (u32::MAX, u32::MAX);
-    let settings = Settings { flood_rate, flood_burst, punt_rate, punt_burst, ..Settings::default() };
+    // Now and then there is room for a few flows alone.
+    let flow_limit = if rng.random_bool(0.1) { rng.random_range(0..3) } else { Settings::FLOW_LIMIT };
+    let settings = Settings { flood_rate, flood_burst, punt_rate, punt_burst, flow_limit, ..Settings::default() };
     let mut tables = plan::compile(&intent, &facts, &settings).tables;
     ways(&mut tables, devices, rng);
     (intent, tables)

@@ -13,6 +13,7 @@ use crate::policy::{
     Direction, Logged, MAX_WORDS, Matches, MemberKey, PolicyFlags, PrefixKey, RuleFlags, RuleKey, SUMMARY_WORDS,
     ServiceKey, WordKey, side,
 };
+use crate::segment;
 use crate::stages::fragment;
 use crate::stages::probe::{self, Kind, Probe};
 use crate::tables::{Address, Port, RecordKey, RouteFlags, RouteKey, Tables, Turn};
@@ -473,7 +474,8 @@ pub fn judge_group<T: Tables>(tables: &T, work: &mut Work, case: &Case) -> u32 {
     let Some(ip) = parsed.ip() else { return PASS };
     // A port that is not in the tables has no say; no copy reaches one.
     let Some(port) = tables.port(case.ifindex) else { return PASS };
-    if port.policy == 0 || probe.kind == Kind::None {
+    // In a physical network frames are not read so far.
+    if port.policy == 0 || segment::is_physical(case.remote_vsid) || probe.kind == Kind::None {
         return PASS;
     }
     probe::key(key, port.vsid, &port.mac, probe, case.direction, &ip.source, &ip.destination);
