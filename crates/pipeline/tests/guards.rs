@@ -20,10 +20,10 @@ fn a_port_speaks_with_its_own_mac_address_alone() {
 #[test]
 fn a_port_speaks_from_its_own_addresses_alone() {
     let mut net = Net::new();
-    for source in ["10.0.0.6", "10.0.0.99", "0.0.0.0", "224.0.0.1"] {
+    for source in ["10.0.0.8", "10.0.0.99", "0.0.0.0", "224.0.0.1"] {
         net.port_sends(11, &udp(blue(6), blue(5), source, "10.0.0.6", b"")).dropped(DropReason::SourceAddress);
     }
-    for source in ["fd00::6", "fd00::99", "::", "fe80::1"] {
+    for source in ["fd00::8", "fd00::99", "::", "fe80::1"] {
         net.port_sends(11, &udp(blue(6), blue(5), source, "fd00::6", b"")).dropped(DropReason::SourceAddress);
     }
     net.port_sends(11, &udp(blue(6), blue(5), "fe80::406:ff:fe00:5", "fd00::6", b"")).went(&Way::Port(12));
