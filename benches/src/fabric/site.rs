@@ -102,8 +102,13 @@ impl Site {
     /// The VM network with its two subnets, and the pinging VM's port.
     fn network(&self) -> Result<(), Error> {
         // The logical network that hosts get from their uplinks.
-        let network =
-            VmNetwork { logical_network: name("eth0")?, isolation: Isolation::Nvgre, rdid: None, description: None };
+        let network = VmNetwork {
+            logical_network: name("eth0")?,
+            isolation: Isolation::Nvgre,
+            rdid: None,
+            security: model::fabric::Security::default(),
+            description: None,
+        };
         let subnet = |prefix: &str| -> Result<VmSubnet, Error> {
             Ok(VmSubnet {
                 vm_network: name(NETWORK)?,
@@ -111,6 +116,7 @@ impl Site {
                 vsid: None,
                 vlan: None,
                 gateways: Vec::new(),
+                security_groups: Vec::new(),
             })
         };
         let pool = IpPool {

@@ -164,14 +164,18 @@ impl Desired {
         loop {
             match self.bring_about(&wanted) {
                 Ok(step) => {
-                    let refusal = step
-                        .update
-                        .refusals()
-                        .find(|finding| matches!(finding, Finding::GatewayMac { .. } | Finding::Limit { .. }));
+                    let refusal = step.update.refusals().find(|finding| {
+                        matches!(
+                            finding,
+                            Finding::GatewayMac { .. } | Finding::TooManyRules { .. } | Finding::Limit { .. }
+                        )
+                    });
                     let Some(refusal) = refusal.cloned() else { return step };
                     self.undo(step);
                     let offenders = match &refusal {
-                        Finding::GatewayMac { key, .. } => BTreeSet::from([key.clone()]),
+                        Finding::GatewayMac { key, .. } | Finding::TooManyRules { key, .. } => {
+                            BTreeSet::from([key.clone()])
+                        }
                         _ => latter_half(&wanted),
                     };
                     self.leave_out(&mut wanted, offenders, &refusal.to_string());

@@ -85,6 +85,7 @@ fn wanted(above: &str, verb: &str, id: &str, long: Option<&str>) -> Option<Wante
             "logical-network" => of_kind(Target::LogicalNetwork),
             "vm-network" => of_kind(Target::VmNetwork),
             "vm-subnet" => of_kind(Target::VmSubnet),
+            "security-group" => of_kind(Target::SecurityGroup),
             "ip-pool" => of_kind(Target::IpPool),
             _ => None,
         },

@@ -156,8 +156,8 @@ NAME           MAC                PROVIDER-ADDRESS  RULE   TYPE    PORT   STATE
         (
             "get lookup-records 5001/10.0.0.5 -o wide",
             "\
-NAME           MAC                PROVIDER-ADDRESS  RULE   TYPE    PORT   STATE     VSID  CUSTOMER-ADDRESS  VM
-5001/10.0.0.5  06-06-00-00-00-05  192.168.4.11      Encap  Static  blue1  in force  5001  10.0.0.5          <none>
+NAME           MAC                PROVIDER-ADDRESS  RULE   TYPE    PORT   STATE     VSID  CUSTOMER-ADDRESS  VM      SECURITY-GROUPS
+5001/10.0.0.5  06-06-00-00-00-05  192.168.4.11      Encap  Static  blue1  in force  5001  10.0.0.5          <none>  <none>
 ",
         ),
         (
@@ -208,6 +208,7 @@ MAC:                 06-06-00-00-00-05
 VSID:                5001
 Physical:            <none>
 Addresses:           <none>
+Security Groups:     <none>
 Status:
   State:             bound
   Interface Index:   7
@@ -234,6 +235,7 @@ Provider Address:    192.168.4.11
 Rule:                Encap
 Type:                Static
 VM:                  <none>
+Security Groups:     <none>
 Status:
   State:             in force
   Local:             yes
@@ -242,6 +244,47 @@ Status:
     );
     assert!(host.get("describe drops").starts_with("PORT    REASON        PACKETS  EXPLANATION\n"));
     assert!(host.get("describe port -o json").starts_with("[\n"));
+}
+
+#[test]
+fn rules_are_shown_as_they_are_typed() {
+    let host = Host::blue();
+    let rules = ["ingress allow tcp 80,443 from 10.0.0.0/8", "egress deny udp 53 to set:resolvers priority 10 log"];
+    let made = host.ok(&["create", "security-group", "web", "--rule", rules[0], "--rule", rules[1]], "");
+    assert_eq!(made, "security-group web created\n");
+    host.ok(&["create", "address-set", "resolvers", "--prefix", "10.0.0.53/32", "--prefix", "fd00::53/128"], "");
+    let added = "ingress allow any from group:web";
+    host.ok(&["set", "security-group", "web", "--add-rule", added, "--egress-default", "deny"], "");
+    host.ok(&["set", "port", "blue1", "--security-group", "web", "--security-group", "tenant/net/db"], "");
+    assert_eq!(
+        host.get("describe sg web"),
+        format!(
+            "\
+Name:                web
+Kind:                security-group
+Ingress Default:     same-group
+Egress Default:      deny
+Rules:               {}
+                     {}
+                     {added}
+Status:
+  State:             in force
+  Ports:             <none>
+",
+            rules[0], rules[1]
+        )
+    );
+    let table = host.get("get sg");
+    let row = format!("web   {}; {}; {added}  same-group       deny           in force", rules[0], rules[1]);
+    assert!(table.contains(&row), "{table}");
+    assert!(host.get("describe port blue1").contains("Security Groups:     web, tenant/net/db\n"));
+    assert!(host.get("get as").contains("resolvers  10.0.0.53/32, fd00::53/128  in force"), "{}", host.get("get as"));
+    let yaml = host.get("get sg -o yaml");
+    assert!(host.ok(&["apply", "-f", "-"], &yaml).ends_with(" unchanged\n"), "{yaml}");
+    host.ok(&["set", "port", "blue1", "--security-group", ""], "");
+    assert!(host.get("describe port blue1").contains("Security Groups:     <none>\n"));
+    host.ok(&["set", "security-group", "web", "--rule", ""], "");
+    assert!(host.get("describe sg web").contains("Rules:               <none>\n"));
 }
 
 #[test]

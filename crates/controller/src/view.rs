@@ -101,7 +101,11 @@ impl<'a> View<'a> {
                 }
             }
             Spec::VmSubnet(_) => status.gateways = self.gateways(object),
-            Spec::Tenant(_) | Spec::VmNetwork(_) | Spec::CustomerRoute(_) => {}
+            Spec::Tenant(_)
+            | Spec::VmNetwork(_)
+            | Spec::AddressSet(_)
+            | Spec::SecurityGroup(_)
+            | Spec::CustomerRoute(_) => {}
         }
         status
     }

@@ -107,6 +107,8 @@ impl Target {
             Self::VmSubnet => Some(fabric::Kind::VmSubnet),
             Self::IpPool => Some(fabric::Kind::IpPool),
             Self::CustomerRoute => Some(fabric::Kind::CustomerRoute),
+            Self::SecurityGroup => Some(fabric::Kind::SecurityGroup),
+            Self::AddressSet => Some(fabric::Kind::AddressSet),
             Self::Port => Some(fabric::Kind::Port),
             _ => None,
         }

@@ -100,6 +100,12 @@ fn every_verb_of_a_controller_is_understood() {
          10.10.0.53 --dns-suffix blue.example --route 192.168.9.0/24=10.10.1.7 --lease-time 8h",
         "create port test01 --host host16 --device test01 --vm-network AAA --vm-subnet test --ip-pool pool --address \
          10.10.1.100 --addressing learnt --vm-name test01",
+        "create vm-network AAA --logical-network TDIv2 --egress-default deny --ingress-default allow",
+        "create vm-subnet test --vm-network AAA --prefix 10.10.0.0/16 --security-group web --security-group db",
+        "create address-set offices --vm-network AAA --prefix 192.168.0.0/16",
+        "create tenant red --security-groups 10 --address-sets none",
+        "set port test01 --security-group web",
+        "get sg -A",
         "create customer-route out --vm-network AAA --prefix 0.0.0.0/0 --next-hop 10.10.1.100 --metric 5",
         "create token blue-admin --role tenant --tenant blue --expires 30d",
         "create join-token --name host15 --expires 1h",

@@ -7,10 +7,11 @@ use std::time::Duration;
 use api::fabric::{NewJoinToken, NewToken, Role};
 use clap::{Args, ValueEnum};
 use model::fabric::{AddressRange, Addressing, Isolation, MacRange, ResourceName};
-use model::{LeaseTime, MacAddress, Name, RoutingDomainId, VlanId, Vsid};
+use model::{LeaseTime, MacAddress, Name, QualifiedName, RoutingDomainId, VlanId, Vsid};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::security::SecurityFields;
 use super::values::{Address, Limit, OrNothing, Physical, Pool, Prefix, Route, SiteHost, SiteText, port_vsid};
 use super::{FieldsError, given};
 use crate::args::duration;
@@ -161,6 +162,14 @@ pub struct QuotaFields {
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     ports: Option<Limit>,
+    /// At most so many security groups.
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    security_groups: Option<Limit>,
+    /// At most so many address sets.
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address_sets: Option<Limit>,
 }
 
 impl TenantFields {
@@ -197,6 +206,19 @@ pub struct VmNetworkFields {
     #[arg(long, value_name = "TEXT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
+    #[command(flatten)]
+    #[serde(skip)]
+    security: SecurityFields,
+}
+
+impl VmNetworkFields {
+    pub(super) fn given(&self) -> Map<String, Value> {
+        let mut map = given(self);
+        if let Some(security) = self.security.given() {
+            map.insert("security".to_owned(), security.into());
+        }
+        map
+    }
 }
 
 /// Fields of a VM subnet.
@@ -223,6 +245,10 @@ pub struct VmSubnetFields {
     #[arg(long = "gateway", value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     gateways: Vec<OrNothing<IpAddr>>,
+    /// With isolation nvgre: security group that all its ports are in; may be repeated. "" takes all away.
+    #[arg(long = "security-group", value_name = "NAME")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    security_groups: Vec<OrNothing<ResourceName>>,
 }
 
 /// Fields of an IP pool.
@@ -276,6 +302,10 @@ pub struct PortFields {
     #[arg(long = "address", value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     addresses: Vec<OrNothing<Address>>,
+    /// Security group whose rules hold for it; may be repeated. "" takes it out of all.
+    #[arg(long = "security-group", value_name = "NAME")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    security_groups: Vec<OrNothing<QualifiedName>>,
     /// At a controller: the VM network; "" disconnects the port.
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 
 use clap::Args;
-use model::{Encapsulation, LeaseTime, LookupRecordType, MacAddress, Name, RoutingDomainId, TranslationMethod, Vsid};
+use model::{
+    Encapsulation, LeaseTime, LookupRecordType, MacAddress, Name, QualifiedName, RoutingDomainId, TranslationMethod,
+    Vsid,
+};
 use serde::Serialize;
 
 use super::values::{OrNothing, Physical, Prefix, Route, record_type, translation_method};
@@ -40,6 +43,10 @@ pub struct LookupRecordFields {
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     vm_name: Option<String>,
+    /// Security group that the VM is a member of; may be repeated. "" takes it out of all.
+    #[arg(long = "security-group", value_name = "NAME")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    security_groups: Vec<OrNothing<QualifiedName>>,
 }
 
 /// Fields of a provider address.

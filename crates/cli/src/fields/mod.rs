@@ -2,12 +2,13 @@
 
 mod fabric;
 mod host;
+mod security;
 mod spec;
 mod values;
 
 use clap::Subcommand;
 use model::fabric::ResourceName;
-use model::{Kind, Resource, fabric as controller};
+use model::{Kind, QualifiedName, Resource, fabric as controller};
 use serde_json::{Map, Value};
 
 use crate::args::Knows;
@@ -19,6 +20,7 @@ use host::{
     CustomerRouteFields, DhcpScopeFields, LookupRecordFields, ProviderAddressFields, ProviderRouteFields,
     RoutingDomainFields,
 };
+use security::{AddressSetFields, SecurityGroupFields};
 
 use spec::{AT_CONTROLLER, AT_HOST, assemble, assemble_at_controller, clean, given, merge, only};
 pub use spec::{FieldsError, Parts, changed, changed_at_controller};
@@ -71,6 +73,22 @@ pub enum CreateWhat {
         name: ResourceName,
         #[command(flatten)]
         fields: VmSubnetFields,
+    },
+    /// Who may speak with the ports in it, and with whom these may.
+    #[command(visible_alias = "sg", alias = "security-groups")]
+    SecurityGroup {
+        /// Name.
+        name: QualifiedName,
+        #[command(flatten)]
+        fields: SecurityGroupFields,
+    },
+    /// Prefixes that rules of security groups name together.
+    #[command(visible_alias = "as", alias = "address-sets")]
+    AddressSet {
+        /// Name.
+        name: QualifiedName,
+        #[command(flatten)]
+        fields: AddressSetFields,
     },
     /// Addresses for ports of a VM subnet.
     #[command(visible_alias = "ip", alias = "ip-pools")]
@@ -177,6 +195,28 @@ pub enum SetWhat {
         #[command(flatten)]
         fields: VmSubnetFields,
     },
+    /// Who may speak with the ports in it, and with whom these may.
+    #[command(visible_alias = "sg", alias = "security-groups")]
+    SecurityGroup {
+        /// Name.
+        name: String,
+        #[command(flatten)]
+        fields: SecurityGroupFields,
+        /// Rule besides those that it has; may be repeated.
+        #[arg(long = "add-rule", value_name = "RULE", conflicts_with = "rules")]
+        added: Vec<security::Rule>,
+    },
+    /// Prefixes that rules of security groups name together.
+    #[command(visible_alias = "as", alias = "address-sets")]
+    AddressSet {
+        /// Name.
+        name: String,
+        #[command(flatten)]
+        fields: AddressSetFields,
+        /// Prefix besides those that it has; may be repeated.
+        #[arg(long = "add-prefix", value_name = "PREFIX", conflicts_with = "prefixes")]
+        added: Vec<values::Prefix>,
+    },
     /// Addresses for ports of a VM subnet.
     #[command(visible_alias = "ip", alias = "ip-pools")]
     IpPool {
@@ -271,6 +311,8 @@ impl CreateWhat {
             | Self::RoutingDomain(_) => Knows::Host,
             Self::CustomerRoute { name: Some(_), .. } => Knows::Controller,
             Self::CustomerRoute { name: None, fields } => spec::told(&given(fields)),
+            Self::SecurityGroup { fields, .. } => spec::told(&given(fields)),
+            Self::AddressSet { fields, .. } => spec::told(&given(fields)),
             Self::Port { fields, .. } => spec::told(&given(fields)),
             _ => Knows::Controller,
         }
@@ -293,6 +335,12 @@ impl CreateWhat {
                 AT_HOST.require(Kind::CustomerRoute.as_str(), &given, &["rdid", "vsid", "prefix", "nextHop"])?;
                 assemble(Kind::CustomerRoute, None, given)
             }
+            Self::SecurityGroup { name, fields } => {
+                assemble(Kind::SecurityGroup, Some(name.as_str()), only(&AT_HOST, given(fields))?)
+            }
+            Self::AddressSet { name, fields } => {
+                assemble(Kind::AddressSet, Some(name.as_str()), only(&AT_HOST, given(fields))?)
+            }
             Self::Port { name, fields } => {
                 let given = only(&AT_HOST, given(fields))?;
                 AT_HOST.require(Kind::Port.as_str(), &given, &["device", "mac"])?;
@@ -312,11 +360,25 @@ impl CreateWhat {
         host: Option<&str>,
     ) -> Result<controller::Resource, FieldsError> {
         use controller::Kind;
+        // Those of a host may have slashes in their names, those of a controller not.
+        let plain: ResourceName;
         let (kind, name, given) = match self {
             Self::LogicalNetwork { name, fields } => (Kind::LogicalNetwork, name, fields.given()?),
             Self::MacPool { name, fields } => (Kind::MacPool, name, given(fields)),
             Self::Tenant { name, fields } => (Kind::Tenant, name, fields.given()),
-            Self::VmNetwork { name, fields } => (Kind::VmNetwork, name, given(fields)),
+            Self::VmNetwork { name, fields } => (Kind::VmNetwork, name, fields.given()),
+            Self::SecurityGroup { name, fields } => {
+                let given = only(&AT_CONTROLLER, given(fields))?;
+                AT_CONTROLLER.require(Kind::SecurityGroup.as_str(), &given, &["vmNetwork"])?;
+                plain = name.as_str().parse()?;
+                (Kind::SecurityGroup, &plain, given)
+            }
+            Self::AddressSet { name, fields } => {
+                let given = only(&AT_CONTROLLER, given(fields))?;
+                AT_CONTROLLER.require(Kind::AddressSet.as_str(), &given, &["vmNetwork"])?;
+                plain = name.as_str().parse()?;
+                (Kind::AddressSet, &plain, given)
+            }
             Self::VmSubnet { name, fields } => (Kind::VmSubnet, name, given(fields)),
             Self::IpPool { name, fields } => (Kind::IpPool, name, given(fields)),
             Self::CustomerRoute { name, fields } => {
@@ -353,6 +415,8 @@ impl CreateWhat {
             Self::VmNetwork { .. } => "vm-network",
             Self::VmSubnet { .. } => "vm-subnet",
             Self::IpPool { .. } => "ip-pool",
+            Self::SecurityGroup { .. } => "security-group",
+            Self::AddressSet { .. } => "address-set",
             Self::CustomerRoute { .. } => "customer-route",
             Self::Port { .. } => "port",
             Self::Token { .. } => "token",
@@ -376,6 +440,8 @@ impl SetWhat {
             | Self::DhcpScope { .. }
             | Self::RoutingDomain { .. } => Knows::Host,
             Self::CustomerRoute { fields, .. } => spec::told(&given(fields)),
+            Self::SecurityGroup { fields, .. } => spec::told(&given(fields)),
+            Self::AddressSet { fields, .. } => spec::told(&given(fields)),
             Self::Port { fields, .. } => spec::told(&given(fields)),
             _ => Knows::Controller,
         }
@@ -398,6 +464,14 @@ impl SetWhat {
             Self::DhcpScope { name, fields } => (Kind::DhcpScope, name, given(fields)),
             Self::RoutingDomain { name, fields } => (Kind::RoutingDomain, name, given(fields)),
             Self::CustomerRoute { name, fields } => (Kind::CustomerRoute, name, only(&AT_HOST, given(fields))?),
+            Self::SecurityGroup { name, fields, added } => {
+                let given = only(&AT_HOST, given(fields))?;
+                (Kind::SecurityGroup, name, spec::adding("rules", added, given))
+            }
+            Self::AddressSet { name, fields, added } => {
+                let given = only(&AT_HOST, given(fields))?;
+                (Kind::AddressSet, name, spec::adding("prefixes", added, given))
+            }
             Self::Port { name, fields } => (Kind::Port, name, only(&AT_HOST, given(fields))?),
             other => return Err(FieldsError::NotThere { kind: other.as_str(), place: AT_HOST.place }),
         };
@@ -422,6 +496,8 @@ impl SetWhat {
             Self::VmNetwork { .. } => "vm-network",
             Self::VmSubnet { .. } => "vm-subnet",
             Self::IpPool { .. } => "ip-pool",
+            Self::SecurityGroup { .. } => "security-group",
+            Self::AddressSet { .. } => "address-set",
             Self::CustomerRoute { .. } => "customer-route",
             Self::Port { .. } => "port",
         }
@@ -438,6 +514,8 @@ impl SetWhat {
             Self::VmNetwork { name, .. } => (Kind::VmNetwork, name),
             Self::VmSubnet { name, .. } => (Kind::VmSubnet, name),
             Self::IpPool { name, .. } => (Kind::IpPool, name),
+            Self::SecurityGroup { name, .. } => (Kind::SecurityGroup, name),
+            Self::AddressSet { name, .. } => (Kind::AddressSet, name),
             Self::CustomerRoute { name, .. } => (Kind::CustomerRoute, name),
             Self::Port { name, .. } => (Kind::Port, name),
             other => return Err(FieldsError::NotThere { kind: other.as_str(), place: AT_CONTROLLER.place }),
@@ -465,7 +543,13 @@ impl SetWhat {
             Self::LogicalNetwork { fields, .. } => fields.given()?,
             Self::MacPool { fields, added, .. } => spec::with_added("ranges", added, given(fields), spec),
             Self::Tenant { fields, .. } => fields.given(),
-            Self::VmNetwork { fields, .. } => given(fields),
+            Self::VmNetwork { fields, .. } => fields.given(),
+            Self::SecurityGroup { fields, added, .. } => {
+                spec::with_added("rules", added, only(&AT_CONTROLLER, given(fields))?, spec)
+            }
+            Self::AddressSet { fields, added, .. } => {
+                spec::with_added("prefixes", added, only(&AT_CONTROLLER, given(fields))?, spec)
+            }
             Self::VmSubnet { fields, .. } => given(fields),
             Self::IpPool { fields, added, .. } => spec::with_added("ranges", added, given(fields), spec),
             Self::CustomerRoute { fields, .. } => only(&AT_CONTROLLER, given(fields))?,

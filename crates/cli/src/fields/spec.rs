@@ -108,12 +108,15 @@ pub struct Place {
 pub const AT_HOST: Place = Place {
     place: "a host",
     other: "a controller with --context FILE",
-    foreign: &["vmNetwork", "vmSubnet", "ipPool", "addressing", "vmName"],
+    foreign: &["vmNetwork", "vmSubnet", "ipPool", "addressing", "vmName", "description"],
 };
 
 /// A controller.
-pub const AT_CONTROLLER: Place =
-    Place { place: "a controller", other: "a host's agent with --socket PATH", foreign: &["rdid", "vsid", "physical"] };
+pub const AT_CONTROLLER: Place = Place {
+    place: "a controller",
+    other: "a host's agent with --socket PATH",
+    foreign: &["rdid", "vsid", "physical", "egressDefault", "ingressDefault"],
+};
 
 impl Place {
     /// Whether all these fields are given.
@@ -203,7 +206,7 @@ pub fn clean(value: &mut Value) {
 pub fn merge(spec: &mut Value, given: Value) {
     let (Value::Object(spec), Value::Object(given)) = (spec, given) else { return };
     for (field, mut value) in given {
-        if let ("quota", Some(old)) = (field.as_str(), spec.get_mut(&field)) {
+        if let ("quota" | "security", Some(old)) = (field.as_str(), spec.get_mut(&field)) {
             merge(old, value);
             continue;
         }
@@ -231,12 +234,23 @@ pub fn with_added(
     given
 }
 
+/// What is to be added to a list, under a name of its own until it is known what the list has; see [`changed`].
+pub fn adding(field: &str, added: &[impl Serialize], mut given: Map<String, Value>) -> Map<String, Value> {
+    if !added.is_empty() {
+        given.insert(format!("{ADDED}{field}"), serde_json::json!(added));
+    }
+    given
+}
+
+/// Begins the name of a list that is to be added to another.
+const ADDED: char = '+';
+
 /// A port that goes to another VM network leaves behind what it had in the old one, unless it is given too.
 pub fn leave_network(given: &Map<String, Value>, spec: &mut Value) {
     let Some(network) = given.get("vmNetwork") else { return };
     let old = spec.get("vmNetwork").and_then(Value::as_str).unwrap_or_default();
     let Some(spec) = (network.as_str() != Some(old)).then_some(spec).and_then(Value::as_object_mut) else { return };
-    for field in ["vmSubnet", "ipPool", "addresses"] {
+    for field in ["vmSubnet", "ipPool", "addresses", "securityGroups"] {
         spec.remove(field);
     }
 }
@@ -268,9 +282,16 @@ pub fn assemble_at_controller(
 
 /// The resource `old` of a host with the given fields in the place of its own.
 pub fn changed(old: Key, mut spec: Value, given: Map<String, Value>) -> Result<Resource, FieldsError> {
+    let (added, mut given): (Map<String, Value>, Map<String, Value>) =
+        given.into_iter().partition(|(field, _)| field.starts_with(ADDED));
+    for (field, list) in &added {
+        let list = list.as_array().map_or(&[][..], Vec::as_slice);
+        given = with_added(field.trim_start_matches(ADDED), list, given, &spec);
+    }
     merge(&mut spec, Value::Object(given));
     let spec = if let Value::Object(spec) = spec { spec } else { Map::new() };
-    let name = (old.kind == Kind::Port).then_some(old.name.as_str());
+    let named = matches!(old.kind, Kind::Port | Kind::SecurityGroup | Kind::AddressSet);
+    let name = named.then_some(old.name.as_str());
     let resource = assemble(old.kind, name, spec)?;
     let new = resource.key();
     if new == old { Ok(resource) } else { Err(FieldsError::OtherResource { old, new }) }

@@ -16,6 +16,10 @@ pub enum Kind {
     Tenant,
     /// [`super::VmNetwork`].
     VmNetwork,
+    /// [`super::AddressSet`].
+    AddressSet,
+    /// [`super::SecurityGroup`].
+    SecurityGroup,
     /// [`super::VmSubnet`].
     VmSubnet,
     /// [`super::IpPool`].
@@ -30,18 +34,20 @@ pub enum Kind {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
     "there is no kind \"{0}\" at the controller; the kinds are logical-network, mac-pool, host, tenant, vm-network, \
-     vm-subnet, ip-pool, customer-route, port"
+     address-set, security-group, vm-subnet, ip-pool, customer-route, port"
 )]
 pub struct KindError(pub String);
 
 impl Kind {
     /// All kinds, in the order in which they are shown and applied: what is referred to before what refers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::LogicalNetwork,
         Self::MacPool,
         Self::Host,
         Self::Tenant,
         Self::VmNetwork,
+        Self::AddressSet,
+        Self::SecurityGroup,
         Self::VmSubnet,
         Self::IpPool,
         Self::CustomerRoute,
@@ -56,6 +62,8 @@ impl Kind {
             Self::Host => "host",
             Self::Tenant => "tenant",
             Self::VmNetwork => "vm-network",
+            Self::AddressSet => "address-set",
+            Self::SecurityGroup => "security-group",
             Self::VmSubnet => "vm-subnet",
             Self::IpPool => "ip-pool",
             Self::CustomerRoute => "customer-route",
@@ -71,6 +79,8 @@ impl Kind {
             Self::Host => "host",
             Self::Tenant => "tenant",
             Self::VmNetwork => "VM network",
+            Self::AddressSet => "address set",
+            Self::SecurityGroup => "security group",
             Self::VmSubnet => "VM subnet",
             Self::IpPool => "IP pool",
             Self::CustomerRoute => "customer route",
@@ -86,6 +96,8 @@ impl Kind {
             Self::Host => "hosts",
             Self::Tenant => "tenants",
             Self::VmNetwork => "vm-networks",
+            Self::AddressSet => "address-sets",
+            Self::SecurityGroup => "security-groups",
             Self::VmSubnet => "vm-subnets",
             Self::IpPool => "ip-pools",
             Self::CustomerRoute => "customer-routes",
@@ -95,7 +107,16 @@ impl Kind {
 
     /// Whether its resources belong to a tenant; the others are the operator's.
     pub const fn has_tenant(self) -> bool {
-        matches!(self, Self::VmNetwork | Self::VmSubnet | Self::IpPool | Self::CustomerRoute | Self::Port)
+        matches!(
+            self,
+            Self::VmNetwork
+                | Self::AddressSet
+                | Self::SecurityGroup
+                | Self::VmSubnet
+                | Self::IpPool
+                | Self::CustomerRoute
+                | Self::Port
+        )
     }
 }
 

@@ -21,8 +21,8 @@ pub use name::{ResourceName, ResourceNameError};
 pub use named::Named;
 pub use ranges::{AddressRange, AddressRangeError, MacRange, MacRangeError};
 pub use specs::{
-    Addressing, CustomerRoute, Host, IpPool, Isolation, LogicalNetwork, MacPool, Port, ProviderPool, Quota, Site,
-    SiteSubnet, Spec, Tenant, Uplink, VmNetwork, VmSubnet,
+    AddressSet, Addressing, CustomerRoute, Host, IpPool, Isolation, LogicalNetwork, MacPool, Port, ProviderPool, Quota,
+    Security, SecurityGroup, Site, SiteSubnet, Spec, Tenant, Uplink, VmNetwork, VmSubnet,
 };
 
 /// The tenant that owns what names no tenant. It exists from the controller's first start.

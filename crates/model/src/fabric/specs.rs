@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AddressRange, Kind, MacRange, ResourceName, named};
+use crate::security::{Action, IngressDefault, SecurityRule};
 use crate::{ClasslessRoute, Encapsulation, LeaseTime, MacAddress, Name, RoutingDomainId, VlanId, Vsid};
 
 /// What a spec leaves out when nothing stands in it.
@@ -129,6 +130,12 @@ pub struct Quota {
     /// Ports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ports: Option<u32>,
+    /// Security groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_groups: Option<u32>,
+    /// Address sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address_sets: Option<u32>,
 }
 
 impl Quota {
@@ -140,6 +147,8 @@ impl Quota {
             Kind::IpPool => self.ip_pools,
             Kind::CustomerRoute => self.customer_routes,
             Kind::Port => self.ports,
+            Kind::SecurityGroup => self.security_groups,
+            Kind::AddressSet => self.address_sets,
             Kind::LogicalNetwork | Kind::MacPool | Kind::Host | Kind::Tenant => None,
         }
     }
@@ -212,6 +221,48 @@ pub struct VmNetwork {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<uuid::Uuid>")]
     pub rdid: Option<RoutingDomainId>,
+    /// With isolation `nvgre`: what becomes of flows of ports in security groups that no rule is about.
+    #[serde(default, skip_serializing_if = "is_default", deserialize_with = "named::one")]
+    pub security: Security,
+    /// For the reader only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// What becomes of flows of ports in security groups that no rule is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Security {
+    /// Of those that the port's VM opens.
+    pub egress: Action,
+    /// Of those that others open to it.
+    pub ingress: IngressDefault,
+}
+
+/// An address set: prefixes that rules of security groups name together.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AddressSet {
+    /// The VM network of the same tenant.
+    pub vm_network: ResourceName,
+    /// The prefixes, of either family.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub prefixes: Vec<IpNet>,
+    /// For the reader only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// A security group: what its members, ports of one VM network, may do, and who may do what to them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecurityGroup {
+    /// The VM network of the same tenant.
+    pub vm_network: ResourceName,
+    /// Its rules. Groups and sets that they name are of the same VM network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "named::list")]
+    pub rules: Vec<SecurityRule<ResourceName>>,
     /// For the reader only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -239,6 +290,9 @@ pub struct VmSubnet {
     /// virtualization the gateway is the distributed router, the lowest host address of each prefix.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gateways: Vec<IpAddr>,
+    /// With isolation `nvgre`: security groups of the same VM network that all its ports are in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub security_groups: Vec<ResourceName>,
 }
 
 /// An IP pool: the customer addresses that ports of a VM subnet are given, and what else DHCP tells them.
@@ -316,6 +370,9 @@ pub struct Port {
     /// Where its addresses come from.
     #[serde(skip_serializing_if = "is_default")]
     pub addressing: Addressing,
+    /// Security groups of the VM network that it is in, beside those of its VM subnet. Without any, nothing is filtered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub security_groups: Vec<ResourceName>,
     /// Name of the VM, for the reader only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vm_name: Option<String>,
@@ -372,4 +429,16 @@ macro_rules! specs {
     };
 }
 
-specs!(LogicalNetwork, MacPool, Host, Tenant, VmNetwork, VmSubnet, IpPool, CustomerRoute, Port);
+specs!(
+    LogicalNetwork,
+    MacPool,
+    Host,
+    Tenant,
+    VmNetwork,
+    AddressSet,
+    SecurityGroup,
+    VmSubnet,
+    IpPool,
+    CustomerRoute,
+    Port
+);

@@ -1,8 +1,7 @@
 //! The checks of security groups and address sets, and of who is in them, each by itself.
 
 use super::{IntentError, SecurityError};
-use crate::security::check::prefix_error;
-use crate::security::{MAX_GROUP_RULES, MAX_PORT_GROUPS, MAX_SET_PREFIXES};
+use crate::security::{MAX_GROUP_RULES, MAX_PORT_GROUPS, MAX_SET_PREFIXES, check_prefix};
 use crate::{AddressSet, Key, Port, QualifiedName, SecurityGroup};
 
 /// What is wrong with a group by itself.
@@ -24,7 +23,7 @@ pub(super) fn address_set(key: &Key, set: &AddressSet) -> Vec<IntentError> {
     if count > MAX_SET_PREFIXES {
         return vec![SecurityError::TooManyPrefixes { key: key.clone(), count }.into()];
     }
-    let wrong = set.prefixes.iter().filter_map(prefix_error);
+    let wrong = set.prefixes.iter().filter_map(|prefix| check_prefix(prefix).err());
     wrong.map(|error| SecurityError::Prefix { key: key.clone(), error }.into()).collect()
 }
 

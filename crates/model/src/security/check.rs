@@ -56,13 +56,16 @@ pub enum RuleError {
     ControlCharacter,
 }
 
-/// What is wrong with a prefix by itself.
-pub(crate) fn prefix_error(prefix: &IpNet) -> Option<RuleError> {
+/// Whether a prefix can stand in a rule or in an address set.
+///
+/// # Errors
+/// When it has bits behind its length, or is of IPv4 addresses written as IPv6.
+pub fn check_prefix(prefix: &IpNet) -> Result<(), RuleError> {
     let address = prefix.addr();
     if address != address.to_canonical() {
-        return Some(RuleError::Mapped(address));
+        return Err(RuleError::Mapped(address));
     }
-    (*prefix != prefix.trunc()).then_some(RuleError::HostBits(*prefix))
+    if *prefix == prefix.trunc() { Ok(()) } else { Err(RuleError::HostBits(*prefix)) }
 }
 
 impl<N> SecurityRule<N> {
@@ -100,9 +103,7 @@ impl<N> SecurityRule<N> {
         if prefixes.len() > MAX_RULE_PREFIXES {
             return Err(RuleError::TooManyPrefixes { count: prefixes.len() });
         }
-        if let Some(error) = prefixes.iter().find_map(prefix_error) {
-            return Err(error);
-        }
+        prefixes.iter().try_for_each(check_prefix)?;
         let protocol = self.protocol;
         let foreign = |prefix: &&IpNet| match protocol {
             Protocol::ICMP => prefix.addr().is_ipv6(),

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::QualifiedName;
 use crate::fabric::named;
 
-pub(crate) mod check;
+mod check;
 mod service;
 mod text;
 
-pub use check::RuleError;
+pub use check::{RuleError, check_prefix};
 pub use service::{PortRange, PortRangeError, Protocol, ProtocolError};
 pub use text::RuleTextError;
 

@@ -129,6 +129,8 @@ impl Fabric {
                 let subnet = key.sibling(Kind::VmSubnet, &pool.vm_subnet);
                 self.vm_subnet(&subnet).map(|spec| self.audience_of_subnet(&subnet, spec))
             }
+            Spec::AddressSet(set) => Some(Audience::VmNetwork(key.sibling(Kind::VmNetwork, &set.vm_network))),
+            Spec::SecurityGroup(group) => Some(Audience::VmNetwork(key.sibling(Kind::VmNetwork, &group.vm_network))),
             Spec::CustomerRoute(route) => Some(Audience::VmNetwork(key.sibling(Kind::VmNetwork, &route.vm_network))),
             Spec::Port(port) => {
                 let (host, network) = (port.host.as_ref()?, port.vm_network.as_ref()?);

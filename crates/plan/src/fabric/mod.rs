@@ -16,6 +16,7 @@ mod index;
 mod lookups;
 mod refusal;
 mod retired;
+mod security_refusal;
 mod slots;
 mod tenancy;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use claims::Claim;
 pub use finding::Finding;
 pub use lookups::Audience;
 pub use refusal::{Refusal, RefusalSort};
+pub use security_refusal::SecurityRefusal;
 pub use slots::host_port_name;
 pub use tenancy::TenantRefusal;
 pub use topic::{Topic, TopicChange, TopicId, TopicIdError};

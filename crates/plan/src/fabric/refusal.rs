@@ -6,8 +6,8 @@ use ipnet::IpNet;
 use model::fabric::{AddressRange, Isolation, Key, Kind, MacRange, ResourceName};
 use model::{MacAddress, Name, VlanId};
 
-use super::TenantRefusal;
 use super::words::{Named, Users, argument, at_host, creation, family, list, quoted, tenant_argument};
+use super::{SecurityRefusal, TenantRefusal};
 
 /// What kind of answer a refusal is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -567,6 +567,9 @@ pub enum Refusal {
     /// It is not this tenant's.
     #[error(transparent)]
     Tenant(#[from] TenantRefusal),
+    /// It is about security groups.
+    #[error(transparent)]
+    Security(#[from] SecurityRefusal),
 }
 
 impl Refusal {

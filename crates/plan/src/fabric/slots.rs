@@ -35,7 +35,20 @@ pub(super) fn references(object: &Object) -> Vec<Key> {
             references.extend(networks.map(|network| Key::global(Kind::LogicalNetwork, network)));
         }
         Spec::VmNetwork(network) => references.push(Key::global(Kind::LogicalNetwork, &network.logical_network)),
-        Spec::VmSubnet(subnet) => references.push(key.sibling(Kind::VmNetwork, &subnet.vm_network)),
+        Spec::AddressSet(set) => references.push(key.sibling(Kind::VmNetwork, &set.vm_network)),
+        Spec::SecurityGroup(group) => {
+            references.push(key.sibling(Kind::VmNetwork, &group.vm_network));
+            let groups = group.rules.iter().filter_map(|rule| rule.remote_group());
+            let groups = groups.map(|name| key.sibling(Kind::SecurityGroup, name));
+            // A group that names itself does not keep itself from being deleted.
+            references.extend(groups.filter(|other| *other != key));
+            let sets = group.rules.iter().filter_map(|rule| rule.address_set());
+            references.extend(sets.map(|name| key.sibling(Kind::AddressSet, name)));
+        }
+        Spec::VmSubnet(subnet) => {
+            references.push(key.sibling(Kind::VmNetwork, &subnet.vm_network));
+            references.extend(subnet.security_groups.iter().map(|group| key.sibling(Kind::SecurityGroup, group)));
+        }
         Spec::IpPool(pool) => references.push(key.sibling(Kind::VmSubnet, &pool.vm_subnet)),
         Spec::CustomerRoute(route) => references.push(key.sibling(Kind::VmNetwork, &route.vm_network)),
         Spec::Port(port) => {
@@ -43,6 +56,7 @@ pub(super) fn references(object: &Object) -> Vec<Key> {
             references.extend(port.vm_network.as_ref().map(|network| key.sibling(Kind::VmNetwork, network)));
             let subnet = object.allocation.vm_subnet.as_ref().or(port.vm_subnet.as_ref());
             references.extend(subnet.map(|subnet| key.sibling(Kind::VmSubnet, subnet)));
+            references.extend(port.security_groups.iter().map(|group| key.sibling(Kind::SecurityGroup, group)));
             references.extend(port.ip_pool.as_ref().map(|pool| key.sibling(Kind::IpPool, pool)));
         }
     }
@@ -90,7 +104,12 @@ impl Fabric {
                     slots.extend(host_port_name(&key).map(|name| Slot::HostPort(host.clone(), name)));
                 }
             }
-            Spec::LogicalNetwork(_) | Spec::MacPool(_) | Spec::Tenant(_) | Spec::IpPool(_) => {}
+            Spec::LogicalNetwork(_)
+            | Spec::MacPool(_)
+            | Spec::Tenant(_)
+            | Spec::AddressSet(_)
+            | Spec::SecurityGroup(_)
+            | Spec::IpPool(_) => {}
         }
         slots
     }

@@ -128,6 +128,8 @@ impl Fabric {
         let isolation = match spec {
             Spec::VmNetwork(network) => Some(network.isolation),
             Spec::VmSubnet(subnet) => of_network(&subnet.vm_network),
+            Spec::AddressSet(set) => of_network(&set.vm_network),
+            Spec::SecurityGroup(group) => of_network(&group.vm_network),
             Spec::CustomerRoute(route) => of_network(&route.vm_network),
             Spec::Port(port) => port.vm_network.as_ref().and_then(of_network),
             Spec::IpPool(pool) => {

@@ -12,6 +12,7 @@ use model::{Key as ItemKey, Resource};
 
 use super::{Fabric, Topic, TopicChange, TopicId};
 
+mod groups;
 mod items;
 mod scopes;
 
@@ -78,8 +79,13 @@ impl Fabric {
             }
             Spec::Host(_) => host(marked, key),
             // RDID and logical network are fixed as long as there are users, and so is the isolation but for the
-            // encapsulation, of which the VM network itself says.
-            Spec::VmNetwork(_) => {}
+            // encapsulation, of which the VM network itself says; what no rule is about is not.
+            Spec::VmNetwork(_) => {
+                let groups = self.users_by_name(key, Kind::SecurityGroup);
+                marked.extend(groups.cloned().map(Contributor::Object));
+            }
+            // Others know them by name, and the VM network that is part of it is fixed as long as there are users.
+            Spec::AddressSet(_) | Spec::SecurityGroup(_) => {}
             Spec::VmSubnet(subnet) => {
                 let network = key.sibling(Kind::VmNetwork, &subnet.vm_network);
                 let users =

@@ -25,6 +25,18 @@ pub(super) fn example(kind: Kind) -> (&'static str, Value) {
         ),
         Kind::Tenant => ("blue", json!({"quota": {"vmNetworks": 10, "ports": 1000}})),
         Kind::VmNetwork => ("AAA", json!({"logicalNetwork": "TDIv2", "isolation": "nvgre"})),
+        Kind::AddressSet => ("offices", json!({"vmNetwork": "AAA", "prefixes": ["192.168.0.0/16"]})),
+        Kind::SecurityGroup => (
+            "web",
+            json!({
+                "vmNetwork": "AAA",
+                "rules": [
+                    {"direction": "ingress", "protocol": "tcp", "ports": ["80", "443"]},
+                    {"direction": "ingress", "protocol": "tcp", "ports": ["22"], "remote": {"addressSet": "offices"}},
+                    {"direction": "egress", "action": "deny", "priority": 10, "protocol": "udp", "ports": ["53"], "log": true},
+                ],
+            }),
+        ),
         Kind::VmSubnet => ("test", json!({"vmNetwork": "AAA", "prefixes": ["10.10.0.0/16"]})),
         Kind::IpPool => (
             "CA Pool",

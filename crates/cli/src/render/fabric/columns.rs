@@ -41,6 +41,8 @@ const TENANT: &[Column] = &[
     ("IP-POOLS", Of(|item| quota(item, "ipPools")), false),
     ("CUSTOMER-ROUTES", Of(|item| quota(item, "customerRoutes")), false),
     ("PORTS", Of(|item| quota(item, "ports")), false),
+    ("SECURITY-GROUPS", Of(|item| quota(item, "securityGroups")), true),
+    ("ADDRESS-SETS", Of(|item| quota(item, "addressSets")), true),
     ("DESCRIPTION", Spec("/description"), true),
 ];
 const VM_NETWORK: &[Column] = &[
@@ -57,6 +59,19 @@ const VM_SUBNET: &[Column] = &[
     ("GATEWAYS", Of(|item| list(&item.status.gateways)), false),
     ("REALIZED", Of(realized), false),
     ("VLAN", Spec("/vlan"), true),
+    ("SECURITY-GROUPS", Spec("/securityGroups"), true),
+];
+const ADDRESS_SET: &[Column] = &[
+    ("VM-NETWORK", Spec("/vmNetwork"), false),
+    ("PREFIXES", Spec("/prefixes"), false),
+    ("REALIZED", Of(realized), false),
+    ("DESCRIPTION", Spec("/description"), true),
+];
+const SECURITY_GROUP: &[Column] = &[
+    ("VM-NETWORK", Spec("/vmNetwork"), false),
+    ("RULES", Spec("/rules"), false),
+    ("REALIZED", Of(realized), false),
+    ("DESCRIPTION", Spec("/description"), true),
 ];
 const IP_POOL: &[Column] = &[
     ("VM-SUBNET", Spec("/vmSubnet"), false),
@@ -84,6 +99,7 @@ const PORT: &[Column] = &[
     ("DEVICE", Of(device), false),
     ("REALIZED", Of(realized), false),
     ("IP-POOL", Spec("/ipPool"), true),
+    ("SECURITY-GROUPS", Spec("/securityGroups"), true),
     ("ADDRESSING", Of(|item| item.spec.get("addressing").map_or_else(|| "pool".to_owned(), |it| text(Some(it)))), true),
     ("VM", Spec("/vmName"), true),
 ];
@@ -98,6 +114,8 @@ const fn columns(kind: Kind) -> &'static [Column] {
         Kind::Host => HOST,
         Kind::Tenant => TENANT,
         Kind::VmNetwork => VM_NETWORK,
+        Kind::AddressSet => ADDRESS_SET,
+        Kind::SecurityGroup => SECURITY_GROUP,
         Kind::VmSubnet => VM_SUBNET,
         Kind::IpPool => IP_POOL,
         Kind::CustomerRoute => CUSTOMER_ROUTE,

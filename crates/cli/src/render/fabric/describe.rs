@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::columns;
 use crate::render::NONE;
-use crate::render::columns::text;
+use crate::render::columns::{rule, text};
 use crate::render::describe::{label, line, sentences};
 
 /// One resource.
@@ -52,6 +52,9 @@ fn tree(out: &mut String, indent: usize, field: &str, value: &Value) {
 
 /// An object in one line.
 fn inline(value: &Value) -> String {
+    if let Some(rule) = rule(value) {
+        return rule;
+    }
     match value {
         Value::Object(fields) => {
             let parts: Vec<String> =

@@ -17,6 +17,8 @@ impl Run<'_, '_> {
             Spec::Host(spec) => [("description", &spec.description)],
             Spec::Tenant(spec) => [("description", &spec.description)],
             Spec::VmNetwork(spec) => [("description", &spec.description)],
+            Spec::AddressSet(spec) => [("description", &spec.description)],
+            Spec::SecurityGroup(spec) => [("description", &spec.description)],
             Spec::Port(spec) => [("vmName", &spec.vm_name)],
             Spec::MacPool(_) | Spec::VmSubnet(_) | Spec::IpPool(_) | Spec::CustomerRoute(_) => return,
         };

@@ -25,6 +25,7 @@ mod mac_pool;
 mod port;
 mod quota;
 mod request;
+mod security;
 mod users;
 mod vm_network;
 mod vm_subnet;
@@ -225,6 +226,8 @@ impl<'f, 'c> Run<'f, 'c> {
             Spec::Host(spec) => self.check_host(key, spec),
             Spec::Tenant(_) => {}
             Spec::VmNetwork(spec) => self.check_vm_network(key, spec),
+            Spec::AddressSet(spec) => self.check_address_set(key, spec),
+            Spec::SecurityGroup(spec) => self.check_security_group(key, spec),
             Spec::VmSubnet(spec) => self.check_vm_subnet(key, spec),
             Spec::IpPool(spec) => self.check_ip_pool(key, spec),
             Spec::CustomerRoute(spec) => self.check_customer_route(key, spec),
@@ -256,6 +259,7 @@ impl<'f, 'c> Run<'f, 'c> {
                 (None, _) => {}
             }
         }
+        self.verify_rules();
         self.verify_quotas();
     }
 

@@ -186,6 +186,11 @@ impl Run<'_, '_> {
                 self.refuse(key, Refusal::Learnt { port: key.clone(), field });
             }
         }
+        match &spec.vm_network {
+            Some(network) => self.check_groups(key, &spec.security_groups, network),
+            None if spec.security_groups.is_empty() => {}
+            None => self.refuse(key, Refusal::Unconnected { port: key.clone(), field: "securityGroups" }),
+        }
         if let Some(network) = &spec.vm_network {
             let network = key.sibling(Kind::VmNetwork, network);
             let given = self.fabric.get(key).and_then(|object| object.allocation.vm_subnet.clone());

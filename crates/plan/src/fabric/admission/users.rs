@@ -141,6 +141,14 @@ impl Run<'_, '_> {
                 self.fixed(key, fields, users);
                 self.verify_vm_subnet(key, spec, now);
             }
+            (Spec::SecurityGroup(spec), Spec::SecurityGroup(now)) => {
+                let users = self.named_users(key, |_| true);
+                self.fixed(key, [("the VM network", spec.vm_network != now.vm_network)], users);
+            }
+            (Spec::AddressSet(spec), Spec::AddressSet(now)) => {
+                let users = self.named_users(key, |_| true);
+                self.fixed(key, [("the VM network", spec.vm_network != now.vm_network)], users);
+            }
             (Spec::IpPool(before), Spec::IpPool(after)) => self.verify_ip_pool(key, before, after),
             _ => {}
         }

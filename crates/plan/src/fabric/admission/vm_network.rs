@@ -1,7 +1,7 @@
 //! VM networks: what stands on which logical network, and how it is kept apart.
 
 use model::RoutingDomainId;
-use model::fabric::{Allocation, Isolation, Key, Kind, VmNetwork};
+use model::fabric::{Allocation, Isolation, Key, Kind, Security, VmNetwork};
 
 use super::Run;
 use crate::fabric::Refusal;
@@ -25,6 +25,9 @@ impl Run<'_, '_> {
                 }
             }
             _ => {}
+        }
+        if spec.security != Security::default() {
+            self.check_isolation(key, "security", &key.name);
         }
         if let Some(rdid) = spec.rdid {
             match self.fabric.claims.owner(&Slot::Rdid(rdid)).filter(|owner| *owner != key).cloned() {

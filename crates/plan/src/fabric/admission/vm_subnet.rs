@@ -17,6 +17,7 @@ impl Run<'_, '_> {
         let network_key = key.sibling(Kind::VmNetwork, &spec.vm_network);
         let Some(network) = self.fabric.vm_network(key, &spec.vm_network).cloned() else { return };
         self.check_subnet_prefixes(key, spec, &network_key, network.isolation);
+        self.check_groups(key, &spec.security_groups, &spec.vm_network);
         let misplaced = |field, needed| Refusal::Isolation {
             key: key.clone(),
             field,

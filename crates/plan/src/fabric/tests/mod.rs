@@ -12,6 +12,7 @@ mod properties;
 mod queries;
 mod refusals;
 mod refusals_of_networks;
+mod security;
 mod tenancy;
 mod topics;
 

@@ -26,6 +26,7 @@ const NETWORKS: [&str; 3] = ["n0", "n1", "n2"];
 const SUBNETS: [&str; 4] = ["s0", "s1", "s2", "s3"];
 const POOLS: [&str; 4] = ["p0", "p1", "p2", "p3"];
 const PORTS: [&str; 7] = ["t0", "t1", "t2", "t3", "t4", "t5", "t6"];
+const GROUPS: [&str; 3] = ["g0", "g1", "g2"];
 const PREFIXES: [&str; 7] =
     ["10.0.0.0/28", "10.0.0.0/24", "10.0.1.0/29", "'fd00::/64'", "172.16.0.0/24", "172.17.0.0/24", "10.0.2.0/28"];
 const RANGES: [&str; 8] = [
@@ -119,8 +120,9 @@ fn any_network() -> impl Strategy<Value = String> {
     let isolation = field("isolation", &["nvgre", "vxlan", "geneve", "vlan", "none"]);
     let rdid = prop_oneof![5 => Just(""), 1 => Just("rdid: 11111111-2222-3333-4444-000000005001, ")];
     let logical = prop_oneof![3 => Just("TDIv2"), 1 => Just("Office"), 1 => Just("Spare")];
-    let spec =
-        (logical, isolation, rdid).prop_map(|(on, isolation, rdid)| format!("logicalNetwork: {on}, {isolation}{rdid}"));
+    let security = prop_oneof![4 => Just(""), 1 => Just("security: {egress: deny, ingress: allow}, ")];
+    let spec = (logical, isolation, rdid, security)
+        .prop_map(|(on, isolation, rdid, security)| format!("logicalNetwork: {on}, {isolation}{security}{rdid}"));
     named("vm-network", &NETWORKS, spec)
 }
 
@@ -130,9 +132,12 @@ fn any_subnet() -> impl Strategy<Value = String> {
     let gateways = prop_oneof![9 => Just(""), 1 => Just("gateways: [172.16.0.1]")];
     let network = prop_oneof![2 => Just("n0"), 1 => select(&NETWORKS[..])];
     let prefixes = prop_oneof![3 => list("prefixes", &PREFIXES, 1..2), 1 => list("prefixes", &PREFIXES, 0..4)];
-    let spec = (network, prefixes, vsid, vlan, gateways).prop_map(|(network, prefixes, vsid, vlan, gateways)| {
-        format!("vmNetwork: {network}, {prefixes}{vsid}{vlan}{gateways}")
-    });
+    let groups = prop_oneof![4 => Just(String::new()), 1 => list("securityGroups", &GROUPS, 1..2)];
+    let spec = (network, prefixes, vsid, vlan, gateways, groups).prop_map(
+        |(network, prefixes, vsid, vlan, gateways, groups)| {
+            format!("vmNetwork: {network}, {prefixes}{vsid}{vlan}{groups}{gateways}")
+        },
+    );
     named("vm-subnet", &SUBNETS, spec)
 }
 
@@ -173,25 +178,51 @@ fn any_port() -> impl Strategy<Value = String> {
         ][..],
     );
     let device = prop_oneof![6 => Just(""), 1 => Just("device: tap0, ")];
+    let groups = prop_oneof![2 => Just(String::new()), 1 => list("securityGroups", &GROUPS, 1..3)];
     let spec = (
         field("host", &["host15", "host15", "host16", "host16", "host17", "host18"]),
         field("vmNetwork", &["n0", "n0", "n0", "n1", "n2"]),
         prop_oneof![3 => Just(String::new()), 1 => field("vmSubnet", &SUBNETS)],
         extra,
         device,
+        groups,
     )
-        .prop_map(|(host, network, subnet, extra, device)| {
+        .prop_map(|(host, network, subnet, extra, device, groups)| {
             // A port without VM network cannot name what only a connected one has.
-            let rest = if network.is_empty() { String::new() } else { format!("{network}{subnet}{extra}") };
+            let rest = if network.is_empty() { String::new() } else { format!("{network}{subnet}{extra}{groups}") };
             format!("{host}{device}{rest}")
         });
     named("port", &PORTS, spec)
 }
 
+fn any_security_group() -> impl Strategy<Value = String> {
+    let rules = proptest::sample::subsequence(
+        &[
+            "{direction: ingress, protocol: tcp, ports: [80], remote: {prefixes: [10.0.0.0/8]}}",
+            "{direction: ingress, remote: {securityGroup: g0}}",
+            "{direction: egress, action: deny, remote: {securityGroup: g1}}",
+            "{direction: egress, action: deny, priority: 5, remote: {addressSet: a0}, log: true}",
+            "{direction: egress, ports: [80]}",
+        ][..],
+        0..4,
+    );
+    let network = prop_oneof![3 => Just("n0"), 1 => select(&NETWORKS[..])];
+    let spec =
+        (network, rules).prop_map(|(network, rules)| format!("vmNetwork: {network}, rules: [{}]", rules.join(", ")));
+    named("security-group", &GROUPS, spec)
+}
+
+fn any_address_set() -> impl Strategy<Value = String> {
+    let network = prop_oneof![3 => Just("n0"), 1 => select(&NETWORKS[..])];
+    let spec = (network, list("prefixes", &PREFIXES, 0..3))
+        .prop_map(|(network, prefixes)| format!("vmNetwork: {network}, {prefixes}"));
+    named("address-set", &["a0", "a1"], spec)
+}
+
 fn any_resource() -> impl Strategy<Value = String> {
     prop_oneof![
         1 => any_logical_network(), 1 => any_host(), 1 => any_other_operators(), 2 => any_network(), 3 => any_subnet(),
-        3 => any_pool(), 1 => any_route(), 8 => any_port(),
+        3 => any_pool(), 1 => any_route(), 8 => any_port(), 3 => any_security_group(), 1 => any_address_set(),
     ]
 }
 
@@ -233,7 +264,9 @@ fn start() -> World {
 ---
 {{kind: ip-pool, tenant: {tenant}, name: p0, spec: {{vmSubnet: s0, ranges: [10.0.0.2-10.0.0.4]}}}}
 ---
-{{kind: port, tenant: {tenant}, name: {port}, spec: {{host: host15, vmNetwork: n0}}}}
+{{kind: security-group, tenant: {tenant}, name: g0, spec: {{vmNetwork: n0, rules: [{{direction: ingress, remote: {{securityGroup: g0}}}}]}}}}
+---
+{{kind: port, tenant: {tenant}, name: {port}, spec: {{host: host15, vmNetwork: n0, securityGroups: [g0]}}}}
 ---
 {{kind: port, tenant: {tenant}, name: t1, spec: {{host: host16, vmNetwork: n0, addressing: learnt, device: dev-{device}}}}}
 ",

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use model::fabric::{Addressing, CustomerRoute, Key, Kind, Object, Port, Spec, VmNetwork, VmSubnet};
 use model::{
-    Encapsulation, LookupRecord, LookupRecordType, ProviderAddress, Resource, RoutingDomain, RoutingDomainId,
-    TranslationMethod, Vsid,
+    Encapsulation, LookupRecord, LookupRecordType, ProviderAddress, QualifiedName, Resource, RoutingDomain,
+    RoutingDomainId, TranslationMethod, Vsid,
 };
 
 use super::Contributor;
@@ -31,6 +31,8 @@ impl Fabric {
         let Some(object) = self.get(key) else { return Vec::new() };
         match &object.resource.spec {
             Spec::Host(_) => self.provider_items(object),
+            Spec::AddressSet(set) => self.address_set_items(key, set),
+            Spec::SecurityGroup(group) => self.security_group_items(key, group),
             Spec::VmSubnet(subnet) => self.subnet_items(object, subnet),
             Spec::CustomerRoute(route) => self.route_items(key, route),
             Spec::Port(port) => self.port_items(key, object, port),
@@ -114,9 +116,11 @@ impl Fabric {
             return Vec::new();
         };
         plugged.vsid = Some(vsid);
+        plugged.security_groups = self.qualified_groups(key);
+        let plugged_groups = plugged.security_groups.clone();
         let mut items = vec![(topic, Resource::Port(plugged))];
         if let Some(provider) = self.provider_of(host, &network.logical_network) {
-            let records = records(object, port, vsid, provider.0.addr());
+            let records = records(object, port, vsid, provider.0.addr(), &plugged_groups);
             items.extend(records.into_iter().map(|record| (TopicId::Network(rdid), Resource::LookupRecord(record))));
         }
         items
@@ -134,7 +138,13 @@ fn network_items(object: &Object, network: &VmNetwork) -> Vec<(TopicId, Resource
 }
 
 /// The records of a virtualized port: one for each address, and of one whose addresses are learnt one without address.
-fn records(object: &Object, port: &Port, vsid: Vsid, provider_address: IpAddr) -> Vec<LookupRecord> {
+fn records(
+    object: &Object,
+    port: &Port,
+    vsid: Vsid,
+    provider_address: IpAddr,
+    groups: &[QualifiedName],
+) -> Vec<LookupRecord> {
     let given = &object.allocation;
     let Some(mac) = given.mac else { return Vec::new() };
     let vm_name = Some(port.vm_name.clone().unwrap_or_else(|| object.resource.name.to_string()));
@@ -146,7 +156,7 @@ fn records(object: &Object, port: &Port, vsid: Vsid, provider_address: IpAddr) -
         rule: TranslationMethod::Encap,
         record_type,
         vm_name: vm_name.clone(),
-        security_groups: Vec::new(),
+        security_groups: groups.to_vec(),
     };
     match port.addressing {
         Addressing::Pool => {
