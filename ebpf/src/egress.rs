@@ -13,6 +13,7 @@ use pipeline::{
     Verdict, Work, segment,
 };
 
+use crate::global;
 use crate::maps::{self, MAPS};
 use crate::skb::{DECIDED_MARK, RELAY_MARK, Skb};
 
@@ -45,7 +46,7 @@ pub fn finish<const LINEAR: usize>(
     meta: &Meta,
     passes: bool,
     verdict: &Verdict<'static>,
-    work: &Work,
+    work: &mut Work,
     hook: Hook,
 ) -> i32 {
     // The host's own traffic, which passes the uplink's program, is none of ours to count.
@@ -58,6 +59,10 @@ pub fn finish<const LINEAR: usize>(
     if let Some(counters) = maps::counters(verdict.slot) {
         counters.from_packets += 1;
         counters.from_bytes += u64::from(meta.len);
+    }
+    // A port that has no room for another flow has some that are over, perhaps, and nobody to forget them.
+    if verdict.dropped() == Some(DropReason::FlowLimit as u32) && maps::is_unswept() {
+        global::netvirt_forget();
     }
     // Answers and copies take much stack, so they are not called from below.
     if verdict.is_answer() {
@@ -73,10 +78,10 @@ pub fn finish<const LINEAR: usize>(
 
 /// Copies a frame to many.
 #[inline(never)]
-fn flood<const LINEAR: usize>(skb: &mut Skb<LINEAR>, meta: &Meta, verdict: &Verdict<'static>, work: &Work) -> i32 {
+fn flood<const LINEAR: usize>(skb: &mut Skb<LINEAR>, meta: &Meta, verdict: &Verdict<'static>, work: &mut Work) -> i32 {
     let Action::Flood(flood) = verdict.action() else { return DROP };
     skb.report(verdict.code(), flood.to);
-    match checked(replicate(skb, &flood, &work.edit, meta.len, verdict.slot)) {
+    match checked(replicate(skb, &flood, work, meta.len, verdict.slot)) {
         Ok(action) => action,
         Err(reason) => dropped(skb, verdict.slot, reason as u32),
     }
@@ -276,7 +281,7 @@ fn back_to_uplink<const LINEAR: usize>(skb: &mut Skb<LINEAR>, uplink: u32) -> i3
 struct Replication<'a> {
     raw: *mut __sk_buff,
     flood: &'a Flood,
-    edit: &'a Edit,
+    work: &'a mut Work,
     len: u32,
     /// Counters of the port that the frame came from.
     slot: u32,
@@ -287,15 +292,15 @@ struct Replication<'a> {
 
 /// Copies a frame to many; what then becomes of the original.
 #[inline(always)]
-fn replicate<const LINEAR: usize>(skb: &mut Skb<LINEAR>, flood: &Flood, edit: &Edit, len: u32, slot: u32) -> i32 {
+fn replicate<const LINEAR: usize>(skb: &mut Skb<LINEAR>, flood: &Flood, work: &mut Work, len: u32, slot: u32) -> i32 {
     let mut len = len;
     if let Some(strip) = flood.strip {
-        match apply::strip_off(skb, strip, edit) {
+        match apply::strip_off(skb, strip, &work.edit) {
             Ok(room) => len = len.wrapping_sub(room),
             Err(NoRoom) => return FAILED,
         }
     }
-    let mut replication = Replication { raw: skb.raw, flood, edit, len, slot, dressed: 0, failed: 0 };
+    let mut replication = Replication { raw: skb.raw, flood, work, len, slot, dressed: 0, failed: 0 };
     // The helper's loop, of which the verifier looks through one turn, not through all of them.
     // SAFETY: `copy` takes what is handed to it here, and the helper calls it while this function waits.
     unsafe {
@@ -339,6 +344,10 @@ unsafe extern "C" fn copy(index: u64, replication: *mut Replication) -> u64 {
 fn copy_to(index: u32, replication: &mut Replication) {
     let Some(replica) = copies::replica(&MAPS, replication.flood, index) else { return };
     if replica.ifindex != 0 {
+        if !copies::admits(&MAPS, replica.ifindex, replication.flood, replication.work) {
+            count_drop(replication.slot, DropReason::IngressRule as u32);
+            return;
+        }
         // SAFETY: the helper clones the skb; what it fails to send is lost as on any wire.
         unsafe { bpf_clone_redirect(replication.raw, replica.ifindex, 0) };
         if let Some(port) = MAPS.port(replica.ifindex) {
@@ -358,7 +367,7 @@ fn copy_to(index: u32, replication: &mut Replication) {
         1 => Dressed::V4,
         _ => Dressed::V6,
     };
-    match apply::dress(&mut skb, dressed, &tunnel, &replication.edit.ethernet, replication.len) {
+    match apply::dress(&mut skb, dressed, &tunnel, &replication.work.edit.ethernet, replication.len) {
         Ok(dressed) => replication.dressed = dressed as u32,
         Err(NoRoom) => {
             replication.failed = 1;

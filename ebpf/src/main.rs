@@ -5,8 +5,10 @@
 //! ([`maps`]), and hands the frame to the device that the verdict names ([`egress`]).
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
 mod egress;
+mod global;
 mod maps;
 mod skb;
 
@@ -64,6 +66,12 @@ pub fn netvirt_host(ctx: TcContext) -> i32 {
     let verdict = undecided(&mut verdict);
     let passes = decide_host(&skb, &meta, work, verdict);
     egress::finish(&mut skb, &meta, passes, verdict, work, Hook::Host)
+}
+
+/// Runs when the host's agent says so, on no frame that matters: forgets flows that are over. Returns how many.
+#[classifier]
+pub fn netvirt_sweep(_ctx: TcContext) -> i32 {
+    global::netvirt_forget() as i32
 }
 
 /// Makes a verdict in its place, as [`Verdict::default`] is.

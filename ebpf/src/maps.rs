@@ -1,26 +1,35 @@
 //! The maps, and [`Tables`] over them. All are pinned by name, so that they outlive the agent.
 
+use core::arch::asm;
+use core::ffi::c_void;
 use core::ptr::addr_of_mut;
 
+use crate::global;
 use aya_ebpf::bindings::{__sk_buff, BPF_F_NO_PREALLOC};
 use aya_ebpf::helpers::bpf_ktime_get_ns;
-use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
+use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_loop, bpf_skb_load_bytes};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
-use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf};
+use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, MAX_EPOCHS, MAX_FLOWS, MAX_FRAGMENTED, Usage};
 use pipeline::meter::Bucket;
+use pipeline::stages::security::Case;
 use pipeline::policy::{
-    MAX_ALL_RULES, MAX_MATCHES, MAX_POLICIES, MAX_SET_WORDS, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey,
+    Direction, Logged, MAX_ALL_RULES, MAX_MATCHES, MAX_POLICIES, MAX_SET_WORDS, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey,
     ServiceKey, WordKey,
 };
 use pipeline::{
-    Address, Counters, Host, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_PUNT, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS, Peer,
-    PeerKey, Plain, Port, Provider, Punted, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey,
-    Subnet, Tables, Work,
+    Address, Counters, Fragmented, Host, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_PUNT, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS, Peer,
+    PeerKey, Plain, Port, Provider, Punted, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet, Tables,
+    Turn, Work,
 };
 
+/// How long the host's agent may stay away before the programs themselves forget flows that are over, in nanoseconds.
+const FORGET_AFTER: u64 = 10_000_000_000;
 /// Bytes of the ring that carries events to the agent; what finds it full is lost and will come again.
 const EVENT_BYTES: u32 = 1 << 16;
+/// Bytes of the ring that carries what rules want to be logged: room for some 1,800 packets. What finds it full is lost.
+const LOG_BYTES: u32 = 1 << 17;
 /// Bytes of the ring that carries frames to the agent: room for 170 of them. What finds it full is dropped.
 const PUNT_BYTES: u32 = 1 << 18;
 
@@ -56,6 +65,20 @@ static SERVICES: LpmTrie<[u8; 8], Matches> = LpmTrie::pinned(MAX_MATCHES, 0);
 static WORDS: HashMap<WordKey, u64> = HashMap::pinned(MAX_SET_WORDS, BPF_F_NO_PREALLOC);
 #[map]
 static RULES: HashMap<RuleKey, Rule> = HashMap::pinned(MAX_ALL_RULES, BPF_F_NO_PREALLOC);
+#[map]
+pub static FLOWS: HashMap<FlowKey, Flow> = HashMap::pinned(MAX_FLOWS, BPF_F_NO_PREALLOC);
+/// How many flows the ports have, by slot and direction.
+#[map]
+static USAGE: Array<Usage> = Array::pinned(2 * MAX_PORTS, 0);
+/// When flows that are over were forgotten last.
+#[map]
+static SWEPT: Array<u64> = Array::pinned(1, 0);
+#[map]
+static EPOCHS: Array<u32> = Array::pinned(MAX_EPOCHS, 0);
+#[map]
+static FRAGMENTS: LruHashMap<FragmentKey, Fragmented> = LruHashMap::pinned(MAX_FRAGMENTED, 0);
+#[map]
+static LOGS: RingBuf = RingBuf::pinned(LOG_BYTES, 0);
 #[map]
 static FLOOD_BUCKETS: Array<Bucket> = Array::pinned(MAX_PORTS, 0);
 #[map]
@@ -157,7 +180,84 @@ impl Tables for Maps {
     fn rule(&self, key: &RuleKey) -> Option<&Rule> {
         get!(RULES, key)
     }
-    /// Tells the agent; lost when the ring is full, and then the VM's next message tells it again.
+    #[inline(always)]
+    fn now(&self) -> u64 {
+        // SAFETY: a helper without parameters.
+        unsafe { bpf_ktime_get_coarse_ns() }
+    }
+    #[inline(always)]
+    fn epoch(&self, index: u32) -> u32 {
+        match EPOCHS.get_ptr(index) {
+            // SAFETY: the pointer is into the map. The agent may write meanwhile, so the value is read as a whole, once.
+            Some(epoch) => unsafe { epoch.read_volatile() },
+            None => 0,
+        }
+    }
+    #[inline(always)]
+    fn flow(&self, key: &FlowKey) -> Option<&FlowEntry> {
+        let flow = FLOWS.get_ptr(key)?;
+        // SAFETY: an entry stays readable until the program ends (RCU), and Cell<u64> is laid out as u64. What is in cells
+        // is changed in place, by several CPUs perhaps: a count may be lost, and nothing else.
+        Some(unsafe { &*flow.cast::<FlowEntry>() })
+    }
+    #[inline(always)]
+    fn write_flow(&self, key: &FlowKey, flow: &Flow) -> bool {
+        FLOWS.insert(key, flow, 0).is_ok()
+    }
+    #[inline(always)]
+    fn usage(&self, slot: u32, opener: Direction) -> Usage {
+        match USAGE.get(slot * 2 + opener as u32) {
+            Some(usage) => *usage,
+            None => Usage::default(),
+        }
+    }
+    #[inline(always)]
+    fn count_flow(&self, slot: u32, opener: Direction, flows: i32, half_open: i32) {
+        let Some(usage) = USAGE.get_ptr_mut(slot * 2 + opener as u32) else { return };
+        // SAFETY: the pointer is into the map, and the fields are counted on by all CPUs at once.
+        unsafe {
+            add(addr_of_mut!((*usage).flows), i64::from(flows));
+            add(addr_of_mut!((*usage).half_open), i64::from(half_open));
+        }
+    }
+    #[inline(always)]
+    fn fragment(&self, key: &FragmentKey) -> Option<&Fragmented> {
+        get!(FRAGMENTS, key)
+    }
+    #[inline(always)]
+    fn note_fragment(&self, key: &FragmentKey, fragmented: &Fragmented) {
+        let _ = FRAGMENTS.insert(key, fragmented, 0);
+    }
+    /// Tells the agent; lost when the ring is full.
+    #[inline(always)]
+    fn log(&self, logged: &Logged) {
+        let _ = LOGS.output::<Logged>(logged, 0);
+    }
+    #[inline(always)]
+    fn judge(&self, work: &mut Work, case: &Case) -> u32 {
+        known_elsewhere(work);
+        global::netvirt_judge(case.ifindex.into(), case.remote_vsid.into(), how(case), case.len.into()) as u32
+    }
+    #[inline(always)]
+    fn judge_group(&self, work: &mut Work, case: &Case) -> u32 {
+        known_elsewhere(work);
+        global::netvirt_judge_group(case.ifindex.into(), case.remote_vsid.into(), how(case)) as u32
+    }
+    #[inline(always)]
+    fn remember(&self, work: &Work, far: bool) -> bool {
+        known_elsewhere(work);
+        global::netvirt_remember(far.into()) != 0
+    }
+    #[inline(always)]
+    fn repeat<L: Turn>(&self, turns: u32, looped: &mut L) {
+        // The helper takes nothing but what lies on the stack.
+        let mut looped = core::ptr::from_mut(looped);
+        // SAFETY: `turn` takes what is handed to it here, and the helper calls it while this function waits.
+        unsafe {
+            bpf_loop(turns, turn::<L> as *mut c_void, core::ptr::from_mut(&mut looped).cast(), 0);
+        }
+    }
+    /// Tells the agent; lost when the ring is full, and, and then the VM's next message tells it again.
     #[inline(always)]
     fn learnt(&self, learn: &pipeline::Learn) {
         // Flag 0 wakes the agent up if it sleeps.
@@ -177,6 +277,59 @@ impl Tables for Maps {
             None => false,
         }
     }
+}
+
+/// Whether the host's agent has not forgotten flows that are over for a while, as it does while it runs.
+#[inline(always)]
+pub fn is_unswept() -> bool {
+    match SWEPT.get_ptr(0) {
+        // SAFETY: the pointer is into the map.
+        Some(at) => MAPS.now().wrapping_sub(unsafe { at.read_volatile() }) > FORGET_AFTER,
+        None => false,
+    }
+}
+
+/// Notes that it is done now.
+#[inline(always)]
+pub fn sweep_at(now: u64) {
+    if let Some(at) = SWEPT.get_ptr_mut(0) {
+        // SAFETY: the pointer is into the map.
+        unsafe { at.write_volatile(now) };
+    }
+}
+
+/// Tells the compiler that the notes are known elsewhere, as they are: what is called next finds them in the map.
+#[inline(always)]
+fn known_elsewhere(work: &Work) {
+    // An instruction that does nothing, since the kernel wants one for each line that the debug information names.
+    // SAFETY: nothing is done.
+    unsafe { asm!("{0} = {0}", inlateout(reg) core::ptr::from_ref(work) => _, options(nostack)) };
+}
+
+/// Direction and place of a case as one number.
+#[inline(always)]
+fn how(case: &Case) -> u64 {
+    case.direction as u64 | u64::from(case.far) << 1
+}
+
+/// Adds to a number that other CPUs add to at the same time. `core` has no atomic addition for this target.
+///
+/// # Safety
+/// `number` must point into a map.
+#[inline(always)]
+unsafe fn add(number: *mut u64, delta: i64) {
+    // SAFETY: see above.
+    unsafe { asm!("lock *(u64 *)({number} + 0) += {delta}", number = in(reg) number, delta = in(reg) delta) };
+}
+
+/// One turn of a loop; 0 for it to go on.
+///
+/// # Safety
+/// `looped` must point to a pointer to one.
+unsafe extern "C" fn turn<L: Turn>(_index: u64, looped: *mut *mut L) -> u64 {
+    // SAFETY: see above.
+    let looped = unsafe { &mut **looped };
+    if looped.turn(&MAPS) { 0 } else { 1 }
 }
 
 /// Takes a token from the bucket of a slot; false when there is none.

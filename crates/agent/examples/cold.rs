@@ -152,6 +152,7 @@ fn record(number: u32) -> Resource {
         rule: TranslationMethod::Encap,
         record_type: LookupRecordType::Static,
         vm_name: Some(format!("vm{number}")),
+        security_groups: Vec::new(),
     })
 }
 

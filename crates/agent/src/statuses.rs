@@ -1,11 +1,15 @@
 //! What the host knows of each resource: read off the tables that are in force.
 
 use api::{
-    Counters, CustomerRouteStatus, DhcpScopeStatus, Item, ItemStatus, LookupRecordStatus, PortStatus, Problem,
-    ProblemType, ProviderAddressStatus, ProviderRouteStatus, RealizedState, RoutingDomainStatus,
+    AddressSetStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, Item, ItemStatus, LookupRecordStatus, PortStatus,
+    Problem, ProblemType, ProviderAddressStatus, ProviderRouteStatus, RealizedState, RoutingDomainStatus,
+    SecurityGroupStatus,
 };
 use ipnet::IpNet;
-use model::{CustomerRoute, DhcpScope, LookupRecord, Port, ProviderAddress, ProviderRoute, Resource, RoutingDomain};
+use model::{
+    AddressSet, CustomerRoute, DhcpScope, LookupRecord, Port, ProviderAddress, ProviderRoute, Resource, RoutingDomain,
+    SecurityGroup,
+};
 use pipeline::{RecordKey, RouteFlags, StationKey};
 use plan::PortState;
 
@@ -19,6 +23,8 @@ pub fn item(core: &Core, resource: &Resource) -> Result<Item, Problem> {
         Resource::CustomerRoute(route) => ItemStatus::CustomerRoute(of_route(core, route)),
         Resource::ProviderAddress(address) => ItemStatus::ProviderAddress(of_address(core, address)),
         Resource::DhcpScope(scope) => ItemStatus::DhcpScope(of_scope(core, scope)),
+        Resource::SecurityGroup(group) => ItemStatus::SecurityGroup(of_group(core, group)),
+        Resource::AddressSet(set) => ItemStatus::AddressSet(of_set(core, set)),
         Resource::RoutingDomain(domain) => ItemStatus::RoutingDomain(of_routing_domain(core, domain)),
         Resource::ProviderRoute(route) => ItemStatus::ProviderRoute(of_provider_route(core, route)),
     };
@@ -129,6 +135,20 @@ fn of_scope(core: &Core, scope: &DhcpScope) -> DhcpScopeStatus {
     let ports: Vec<String> = served.map(|port| port.name.to_string()).collect();
     let reason = ports.is_empty().then(|| "no port of this host is in its subnet".to_owned());
     DhcpScopeStatus { state: realized(&reason), reason, ports }
+}
+
+fn of_group(core: &Core, group: &SecurityGroup) -> SecurityGroupStatus {
+    let ports: Vec<String> = core.intent().ports_in_group(&group.name).map(|port| port.name.to_string()).collect();
+    let reason = ports.is_empty().then(|| "no port of this host is in it".to_owned());
+    let findings = plan::findings_of_group(core.intent(), group).iter().map(ToString::to_string).collect();
+    SecurityGroupStatus { state: realized(&reason), reason, ports, findings }
+}
+
+fn of_set(core: &Core, set: &AddressSet) -> AddressSetStatus {
+    let named_by = core.intent().groups_that_name(model::Kind::AddressSet, &set.name);
+    let security_groups: Vec<String> = named_by.map(|group| group.name.to_string()).collect();
+    let reason = security_groups.is_empty().then(|| "no security group of this host names it".to_owned());
+    AddressSetStatus { state: realized(&reason), reason, security_groups }
 }
 
 fn of_routing_domain(core: &Core, domain: &RoutingDomain) -> RoutingDomainStatus {

@@ -45,6 +45,10 @@ pub enum ItemStatus {
     ProviderRoute(ProviderRouteStatus),
     /// Of a DHCP scope.
     DhcpScope(DhcpScopeStatus),
+    /// Of a security group.
+    SecurityGroup(SecurityGroupStatus),
+    /// Of an address set.
+    AddressSet(AddressSetStatus),
     /// Of a routing domain.
     RoutingDomain(RoutingDomainStatus),
 }
@@ -207,6 +211,37 @@ pub struct DhcpScopeStatus {
     /// The ports of this host that it serves.
     #[serde(default)]
     pub ports: Vec<String>,
+}
+
+/// Status of a security group.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecurityGroupStatus {
+    /// Whether it acts.
+    pub state: RealizedState,
+    /// Why it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The ports of this host that its rules hold for.
+    #[serde(default)]
+    pub ports: Vec<String>,
+    /// What its rules name and is not there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
+}
+
+/// Status of an address set.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AddressSetStatus {
+    /// Whether it acts.
+    pub state: RealizedState,
+    /// Why it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The security groups whose rules name it.
+    #[serde(default)]
+    pub security_groups: Vec<String>,
 }
 
 /// Status of a routing domain.

@@ -10,6 +10,7 @@ mod batch;
 mod counters;
 mod error;
 mod events;
+mod flows;
 mod maps;
 mod raw;
 pub mod testrun;
@@ -50,6 +51,9 @@ impl Datapath {
         for role in Role::ALL {
             program(&mut ebpf, role)?.load().map_err(Error::program)?;
         }
+        let sweep = ebpf.program_mut(flows::SWEEP).ok_or(Error::Missing(flows::SWEEP))?;
+        let sweep: &mut SchedClassifier = sweep.try_into().map_err(Error::program)?;
+        sweep.load().map_err(Error::program)?;
         Ok(Self { ebpf, folder: folder.to_owned() })
     }
 

@@ -1,6 +1,5 @@
 //! The maps: filling them with what changed, and reading all of them back.
 
-use std::borrow::{Borrow, BorrowMut};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io;
@@ -8,6 +7,10 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 
 use aya::maps::lpm_trie::{Key as TrieKey, LpmTrie};
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
+use pipeline::policy::{
+    MAX_ALL_RULES, MAX_MATCHES, MAX_POLICIES, MAX_SET_WORDS, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey,
+    ServiceKey, WordKey,
+};
 use pipeline::{
     Counters, Host, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS, Peer, Plain, Port,
     Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet,
@@ -17,7 +20,7 @@ use plan::{Changes, HostTables, TableChanges};
 use crate::Datapath;
 use crate::batch;
 use crate::error::Error;
-use crate::raw::{Layout, Raw};
+use crate::raw::{Layout, Raw, TrieLayout};
 
 /// Raised when the meaning of an entry changes while its size stays.
 const MEANING: u64 = 1;
@@ -47,6 +50,23 @@ pub const LAYOUT: u32 = {
         MAX_SUBNETS as u64,
         MAX_PEERS as u64,
         MAX_PROVIDERS as u64,
+        size_of::<Policy>() as u64,
+        size_of::<PrefixKey>() as u64,
+        size_of::<MemberKey>() as u64,
+        size_of::<ServiceKey>() as u64,
+        size_of::<Matches>() as u64,
+        size_of::<WordKey>() as u64,
+        size_of::<RuleKey>() as u64,
+        size_of::<Rule>() as u64,
+        MAX_POLICIES as u64,
+        MAX_MATCHES as u64,
+        MAX_SET_WORDS as u64,
+        MAX_ALL_RULES as u64,
+        size_of::<pipeline::flow::FlowKey>() as u64,
+        size_of::<pipeline::flow::Flow>() as u64,
+        size_of::<pipeline::flow::Usage>() as u64,
+        pipeline::flow::MAX_FLOWS as u64,
+        pipeline::flow::MAX_EPOCHS as u64,
     ];
     // FNV-1a.
     let mut hash = 0x811c_9dc5_u32;
@@ -59,30 +79,11 @@ pub const LAYOUT: u32 = {
     hash
 };
 
-/// The key of the trie behind its prefix length.
-type RouteBytes = [u8; 20];
-
-fn to_trie_key(key: &RouteKey) -> TrieKey<RouteBytes> {
-    let mut data = [0; 20];
-    data[..4].copy_from_slice(&key.domain);
-    data[4..].copy_from_slice(&key.address.octets());
-    TrieKey::new(key.prefix_len, data)
-}
-
-fn from_trie_key(key: &TrieKey<RouteBytes>) -> RouteKey {
-    let data = key.data();
-    let (domain, address) = data.split_at(4);
-    RouteKey {
-        prefix_len: key.prefix_len(),
-        domain: domain.try_into().expect("split at 4"),
-        address: pipeline::Address::new(address.try_into().expect("16 of 20 bytes are left")),
-    }
-}
-
 impl Datapath {
     /// Carries changes out: first what is written, then what is removed, so that nothing that stays in force is missing
     /// in between. Ports and subnets go last on the way in, and first on the way out: a packet finds its port only when
-    /// all that the port needs is there.
+    /// all that the port needs is there. So it is with policies: what says that a rule matches comes after the rule, and a
+    /// port or a record that names a policy or groups after these.
     ///
     /// # Errors
     /// When the kernel refuses an entry, for instance since the map is full. What came before it has been written; the
@@ -91,24 +92,36 @@ impl Datapath {
         if let Some(host) = changes.host {
             self.write_host(host)?;
         }
+        self.upsert("WORDS", &changes.words)?;
+        self.upsert("RULES", &changes.rules)?;
+        self.upsert_trie("PREFIXES", &changes.prefixes)?;
+        self.upsert("MEMBERS", &changes.members)?;
+        self.upsert_trie("SERVICES", &changes.services)?;
+        self.upsert("POLICIES", &changes.policies)?;
         self.upsert("PROVIDERS", &changes.providers)?;
         self.upsert("PEERS", &changes.peers)?;
         self.upsert("PLAIN", &changes.plain)?;
         self.upsert_both("STATIONS", &changes.stations, "RECORDS", &changes.records)?;
         self.upsert("REPLICAS", &changes.replicas)?;
-        self.upsert_routes(&changes.routes)?;
+        self.upsert_trie("ROUTES", &changes.routes)?;
         self.upsert("SUBNETS", &changes.subnets)?;
         self.upsert("PORTS", &changes.ports)?;
 
         self.delete("PORTS", &changes.ports)?;
         self.delete("SUBNETS", &changes.subnets)?;
-        self.delete_routes(&changes.routes)?;
+        self.delete_trie("ROUTES", &changes.routes)?;
         self.delete("REPLICAS", &changes.replicas)?;
         self.delete("RECORDS", &changes.records)?;
         self.delete("STATIONS", &changes.stations)?;
         self.delete("PLAIN", &changes.plain)?;
         self.delete("PEERS", &changes.peers)?;
-        self.delete("PROVIDERS", &changes.providers)
+        self.delete("PROVIDERS", &changes.providers)?;
+        self.delete("POLICIES", &changes.policies)?;
+        self.delete_trie("SERVICES", &changes.services)?;
+        self.delete("MEMBERS", &changes.members)?;
+        self.delete_trie("PREFIXES", &changes.prefixes)?;
+        self.delete("RULES", &changes.rules)?;
+        self.delete("WORDS", &changes.words)
     }
 
     /// Reads all tables back from the kernel.
@@ -122,12 +135,17 @@ impl Datapath {
             records: self.read("RECORDS")?,
             stations: self.read("STATIONS")?,
             subnets: self.read("SUBNETS")?,
-            routes: self.read_routes()?,
+            routes: self.read_trie("ROUTES")?,
             peers: self.read("PEERS")?,
             providers: self.read("PROVIDERS")?,
             replicas: self.read("REPLICAS")?,
             plain: self.read("PLAIN")?,
-            ..HostTables::default()
+            policies: self.read("POLICIES")?,
+            prefixes: self.read_trie("PREFIXES")?,
+            members: self.read("MEMBERS")?,
+            services: self.read_trie("SERVICES")?,
+            words: self.read("WORDS")?,
+            rules: self.read("RULES")?,
         })
     }
 
@@ -146,7 +164,10 @@ impl Datapath {
         array.set(0, Raw(host.unwrap_or_default()), 0).map_err(|e| Error::map("write", "HOST", &e))
     }
 
-    fn hash<K: Layout, V: Layout>(&self, name: &'static str) -> Result<HashMap<&MapData, Raw<K>, Raw<V>>, Error> {
+    pub(crate) fn hash<K: Layout, V: Layout>(
+        &self,
+        name: &'static str,
+    ) -> Result<HashMap<&MapData, Raw<K>, Raw<V>>, Error> {
         let map = self.ebpf.map(name).ok_or(Error::Missing(name))?;
         map.try_into().map_err(|e: MapError| Error::map("open", name, &e))
     }
@@ -173,7 +194,7 @@ impl Datapath {
         self.descriptor(name)
     }
 
-    fn read<K: Layout + Ord, V: Layout>(&self, name: &'static str) -> Result<BTreeMap<K, V>, Error> {
+    pub(crate) fn read<K: Layout + Ord, V: Layout>(&self, name: &'static str) -> Result<BTreeMap<K, V>, Error> {
         let entries = batch::entries::<Raw<K>, Raw<V>>(self.checked::<K, V>(name)?);
         let entries = entries.map_err(|error| Error::map("read", name, &error))?;
         Ok(entries.into_iter().map(|(Raw(key), Raw(value))| (key, value)).collect())
@@ -239,54 +260,85 @@ impl Datapath {
         Ok(())
     }
 
-    fn trie<T: Borrow<MapData>>(
-        map: Result<LpmTrie<T, RouteBytes, Raw<Route>>, MapError>,
-    ) -> Result<LpmTrie<T, RouteBytes, Raw<Route>>, Error> {
-        map.map_err(|e| Error::map("open", "ROUTES", &e))
-    }
-
-    fn routes_mut(&mut self) -> Result<LpmTrie<impl BorrowMut<MapData>, RouteBytes, Raw<Route>>, Error> {
-        Self::trie(self.ebpf.map_mut("ROUTES").ok_or(Error::Missing("ROUTES"))?.try_into())
-    }
-
-    fn read_routes(&self) -> Result<BTreeMap<RouteKey, Route>, Error> {
-        let trie = Self::trie(self.ebpf.map("ROUTES").ok_or(Error::Missing("ROUTES"))?.try_into())?;
+    fn read_trie<K: TrieLayout, V: Layout>(&self, name: &'static str) -> Result<BTreeMap<K, V>, Error> {
+        let map = self.ebpf.map(name).ok_or(Error::Missing(name))?;
+        let trie: LpmTrie<&MapData, K::Data, Raw<V>> =
+            map.try_into().map_err(|e: MapError| Error::map("open", name, &e))?;
         trie.iter()
-            .map(|entry| entry.map(|(key, Raw(route))| (from_trie_key(&key), route)))
+            .map(|entry| entry.map(|(key, Raw(value))| (K::from_trie(key.prefix_len(), key.data()), value)))
             .collect::<Result<_, _>>()
-            .map_err(|e| Error::map("read", "ROUTES", &e))
+            .map_err(|e| Error::map("read", name, &e))
     }
 
-    fn upsert_routes(&mut self, changes: &TableChanges<RouteKey, Route>) -> Result<(), Error> {
-        let refused = |key: &RouteKey, error: &io::Error| Error::entry(WRITE, "ROUTES", key, error);
-        let mut trie = self.routes_mut()?;
+    fn trie_mut<K: TrieLayout, V: Layout>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<LpmTrie<&mut MapData, K::Data, Raw<V>>, Error> {
+        let map = self.ebpf.map_mut(name).ok_or(Error::Missing(name))?;
+        map.try_into().map_err(|e: MapError| Error::map("open", name, &e))
+    }
+
+    fn upsert_trie<K: TrieLayout, V: Layout>(
+        &mut self,
+        name: &'static str,
+        changes: &TableChanges<K, V>,
+    ) -> Result<(), Error> {
+        if changes.upserts.is_empty() {
+            return Ok(());
+        }
+        let mut trie = self.trie_mut::<K, V>(name)?;
         if changes.upserts.len() >= batch::WORTH_WHILE {
             drop(trie);
-            let keys: Vec<TrieKey<RouteBytes>> = changes.upserts.keys().map(to_trie_key).collect();
-            let values: Vec<Raw<Route>> = changes.upserts.values().copied().map(Raw).collect();
-            let written = batch::update(self.descriptor("ROUTES")?, &keys, &values);
-            return written.map_err(|stopped| refused(&from_trie_key(&keys[stopped.at]), &stopped.source));
+            let keys: Vec<TrieKey<K::Data>> = changes.upserts.keys().map(trie_key).collect();
+            let values: Vec<Raw<V>> = changes.upserts.values().copied().map(Raw).collect();
+            let written = batch::update(self.descriptor(name)?, &keys, &values);
+            return written.map_err(|stopped| trie_refused::<K>(WRITE, name, &keys, stopped));
         }
-        for (key, route) in &changes.upserts {
-            trie.insert(&to_trie_key(key), Raw(*route), 0).map_err(|error| refused(key, &io_error(error)))?;
+        for (key, value) in &changes.upserts {
+            let written = trie.insert(&trie_key(key), Raw(*value), 0);
+            written.map_err(|error| Error::entry(WRITE, name, key, &io_error(error)))?;
         }
         Ok(())
     }
 
-    fn delete_routes(&mut self, changes: &TableChanges<RouteKey, Route>) -> Result<(), Error> {
-        let refused = |key: &RouteKey, error: &io::Error| Error::entry(DELETE, "ROUTES", key, error);
-        let mut trie = self.routes_mut()?;
+    fn delete_trie<K: TrieLayout, V: Layout>(
+        &mut self,
+        name: &'static str,
+        changes: &TableChanges<K, V>,
+    ) -> Result<(), Error> {
+        if changes.deletions.is_empty() {
+            return Ok(());
+        }
+        let mut trie = self.trie_mut::<K, V>(name)?;
         if changes.deletions.len() >= batch::WORTH_WHILE {
             drop(trie);
-            let keys: Vec<TrieKey<RouteBytes>> = changes.deletions.iter().map(to_trie_key).collect();
-            let deleted = batch::delete(self.descriptor("ROUTES")?, &keys);
-            return deleted.map_err(|stopped| refused(&from_trie_key(&keys[stopped.at]), &stopped.source));
+            let keys: Vec<TrieKey<K::Data>> = changes.deletions.iter().map(trie_key).collect();
+            let deleted = batch::delete(self.descriptor(name)?, &keys);
+            return deleted.map_err(|stopped| trie_refused::<K>(DELETE, name, &keys, stopped));
         }
         for key in &changes.deletions {
-            absent_is_fine(trie.remove(&to_trie_key(key))).map_err(|error| refused(key, &io_error(error)))?;
+            let deleted = absent_is_fine(trie.remove(&trie_key(key)));
+            deleted.map_err(|error| Error::entry(DELETE, name, key, &io_error(error)))?;
         }
         Ok(())
     }
+}
+
+/// A key as aya's tries have it.
+fn trie_key<K: TrieLayout>(key: &K) -> TrieKey<K::Data> {
+    let (length, data) = key.to_trie();
+    TrieKey::new(length, data)
+}
+
+/// Which entry of a batch the kernel refused.
+fn trie_refused<K: TrieLayout>(
+    what: &'static str,
+    name: &'static str,
+    keys: &[TrieKey<K::Data>],
+    stopped: batch::Stopped,
+) -> Error {
+    let key = &keys[stopped.at];
+    Error::entry(what, name, &K::from_trie(key.prefix_len(), key.data()), &stopped.source)
 }
 
 /// From how many entries on a table is written beside another one: below, a thread costs more than it saves.

@@ -11,9 +11,10 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, Visito
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::security::{AddressSetSpec, SecurityGroupSpec};
 use crate::{
     CustomerRoute, DhcpScope, Kind, LookupRecord, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress,
-    ProviderRoute, Resource, RoutingDomain, Vsid,
+    ProviderRoute, QualifiedName, Resource, RoutingDomain, Vsid,
 };
 
 /// Why a text is no set of resources.
@@ -177,6 +178,8 @@ impl Serialize for Resource {
             Self::ProviderRoute(spec) => fields.serialize_field("spec", spec)?,
             Self::DhcpScope(spec) => fields.serialize_field("spec", spec)?,
             Self::Port(spec) => fields.serialize_field("spec", spec)?,
+            Self::SecurityGroup(spec) => fields.serialize_field("spec", spec)?,
+            Self::AddressSet(spec) => fields.serialize_field("spec", spec)?,
             Self::RoutingDomain(spec) => fields.serialize_field("spec", spec)?,
         }
         fields.end()
@@ -205,6 +208,8 @@ struct PortSpec {
     physical: Option<PhysicalNetwork>,
     #[serde(default)]
     addresses: Vec<IpAddr>,
+    #[serde(default)]
+    security_groups: Vec<QualifiedName>,
 }
 
 enum Spec {
@@ -214,6 +219,8 @@ enum Spec {
     ProviderRoute(ProviderRoute),
     DhcpScope(DhcpScope),
     Port(PortSpec),
+    SecurityGroup(SecurityGroupSpec),
+    AddressSet(AddressSetSpec),
     RoutingDomain(RoutingDomain),
 }
 
@@ -230,6 +237,8 @@ impl<'de> DeserializeSeed<'de> for SpecOf {
             Kind::ProviderRoute => ProviderRoute::deserialize(deserializer).map(Spec::ProviderRoute),
             Kind::DhcpScope => DhcpScope::deserialize(deserializer).map(Spec::DhcpScope),
             Kind::Port => PortSpec::deserialize(deserializer).map(Spec::Port),
+            Kind::SecurityGroup => SecurityGroupSpec::deserialize(deserializer).map(Spec::SecurityGroup),
+            Kind::AddressSet => AddressSetSpec::deserialize(deserializer).map(Spec::AddressSet),
             Kind::RoutingDomain => RoutingDomain::deserialize(deserializer).map(Spec::RoutingDomain),
         }
     }
@@ -238,12 +247,18 @@ impl<'de> DeserializeSeed<'de> for SpecOf {
 /// Why a resource's parts do not make one.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 enum AssemblyError {
-    #[error("a port needs a name; write \"name: ...\" beside its kind")]
-    Nameless,
-    #[error("{0}")]
+    #[error("{article} {0} needs a name; write \"name: ...\" beside its kind", article = article(*.0))]
+    Nameless(Kind),
+    #[error(transparent)]
     Illegal(#[from] crate::NameError),
+    #[error(transparent)]
+    IllegalQualified(#[from] crate::QualifiedNameError),
     #[error("\"{given}\" is not the name of this {kind}; leave the name out or write \"{derived}\"")]
     Foreign { given: String, kind: Kind, derived: String },
+}
+
+const fn article(kind: Kind) -> &'static str {
+    if matches!(kind, Kind::AddressSet) { "an" } else { "a" }
 }
 
 fn assemble(spec: Spec, name: Option<String>) -> Result<Resource, AssemblyError> {
@@ -254,9 +269,17 @@ fn assemble(spec: Spec, name: Option<String>) -> Result<Resource, AssemblyError>
         Spec::ProviderRoute(route) => Resource::ProviderRoute(route),
         Spec::DhcpScope(scope) => Resource::DhcpScope(scope),
         Spec::RoutingDomain(domain) => Resource::RoutingDomain(domain),
-        Spec::Port(PortSpec { device, mac, vsid, physical, addresses }) => {
-            let name = name.ok_or(AssemblyError::Nameless)?.parse()?;
-            return Ok(Resource::Port(Port { name, device, mac, vsid, physical, addresses }));
+        Spec::Port(PortSpec { device, mac, vsid, physical, addresses, security_groups }) => {
+            let name = name.ok_or(AssemblyError::Nameless(Kind::Port))?.parse()?;
+            return Ok(Resource::Port(Port { name, device, mac, vsid, physical, addresses, security_groups }));
+        }
+        Spec::SecurityGroup(spec) => {
+            let name = name.ok_or(AssemblyError::Nameless(Kind::SecurityGroup))?.parse()?;
+            return Ok(Resource::SecurityGroup(spec.with_name(name)));
+        }
+        Spec::AddressSet(spec) => {
+            let name = name.ok_or(AssemblyError::Nameless(Kind::AddressSet))?.parse()?;
+            return Ok(Resource::AddressSet(spec.with_name(name)));
         }
     };
     let derived = resource.key();

@@ -7,10 +7,11 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use crate::security::{Action, Direction, IngressDefault, PortRange, Protocol, Remote};
 use crate::{
-    ClasslessRoute, CustomerRoute, DhcpScope, Encapsulation, Intent, LeaseTime, LookupRecord, LookupRecordType,
-    MacAddress, Name, PhysicalNetwork, Port, ProviderAddress, ProviderRoute, Resource, RoutingDomain, RoutingDomainId,
-    TranslationMethod, VlanId, Vsid,
+    AddressSet, ClasslessRoute, CustomerRoute, DhcpScope, Encapsulation, Intent, LeaseTime, LookupRecord,
+    LookupRecordType, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress, ProviderRoute, QualifiedName, Resource,
+    RoutingDomain, RoutingDomainId, SecurityGroup, SecurityRule, TranslationMethod, VlanId, Vsid,
 };
 
 /// Any prefix without bits behind its length.
@@ -43,8 +44,9 @@ impl LookupRecord {
     pub fn any() -> impl Strategy<Value = Self> {
         let addresses = (option::of(any::<IpAddr>()), any::<IpAddr>());
         let vm_name = option::of("[ -~]{0,20}");
-        (Vsid::any(), addresses, MacAddress::any(), any_rule(), any_record_type(), vm_name).prop_map(
-            |(vsid, (customer_address, provider_address), mac, rule, record_type, vm_name)| Self {
+        let groups = vec(QualifiedName::any(), 0..3);
+        (Vsid::any(), addresses, MacAddress::any(), any_rule(), any_record_type(), vm_name, groups).prop_map(
+            |(vsid, (customer_address, provider_address), mac, rule, record_type, vm_name, security_groups)| Self {
                 vsid,
                 customer_address,
                 mac,
@@ -52,6 +54,7 @@ impl LookupRecord {
                 rule,
                 record_type,
                 vm_name,
+                security_groups,
             },
         )
     }
@@ -88,9 +91,18 @@ impl Port {
     /// Any port, whether or not it makes sense.
     pub fn any() -> impl Strategy<Value = Self> {
         let physical = option::of((Name::any(), option::of(1_u16..=4094))).prop_map(any_physical);
-        let addresses = proptest::collection::vec(any::<IpAddr>(), 0..3);
-        (Name::any(), Name::any(), MacAddress::any(), option::of(Vsid::any()), physical, addresses).prop_map(
-            |(name, device, mac, vsid, physical, addresses)| Self { name, device, mac, vsid, physical, addresses },
+        let addresses = vec(any::<IpAddr>(), 0..3);
+        let groups = vec(QualifiedName::any(), 0..3);
+        (Name::any(), Name::any(), MacAddress::any(), option::of(Vsid::any()), physical, addresses, groups).prop_map(
+            |(name, device, mac, vsid, physical, addresses, security_groups)| Self {
+                name,
+                device,
+                mac,
+                vsid,
+                physical,
+                addresses,
+                security_groups,
+            },
         )
     }
 }
@@ -127,6 +139,59 @@ impl DhcpScope {
     }
 }
 
+fn any_remote() -> impl Strategy<Value = Remote> {
+    prop_oneof![
+        vec(any_prefix(), 1..4).prop_map(Remote::Prefixes),
+        QualifiedName::any().prop_map(Remote::AddressSet),
+        QualifiedName::any().prop_map(Remote::SecurityGroup),
+    ]
+}
+
+impl SecurityRule {
+    /// Any rule, whether or not it makes sense.
+    pub fn any() -> impl Strategy<Value = Self> {
+        let direction = prop_oneof![Just(Direction::Ingress), Just(Direction::Egress)];
+        let action = prop_oneof![Just(Action::Allow), Just(Action::Deny)];
+        let icmp = (option::of(any::<u8>()), option::of(any::<u8>()));
+        let service = (Protocol::any(), vec(PortRange::any(), 0..3), icmp);
+        let rest = (option::of(any_remote()), any::<bool>(), option::of("[ -~]{0,20}"));
+        (direction, action, any::<u16>(), service, rest).prop_map(
+            |(direction, action, priority, (protocol, ports, icmp), (remote, log, description))| Self {
+                direction,
+                action,
+                priority,
+                protocol,
+                // Ports and types where they make sense, for the most part.
+                ports: if protocol.has_ports() { ports } else { Vec::new() },
+                icmp_type: icmp.0.filter(|_| protocol.is_icmp()),
+                icmp_code: icmp.1.filter(|_| protocol.is_icmp()),
+                remote,
+                log,
+                description,
+            },
+        )
+    }
+}
+
+impl SecurityGroup {
+    /// Any group, whether or not it makes sense.
+    pub fn any() -> impl Strategy<Value = Self> {
+        let egress = prop_oneof![Just(Action::Allow), Just(Action::Deny)];
+        let ingress =
+            prop_oneof![Just(IngressDefault::SameGroup), Just(IngressDefault::Allow), Just(IngressDefault::Deny)];
+        (QualifiedName::any(), vec(SecurityRule::any(), 0..4), egress, ingress).prop_map(
+            |(name, rules, egress_default, ingress_default)| Self { name, rules, egress_default, ingress_default },
+        )
+    }
+}
+
+impl AddressSet {
+    /// Any address set, whether or not it makes sense.
+    pub fn any() -> impl Strategy<Value = Self> {
+        (QualifiedName::any(), vec(any_prefix(), 0..4)).prop_map(|(name, prefixes)| Self { name, prefixes })
+    }
+}
+
 impl RoutingDomain {
     /// Any routing domain.
     pub fn any() -> impl Strategy<Value = Self> {
@@ -148,6 +213,8 @@ impl Resource {
             ProviderRoute::any().prop_map(Self::ProviderRoute),
             DhcpScope::any().prop_map(Self::DhcpScope),
             Port::any().prop_map(Self::Port),
+            SecurityGroup::any().prop_map(Self::SecurityGroup),
+            AddressSet::any().prop_map(Self::AddressSet),
             RoutingDomain::any().prop_map(Self::RoutingDomain),
         ]
     }
@@ -267,6 +334,7 @@ impl Place {
             rule,
             record_type: vm.record_type,
             vm_name: Some(format!("vm{}", self.number)),
+            security_groups: Vec::new(),
         };
         let host = host_address(vm.host, vm.underlay_v6);
         let families = [(false, vm.v4), (true, vm.v6)].into_iter().filter(|(_, has)| *has).map(|(v6, _)| v6);

@@ -16,11 +16,14 @@ mod properties;
 mod queries;
 #[cfg(test)]
 mod record_tests;
+mod security;
+mod security_error;
 #[cfg(test)]
 mod tests;
 
 pub use error::IntentError;
 pub use network_error::NetworkError;
+pub use security_error::SecurityError;
 
 /// All resources of one host, free of contradictions.
 #[derive(Clone, Default)]

@@ -12,24 +12,28 @@ mod intent;
 mod lease;
 mod mac;
 mod names;
+mod qualified_name;
 mod resource;
 mod routing_domain;
 mod scope;
+pub mod security;
 mod shared_key;
 mod vlan;
 mod vsid;
 
 pub use document::{YamlError, YamlWriteError, resources_from_yaml, resources_to_yaml};
-pub use intent::{Change, Intent, IntentError, NetworkError, Replaced};
+pub use intent::{Change, Intent, IntentError, NetworkError, Replaced, SecurityError};
 pub use lease::{LeaseTime, LeaseTimeError};
 pub use mac::{MacAddress, MacAddressError};
 pub use names::{Name, NameError};
+pub use qualified_name::{QualifiedName, QualifiedNameError};
 pub use resource::{
     CustomerRoute, Key, Kind, KindError, LookupRecord, LookupRecordType, MAX_PATHS, Port, ProviderAddress,
     ProviderRoute, Resource, TranslationMethod,
 };
 pub use routing_domain::{Encapsulation, RoutingDomain, RoutingDomainId, RoutingDomainIdError};
 pub use scope::{ClasslessRoute, DhcpScope, PhysicalNetwork};
+pub use security::{AddressSet, SecurityGroup, SecurityRule};
 pub use shared_key::SharedKey;
 pub use vlan::{VlanId, VlanIdError};
 pub use vsid::{Vsid, VsidError};

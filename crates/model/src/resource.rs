@@ -9,7 +9,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{DhcpScope, MacAddress, Name, PhysicalNetwork, RoutingDomain, RoutingDomainId, Vsid};
+use crate::{
+    AddressSet, DhcpScope, MacAddress, Name, PhysicalNetwork, QualifiedName, RoutingDomain, RoutingDomainId,
+    SecurityGroup, Vsid,
+};
 
 /// The kinds of resource, by the names that people type.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -27,6 +30,10 @@ pub enum Kind {
     DhcpScope,
     /// [`Port`].
     Port,
+    /// [`SecurityGroup`].
+    SecurityGroup,
+    /// [`AddressSet`].
+    AddressSet,
     /// [`RoutingDomain`].
     RoutingDomain,
 }
@@ -34,20 +41,22 @@ pub enum Kind {
 /// Why a word is no kind.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "there is no kind \"{0}\"; the kinds are lookup-record, customer-route, provider-address, provider-route, dhcp-scope, port, \
-     routing-domain"
+    "there is no kind \"{0}\"; the kinds are lookup-record, customer-route, provider-address, provider-route, dhcp-scope, \
+     address-set, security-group, port, routing-domain"
 )]
 pub struct KindError(pub String);
 
 impl Kind {
     /// All kinds, in the order in which they are shown and applied.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::ProviderAddress,
         Self::ProviderRoute,
         Self::RoutingDomain,
         Self::CustomerRoute,
         Self::LookupRecord,
         Self::DhcpScope,
+        Self::AddressSet,
+        Self::SecurityGroup,
         Self::Port,
     ];
 
@@ -60,6 +69,8 @@ impl Kind {
             Self::ProviderRoute => "provider-route",
             Self::DhcpScope => "dhcp-scope",
             Self::Port => "port",
+            Self::SecurityGroup => "security-group",
+            Self::AddressSet => "address-set",
             Self::RoutingDomain => "routing-domain",
         }
     }
@@ -136,6 +147,10 @@ pub struct LookupRecord {
     /// For the reader only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vm_name: Option<String>,
+    /// The security groups that the VM is a member of, so that the rules of others can name it. The groups of a port
+    /// of this host count for the records of its MAC address as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub security_groups: Vec<QualifiedName>,
 }
 
 /// A customer route (NetVirtualizationCustomerRoute): inside a routing domain, which subnet or which VM leads to a
@@ -235,12 +250,15 @@ pub struct Port {
     /// its MAC address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<IpAddr>,
+    /// The security groups whose rules hold for it. Without any, nothing is filtered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub security_groups: Vec<QualifiedName>,
 }
 
 impl Port {
     /// A port in a subnet, or not virtualized.
     pub const fn new(name: Name, device: Name, mac: MacAddress, vsid: Option<Vsid>) -> Self {
-        Self { name, device, mac, vsid, physical: None, addresses: Vec::new() }
+        Self { name, device, mac, vsid, physical: None, addresses: Vec::new(), security_groups: Vec::new() }
     }
 }
 
@@ -259,6 +277,10 @@ pub enum Resource {
     DhcpScope(DhcpScope),
     /// See [`Port`].
     Port(Port),
+    /// See [`SecurityGroup`].
+    SecurityGroup(SecurityGroup),
+    /// See [`AddressSet`].
+    AddressSet(AddressSet),
     /// See [`RoutingDomain`].
     RoutingDomain(RoutingDomain),
 }
@@ -271,8 +293,8 @@ const RECORD_NAME: usize = 8 + 1 + 17;
 pub struct Key {
     /// The kind.
     pub kind: Kind,
-    /// The name, unique among the resources of the kind: of a port its own, of the others derived from the spec (see
-    /// [`Resource::key`]).
+    /// The name, unique among the resources of the kind: of a port, security group or address set its own, of the others
+    /// derived from the spec (see [`Resource::key`]).
     pub name: String,
 }
 
@@ -303,6 +325,8 @@ impl Resource {
             Self::ProviderRoute(_) => Kind::ProviderRoute,
             Self::DhcpScope(_) => Kind::DhcpScope,
             Self::Port(_) => Kind::Port,
+            Self::SecurityGroup(_) => Kind::SecurityGroup,
+            Self::AddressSet(_) => Kind::AddressSet,
             Self::RoutingDomain(_) => Kind::RoutingDomain,
         }
     }
@@ -310,7 +334,7 @@ impl Resource {
     /// The kind and the name that is unique in it: of a lookup record `VSID/CA` (`VSID/MAC` without a customer
     /// address), of a customer route `VSID/PREFIX/NEXTHOP`, of a provider address the address, of a provider route
     /// `PREFIX/NEXTHOP`, of a DHCP scope `VSID/PREFIX` (`INTERFACE/PREFIX` or `INTERFACE.VLAN/PREFIX` on a physical
-    /// network), of a port its name, of a routing domain its RDID.
+    /// network), of a port, security group and address set its name, of a routing domain its RDID.
     pub fn key(&self) -> Key {
         let name = match self {
             Self::LookupRecord(record) => record_name(record),
@@ -323,6 +347,8 @@ impl Resource {
                 (None, None) => scope.prefix.to_string(),
             },
             Self::Port(port) => port.name.to_string(),
+            Self::SecurityGroup(group) => group.name.to_string(),
+            Self::AddressSet(set) => set.name.to_string(),
             Self::RoutingDomain(domain) => domain.rdid.to_string(),
         };
         Key { kind: self.kind(), name }

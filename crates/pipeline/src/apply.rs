@@ -353,9 +353,9 @@ fn answer_nd<F: Frame>(frame: &mut F, asker: [u8; 6], mac: [u8; 6], router: bool
         ttl: ND_TTL,
         protocol: ip::ICMPV6,
         dont_fragment: true,
-        fragment: false,
         transport: 0,
         length: (ip::V6_LEN + neighbor::LEN_WITH_OPTION) as u32,
+        ..Ip::default()
     };
     frame.resize(ADVERTISEMENT_FRAME)?;
     frame.store(0, &Ethernet { destination: to_mac, source: mac, ethertype: ethernet::IPV6 }.write())?;
@@ -416,9 +416,9 @@ fn from_gateway(gateway: &Address, sender: Address, protocol: u8, length: usize)
         ttl: GATEWAY_TTL,
         protocol,
         dont_fragment: false,
-        fragment: false,
         transport: 0,
         length: length as u32,
+        ..Ip::default()
     }
 }
 

@@ -32,7 +32,7 @@ macro_rules! reasons {
 }
 
 /// Length of the array of counters: one for each reason, and room to grow.
-pub const MAX_REASONS: usize = 40;
+pub const MAX_REASONS: usize = 64;
 
 reasons! {
     /// A header is truncated or contradicts itself.
@@ -102,8 +102,20 @@ reasons! {
     PuntLost = 31: "the host's agent does not keep up with DHCP messages and router solicitations, or does not run";
     /// A VM speaks like a host.
     Encapsulation = 32: "a VM of a physical network sent NVGRE, VXLAN or Geneve, which only hosts may send there; give its port addresses of its own if it is a host";
+    /// The sender's security groups.
+    EgressRule = 33: "the security groups of the sending port do not let it out; add a rule that allows it";
+    /// The receiver's security groups.
+    IngressRule = 34: "the security groups of the port that it is for do not let it in; add a rule that allows it";
+    /// Too many flows.
+    FlowLimit = 35: "the port has as many flows, or as many half-open ones, as its limit allows";
+    /// A fragment whose packet is not known.
+    FragmentLost = 36: "a fragment came without the first one of its packet, which says what it belongs to";
+    /// A fragment that could rewrite what was judged.
+    FragmentOverlap = 37: "a fragment overlaps another, or is too small to hold the transport header (RFC 1858, RFC 5722)";
+    /// Options that nobody needs.
+    IpOptions = 38: "the packet has IP options or extension headers that let a sender choose the way, or more of them than any use needs (RFC 7126, RFC 5095)";
     /// Geneve with something that must be understood.
-    GeneveOption = 33: "a Geneve packet of another host is a control packet, has a critical option, or more than 128 bytes of options, none of which this host understands";
+    GeneveOption = 39: "a Geneve packet of another host is a control packet, has a critical option, or more than 128 bytes of options, none of which this host understands";
 }
 
 const _: () = assert!(DropReason::ALL.len() <= MAX_REASONS);

@@ -7,6 +7,8 @@
 //! that are under way.
 
 use crate::address::Address;
+use crate::encapsulation::Encapsulation;
+use crate::policy::Direction;
 use crate::tables::Peer;
 use crate::track::State;
 
@@ -16,6 +18,9 @@ pub const MAX_FLOWS: u32 = 1 << 20;
 pub const MAX_EPOCHS: u32 = 1 << 12;
 /// Most fragmented packets whose ports are known at a time; the oldest is forgotten first.
 pub const MAX_FRAGMENTED: u32 = 1 << 13;
+/// So many times the flows that a VM may open may be opened towards it: what one of its neighbours opens does not take the
+/// place of what all others do.
+pub const INGRESS_SHARE: u32 = 4;
 /// A flow that was seen not longer ago than this, in nanoseconds, is not noted anew.
 pub const SEEN_GRAIN: u64 = 250_000_000;
 
@@ -59,6 +64,34 @@ flags! {
         PEER = 3;
         /// The way is known.
         KNOWN = 4;
+        /// Encapsulated in VXLAN.
+        VXLAN = 5;
+        /// Encapsulated in Geneve; without this and the one before, in NVGRE.
+        GENEVE = 6;
+    }
+}
+
+impl WayFlags {
+    /// How packets are encapsulated on the way.
+    #[inline(always)]
+    pub const fn encapsulation(self) -> Encapsulation {
+        if self.has(Self::VXLAN) {
+            Encapsulation::Vxlan
+        } else if self.has(Self::GENEVE) {
+            Encapsulation::Geneve
+        } else {
+            Encapsulation::Nvgre
+        }
+    }
+
+    /// The flags of a way to another host.
+    #[inline(always)]
+    pub const fn encapsulated(encapsulation: Encapsulation) -> Self {
+        match encapsulation {
+            Encapsulation::Nvgre => Self::ENCAPSULATE,
+            Encapsulation::Vxlan => Self::ENCAPSULATE.with(Self::VXLAN),
+            Encapsulation::Geneve => Self::ENCAPSULATE.with(Self::GENEVE),
+        }
     }
 }
 
@@ -156,6 +189,36 @@ pub struct Flow<N = u64> {
 /// A flow in the table.
 pub type FlowEntry = Flow<core::cell::Cell<u64>>;
 
+impl Flow {
+    /// Makes it one of which nothing is known.
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        self.seen = 0;
+        self.state = 0;
+        self.from_packets = 0;
+        self.from_bytes = 0;
+        self.to_packets = 0;
+        self.to_bytes = 0;
+        self.way.flags = WayFlags::NONE;
+        self.arrival.flags = ArrivalFlags::NONE;
+    }
+
+    /// Counts a frame.
+    #[inline(always)]
+    pub fn count(&mut self, direction: Direction, len: u32) {
+        match direction {
+            Direction::Egress => {
+                self.from_packets += 1;
+                self.from_bytes += len as u64;
+            }
+            Direction::Ingress => {
+                self.to_packets += 1;
+                self.to_bytes += len as u64;
+            }
+        }
+    }
+}
+
 impl FlowEntry {
     /// What it is now.
     #[inline(always)]
@@ -200,14 +263,14 @@ pub struct FragmentKey {
     pub destination: Address,
 }
 
-/// How many flows a port has.
+/// How many flows a port has that were opened one way.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[repr(C)]
 pub struct Usage {
     /// All of them.
-    pub flows: u32,
+    pub flows: u64,
     /// Those of them that nobody has answered yet.
-    pub half_open: u32,
+    pub half_open: u64,
 }
 
 const _: () = {
@@ -216,5 +279,5 @@ const _: () = {
     assert!(size_of::<Arrival>() == 52);
     assert!(size_of::<Flow>() == 224 && size_of::<FlowEntry>() == 224);
     assert!(size_of::<FragmentKey>() == 48);
-    assert!(size_of::<Usage>() == 8);
+    assert!(size_of::<Usage>() == 16);
 };

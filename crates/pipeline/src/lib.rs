@@ -25,6 +25,7 @@ pub mod paths;
 pub mod policy;
 pub mod segment;
 pub mod stages;
+pub mod sweep;
 mod tables;
 pub mod track;
 mod verdict;
@@ -35,9 +36,15 @@ pub use encapsulation::Encapsulation;
 pub use packet::{ChecksumField, Frame, Meta, Network, NoRoom, Packet};
 pub use stages::Stage;
 pub use tables::*;
-pub use verdict::{Action, Answer, Edit, Flood, Learn, Punted, Strip, Then, Translation, Tunnel, Verdict, Work};
+pub use verdict::{
+    Action, Answer, Draft, Edit, Fate, Flood, Learn, Punted, Strip, Then, Translation, Tunnel, Verdict, Work,
+};
 
-use stages::{answer, deliver, flood, forward, locate, origin, parse, physical, punt, source_guard, unwrap};
+use policy::Direction;
+use stages::security::{self, Case, outcome};
+use stages::{
+    answer, deliver, flood, forward, known, locate, origin, parse, physical, probe, punt, source_guard, unwrap,
+};
 
 /// Decides about a frame that a VM sent: it came in by the device of a port. `verdict` is a [`Verdict::default`].
 #[inline(always)]
@@ -60,6 +67,10 @@ pub fn from_port<'t, P: Packet, T: Tables>(
     if let Err(reason) = parse::read(packet, meta, 0, work) {
         return verdict.drop(reason);
     }
+    probe::read(packet, &work.parsed, &mut work.probe);
+    if !segment::is_physical(port.vsid) && known::from_port(packet, tables, meta, port, work, verdict) {
+        return;
+    }
     if let Err(reason) = source_guard::check(packet, tables, meta, port, &work.parsed) {
         return verdict.drop(reason);
     }
@@ -75,10 +86,62 @@ pub fn from_port<'t, P: Packet, T: Tables>(
         return;
     }
     if outcome == answer::Outcome::AskAll || work.parsed.ethernet.is_group() {
-        return flood::from_port(tables, meta, port, &work.parsed, verdict);
+        return flood::from_port(tables, meta, port, work, verdict);
     }
+    security::quote(packet, work);
     if let Some(record) = forward::decide(packet, tables, port, work, gateway_mac, verdict) {
-        locate::decide(packet, tables, meta, port, work, record, verdict);
+        send(packet, tables, meta, port, work, record, verdict);
+    }
+}
+
+/// Sends a packet that goes to one address, if the security groups of both sides let it, as far as they are on this host.
+#[inline(always)]
+fn send<'t, P: Packet, T: Tables>(
+    packet: &P,
+    tables: &'t T,
+    meta: &Meta,
+    port: &Port,
+    work: &mut Work,
+    record: &'t Record,
+    verdict: &mut Verdict<'t>,
+) {
+    let (direction, remote_vsid, len) = (Direction::Egress, work.vsid, meta.len);
+    let leaving = Case { ifindex: meta.ifindex, direction, remote_vsid, far: false, len };
+    if let Err(reason) = outcome(tables.judge(work, &leaving)) {
+        return verdict.drop(reason);
+    }
+    let Some(ifindex) = locate::decide(packet, tables, meta, port, work, record, verdict) else { return };
+    if ifindex != 0 {
+        let entering = Case { ifindex, direction: Direction::Ingress, remote_vsid: port.vsid, far: true, len };
+        if let Err(reason) = outcome(tables.judge(work, &entering)) {
+            return verdict.drop(reason);
+        }
+        if !tables.remember(work, true) {
+            return verdict.drop(DropReason::FlowLimit);
+        }
+    }
+    if !tables.remember(work, false) {
+        verdict.drop(DropReason::FlowLimit);
+    }
+}
+
+/// Lets a packet from the underlay into the port that it is for, if that one's security groups let it.
+#[inline(always)]
+fn enter<'t, T: Tables>(
+    tables: &'t T,
+    meta: &Meta,
+    (port, ifindex): (&Port, u32),
+    remote_vsid: u32,
+    work: &mut Work,
+    verdict: &mut Verdict<'t>,
+) {
+    let entering = Case { ifindex, direction: Direction::Ingress, remote_vsid, far: false, len: meta.len };
+    if let Err(reason) = outcome(tables.judge(work, &entering)) {
+        return verdict.drop(reason);
+    }
+    known::arrive(work, port, ifindex);
+    if !tables.remember(work, false) {
+        verdict.drop(DropReason::FlowLimit);
     }
 }
 
@@ -97,7 +160,7 @@ pub fn from_uplink<'t, P: Packet, T: Tables>(
     match unwrap::decide(packet, tables, meta, work, verdict) {
         unwrap::Outcome::Done => {}
         unwrap::Outcome::Plain => match parse::read(packet, meta, 0, work) {
-            Ok(()) => deliver::plain(tables, work, verdict),
+            Ok(()) => unencapsulated(packet, tables, meta, work, verdict),
             Err(reason) => verdict.drop(reason),
         },
         unwrap::Outcome::Encapsulated => encapsulated(packet, tables, meta, work.outer.base as usize, work, verdict),
@@ -122,6 +185,24 @@ pub fn from_host<'t, P: Packet, T: Tables>(
     }
 }
 
+/// A packet that came without encapsulation.
+#[inline(always)]
+fn unencapsulated<'t, P: Packet, T: Tables>(
+    packet: &P,
+    tables: &'t T,
+    meta: &Meta,
+    work: &mut Work,
+    verdict: &mut Verdict<'t>,
+) {
+    let Some((port, ifindex, from, to)) = deliver::plain(tables, work, verdict) else { return };
+    probe::read(packet, &work.parsed, &mut work.probe);
+    security::quote(packet, work);
+    // From here on the packet is one between the customer addresses; and it has no short way.
+    work.parsed.stand_for(from.customer, to.customer);
+    work.probe.plain = false;
+    enter(tables, meta, (port, ifindex), from.vsid, work, verdict);
+}
+
 #[inline(always)]
 fn encapsulated<'t, P: Packet, T: Tables>(
     packet: &P,
@@ -135,8 +216,15 @@ fn encapsulated<'t, P: Packet, T: Tables>(
     if let Err(reason) = parse::read(packet, meta, base, work) {
         return verdict.drop(reason);
     }
+    probe::read(packet, &work.parsed, &mut work.probe);
+    if known::from_uplink(tables, meta, work, verdict) {
+        return;
+    }
     if let Err(reason) = origin::check(packet, tables, meta, &work.outer, &work.parsed, &host.gateway_mac) {
         return verdict.drop(reason);
     }
-    deliver::encapsulated(packet, tables, meta, work, verdict);
+    security::quote(packet, work);
+    let Some(port) = deliver::encapsulated(packet, tables, meta, work, verdict) else { return };
+    let routed = headers::same_mac(&work.parsed.ethernet.source, &host.gateway_mac);
+    enter(tables, meta, port, if routed { 0 } else { work.outer.vsid }, work, verdict);
 }

@@ -13,6 +13,7 @@
 //! zero (Baboescu and Varghese, "Scalable packet classification", SIGCOMM 2001), so that those alone are fetched.
 
 use crate::address::Address;
+use crate::flow::FlowKey;
 
 /// Most rules of one side of a policy.
 pub const MAX_RULES: u32 = 16_384;
@@ -38,6 +39,17 @@ pub enum Direction {
     Egress = 0,
     /// By somebody else, towards the VM.
     Ingress = 1,
+}
+
+impl Direction {
+    /// The other one.
+    #[inline(always)]
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::Egress => Self::Ingress,
+            Self::Ingress => Self::Egress,
+        }
+    }
 }
 
 /// The number of one direction of a policy, as the keys below hold it.
@@ -188,7 +200,24 @@ pub struct Rule {
     pub flags: RuleFlags,
 }
 
+/// A packet that a rule wants to be logged: the first of its flow, or one that has none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[repr(C)]
+pub struct Logged {
+    /// Interface index of the port's device.
+    pub ifindex: u32,
+    /// See [`side`].
+    pub side: u32,
+    /// Place of the rule in the list.
+    pub index: u32,
+    /// 1 if it may pass, 0 if it may not.
+    pub allowed: u32,
+    /// Which flow.
+    pub key: FlowKey,
+}
+
 const _: () = {
+    assert!(size_of::<Logged>() == 64);
     assert!(SUMMARY_WORDS == 4 && MAX_WORDS as usize == SUMMARY_WORDS * 64);
     assert!(size_of::<Policy>() == 12);
     assert!(size_of::<PrefixKey>() == 24);

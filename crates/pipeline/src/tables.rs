@@ -4,9 +4,12 @@
 //! padding (the kernel hashes and compares padding too), and their sizes are asserted at the end of the file.
 //! Numbers are in host byte order unless a field says otherwise.
 
+use crate::Work;
 pub use crate::address::Address;
 use crate::encapsulation::Encapsulation;
-use crate::policy::{Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
+use crate::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
+use crate::policy::{Direction, Logged, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
+use crate::stages::security::{self, Case};
 
 /// Most ports on one host; the length of the `PORTS` map and of the counters' array.
 pub const MAX_PORTS: u32 = 4096;
@@ -60,6 +63,11 @@ pub struct Host {
     pub punt_rate: u32,
     /// Frames of a port that are handed to the host's agent at once after a silence.
     pub punt_burst: u32,
+    /// Flows that the VM of a port may have opened. Others may have opened [`crate::flow::INGRESS_SHARE`] times as many
+    /// towards it.
+    pub flow_limit: u32,
+    /// How many of them nobody has answered yet, likewise.
+    pub half_open_limit: u32,
 }
 
 flags! {
@@ -331,6 +339,26 @@ pub struct Plain {
     pub customer: Address,
 }
 
+/// What is known of a fragmented packet.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[repr(C)]
+pub struct Fragmented {
+    /// As [`crate::stages::probe::Probe::ports`].
+    pub ports: u32,
+    /// As [`crate::stages::probe::Probe::icmp`].
+    pub icmp: u16,
+    /// 1 if the packet has no flow, else 0.
+    pub single: u16,
+    /// How many bytes of its payload have come, from the beginning.
+    pub end: u32,
+}
+
+/// One turn of a loop.
+pub trait Turn {
+    /// Takes the turn; whether to go on.
+    fn turn<T: Tables>(&mut self, tables: &T) -> bool;
+}
+
 /// Looks up what the pipeline must know. Implemented over BPF maps in the kernel and over ordered maps in user space.
 ///
 /// Values come by reference, so that a look-up in the kernel costs no copy.
@@ -367,6 +395,62 @@ pub trait Tables {
     fn word(&self, key: &WordKey) -> Option<&u64>;
     /// What a rule says.
     fn rule(&self, key: &RuleKey) -> Option<&Rule>;
+    /// The time in nanoseconds of a clock that never goes back; it may be some milliseconds late.
+    fn now(&self) -> u64;
+    /// The policy epoch with this index, below [`crate::flow::MAX_EPOCHS`]: it goes up with each change of the tables that
+    /// may concern flows of its VM networks.
+    fn epoch(&self, index: u32) -> u32;
+    /// A flow at a port.
+    fn flow(&self, key: &FlowKey) -> Option<&FlowEntry>;
+    /// Remembers a flow, in the place of what was known of it; false if there is no room.
+    fn write_flow(&self, key: &FlowKey, flow: &Flow) -> bool;
+    /// How many flows the port with this counter slot has that were opened this way.
+    fn usage(&self, slot: u32, opener: Direction) -> Usage;
+    /// Counts such flows as they come, go, or are answered.
+    fn count_flow(&self, slot: u32, opener: Direction, flows: i32, half_open: i32);
+    /// What the first fragment of a packet said.
+    fn fragment(&self, key: &FragmentKey) -> Option<&Fragmented>;
+    /// Notes it.
+    fn note_fragment(&self, key: &FragmentKey, fragmented: &Fragmented);
+    /// Tells the agent that a rule wants a packet to be logged. Has no part in the decision.
+    #[inline(always)]
+    fn log(&self, _logged: &Logged) {}
+    /// [`security::judge`]. The kernel has a way of its own to call this and the next two, so that its verifier looks
+    /// through them once.
+    #[inline(always)]
+    fn judge(&self, work: &mut Work, case: &Case) -> u32
+    where
+        Self: Sized,
+    {
+        security::judge(self, work, case)
+    }
+    /// [`security::judge_group`].
+    #[inline(always)]
+    fn judge_group(&self, work: &mut Work, case: &Case) -> u32
+    where
+        Self: Sized,
+    {
+        security::judge_group(self, work, case)
+    }
+    /// [`security::remember`].
+    #[inline(always)]
+    fn remember(&self, work: &Work, far: bool) -> bool
+    where
+        Self: Sized,
+    {
+        security::remember(self, work, far)
+    }
+    /// Runs the turns of a loop until one says false, at most so many. The kernel has a loop of its own for this.
+    #[inline(always)]
+    fn repeat<L: Turn>(&self, turns: u32, looped: &mut L)
+    where
+        Self: Sized,
+    {
+        let mut i = 0;
+        while i < turns && looped.turn(self) {
+            i += 1;
+        }
+    }
     /// Takes one token for a broadcast or multicast frame from the port with this counter slot; false when none is
     /// left. See [`crate::meter`].
     fn admit_flood(&self, slot: u32) -> bool;
@@ -383,7 +467,8 @@ pub trait Tables {
 }
 
 const _: () = {
-    assert!(size_of::<Host>() == 24);
+    assert!(size_of::<Host>() == 32);
+    assert!(size_of::<Fragmented>() == 12);
     assert!(size_of::<Port>() == 28);
     assert!(size_of::<RecordKey>() == 20);
     assert!(size_of::<StationKey>() == 12);

@@ -2,13 +2,17 @@
 
 use crate::DropReason;
 use crate::encapsulation::{Encapsulation, Outer};
+use crate::flow::{Flow, FlowKey, FragmentKey};
 use crate::headers::EthernetWords;
 use crate::headers::icmp::IcmpError;
 use crate::headers::ip::Ip;
 use crate::headers::transport::Clamp;
 use crate::packet::Network;
 use crate::stages::parse::Parsed;
+use crate::stages::probe::Probe;
+use crate::stages::security::{Desk, Quoted};
 use crate::tables::{Address, MAX_PUNT, Peer};
+use crate::track::State;
 
 /// The changes that a frame may need on its way from one VM to the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -255,6 +259,56 @@ pub struct Work {
     pub missing: DropReason,
     /// The changes.
     pub edit: Edit,
+    /// What of the packet matters for its flow.
+    pub probe: Probe,
+    /// The flow at the port that the packet came from, or, from the uplink, at the port that it is for.
+    pub own: Draft,
+    /// The flow at the port of this host that a packet of another port is for.
+    pub far: Draft,
+    /// Which fragmented packet.
+    pub fragment: FragmentKey,
+    /// Between whom the packet went that an ICMP error quotes.
+    pub quoted: Quoted,
+    /// What of it matters for its flow.
+    pub quoted_probe: Probe,
+    /// Its flow.
+    pub quoted_key: FlowKey,
+    /// What is asked of security groups.
+    pub desk: Desk,
+}
+
+/// A flow before it is remembered.
+#[derive(Clone, Copy, Default)]
+pub struct Draft {
+    /// Which.
+    pub key: FlowKey,
+    /// What it will be.
+    pub flow: Flow,
+    /// What is to be done with it.
+    pub fate: Fate,
+    /// Whether security groups filter what goes to and from the port.
+    pub filtered: bool,
+    /// Length of the packet's frame in bytes.
+    pub len: u32,
+    /// Slot of the port whose flow had ended.
+    pub ended_slot: u32,
+    /// What that was.
+    pub ended: State,
+}
+
+/// What is to be done with a flow after a packet has been decided about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u32)]
+pub enum Fate {
+    /// Nothing: the packet has no flow, or there is no room for another one.
+    #[default]
+    None,
+    /// It was there, and is written anew.
+    Renew,
+    /// It was not there.
+    Create,
+    /// Another one of the same name had ended.
+    Replace,
 }
 
 /// What is decided about a packet, in a shape that the kernel programs can keep on their stack: read it with

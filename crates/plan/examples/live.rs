@@ -143,6 +143,7 @@ fn record(number: u32) -> Result<Resource, Box<dyn Error>> {
         rule: TranslationMethod::Encap,
         record_type: LookupRecordType::Static,
         vm_name: Some(format!("vm{number}")),
+        security_groups: Vec::new(),
     }))
 }
 

@@ -1,7 +1,7 @@
 //! From an intent and the facts of a host to its tables: the order of the steps, and what they share.
 //!
 //! Each step is a file of its own and fills one or two tables: [`ports`], [`underlay`], [`records`], [`subnets`],
-//! [`physical`].
+//! [`physical`]; [`security`] has those of security groups.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -12,16 +12,19 @@ use model::{
 use pipeline::{Host, HostFlags};
 
 use crate::{Facts, Finding, HostTables, Settings, Severity};
+use security::Security;
 
 pub(crate) mod domains;
 pub(crate) mod limits;
 pub(crate) mod physical;
 pub(crate) mod ports;
 pub(crate) mod records;
+pub(crate) mod security;
 pub(crate) mod subnets;
 pub(crate) mod underlay;
 
 pub use domains::domain_numbers;
+pub use security::findings_of_group;
 
 #[cfg(test)]
 mod finding_tests;
@@ -100,6 +103,8 @@ pub(crate) struct Context<'a> {
     pub(crate) numbers: &'a BTreeMap<RoutingDomainId, u32>,
     /// This host's provider addresses.
     pub(crate) own: &'a BTreeSet<IpAddr>,
+    /// The security groups.
+    pub(crate) security: &'a Security,
 }
 
 /// What is known of a MAC address in a subnet beside its records.
@@ -109,15 +114,24 @@ pub(crate) struct Station {
     pub(crate) ifindex: u32,
     /// Whether it forwards for others.
     pub(crate) forwards: bool,
+    /// Number of the security groups that its VM is in.
+    pub(crate) groups: u32,
 }
 
 /// Makes the tables of a host.
 ///
 /// The same input gives the same tables: nothing is numbered by the order in which it comes.
 pub fn compile(intent: &Intent, facts: &Facts, settings: &Settings) -> Compiled {
+    compile_all(intent, facts, settings).0
+}
+
+/// The same, with the security groups that the tables are made with.
+pub(crate) fn compile_all(intent: &Intent, facts: &Facts, settings: &Settings) -> (Compiled, Security) {
     let (numbers, own) = (domain_numbers(intent), own_addresses(intent));
-    let context = Context { intent, facts, settings, numbers: &numbers, own: &own };
+    let (security, edits) = Security::new(intent);
+    let context = Context { intent, facts, settings, numbers: &numbers, own: &own, security: &security };
     let mut compiled = Compiled::default();
+    edits.carry_out(&mut compiled.tables);
     underlay::providers(&context, &mut compiled);
     records::records(&context, &mut compiled);
     ports::ports(&context, &mut compiled);
@@ -125,10 +139,11 @@ pub fn compile(intent: &Intent, facts: &Facts, settings: &Settings) -> Compiled 
     subnets::routes(&context, &mut compiled);
     subnets::subnets(&context, &mut compiled);
     physical::physical(&context, &mut compiled);
+    compiled.findings.extend(intent.security_groups().flat_map(|group| security::findings_of_group(intent, group)));
     compiled.tables.host = Some(host(&context, &compiled.tables));
     compiled.findings.extend(limits::exceeded(&compiled.tables));
     compiled.findings.sort_by_key(Finding::severity);
-    compiled
+    (compiled, security)
 }
 
 /// What the tables say of the host itself, after all others.
@@ -147,6 +162,8 @@ pub(crate) fn host(context: &Context, tables: &HostTables) -> Host {
         flood_burst: settings.flood_burst,
         punt_rate: settings.punt_rate,
         punt_burst: settings.punt_burst,
+        flow_limit: settings.flow_limit,
+        half_open_limit: settings.half_open_limit,
     }
 }
 
@@ -168,18 +185,21 @@ impl Context<'_> {
 
     /// What is known of a MAC address in a subnet beside its records.
     pub(crate) fn station(&self, vsid: Vsid, mac: MacAddress) -> Station {
-        self.station_of(self.intent.port_at(vsid, mac), self.intent.records_at(vsid, mac).map(|(_, record)| record))
+        let records = self.intent.records_at(vsid, mac).map(|(_, record)| record);
+        self.station_of((vsid, mac), self.intent.port_at(vsid, mac), records)
     }
 
     /// The same, of the port and the records of the MAC address.
     pub(crate) fn station_of<'a>(
         &self,
+        (vsid, mac): (Vsid, MacAddress),
         port: Option<&model::Port>,
         mut of_mac: impl Iterator<Item = &'a model::LookupRecord>,
     ) -> Station {
         let link = port.and_then(|port| self.facts.links.get(&port.device));
         let forwards = of_mac.any(|record| records::forwards(self.intent, record));
-        Station { ifindex: link.map_or(0, |link| link.ifindex), forwards }
+        let groups = self.security.groups(vsid, mac);
+        Station { ifindex: link.map_or(0, |link| link.ifindex), forwards, groups }
     }
 
     /// Whether the record's VM is on this host: its provider address says so or, where that stands for the VM or

@@ -59,6 +59,10 @@ pub struct Settings {
     pub punt_rate: u32,
     /// DHCP messages and router solicitations of a port that the agent takes at once after a silence.
     pub punt_burst: u32,
+    /// Flows that the VM of a port may have opened at a time. Others may have opened four times as many towards it.
+    pub flow_limit: u32,
+    /// How many of them nobody has answered yet, likewise.
+    pub half_open_limit: u32,
 }
 
 impl Settings {
@@ -73,6 +77,10 @@ impl Settings {
     pub const PUNT_RATE: u32 = 10;
     /// DHCP messages and router solicitations at once where nothing is chosen.
     pub const PUNT_BURST: u32 = 20;
+    /// Flows of a port where nothing is chosen: what busy proxies have, and 16 such ports fill the table of a host.
+    pub const FLOW_LIMIT: u32 = 65_536;
+    /// Half-open flows where nothing is chosen: over 250 new ones a second that nobody answers.
+    pub const HALF_OPEN_LIMIT: u32 = 16_384;
 }
 
 impl Default for Settings {
@@ -83,6 +91,8 @@ impl Default for Settings {
             flood_burst: Self::FLOOD_BURST,
             punt_rate: Self::PUNT_RATE,
             punt_burst: Self::PUNT_BURST,
+            flow_limit: Self::FLOW_LIMIT,
+            half_open_limit: Self::HALF_OPEN_LIMIT,
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use model::{Key, MacAddress, Name, PhysicalNetwork, Vsid};
+use model::{Key, MacAddress, Name, PhysicalNetwork, QualifiedName, Vsid};
+use pipeline::policy::Direction;
 
 /// How bad a [`Finding`] is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -174,6 +175,62 @@ pub enum Finding {
         /// The ports and hosts that get none.
         left_out: Vec<String>,
     },
+    /// A port in a security group that is not there.
+    #[error(
+        "{key}: there is no security group \"{group}\", and so it opens nothing for the port; declare it with \"netvirt create \
+         security-group\""
+    )]
+    NoSecurityGroup {
+        /// The port.
+        key: Key,
+        /// The group.
+        group: QualifiedName,
+    },
+    /// A rule with an address set that is not there.
+    #[error(
+        "{key}: its rules name address set \"{set}\", which is not there, and so they match nobody; declare it with \"netvirt \
+         create address-set\""
+    )]
+    NoAddressSet {
+        /// The security group.
+        key: Key,
+        /// The set.
+        set: QualifiedName,
+    },
+    /// A rule with a security group that is not there.
+    #[error(
+        "{key}: its rules name security group \"{group}\", which is not declared here; correct the name if it is not one of \
+         other hosts' VMs alone"
+    )]
+    NoRemoteGroup {
+        /// The security group.
+        key: Key,
+        /// The group that is named.
+        group: QualifiedName,
+    },
+    /// A port with more rules than one look-up takes.
+    #[error(
+        "{key}: its security groups have {count} rules for {} together, and a port takes {limit}; put it into fewer groups, or \
+         replace rules by such with address sets and ranges of ports",
+        direction_name(*.direction)
+    )]
+    TooManyRules {
+        /// The port.
+        key: Key,
+        /// The direction.
+        direction: Direction,
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        limit: u32,
+    },
+}
+
+const fn direction_name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Ingress => "ingress",
+        Direction::Egress => "egress",
+    }
 }
 
 impl Finding {
@@ -191,12 +248,16 @@ impl Finding {
             | Self::AddressNotOnInterface { .. }
             | Self::NoLocalAddress { .. }
             | Self::GatewayMac { .. }
+            | Self::TooManyRules { .. }
             | Self::Limit { .. } => Severity::Refuse,
             Self::NoDevice { .. }
             | Self::NoPort { .. }
             | Self::PortElsewhere { .. }
             | Self::NoRecord { .. }
             | Self::TooManyReplicas { .. }
+            | Self::NoSecurityGroup { .. }
+            | Self::NoAddressSet { .. }
+            | Self::NoRemoteGroup { .. }
             | Self::TooManyOnUplink { .. } => Severity::Warn,
         }
     }

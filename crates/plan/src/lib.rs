@@ -10,6 +10,8 @@ mod address;
 mod changes;
 mod compile;
 mod describe;
+mod edit;
+mod epochs;
 pub mod fabric;
 mod facts;
 mod finding;
@@ -18,7 +20,8 @@ mod tables;
 
 pub use address::{to_address, to_ip};
 pub use changes::{Changes, TableChanges, diff};
-pub use compile::{Compiled, PortState, PortStatus, compile, domain_numbers};
+pub use compile::{Compiled, PortState, PortStatus, compile, domain_numbers, findings_of_group};
+pub use epochs::{Epochs, epochs};
 pub use facts::{Facts, Link, LinkKind, Settings};
 pub use finding::{Finding, Severity};
 pub use live::{Live, Update};

@@ -11,8 +11,9 @@ use std::net::IpAddr;
 
 use model::{Change, Intent, IntentError, Name, Replaced, Resource, RoutingDomainId, SharedKey, Vsid};
 
-use crate::compile::{Context, limits, own_addresses};
-use crate::{Changes, Compiled, Facts, Finding, HostTables, Link, PortStatus, Settings, Severity, compile, diff};
+use crate::compile::security::Security;
+use crate::compile::{Context, compile_all, limits, own_addresses};
+use crate::{Changes, Compiled, Facts, Finding, HostTables, Link, PortStatus, Settings, Severity, diff};
 
 mod census;
 mod edits;
@@ -45,6 +46,7 @@ struct Given {
     settings: Settings,
     numbers: BTreeMap<RoutingDomainId, u32>,
     own: BTreeSet<IpAddr>,
+    security: Security,
 }
 
 /// What follows.
@@ -86,15 +88,16 @@ impl Update {
 
 impl Given {
     fn context(&self) -> Context<'_> {
-        let Self { intent, facts, settings, numbers, own } = self;
-        Context { intent, facts, settings, numbers, own }
+        let Self { intent, facts, settings, numbers, own, security } = self;
+        Context { intent, facts, settings, numbers, own, security }
     }
 }
 
 impl Live {
     /// The tables of an intent on a host.
     pub fn new(intent: Intent, facts: Facts, settings: Settings) -> Self {
-        let given = Given { intent, facts, settings, numbers: BTreeMap::new(), own: BTreeSet::new() };
+        let (numbers, own, security) = (BTreeMap::new(), BTreeSet::new(), Security::default());
+        let given = Given { intent, facts, settings, numbers, own, security };
         let mut live = Self { given, state: State::default() };
         live.make_anew();
         live
@@ -205,7 +208,9 @@ impl Live {
         let given = &mut self.given;
         given.numbers = crate::domain_numbers(&given.intent);
         given.own = own_addresses(&given.intent);
-        let Compiled { tables, findings, ports } = compile(&given.intent, &given.facts, &given.settings);
+        let (compiled, security) = compile_all(&given.intent, &given.facts, &given.settings);
+        given.security = security;
+        let Compiled { tables, findings, ports } = compiled;
         let mut state = State { tables, ports, ..State::default() };
         for finding in findings {
             if let Some(place) = place(&finding) {
@@ -232,12 +237,14 @@ impl Live {
     fn step(&mut self, replaced: &[Replaced], links: &[(Name, Option<Link>)]) -> Update {
         let numbers = touched::new_numbers(&self.given, replaced);
         let old_numbers = numbers.map(|numbers| std::mem::replace(&mut self.given.numbers, numbers));
+        let (security, of_security) = self.given.security.update(&self.given.intent, replaced);
         let context = self.given.context();
         let mut touched = Touched::default();
+        touched.security(of_security);
         touched.domains(&context, old_numbers.as_ref());
         touched.resources(&context, &mut self.state, replaced);
         touched.links(&context, links);
         let old_numbers = old_numbers.as_ref().unwrap_or(context.numbers);
-        Step::new(&context, &mut self.state, touched).carry_out(old_numbers)
+        Step::new(&context, &mut self.state, touched, security).carry_out(old_numbers)
     }
 }

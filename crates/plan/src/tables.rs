@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use pipeline::policy::{Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
+use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
+use pipeline::policy::{Direction, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::{
-    Address, Host, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey,
-    StationKey, Subnet, Tables,
+    Address, Fragmented, Host, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route,
+    RouteKey, StationKey, Subnet, Tables,
 };
 
 /// The content of all tables of one host; each field is one BPF map.
@@ -151,6 +152,37 @@ impl Tables for HostTables {
     fn rule(&self, key: &RuleKey) -> Option<&Rule> {
         self.rules.get(key)
     }
+
+    /// These tables have no clock, as they have no meter: see [`HostTables::admit_flood`].
+    fn now(&self) -> u64 {
+        0
+    }
+
+    fn epoch(&self, _index: u32) -> u32 {
+        0
+    }
+
+    /// None: what these tables decide about is the first packet of its flow, so that a trace gives the same answer each
+    /// time, and the one that a change of the tables would give.
+    fn flow(&self, _key: &FlowKey) -> Option<&FlowEntry> {
+        None
+    }
+
+    fn write_flow(&self, _key: &FlowKey, _flow: &Flow) -> bool {
+        true
+    }
+
+    fn usage(&self, _slot: u32, _opener: Direction) -> Usage {
+        Usage::default()
+    }
+
+    fn count_flow(&self, _slot: u32, _opener: Direction, _flows: i32, _half_open: i32) {}
+
+    fn fragment(&self, _key: &FragmentKey) -> Option<&Fragmented> {
+        None
+    }
+
+    fn note_fragment(&self, _key: &FragmentKey, _fragmented: &Fragmented) {}
 
     /// Whether the host lets broadcast and multicast frames pass at all.
     ///

@@ -26,6 +26,7 @@ fn record(number: u8, host: u8) -> Resource {
         rule: model::TranslationMethod::Encap,
         record_type: model::LookupRecordType::Static,
         vm_name: None,
+        security_groups: Vec::new(),
     })
 }
 

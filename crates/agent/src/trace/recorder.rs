@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 
 use api::{TraceLookup, TraceStep};
-use pipeline::policy::{Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
+use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
+use pipeline::policy::{Direction, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::{
-    Address, Host, Learn, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route,
-    RouteKey, Stage, StationKey, Subnet, Tables,
+    Address, Fragmented, Host, Learn, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey,
+    Route, RouteKey, Stage, StationKey, Subnet, Tables,
 };
 use plan::HostTables;
 
@@ -130,6 +131,38 @@ impl Tables for Recorder<'_> {
 
     fn rule(&self, key: &RuleKey) -> Option<&Rule> {
         self.tables.rule(key)
+    }
+
+    fn now(&self) -> u64 {
+        self.tables.now()
+    }
+
+    fn epoch(&self, index: u32) -> u32 {
+        self.tables.epoch(index)
+    }
+
+    fn flow(&self, key: &FlowKey) -> Option<&FlowEntry> {
+        self.tables.flow(key)
+    }
+
+    fn write_flow(&self, key: &FlowKey, flow: &Flow) -> bool {
+        self.tables.write_flow(key, flow)
+    }
+
+    fn usage(&self, slot: u32, opener: Direction) -> Usage {
+        self.tables.usage(slot, opener)
+    }
+
+    fn count_flow(&self, slot: u32, opener: Direction, flows: i32, half_open: i32) {
+        self.tables.count_flow(slot, opener, flows, half_open);
+    }
+
+    fn fragment(&self, key: &FragmentKey) -> Option<&Fragmented> {
+        self.tables.fragment(key)
+    }
+
+    fn note_fragment(&self, key: &FragmentKey, fragmented: &Fragmented) {
+        self.tables.note_fragment(key, fragmented);
     }
 
     /// Asks whether the host allows such frames at all; takes no token of the port's.

@@ -56,12 +56,21 @@ pub enum Target {
     /// What DHCP tells the VMs of a prefix, on a host.
     #[value(aliases = ["dhcp-scopes", "ds"])]
     DhcpScope,
+    /// Who may speak with the VMs in it, and with whom these may.
+    #[value(aliases = ["security-groups", "sg", "sgs"])]
+    SecurityGroup,
+    /// Prefixes that rules of security groups name together.
+    #[value(aliases = ["address-sets", "as"])]
+    AddressSet,
     /// How a VM network travels, on a host.
     #[value(aliases = ["routing-domains", "rd", "rds"])]
     RoutingDomain,
     /// Counters of a host's dropped packets.
     #[value(aliases = ["drop"])]
     Drops,
+    /// The flows that a host knows.
+    #[value(aliases = ["flow"])]
+    Flows,
     /// Who may ask the controller.
     #[value(aliases = ["tokens"])]
     Token,
@@ -80,6 +89,8 @@ impl Target {
             Self::ProviderRoute => Some(Kind::ProviderRoute),
             Self::DhcpScope => Some(Kind::DhcpScope),
             Self::Port => Some(Kind::Port),
+            Self::SecurityGroup => Some(Kind::SecurityGroup),
+            Self::AddressSet => Some(Kind::AddressSet),
             Self::RoutingDomain => Some(Kind::RoutingDomain),
             _ => None,
         }
@@ -104,13 +115,14 @@ impl Target {
     /// Who can be asked for it.
     pub const fn knows(self) -> Knows {
         match self {
-            Self::CustomerRoute | Self::Port => Knows::Both,
+            Self::CustomerRoute | Self::Port | Self::SecurityGroup | Self::AddressSet => Knows::Both,
             Self::LookupRecord
             | Self::ProviderAddress
             | Self::ProviderRoute
             | Self::DhcpScope
             | Self::RoutingDomain
-            | Self::Drops => Knows::Host,
+            | Self::Drops
+            | Self::Flows => Knows::Host,
             _ => Knows::Controller,
         }
     }
@@ -122,6 +134,7 @@ impl Target {
             (None, Some(kind), _) => kind.as_str(),
             (.., Self::Token) => "token",
             (.., Self::Audit) => "audit",
+            (.., Self::Flows) => "flows",
             _ => "drops",
         }
     }

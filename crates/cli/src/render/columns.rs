@@ -2,6 +2,7 @@
 
 use api::{DropCounter, Item};
 use model::Kind;
+use serde::Deserialize;
 use serde_json::Value;
 
 /// What stands in a cell without content.
@@ -21,6 +22,7 @@ const LOOKUP_RECORD: &[Column] = &[
     ("VSID", "/spec/vsid", true),
     ("CUSTOMER-ADDRESS", "/spec/customerAddress", true),
     ("VM", "/spec/vmName", true),
+    ("SECURITY-GROUPS", "/spec/securityGroups", true),
 ];
 const CUSTOMER_ROUTE: &[Column] = &[
     ("RDID", "/spec/rdid", false),
@@ -63,6 +65,7 @@ const PORT: &[Column] = &[
     ("FROM-VM-BYTES", "/status/counters/rxBytes", true),
     ("TO-VM-BYTES", "/status/counters/txBytes", true),
     ("IFINDEX", "/status/ifindex", true),
+    ("SECURITY-GROUPS", "/spec/securityGroups", true),
     ("MTU", "/status/mtu", true),
     ("SLOT", "/status/slot", true),
 ];
@@ -80,6 +83,21 @@ const DHCP_SCOPE: &[Column] = &[
     ("PORTS", "/status/ports", true),
 ];
 
+const SECURITY_GROUP: &[Column] = &[
+    ("NAME", "/name", false),
+    ("RULES", "/spec/rules", false),
+    ("INGRESS-DEFAULT", "/spec/ingressDefault", false),
+    ("EGRESS-DEFAULT", "/spec/egressDefault", false),
+    ("STATE", "/status/state", false),
+    ("PORTS", "/status/ports", true),
+    ("REASON", "/status/reason", true),
+];
+const ADDRESS_SET: &[Column] = &[
+    ("NAME", "/name", false),
+    ("PREFIXES", "/spec/prefixes", false),
+    ("STATE", "/status/state", false),
+    ("SECURITY-GROUPS", "/status/securityGroups", true),
+];
 const ROUTING_DOMAIN: &[Column] = &[
     ("RDID", "/spec/rdid", false),
     ("ENCAPSULATION", "/spec/encapsulation", false),
@@ -96,6 +114,8 @@ const fn columns(kind: Kind) -> &'static [Column] {
         Kind::ProviderRoute => PROVIDER_ROUTE,
         Kind::DhcpScope => DHCP_SCOPE,
         Kind::Port => PORT,
+        Kind::SecurityGroup => SECURITY_GROUP,
+        Kind::AddressSet => ADDRESS_SET,
         Kind::RoutingDomain => ROUTING_DOMAIN,
     }
 }
@@ -143,9 +163,19 @@ pub fn text(value: Option<&Value>) -> String {
         Some(Value::String(word)) => spelled(word).to_owned(),
         Some(Value::Bool(yes)) => if *yes { "yes" } else { "no" }.to_owned(),
         Some(Value::Array(list)) if list.is_empty() => NONE.to_owned(),
+        Some(Value::Array(list)) if list.iter().any(Value::is_object) => {
+            list.iter().map(|value| text(Some(value))).collect::<Vec<_>>().join("; ")
+        }
         Some(Value::Array(list)) => list.iter().map(|value| text(Some(value))).collect::<Vec<_>>().join(", "),
-        Some(other) => other.to_string(),
+        Some(other) => rule(other).unwrap_or_else(|| other.to_string()),
     }
+}
+
+/// A rule of a security group as it is typed, if the value is one.
+pub fn rule(value: &Value) -> Option<String> {
+    value.get("direction")?;
+    // Of groups of a host and of a controller alike: the names of the one can be read as those of the other.
+    model::SecurityRule::<model::QualifiedName>::deserialize(value).ok().map(|rule| rule.to_string())
 }
 
 /// The states as people read them, and the rules without their long prefix; all else as it is.

@@ -16,7 +16,7 @@ const LABEL_WIDTH: usize = 20;
 const fn fields(kind: Kind) -> (&'static [&'static str], &'static [&'static str]) {
     match kind {
         Kind::LookupRecord => (
-            &["vsid", "customerAddress", "mac", "providerAddress", "rule", "type", "vmName"],
+            &["vsid", "customerAddress", "mac", "providerAddress", "rule", "type", "vmName", "securityGroups"],
             &["state", "local", "port"],
         ),
         Kind::CustomerRoute => (&["rdid", "vsid", "prefix", "nextHop", "metric"], &["state"]),
@@ -27,7 +27,12 @@ const fn fields(kind: Kind) -> (&'static [&'static str], &'static [&'static str]
             &["state", "ports"],
         ),
         Kind::RoutingDomain => (&["rdid", "encapsulation"], &["state", "vsids"]),
-        Kind::Port => (&["device", "mac", "vsid", "physical", "addresses"], &["state", "ifindex", "mtu", "slot"]),
+        Kind::SecurityGroup => (&["ingressDefault", "egressDefault", "rules"], &["state", "ports"]),
+        Kind::AddressSet => (&["prefixes"], &["state", "securityGroups"]),
+        Kind::Port => (
+            &["device", "mac", "vsid", "physical", "addresses", "securityGroups"],
+            &["state", "ifindex", "mtu", "slot"],
+        ),
     }
 }
 
@@ -60,6 +65,16 @@ pub(super) fn label(field: &str) -> String {
     words
 }
 
+/// A line of several with one label.
+fn entry(out: &mut String, indent: usize, label: &str, value: &str) {
+    if label.is_empty() {
+        // Writing into a String cannot fail.
+        let _ = writeln!(out, "{:LABEL_WIDTH$} {value}", "");
+    } else {
+        line(out, indent, label, value);
+    }
+}
+
 pub(super) fn line(out: &mut String, indent: usize, label: &str, value: &str) {
     let label = format!("{:indent$}{label}:", "");
     // Writing into a String cannot fail.
@@ -69,6 +84,15 @@ pub(super) fn line(out: &mut String, indent: usize, label: &str, value: &str) {
 /// The known fields in their order, then whatever a later version added.
 fn section(out: &mut String, indent: usize, known: &[&str], values: &Value, hidden: &[&str]) {
     for field in known {
+        if let Some(list) = values.get(field).and_then(Value::as_array).filter(|list| list.iter().any(Value::is_object))
+        {
+            // One line each.
+            let labels = std::iter::once(label(field)).chain(std::iter::repeat(String::new()));
+            for (label, value) in labels.zip(list) {
+                entry(out, indent, &label, &text(Some(value)));
+            }
+            continue;
+        }
         line(out, indent, &label(field), &text(values.get(field)));
     }
     let others = values.as_object().into_iter().flatten();

@@ -9,6 +9,7 @@ use pipeline::segment;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
+use crate::memory::Memory;
 use crate::port_frames::{Case, Frames};
 use crate::userspace::{self, Counts};
 use crate::world::{self, Devices};
@@ -54,7 +55,8 @@ fn nothing_reaches_another_routing_domain() {
         let domains = domains(&intent);
         for _ in 0..250 {
             let case: Case = Frames::new(&mut rng, &tables, &devices).draw();
-            let expected = userspace::run(case.role, &case.frame, &case.meta, &tables, &mut Counts::default());
+            let expected =
+                userspace::run(case.role, &case.frame, &case.meta, &tables, &Memory::default(), &mut Counts::default());
             let Some(to) = expected.vsid else { continue };
             let from = match case.role {
                 Role::Port => tables.ports[&case.meta.ifindex].vsid,

@@ -9,6 +9,8 @@ mod coverage;
 mod craft;
 mod isolation;
 mod limits;
+#[path = "../../../pipeline/tests/common/memory.rs"]
+mod memory;
 mod physical_frames;
 mod port_frames;
 mod report;
@@ -22,11 +24,12 @@ use std::collections::BTreeSet;
 use datapath::testrun::Outcome;
 use datapath::{Datapath, Events, Punt, Punts, Role};
 use pipeline::{DropReason, Learn};
-use plan::HostTables;
+use plan::{Epochs, HostTables};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use coverage::Coverage;
+use memory::Memory;
 use port_frames::{Case, Frames};
 use userspace::{Counts, Expected};
 use world::World;
@@ -68,6 +71,7 @@ fn compare(test: &str, seed: u64) -> Coverage {
             events,
             punts,
             tables: HostTables::default(),
+            memory: Memory::default(),
             broken: false,
             coverage: Coverage::default(),
             seed,
@@ -96,6 +100,8 @@ struct Comparison<'w> {
     punts: Punts,
     /// What the kernel's maps hold.
     tables: HostTables,
+    /// What it remembers of flows.
+    memory: Memory,
     /// They are such as the compiler never makes.
     broken: bool,
     coverage: Coverage,
@@ -110,6 +116,8 @@ impl Comparison<'_> {
         let (tables, broken) = world::tables(&self.world.devices, &mut rng);
         self.datapath.apply(&plan::diff(&self.tables, &tables)).expect("the kernel takes the tables");
         assert_eq!(self.datapath.tables().expect("the tables"), tables, "the kernel holds other tables than written");
+        self.datapath.begin_epochs(&Epochs::All).expect("the kernel takes new epochs");
+        self.memory.turn();
         self.tables = tables;
         self.broken = broken;
         let slots: BTreeSet<u32> = self.tables.ports.values().map(|port| port.slot).chain([0]).collect();
@@ -142,7 +150,7 @@ impl Comparison<'_> {
     /// Compares on one frame.
     fn frame(&mut self, case: &Case, counts: &mut Counts, place: &str) {
         let before = counts.clone();
-        let expected = userspace::run(case.role, &case.frame, &case.meta, &self.tables, counts);
+        let expected = userspace::run(case.role, &case.frame, &case.meta, &self.tables, &self.memory, counts);
         let outcome = match self.datapath.test_run(case.role, &case.frame, &case.meta) {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -182,7 +190,8 @@ impl Comparison<'_> {
         let mut meta = case.meta;
         // Of a kind that no physical network has.
         (meta.vlan, meta.tag) = (true, pipeline::segment::NO_VLAN);
-        let expected = userspace::run(case.role, &case.frame, &meta, &self.tables, &mut Counts::default());
+        let expected =
+            userspace::run(case.role, &case.frame, &meta, &self.tables, &Memory::default(), &mut Counts::default());
         let Some(port) = self.tables.ports.get(&meta.ifindex).filter(|port| port.vsid != 0) else { return };
         if case.role != Role::Port {
             assert_eq!(expected.kind, "pass");

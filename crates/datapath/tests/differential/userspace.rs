@@ -6,15 +6,18 @@ use std::collections::BTreeMap;
 use datapath::testrun::Outcome;
 use datapath::{Punt, Role};
 use pipeline::apply::{self, Dressed};
+use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
 use pipeline::headers::{EthernetWords, Words};
-use pipeline::policy::{Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
+use pipeline::policy::{Direction, Logged, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::stages::flood;
 use pipeline::{
-    Action, Address, Buffer, ChecksumField, DropReason, Encapsulation, Flood, Frame, Host, Learn, MAX_REASONS,
-    MAX_REPLICAS, Meta, Network, NoRoom, Packet, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey, Replica,
-    ReplicaKey, Route, RouteKey, Stage, StationKey, Strip, Subnet, Tables, Then, Verdict, Work,
+    Action, Address, Buffer, ChecksumField, DropReason, Encapsulation, Flood, Fragmented, Frame, Host, Learn,
+    MAX_REASONS, MAX_REPLICAS, Meta, Network, NoRoom, Packet, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey,
+    Replica, ReplicaKey, Route, RouteKey, Stage, StationKey, Strip, Subnet, Tables, Then, Verdict, Work,
 };
 use plan::HostTables;
+
+use crate::memory::Memory;
 
 /// `TCX_NEXT`, `TCX_DROP` and `TCX_REDIRECT`.
 const NEXT: i32 = -1;
@@ -24,6 +27,7 @@ const REDIRECT: i32 = 7;
 /// Tables that listen to what the pipeline says on its way.
 struct Recorder<'t> {
     tables: &'t HostTables,
+    memory: &'t Memory,
     stages: RefCell<Vec<Stage>>,
     learnt: RefCell<Vec<Learn>>,
 }
@@ -77,6 +81,34 @@ impl Tables for Recorder<'_> {
     fn rule(&self, key: &RuleKey) -> Option<&Rule> {
         self.tables.rule(key)
     }
+    fn now(&self) -> u64 {
+        self.memory.now.get()
+    }
+    fn epoch(&self, index: u32) -> u32 {
+        self.memory.epochs.borrow().get(&index).copied().unwrap_or(0)
+    }
+    fn flow(&self, key: &FlowKey) -> Option<&FlowEntry> {
+        self.memory.flows.borrow().get(key).copied()
+    }
+    fn write_flow(&self, key: &FlowKey, flow: &Flow) -> bool {
+        self.memory.remember(key, flow);
+        true
+    }
+    fn usage(&self, slot: u32, opener: Direction) -> Usage {
+        self.memory.usage.borrow().get(&(slot, opener)).copied().unwrap_or_default()
+    }
+    fn count_flow(&self, slot: u32, opener: Direction, flows: i32, half_open: i32) {
+        self.memory.count(slot, opener, flows, half_open);
+    }
+    fn fragment(&self, key: &FragmentKey) -> Option<&Fragmented> {
+        self.memory.fragments.borrow().get(key).copied()
+    }
+    fn note_fragment(&self, key: &FragmentKey, fragmented: &Fragmented) {
+        self.memory.fragments.borrow_mut().insert(*key, Box::leak(Box::new(*fragmented)));
+    }
+    fn log(&self, logged: &Logged) {
+        self.memory.logged.borrow_mut().push(*logged);
+    }
     fn admit_flood(&self, slot: u32) -> bool {
         self.tables.admit_flood(slot)
     }
@@ -123,8 +155,15 @@ pub struct Expected {
 }
 
 /// Decides about a frame, carries the decision out on a copy, and counts.
-pub fn run(role: Role, frame: &[u8], meta: &Meta, tables: &HostTables, counts: &mut Counts) -> Expected {
-    let recorder = Recorder { tables, stages: RefCell::default(), learnt: RefCell::default() };
+pub fn run(
+    role: Role,
+    frame: &[u8],
+    meta: &Meta,
+    tables: &HostTables,
+    memory: &Memory,
+    counts: &mut Counts,
+) -> Expected {
+    let recorder = Recorder { tables, memory, stages: RefCell::default(), learnt: RefCell::default() };
     let mut room = vec![0; frame.len() + 1400];
     room[..frame.len()].copy_from_slice(frame);
     let mut buffer = AsTestRun { buffer: Buffer::new(&mut room, frame.len()), untyped: meta.segment != 0 };
@@ -136,7 +175,7 @@ pub fn run(role: Role, frame: &[u8], meta: &Meta, tables: &HostTables, counts: &
     }
     let kind = kind(&verdict);
     let mut finish = Finish { tables, meta, counts, reported: (0, 0) };
-    let action = finish.finish(&mut buffer, &verdict, &work);
+    let action = finish.finish(&mut buffer, &verdict, &mut work);
     let (verdict_code, detail) = finish.reported;
     let vsid = match verdict.action() {
         Action::Deliver { ifindex, .. } => tables.port(ifindex).map(|port| port.vsid),
@@ -311,7 +350,7 @@ struct Finish<'a> {
 }
 
 impl Finish<'_> {
-    fn finish(&mut self, frame: &mut AsTestRun, verdict: &Verdict, work: &Work) -> i32 {
+    fn finish(&mut self, frame: &mut AsTestRun, verdict: &Verdict, work: &mut Work) -> i32 {
         if verdict.is_pass() {
             return NEXT;
         }
@@ -327,7 +366,7 @@ impl Finish<'_> {
         }
     }
 
-    fn carry_out(&mut self, frame: &mut AsTestRun, verdict: &Verdict, work: &Work) -> Result<i32, DropReason> {
+    fn carry_out(&mut self, frame: &mut AsTestRun, verdict: &Verdict, work: &mut Work) -> Result<i32, DropReason> {
         let no_room = |NoRoom| DropReason::NoRoom;
         let len = self.meta.len;
         match verdict.action() {
@@ -388,7 +427,7 @@ impl Finish<'_> {
         *to = (to.0 + 1, to.1 + u64::from(len));
     }
 
-    fn replicate(&mut self, frame: &mut AsTestRun, flood: &Flood, work: &Work, slot: u32) -> Result<(), NoRoom> {
+    fn replicate(&mut self, frame: &mut AsTestRun, flood: &Flood, work: &mut Work, slot: u32) -> Result<(), NoRoom> {
         let (mut len, mut dressed, mut result) = (self.meta.len, Dressed::Bare, Ok(()));
         if let Some(strip) = flood.strip {
             len -= apply::strip_off(frame, strip, &work.edit)?;
@@ -396,8 +435,12 @@ impl Finish<'_> {
         for index in 0..flood.to.min(MAX_REPLICAS) {
             let Some(replica) = flood::replica(self.tables, flood, index) else { continue };
             if replica.ifindex != 0 {
-                if let Some(port) = self.tables.port(replica.ifindex) {
-                    self.count_to(port.slot, len);
+                if flood::admits(self.tables, replica.ifindex, flood, work) {
+                    if let Some(port) = self.tables.port(replica.ifindex) {
+                        self.count_to(port.slot, len);
+                    }
+                } else {
+                    self.counts.entry(slot).or_default().drops[DropReason::IngressRule as usize] += 1;
                 }
                 continue;
             }

@@ -10,7 +10,7 @@ mod allocation;
 mod document;
 mod kind;
 mod name;
-mod named;
+pub(crate) mod named;
 mod ranges;
 mod specs;
 

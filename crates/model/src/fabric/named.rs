@@ -32,12 +32,12 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
 }
 
 /// For a field that is such a structure: `#[serde(deserialize_with = "named::one")]`.
-pub(super) fn one<'de, D: Deserializer<'de>, T: Deserialize<'de>>(reader: D) -> Result<T, D::Error> {
+pub(crate) fn one<'de, D: Deserializer<'de>, T: Deserialize<'de>>(reader: D) -> Result<T, D::Error> {
     Named::deserialize(reader).map(|Named(it)| it)
 }
 
 /// For a field that is a list of such structures: `#[serde(deserialize_with = "named::list")]`.
-pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(reader: D) -> Result<Vec<T>, D::Error> {
+pub(crate) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(reader: D) -> Result<Vec<T>, D::Error> {
     let list = Vec::<Named<T>>::deserialize(reader)?;
     Ok(list.into_iter().map(|Named(it)| it).collect())
 }

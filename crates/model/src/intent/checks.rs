@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::index::{Station, station, wire_address};
 use super::networks::{self, Network};
-use super::{Intent, IntentError, Replaced};
+use super::{Intent, IntentError, Replaced, security};
 use crate::{
     CustomerRoute, Key, Kind, LookupRecord, LookupRecordType, MAX_PATHS, Name, Port, ProviderAddress, ProviderRoute,
     Resource, RoutingDomainId, SharedKey, TranslationMethod, Vsid,
@@ -54,7 +54,10 @@ pub(super) fn contradictions(intent: &Intent, replaced: &[Replaced]) -> Vec<Inte
             Resource::Port(port) => {
                 checks.interface_name(key, &port.device);
                 checks.errors.extend(networks::port(key, port));
+                checks.errors.extend(security::port(key, port));
             }
+            Resource::SecurityGroup(group) => checks.errors.extend(security::group(key, group)),
+            Resource::AddressSet(set) => checks.errors.extend(security::address_set(key, set)),
             Resource::DhcpScope(scope) => checks.errors.extend(networks::scope(key, scope)),
             // There is one of each, by its name, and nothing that it could contradict.
             Resource::RoutingDomain(_) => {}
@@ -138,6 +141,8 @@ impl<'a> Touched<'a> {
                 self.devices.insert(port.device.clone());
                 self.ports.extend(port.vsid.map(|vsid| station(vsid, port.mac)));
             }
+            // Whether the names in a rule lead anywhere is no question of contradiction: on a host they come one by one.
+            Resource::SecurityGroup(_) | Resource::AddressSet(_) => {}
         }
     }
 }
@@ -157,6 +162,7 @@ impl<'a> Checks<'a> {
             self.errors.push(IntentError::ControlCharacter { key: key.clone(), field: "vmName" });
         }
         let (rule, record_type, provider) = (record.rule, record.record_type, record.provider_address);
+        self.errors.extend(security::memberships(key, &record.security_groups));
         self.provider_is_unicast(key, provider);
         if record_type == LookupRecordType::L2Only && rule != TranslationMethod::Encap {
             self.errors.push(IntentError::L2OnlyRule { key: key.clone(), rule });

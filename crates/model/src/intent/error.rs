@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::NetworkError;
+use super::{NetworkError, SecurityError};
 use crate::{Key, LookupRecordType, MacAddress, Name, RoutingDomainId, TranslationMethod, Vsid};
 
 /// One contradiction in an intent.
@@ -405,6 +405,9 @@ pub enum IntentError {
     /// Something about a DHCP scope, or about the network of a port.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// See [`SecurityError`].
+    #[error(transparent)]
+    Security(#[from] SecurityError),
 }
 
 impl IntentError {
@@ -446,6 +449,7 @@ impl IntentError {
             Self::WireAddressIsHost { host, key, .. } => vec![host, key],
             Self::DeviceIsUplink { provider, key, .. } => vec![provider, key],
             Self::Network(error) => error.keys(),
+            Self::Security(error) => error.keys(),
             Self::VsidInTwoDomains { .. } => Vec::new(),
         }
     }

@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 use ipnet::IpNet;
 
 use crate::{
-    Key, Kind, LookupRecord, MacAddress, Name, Port, Resource, RoutingDomainId, SharedKey, TranslationMethod, Vsid,
+    Key, Kind, LookupRecord, MacAddress, Name, Port, QualifiedName, Resource, RoutingDomainId, SecurityGroup,
+    SharedKey, TranslationMethod, Vsid,
 };
 
 /// A key that is not above any other: where a group begins.
@@ -115,6 +116,10 @@ pub(super) struct Index {
     pub(super) devices: Groups<Name>,
     /// Ports by subnet and MAC address.
     pub(super) ports: Groups<Station>,
+    /// Ports by the security groups that they are in.
+    pub(super) members: Groups<QualifiedName>,
+    /// Security groups by the other groups and the address sets that their rules name.
+    pub(super) remotes: Groups<(Kind, QualifiedName)>,
 }
 
 /// Lookup records, of which there may be very many at once, on their way into an [`Index`].
@@ -166,8 +171,9 @@ impl Index {
             }
             Resource::ProviderAddress(address) => self.uplinks.put(address.interface.clone(), key, present),
             Resource::ProviderRoute(route) => self.uplinks.put(route.interface.clone(), key, present),
-            Resource::DhcpScope(_) | Resource::RoutingDomain(_) => {}
+            Resource::DhcpScope(_) | Resource::RoutingDomain(_) | Resource::AddressSet(_) => {}
             Resource::Port(port) => self.port(key, port, present),
+            Resource::SecurityGroup(group) => self.security_group(key, group, present),
         }
     }
 
@@ -185,6 +191,19 @@ impl Index {
         self.devices.put(port.device.clone(), key, present);
         if let Some(vsid) = port.vsid {
             self.ports.put(station(vsid, port.mac), key, present);
+        }
+        for group in &port.security_groups {
+            self.members.put(group.clone(), key, present);
+        }
+    }
+
+    fn security_group(&mut self, key: &SharedKey, group: &SecurityGroup, present: bool) {
+        for rule in &group.rules {
+            let group = rule.remote_group().map(|name| (Kind::SecurityGroup, name.clone()));
+            let set = rule.address_set().map(|name| (Kind::AddressSet, name.clone()));
+            for named in group.into_iter().chain(set) {
+                self.remotes.put(named, key, present);
+            }
         }
     }
 }

@@ -8,8 +8,8 @@ use ipnet::{IpNet, Ipv4Net};
 use super::Intent;
 use super::index::{LARGE_PART, lowest_station, station};
 use crate::{
-    CustomerRoute, DhcpScope, Encapsulation, Key, Kind, LookupRecord, MacAddress, Name, PhysicalNetwork, Port,
-    ProviderAddress, ProviderRoute, Resource, RoutingDomainId, SharedKey, Vsid,
+    AddressSet, CustomerRoute, DhcpScope, Encapsulation, Key, Kind, LookupRecord, MacAddress, Name, PhysicalNetwork,
+    Port, ProviderAddress, ProviderRoute, QualifiedName, Resource, RoutingDomainId, SecurityGroup, SharedKey, Vsid,
 };
 
 /// What takes the resources of one kind out of their enum.
@@ -203,5 +203,36 @@ impl Intent {
     /// Whether an interface is one that provider addresses or provider routes name.
     pub fn is_uplink(&self, interface: &Name) -> bool {
         self.index.uplinks.of(interface.clone()).next().is_some()
+    }
+
+    /// The security groups, in the order of their names.
+    pub fn security_groups(&self) -> impl Iterator<Item = &SecurityGroup> {
+        of_kind!(SecurityGroup, self.of_kind(Kind::SecurityGroup))
+    }
+
+    /// The security group with a name.
+    pub fn security_group(&self, name: &QualifiedName) -> Option<&SecurityGroup> {
+        match self.resources.get(&Key { kind: Kind::SecurityGroup, name: name.as_str().to_owned() })? {
+            Resource::SecurityGroup(group) => Some(group),
+            _ => None,
+        }
+    }
+
+    /// The address set with a name.
+    pub fn address_set(&self, name: &QualifiedName) -> Option<&AddressSet> {
+        match self.resources.get(&Key { kind: Kind::AddressSet, name: name.as_str().to_owned() })? {
+            Resource::AddressSet(set) => Some(set),
+            _ => None,
+        }
+    }
+
+    /// The ports that are in a security group, in the order of their names.
+    pub fn ports_in_group(&self, name: &QualifiedName) -> impl Iterator<Item = &Port> {
+        of_kind!(Port, self.resolve(self.index.members.of(name.clone())))
+    }
+
+    /// The security groups whose rules name another group, or an address set, in the order of their names.
+    pub fn groups_that_name(&self, kind: Kind, name: &QualifiedName) -> impl Iterator<Item = &SecurityGroup> {
+        of_kind!(SecurityGroup, self.resolve(self.index.remotes.of((kind, name.clone()))))
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn host() -> Intent {
 
 /// The sentences of what is wrong when this is declared on top of [`HOST`].
 pub(super) fn errors_of(kind: &str, spec: &str) -> Vec<String> {
-    let name = if kind == "port" { "name: extra, " } else { "" };
+    let name = if matches!(kind, "port" | "security-group" | "address-set") { "name: extra, " } else { "" };
     let text = format!("{{kind: {kind}, {name}spec: {{{spec}}}}}");
     let resources = resources_from_yaml(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
     match host().with(resources.into_iter().map(Change::Set)) {

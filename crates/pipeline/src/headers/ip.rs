@@ -36,12 +36,19 @@ pub struct Ip {
     pub traffic_class: u8,
     /// Time to live or hop limit.
     pub ttl: u8,
-    /// Protocol of what follows: for IPv6 the next header, extension headers not skipped.
+    /// Protocol of what follows: for IPv6 the next header, extension headers skipped only by
+    /// [`super::extension::follow`].
     pub protocol: u8,
     /// The sender forbids fragmentation; always so for IPv6.
     pub dont_fragment: bool,
     /// It is a fragment, the first one included.
     pub fragment: bool,
+    /// Offset of what this header, its options and extension headers stand before; of a fragment, of what is a fragment.
+    pub payload: u8,
+    /// Offset of a fragment in units of 8 bytes.
+    pub offset: u16,
+    /// Identification of the packet that fragments belong to; of IPv6 if it is a fragment.
+    pub identification: u32,
     /// Length of this header in bytes, behind which the transport header begins; 0 if there is none, the packet not being
     /// the first fragment.
     pub transport: u8,
@@ -73,6 +80,9 @@ impl Ip {
         self.protocol = protocol;
         self.dont_fragment = fragment & 0x4000 != 0;
         self.fragment = fragment & 0x3fff != 0;
+        self.payload = header_len;
+        self.offset = fragment & 0x1fff;
+        self.identification = u16::from_be_bytes(part(&bytes, 4)) as u32;
         self.transport = if fragment & 0x1fff != 0 { 0 } else { header_len };
         self.length = length as u32;
         true
@@ -99,6 +109,9 @@ impl Ip {
         self.protocol = protocol;
         self.dont_fragment = true;
         self.fragment = protocol == FRAGMENT;
+        self.payload = V6_LEN as u8;
+        self.offset = 0;
+        self.identification = 0;
         self.transport = V6_LEN as u8;
         self.length = if payload == 0 { 0 } else { payload as u32 + V6_LEN as u32 };
         true
@@ -118,7 +131,7 @@ impl Ip {
             V4_LEN => packet.bytes::<N>(network + V4_LEN + delta),
             V6_LEN if !self.v4 => packet.bytes::<N>(network + V6_LEN + delta),
             0 => None,
-            len => packet.bytes_at::<N>(network + (len & 0x3c) + delta),
+            len => packet.bytes_at::<N>(network + (len & 0xfc) + delta),
         }
     }
 
@@ -127,7 +140,7 @@ impl Ip {
     pub const fn transport_offset(&self, network: usize) -> Option<usize> {
         match self.transport as usize {
             0 => None,
-            len => Some(network + (len & 0x3c)),
+            len => Some(network + (len & 0xfc)),
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod arp;
 pub mod ethernet;
+pub mod extension;
 pub mod geneve;
 pub mod icmp;
 pub mod ip;

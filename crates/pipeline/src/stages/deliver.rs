@@ -6,14 +6,14 @@ use crate::packet::{Meta, Packet};
 use crate::paths;
 use crate::stages::parse::Parsed;
 use crate::stages::{flood, locate};
-use crate::tables::{RecordKey, StationKey, Tables};
+use crate::tables::{Plain, Port, RecordKey, StationKey, Tables};
 use crate::verdict::{Edit, Translation, Verdict, Work};
 use crate::{DropReason, Stage};
 
 /// ECN field of a packet whose sender does not know ECN (RFC 3168, section 5).
 const NOT_ECN_CAPABLE: u8 = 0;
 
-/// Finds the port of an encapsulated frame.
+/// Finds the port of an encapsulated frame, and its device's interface index; `None` if the verdict says all.
 #[inline(always)]
 pub fn encapsulated<'t, P: Packet, T: Tables>(
     packet: &P,
@@ -21,23 +21,30 @@ pub fn encapsulated<'t, P: Packet, T: Tables>(
     meta: &Meta,
     work: &mut Work,
     verdict: &mut Verdict<'t>,
-) {
+) -> Option<(&'t Port, u32)> {
     tables.enter(Stage::Deliver);
     let Work { outer, parsed, edit, .. } = work;
     if let Err(reason) = take_over_congestion(outer, parsed, edit) {
-        return verdict.drop(reason);
+        verdict.drop(reason);
+        return None;
     }
     let strip = outer.strip();
     if parsed.ethernet.is_group() {
-        return flood::from_uplink(tables, meta, outer.vsid, parsed, strip, verdict);
+        flood::from_uplink(tables, meta, outer.vsid, parsed, strip, verdict);
+        return None;
     }
     let key = StationKey { vsid: outer.vsid, mac: parsed.ethernet.destination, reserved: 0 };
-    let Some(station) = tables.station(&key) else { return verdict.drop(DropReason::NoRecord) };
+    let Some(station) = tables.station(&key) else {
+        verdict.drop(DropReason::NoRecord);
+        return None;
+    };
     if station.ifindex == 0 {
-        return verdict.drop(DropReason::NoPort);
+        verdict.drop(DropReason::NoPort);
+        return None;
     }
     clamp(packet, tables, outer, parsed, edit);
-    locate::to_port(tables, outer.vsid, station.ifindex, Some(strip), Translation::default(), verdict);
+    let port = locate::to_port(tables, outer.vsid, station.ifindex, Some(strip), Translation::default(), verdict)?;
+    Some((port, station.ifindex))
 }
 
 /// The mark that the underlay set to say that it is congested goes to the inner packet, or drops it if that cannot
@@ -71,28 +78,40 @@ fn clamp<P: Packet, T: Tables>(packet: &P, tables: &T, outer: &Outer, parsed: &P
     }
 }
 
-/// Finds the port of a packet that came without encapsulation (rules TranslationMethodNat and TranslationMethodNone).
+/// Finds the port of a packet that came without encapsulation (rules TranslationMethodNat and TranslationMethodNone), its
+/// device's interface index, and whom the addresses of the packet stand for; `None` if the verdict says all.
 #[inline(always)]
-pub fn plain<'t, T: Tables>(tables: &'t T, work: &mut Work, verdict: &mut Verdict<'t>) {
+pub fn plain<'t, T: Tables>(
+    tables: &'t T,
+    work: &mut Work,
+    verdict: &mut Verdict<'t>,
+) -> Option<(&'t Port, u32, &'t Plain, &'t Plain)> {
     tables.enter(Stage::Deliver);
     let Work { parsed, edit, .. } = work;
-    let Some(ip) = parsed.ip() else { return };
-    let Some(to) = tables.plain(&ip.destination) else { return };
+    let ip = parsed.ip()?;
+    let to = tables.plain(&ip.destination)?;
     let Some(record) = tables.record(&RecordKey { vsid: to.vsid, address: to.customer }) else {
-        return verdict.drop(DropReason::NoRecord);
+        verdict.drop(DropReason::NoRecord);
+        return None;
     };
     // For a VM on another host the packet only passes by, and the host may be a router of the underlay.
     if record.ifindex == 0 {
-        return;
+        return None;
     }
-    let Some(from) = tables.plain(&ip.source) else { return verdict.drop(DropReason::UnknownProvider) };
+    let Some(from) = tables.plain(&ip.source) else {
+        verdict.drop(DropReason::UnknownProvider);
+        return None;
+    };
     if from.vsid != to.vsid {
-        return verdict.drop(DropReason::WrongProvider);
+        verdict.drop(DropReason::WrongProvider);
+        return None;
     }
     let Some(sender) = tables.record(&RecordKey { vsid: from.vsid, address: from.customer }) else {
-        return verdict.drop(DropReason::UnknownSource);
+        verdict.drop(DropReason::UnknownSource);
+        return None;
     };
     edit.readdress(parsed, record.mac, sender.mac);
     let translation = Translation { wanted: true, source: Some(&from.customer), destination: Some(&to.customer) };
-    locate::to_port(tables, to.vsid, record.ifindex, None, translation, verdict);
+    let port = locate::to_port(tables, to.vsid, record.ifindex, None, translation, verdict)?;
+    Some((port, record.ifindex, from, to))
 }

@@ -3,15 +3,22 @@
 use crate::encapsulation::{self, Encapsulation};
 use crate::packet::Meta;
 use crate::paths;
+use crate::policy::Direction;
 use crate::segment;
 use crate::stages::parse::Parsed;
+use crate::stages::security::{Case, outcome};
 use crate::tables::{Peer, Port, Replica, ReplicaKey, Tables};
-use crate::verdict::{Action, Flood, Strip, Then, Tunnel, Verdict};
+use crate::verdict::{Action, Flood, Strip, Then, Tunnel, Verdict, Work};
 use crate::{DropReason, Stage};
 
 /// Copies for all ports of the subnet, here and on other hosts, within the port's limit.
 #[inline(always)]
-pub fn from_port<'t, T: Tables>(tables: &'t T, meta: &Meta, port: &Port, parsed: &Parsed, verdict: &mut Verdict<'t>) {
+pub fn from_port<'t, T: Tables>(tables: &'t T, meta: &Meta, port: &Port, work: &mut Work, verdict: &mut Verdict<'t>) {
+    let leaving =
+        Case { ifindex: meta.ifindex, direction: Direction::Egress, remote_vsid: port.vsid, far: false, len: meta.len };
+    if let Err(reason) = outcome(tables.judge_group(work, &leaving)) {
+        return verdict.drop(reason);
+    }
     tables.enter(Stage::Flood);
     let Some(subnet) = tables.subnet(port.vsid) else { return verdict.drop(DropReason::UnknownSubnet) };
     // The port itself is one of the local replicas.
@@ -22,7 +29,7 @@ pub fn from_port<'t, T: Tables>(tables: &'t T, meta: &Meta, port: &Port, parsed:
         return verdict.drop(DropReason::FloodLimit);
     }
     let encapsulation = subnet.encapsulation();
-    verdict.set(Action::Flood(Flood { encapsulation, ..flood(meta, parsed, port.vsid, subnet.replicas, None) }));
+    verdict.set(Action::Flood(Flood { encapsulation, ..flood(meta, &work.parsed, port.vsid, subnet.replicas, None) }));
 }
 
 /// Copies for the ports of this host, of a frame that another host sent. Never for other hosts: the sender served them.
@@ -69,6 +76,14 @@ pub fn replica<'t, T: Tables>(tables: &'t T, flood: &Flood, index: u32) -> Optio
         ifindex => ifindex == flood.except,
     };
     if none { None } else { Some(replica) }
+}
+
+/// Whether a port of this host takes its copy: its security groups have a say.
+#[inline(always)]
+pub fn admits<T: Tables>(tables: &T, ifindex: u32, flood: &Flood, work: &mut Work) -> bool {
+    let entering =
+        Case { ifindex, direction: Direction::Ingress, remote_vsid: flood.vsid, far: false, len: flood.length };
+    outcome(tables.judge_group(work, &entering)).is_ok()
 }
 
 /// How to reach the host that a copy goes to; `None` if the frame does not fit on the way.

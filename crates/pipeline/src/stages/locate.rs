@@ -5,13 +5,14 @@ use crate::headers::icmp::IcmpError;
 use crate::headers::transport;
 use crate::packet::{Meta, Packet};
 use crate::paths;
-use crate::stages::forward;
 use crate::stages::parse::Parsed;
+use crate::stages::{forward, known};
 use crate::tables::{Address, Peer, Port, PortFlags, Record, RecordFlags, RecordKey, Tables};
 use crate::verdict::{Action, Strip, Translation, Tunnel, Verdict, Work};
 use crate::{DropReason, Stage};
 
-/// Says how the packet reaches the record's VM.
+/// Says how the packet reaches the record's VM, and drafts that way for the next packets of its flow. The interface index of
+/// the receiver's port, 0 for one on another host; `None` if the packet does not reach it.
 #[inline(always)]
 pub fn decide<'t, P: Packet, T: Tables>(
     packet: &P,
@@ -21,46 +22,62 @@ pub fn decide<'t, P: Packet, T: Tables>(
     work: &mut Work,
     record: &'t Record,
     verdict: &mut Verdict<'t>,
-) {
+) -> Option<u32> {
     tables.enter(Stage::Locate);
     if record.ifindex != 0 {
-        return to_port(tables, work.vsid, record.ifindex, None, Translation::default(), verdict);
+        let port = to_port(tables, work.vsid, record.ifindex, None, Translation::default(), verdict)?;
+        known::way_to_port(work, port, record.ifindex);
+        return Some(record.ifindex);
     }
     if record.flags.has(RecordFlags::LOCAL) {
-        return verdict.drop(DropReason::NoPort);
+        verdict.drop(DropReason::NoPort);
+        return None;
     }
     let hash = work.parsed.hash();
-    let Some(peer) = paths::choose(tables, &record.provider, hash) else { return verdict.drop(DropReason::NoPeer) };
+    let Some(peer) = paths::choose(tables, &record.provider, hash) else {
+        verdict.drop(DropReason::NoPeer);
+        return None;
+    };
     if record.flags.has(RecordFlags::NAT) || record.flags.has(RecordFlags::BARE) {
         return plain(packet, tables, meta, port, work, record, peer, verdict);
     }
-    let Some(subnet) = tables.subnet(work.vsid) else { return verdict.drop(DropReason::UnknownSubnet) };
+    let Some(subnet) = tables.subnet(work.vsid) else {
+        verdict.drop(DropReason::UnknownSubnet);
+        return None;
+    };
     let encapsulation = subnet.encapsulation();
     let limit = peer.mtu.saturating_sub(encapsulation::overhead(encapsulation, record.provider.is_v4()));
     if !fit(packet, tables, meta, port, work, limit, verdict) {
-        return;
+        return None;
     }
     let traffic_class = work.parsed.outer_traffic_class();
     let tunnel = Tunnel { peer, remote: &record.provider, encapsulation, vsid: work.vsid, hash, traffic_class };
+    known::way_to_host(work, &tunnel, limit);
     verdict.set(Action::Encapsulate { tunnel });
+    Some(0)
 }
 
 /// To a port of this host.
 #[inline(always)]
 pub fn to_port<'t, T: Tables>(
-    tables: &T,
+    tables: &'t T,
     vsid: u32,
     ifindex: u32,
     strip: Option<Strip>,
     translation: Translation<'t>,
     verdict: &mut Verdict<'t>,
-) {
-    let Some(target) = tables.port(ifindex) else { return verdict.drop(DropReason::NoPort) };
+) -> Option<&'t Port> {
+    let Some(target) = tables.port(ifindex) else {
+        verdict.drop(DropReason::NoPort);
+        return None;
+    };
     if target.vsid != vsid {
-        return verdict.drop(DropReason::SubnetMismatch);
+        verdict.drop(DropReason::SubnetMismatch);
+        return None;
     }
     let peer = target.flags.has(PortFlags::PEER);
     verdict.set(Action::Deliver { ifindex, slot: target.slot, peer, strip, translation });
+    Some(target)
 }
 
 /// Lets pass what fits into `limit` bytes of network packet, lowers the maximum segment size of a SYN to what will, and
@@ -119,18 +136,22 @@ fn plain<'t, P: Packet, T: Tables>(
     record: &'t Record,
     peer: &'t Peer,
     verdict: &mut Verdict<'t>,
-) {
-    let Some(source) = work.parsed.ip().map(|ip| ip.source) else { return verdict.drop(DropReason::NotIp) };
-    let Some(sender) = tables.record(&RecordKey { vsid: port.vsid, address: source }) else {
-        return verdict.drop(DropReason::NotTranslated);
+) -> Option<u32> {
+    let Some(source) = work.parsed.ip().map(|ip| ip.source) else {
+        verdict.drop(DropReason::NotIp);
+        return None;
     };
-    if !travels_plain(sender) || !travels_plain(record) {
-        return verdict.drop(DropReason::NotTranslated);
+    let sender = tables.record(&RecordKey { vsid: port.vsid, address: source });
+    let Some(sender) = sender.filter(|sender| travels_plain(sender) && travels_plain(record)) else {
+        verdict.drop(DropReason::NotTranslated);
+        return None;
+    };
+    if !fit(packet, tables, meta, port, work, peer.mtu, verdict) {
+        return None;
     }
-    if fit(packet, tables, meta, port, work, peer.mtu, verdict) {
-        let translation = Translation { wanted: true, source: on_wire(sender), destination: on_wire(record) };
-        verdict.set(Action::Plain { peer, translation });
-    }
+    let translation = Translation { wanted: true, source: on_wire(sender), destination: on_wire(record) };
+    verdict.set(Action::Plain { peer, translation });
+    Some(0)
 }
 
 /// Whether a customer address is reached without encapsulation.

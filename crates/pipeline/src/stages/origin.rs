@@ -85,10 +85,18 @@ fn check_nd<P: Packet, T: Tables>(
     if ip.v4 || ip.protocol != ip::ICMPV6 {
         return Ok(());
     }
+    if ip.transport == 0 {
+        return Ok(());
+    }
     let message = parsed.network as usize + ip::V6_LEN;
-    let Some([kind]) = packet.bytes::<1>(message) else { return Err(DropReason::Malformed) };
+    let kind = ip.transport::<1, P>(packet, parsed.network as usize, 0);
+    let Some([kind]) = kind else { return Err(DropReason::Malformed) };
     if !(neighbor::ROUTER_SOLICITATION..=neighbor::REDIRECT).contains(&kind) {
         return Ok(());
+    }
+    // Behind extension headers, a fragment header among them, it hides from guards (RFC 6980, RFC 7113).
+    if ip.transport as usize != ip::V6_LEN {
+        return Err(DropReason::NeighborSpoof);
     }
     let Some(sender) = sender else { return Err(DropReason::NeighborSpoof) };
     if kind == neighbor::ROUTER_ADVERTISEMENT || kind == neighbor::REDIRECT {

@@ -3,9 +3,12 @@
 use crate::DropReason;
 use crate::headers::arp::Arp;
 use crate::headers::ethernet::{self, Ethernet};
-use crate::headers::ip::{Ip, V6_LEN};
+use crate::headers::extension::{self, Chain};
+use crate::headers::ip::{Ip, V4_LEN, V6_LEN};
 use crate::headers::{ETHERNET_LEN, transport};
 use crate::packet::{Meta, Network, Packet};
+use crate::stages::fragment;
+use crate::tables::Address;
 use crate::verdict::{Edit, Work};
 
 /// What a frame carries.
@@ -64,7 +67,15 @@ pub fn read<P: Packet>(packet: &P, meta: &Meta, base: usize, work: &mut Work) ->
             if !(if is_v4 { ip.read_v4(packet, network) } else { ip.read_v6(packet, network) }) {
                 return Err(DropReason::Malformed);
             }
+            if !is_v4 && extension::is_one(ip.protocol) {
+                match extension::follow(packet, network, ip) {
+                    Chain::Followed => {}
+                    Chain::Truncated => return Err(DropReason::Malformed),
+                    Chain::Forbidden => return Err(DropReason::IpOptions),
+                }
+            }
             bound(ip, meta, available)?;
+            check_unusual(packet, ip, network)?;
             parsed.payload = Payload::Ip;
             parsed.ports = transport::ports(ip, packet, network);
             parsed.length = ip.length;
@@ -95,11 +106,32 @@ fn bound(ip: &mut Ip, meta: &Meta, available: u32) -> Result<(), DropReason> {
     if ip.length > available { Err(DropReason::Malformed) } else { Ok(()) }
 }
 
+/// Options and fragments, which few packets have, must be such as somebody needs.
+#[inline(always)]
+fn check_unusual<P: Packet>(packet: &P, ip: &Ip, network: usize) -> Result<(), DropReason> {
+    /// The one option that hosts send: a router shall look at the packet (RFC 2113), as at multicast reports.
+    const ROUTER_ALERT: [u8; 4] = [0x94, 0x04, 0, 0];
+    if ip.v4 && ip.payload != V4_LEN as u8 {
+        let alert = ip.payload == V4_LEN as u8 + 4 && packet.bytes_at::<4>(network + V4_LEN) == Some(ROUTER_ALERT);
+        if !alert {
+            return Err(DropReason::IpOptions);
+        }
+    }
+    if ip.fragment && !fragment::is_sane(ip) { Err(DropReason::FragmentOverlap) } else { Ok(()) }
+}
+
 impl Parsed {
     /// The IP header, if it is an IP packet.
     #[inline(always)]
     pub fn ip(&self) -> Option<&Ip> {
         if self.payload == Payload::Ip { Some(&self.ip) } else { None }
+    }
+
+    /// Makes it a packet between other addresses, those that its own stand for.
+    #[inline(always)]
+    pub fn stand_for(&mut self, source: Address, destination: Address) {
+        self.ip.source = source;
+        self.ip.destination = destination;
     }
 
     /// The message, if it is ARP.

@@ -20,13 +20,13 @@ const TAG: usize = 14;
 
 /// Sends on what a VM sent.
 #[inline(always)]
-pub fn from_port<P: Packet, T: Tables>(
+pub fn from_port<'t, P: Packet, T: Tables>(
     packet: &P,
-    tables: &T,
+    tables: &'t T,
     meta: &Meta,
     port: &Port,
     parsed: &Parsed,
-    verdict: &mut Verdict,
+    verdict: &mut Verdict<'t>,
 ) {
     tables.enter(Stage::Physical);
     if port.flags.has(PortFlags::LEARN) && is_encapsulated(packet, parsed) {
@@ -48,7 +48,9 @@ pub fn from_port<P: Packet, T: Tables>(
         Some(station) if station.ifindex == segment::uplink(port.vsid) => {
             verdict.set(Action::Host { network: port.vsid });
         }
-        Some(station) => locate::to_port(tables, port.vsid, station.ifindex, None, Translation::default(), verdict),
+        Some(station) => {
+            locate::to_port(tables, port.vsid, station.ifindex, None, Translation::default(), verdict);
+        }
         None if fits => verdict.set(Action::Wire { network: port.vsid }),
         None => verdict.drop(DropReason::TooBig),
     }

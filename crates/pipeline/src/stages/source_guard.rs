@@ -161,9 +161,17 @@ fn check_nd<P: Packet, T: Tables>(
     parsed: &Parsed,
     ip: &Ip,
 ) -> Result<(), DropReason> {
+    // Of a fragment but the first nothing is known; Neighbor Discovery is never fragmented (RFC 6980), so that a first
+    // one of it ends here.
+    if ip.transport == 0 {
+        return Ok(());
+    }
     let Some([kind]) = ip.transport::<1, P>(packet, parsed.network as usize, 0) else {
         return Err(DropReason::Malformed);
     };
+    if ip.transport as usize != ip::V6_LEN && (neighbor::ROUTER_SOLICITATION..=neighbor::REDIRECT).contains(&kind) {
+        return Err(DropReason::NeighborSpoof);
+    }
     match kind {
         neighbor::ROUTER_ADVERTISEMENT | neighbor::REDIRECT if !port.flags.has(PortFlags::FORWARDER) => {
             Err(DropReason::RouterGuard)

@@ -6,12 +6,19 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etherparse::{NetSlice, PacketBuilder, PacketBuilderStep, SlicedPacket, TransportSlice};
-use pipeline::policy::{Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
+use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
+use pipeline::policy::{Direction, Logged, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::{
-    Action, Address, Buffer, DropReason, Flood, Host, HostFlags, Meta, Peer, PeerFlags, PeerKey, Plain, Port, Provider,
-    Record, RecordFlags, RecordKey, Replica, ReplicaKey, Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags,
-    Tables, Verdict, Work, apply,
+    Action, Address, Buffer, DropReason, Flood, Fragmented, Host, HostFlags, Meta, Peer, PeerFlags, PeerKey, Plain,
+    Port, Provider, Record, RecordFlags, RecordKey, Replica, ReplicaKey, Route, RouteFlags, RouteKey, StationKey,
+    Subnet, SubnetFlags, Tables, Verdict, Work, apply,
 };
+
+pub mod memory;
+pub mod policies;
+
+use memory::Memory;
+use policies::Policies;
 
 /// A MAC address.
 pub type Mac = [u8; 6];
@@ -58,6 +65,8 @@ pub struct Net {
     pub replicas: BTreeMap<ReplicaKey, Replica>,
     pub plain: BTreeMap<Address, Plain>,
     pub admit: bool,
+    pub memory: Memory,
+    pub policies: Policies,
 }
 
 impl Tables for Net {
@@ -97,23 +106,51 @@ impl Tables for Net {
     fn plain(&self, address: &Address) -> Option<&Plain> {
         self.plain.get(address)
     }
-    fn policy(&self, _: u32) -> Option<&Policy> {
-        None
+    fn policy(&self, number: u32) -> Option<&Policy> {
+        self.policies.policy(number)
     }
-    fn prefix(&self, _: &PrefixKey) -> Option<&Matches> {
-        None
+    fn prefix(&self, key: &PrefixKey) -> Option<&Matches> {
+        self.policies.prefix(key)
     }
-    fn member(&self, _: &MemberKey) -> Option<&Matches> {
-        None
+    fn member(&self, key: &MemberKey) -> Option<&Matches> {
+        self.policies.member(key)
     }
-    fn service(&self, _: &ServiceKey) -> Option<&Matches> {
-        None
+    fn service(&self, key: &ServiceKey) -> Option<&Matches> {
+        self.policies.service(key)
     }
-    fn word(&self, _: &WordKey) -> Option<&u64> {
-        None
+    fn word(&self, key: &WordKey) -> Option<&u64> {
+        self.policies.word(key)
     }
-    fn rule(&self, _: &RuleKey) -> Option<&Rule> {
-        None
+    fn rule(&self, key: &RuleKey) -> Option<&Rule> {
+        self.policies.rule(key)
+    }
+    fn now(&self) -> u64 {
+        self.memory.now.get()
+    }
+    fn epoch(&self, index: u32) -> u32 {
+        self.memory.epochs.borrow().get(&index).copied().unwrap_or(0)
+    }
+    fn flow(&self, key: &FlowKey) -> Option<&FlowEntry> {
+        self.memory.flows.borrow().get(key).copied()
+    }
+    fn write_flow(&self, key: &FlowKey, flow: &Flow) -> bool {
+        self.memory.remember(key, flow);
+        true
+    }
+    fn usage(&self, slot: u32, opener: Direction) -> Usage {
+        self.memory.usage.borrow().get(&(slot, opener)).copied().unwrap_or_default()
+    }
+    fn count_flow(&self, slot: u32, opener: Direction, flows: i32, half_open: i32) {
+        self.memory.count(slot, opener, flows, half_open);
+    }
+    fn fragment(&self, key: &FragmentKey) -> Option<&Fragmented> {
+        self.memory.fragments.borrow().get(key).copied()
+    }
+    fn note_fragment(&self, key: &FragmentKey, fragmented: &Fragmented) {
+        self.memory.fragments.borrow_mut().insert(*key, Box::leak(Box::new(*fragmented)));
+    }
+    fn log(&self, logged: &Logged) {
+        self.memory.logged.borrow_mut().push(*logged);
     }
     fn admit_flood(&self, _slot: u32) -> bool {
         self.admit

@@ -1,5 +1,6 @@
 //! Whether the tables fit into the kernel's maps.
 
+use pipeline::policy::{MAX_ALL_RULES, MAX_MATCHES, MAX_POLICIES, MAX_SET_WORDS};
 use pipeline::{MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS};
 
 use crate::{Finding, HostTables};
@@ -18,6 +19,12 @@ pub(crate) fn exceeded(tables: &HostTables) -> impl Iterator<Item = Finding> + u
         ("customer routes", tables.routes.len(), MAX_ROUTES),
         ("ways to other hosts", tables.peers.len(), MAX_PEERS),
         ("provider addresses", tables.providers.len(), MAX_PROVIDERS),
+        ("policies, one for each choice of security groups", tables.policies.len(), MAX_POLICIES),
+        ("rules of security groups", tables.rules.len(), MAX_ALL_RULES),
+        ("prefixes in rules of security groups", tables.prefixes.len(), MAX_MATCHES),
+        ("groups of VMs in rules of security groups", tables.members.len(), MAX_MATCHES),
+        ("services in rules of security groups", tables.services.len(), MAX_MATCHES),
+        ("words in sets of rules of security groups", tables.words.len(), MAX_SET_WORDS),
     ];
     let too_many = counts.into_iter().filter(|(_, count, limit)| *count as u64 > u64::from(*limit));
     too_many.map(|(what, count, limit)| Finding::Limit { what, count, limit })

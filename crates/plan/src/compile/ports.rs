@@ -49,6 +49,7 @@ pub(crate) fn findings_of(context: &Context, port: &model::Port) -> Vec<Finding>
         findings.push(Finding::NoRecord { key: port_key(port), vsid, mac: port.mac });
     }
     findings.extend(physical::finding_of(context, port));
+    findings.extend(context.security.findings_of(context.intent, port));
     if !context.facts.links.contains_key(&port.device) {
         findings.push(Finding::NoDevice { key: port_key(port), device: port.device.clone() });
     }
@@ -84,7 +85,7 @@ pub(crate) fn entry(
         mac: port.mac.octets(),
         flags: flags.into_iter().filter(|(set, _)| *set).fold(PortFlags::NONE, |all, (_, flag)| all.with(flag)),
         mtu: port.physical.as_ref().and_then(|network| physical::mtu(context, network)).unwrap_or(0),
-        policy: 0,
+        policy: context.security.policy(&port.name),
     })
 }
 

@@ -104,7 +104,7 @@ pub(crate) fn entry(context: &Context, station: &Station, record: &LookupRecord)
         mac: record.mac.octets(),
         flags: flags.into_iter().filter(|(set, _)| *set).fold(RecordFlags::NONE, |all, (_, flag)| all.with(flag)),
         ifindex: station.ifindex,
-        groups: 0,
+        groups: station.groups,
         provider: to_address(record.provider_address),
     }
 }

@@ -16,6 +16,7 @@ pub(super) enum Place {
     Peer(IpAddr),
     Subnet(Vsid),
     Physical(PhysicalNetwork),
+    SecurityGroup(Key),
 }
 
 impl Place {
@@ -26,6 +27,7 @@ impl Place {
             Kind::ProviderAddress => Self::ProviderAddress(key),
             Kind::ProviderRoute => Self::ProviderRoute(key),
             Kind::Port => Self::Port(key),
+            Kind::SecurityGroup | Kind::AddressSet => Self::SecurityGroup(key),
             Kind::LookupRecord | Kind::CustomerRoute | Kind::DhcpScope | Kind::RoutingDomain => Self::Record(key),
         }
     }
@@ -41,7 +43,11 @@ pub(super) fn place(finding: &Finding) -> Option<Place> {
         | Finding::NoDevice { key, .. }
         | Finding::NoPort { key, .. }
         | Finding::PortElsewhere { key, .. }
-        | Finding::NoRecord { key, .. } => Some(Place::of(key)),
+        | Finding::NoRecord { key, .. }
+        | Finding::NoSecurityGroup { key, .. }
+        | Finding::NoAddressSet { key, .. }
+        | Finding::NoRemoteGroup { key, .. }
+        | Finding::TooManyRules { key, .. } => Some(Place::of(key)),
         Finding::NoLocalAddress { provider, .. } => Some(Place::Peer(*provider)),
         Finding::TooManyReplicas { vsid, .. } => Some(Place::Subnet(*vsid)),
         Finding::TooManyOnUplink { network, .. } => Some(Place::Physical(network.clone())),

@@ -4,24 +4,43 @@ use std::sync::LazyLock;
 
 use ipnet::IpNet;
 use model::generators::UPLINK;
-use model::{CustomerRoute, DhcpScope, Key, MacAddress, PhysicalNetwork, TranslationMethod};
+use model::security::IngressDefault;
+use model::{
+    AddressSet, CustomerRoute, DhcpScope, Key, MacAddress, PhysicalNetwork, QualifiedName, SecurityGroup, SecurityRule,
+    TranslationMethod,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index as Pick;
 
 use super::*;
-use crate::LinkKind;
 use crate::compile::domains::fnv1a;
+use crate::{LinkKind, compile};
 
 /// Two routing domains whose hashes meet, so that the number of the higher one depends on whether the lower one is there.
 static MEETING: LazyLock<[RoutingDomainId; 2]> = LazyLock::new(|| {
     let mut seen = BTreeMap::new();
-    (0_u32..)
-        .find_map(|last| {
-            let rdid: RoutingDomainId = format!("11111111-2222-3333-4444-{last:012}").parse().unwrap();
+    (1_u128..)
+        .find_map(|number| {
+            // All bytes differ from one to the next: of such that differ in few, hashes seldom meet.
+            let uuid = uuid::Uuid::from_u128(number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+            let rdid = RoutingDomainId::new(uuid).unwrap();
             seen.insert(fnv1a(rdid.as_bytes()), rdid).map(|first| [first, rdid])
         })
         .unwrap()
+});
+
+/// Names of two security groups whose hashes as sets of one meet, and of another.
+static GROUPS: LazyLock<[QualifiedName; 3]> = LazyLock::new(|| {
+    let mut seen = BTreeMap::new();
+    let [one, other] = (0_u32..)
+        .find_map(|number| {
+            let name: QualifiedName = format!("tenant/network/group{number}").parse().unwrap();
+            let number = crate::compile::security::hash_of_groups([&name]);
+            seen.insert(number, name.clone()).map(|first| [first, name])
+        })
+        .unwrap();
+    [one, other, "web".parse().unwrap()]
 });
 
 /// What a history is made of: resources that agree for the most part, and the devices that ports and provider addresses
@@ -51,8 +70,65 @@ enum Event {
     Settle,
 }
 
+fn any_names() -> impl Strategy<Value = Vec<QualifiedName>> {
+    proptest::sample::subsequence(GROUPS.to_vec(), 0..=3)
+}
+
+/// A security group as it may be, among others with one of these names.
+fn any_group() -> impl Strategy<Value = SecurityGroup> {
+    let name = proptest::sample::select(GROUPS.to_vec());
+    let rules = proptest::sample::subsequence(RULES.to_vec(), 0..=RULES.len());
+    let ingress = prop_oneof![Just(IngressDefault::SameGroup), Just(IngressDefault::Allow)];
+    (name, rules, ingress).prop_map(|(name, rules, ingress_default)| SecurityGroup {
+        rules: rules.into_iter().map(rule).collect(),
+        ingress_default,
+        ..SecurityGroup::new(name)
+    })
+}
+
+const RULES: [&str; 6] = [
+    "ingress allow tcp 80-443 from 10.0.0.0/8",
+    "ingress deny any from set:set",
+    "egress deny udp 53 to set:set priority 7 log",
+    "ingress allow any from group:0",
+    "egress allow any to group:1 priority 3",
+    "ingress allow icmp 8/0 from group:web",
+];
+
+/// The rule, with the names of the groups that meet for their numbers.
+fn rule(text: &str) -> SecurityRule {
+    let rule: SecurityRule = text.parse().unwrap();
+    rule.renamed(|name| match name.as_str() {
+        "0" => GROUPS[0].clone(),
+        "1" => GROUPS[1].clone(),
+        _ => name.clone(),
+    })
+}
+
+/// Resources in groups, and the groups, as they may be.
+fn secured(resources: &mut Vec<Resource>, groups: Vec<SecurityGroup>, memberships: &[Vec<QualifiedName>]) {
+    let mut others = Vec::new();
+    for (resource, names) in resources.iter_mut().zip(memberships.iter().cycle()) {
+        let before = resource.clone();
+        match resource {
+            Resource::Port(port) if port.vsid.is_some() => port.security_groups.clone_from(names),
+            Resource::LookupRecord(record) => record.security_groups.clone_from(names),
+            _ => continue,
+        }
+        // As it is in no groups, as well.
+        others.push(before);
+    }
+    resources.extend(others);
+    resources.extend(groups.into_iter().map(Resource::SecurityGroup));
+    for prefixes in [&["10.0.0.0/24", "fd00::/64"][..], &["0.0.0.0/0"], &[]] {
+        let prefixes = prefixes.iter().map(|prefix| prefix.parse().unwrap()).collect();
+        resources.push(Resource::AddressSet(AddressSet { name: "set".parse().unwrap(), prefixes }));
+    }
+}
+
 fn any_pool() -> impl Strategy<Value = Pool> {
-    (vec(Intent::any(), 2..4), any::<bool>()).prop_map(|(intents, meet)| {
+    let security = (vec(any_group(), 0..8), vec(any_names(), 1..8));
+    (vec(Intent::any(), 2..4), any::<bool>(), security).prop_map(|(intents, meet, (groups, memberships))| {
         let mut resources: Vec<Resource> = intents.iter().flat_map(|intent| intent.resources().cloned()).collect();
         let vsids: BTreeSet<Vsid> = intents.iter().flat_map(|i| i.customer_routes().map(|route| route.vsid)).collect();
         for (index, vsid) in vsids.into_iter().enumerate() {
@@ -70,6 +146,7 @@ fn any_pool() -> impl Strategy<Value = Pool> {
         joined.physical = Some(physical);
         resources.push(Resource::Port(joined));
         resources.extend(ports_of_plain_records(&intents));
+        secured(&mut resources, groups, &memberships);
         if meet {
             for resource in &mut resources {
                 if let Resource::CustomerRoute(route) = resource {
@@ -219,6 +296,7 @@ fn check(live: &Live) -> Result<(), TestCaseError> {
     prop_assert_eq!(&live.state.speaking, &anew.state.speaking);
     prop_assert_eq!(&live.state.findings, &anew.state.findings);
     prop_assert_eq!(&given.numbers, &anew.given.numbers);
+    prop_assert_eq!(&given.security, &anew.given.security);
     Ok(())
 }
 
@@ -242,7 +320,7 @@ fn check_update(before: &Live, live: &Live, update: &Update) -> Result<(), TestC
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn a_history_leads_where_compiling_its_outcome_leads(pool in any_pool(), events in vec(any_event(), 1..40)) {

@@ -46,7 +46,7 @@ impl Step<'_> {
             records.clear();
             records.extend(intent.records_at(vsid, mac));
             let port = intent.port_at(vsid, mac);
-            let station = self.context.station_of(port, records.iter().map(|(_, record)| *record));
+            let station = self.context.station_of((vsid, mac), port, records.iter().map(|(_, record)| *record));
             let mut merged: Option<Record> = None;
             for &(key, record) in &records {
                 let entry = entry(self.context, &station, record);

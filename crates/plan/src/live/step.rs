@@ -12,6 +12,7 @@ use super::{Place, State, Update};
 use crate::compile::physical::{LOWEST, Networks, networks};
 use crate::compile::ports::{entry, findings_of, mtu_of, slots};
 use crate::compile::records::station_key;
+use crate::compile::security::{self, SecurityEdits};
 use crate::compile::underlay::overlay_mtu;
 use crate::compile::{Context, host};
 use crate::{Finding, PortState, PortStatus};
@@ -26,8 +27,14 @@ pub(super) struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    pub(super) fn new(context: &'a Context<'a>, state: &'a mut State, touched: Touched) -> Self {
-        Self { context, state, touched, edits: Edits::default(), update: Update::default() }
+    pub(super) fn new(
+        context: &'a Context<'a>,
+        state: &'a mut State,
+        touched: Touched,
+        security: SecurityEdits,
+    ) -> Self {
+        let edits = Edits { security, ..Edits::default() };
+        Self { context, state, touched, edits, update: Update::default() }
     }
 
     /// Makes all that is touched anew.
@@ -44,6 +51,7 @@ impl<'a> Step<'a> {
         if self.touched.physical {
             self.physical();
         }
+        self.security_groups();
         let Self { context, state, edits, mut update, .. } = self;
         update.changes = edits.carry_out(&mut state.tables);
         let host = Some(host(context, &state.tables));
@@ -161,6 +169,16 @@ impl<'a> Step<'a> {
         found.extend(findings.into_iter().map(|(network, finding)| (Place::Physical(network), vec![finding])));
         for (place, findings) in found {
             self.find(place, findings);
+        }
+    }
+
+    /// What there is to say about security groups.
+    fn security_groups(&mut self) {
+        let intent = self.context.intent;
+        for name in std::mem::take(&mut self.touched.groups) {
+            let findings = intent.security_group(&name).map(|group| security::findings_of_group(intent, group));
+            let key = Key { kind: Kind::SecurityGroup, name: name.as_str().to_owned() };
+            self.find(Place::SecurityGroup(key), findings.unwrap_or_default());
         }
     }
 

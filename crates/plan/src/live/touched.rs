@@ -5,13 +5,14 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use model::{
-    CustomerRoute, DhcpScope, LookupRecord, MacAddress, Name, Port, Replaced, Resource, RoutingDomain, RoutingDomainId,
-    SharedKey, Vsid,
+    CustomerRoute, DhcpScope, LookupRecord, MacAddress, Name, Port, QualifiedName, Replaced, Resource, RoutingDomain,
+    RoutingDomainId, SharedKey, Vsid,
 };
 
 use super::{Given, State};
 use crate::compile::Context;
 use crate::compile::records::{gateway_addresses, on_wire};
+use crate::compile::security::SecurityTouched;
 use crate::{Link, domain_numbers, to_ip};
 
 /// What a change may gather by the hundred thousand, put in order once: a set that is in order all the time costs more.
@@ -67,6 +68,8 @@ pub(super) struct Touched {
     pub(super) destinations: BTreeSet<(RoutingDomainId, IpNet)>,
     /// Something about the ports of physical networks.
     pub(super) physical: bool,
+    /// Security groups that there may be something else to say about.
+    pub(super) groups: BTreeSet<QualifiedName>,
 }
 
 /// The numbers of the routing domains, if a change makes them others.
@@ -124,9 +127,18 @@ impl Touched {
                     Resource::RoutingDomain(domain) => self.domain(context, domain),
                     // These are about the underlay, and with it all tables are made anew.
                     Resource::ProviderAddress(_) | Resource::ProviderRoute(_) => {}
+                    // What these touch is known already.
+                    Resource::SecurityGroup(_) | Resource::AddressSet(_) => {}
                 }
             }
         }
+    }
+
+    /// What security groups touch beside their own tables.
+    pub(super) fn security(&mut self, touched: SecurityTouched) {
+        self.ports.extend(touched.ports);
+        self.stations.extend(touched.members);
+        self.groups = touched.groups;
     }
 
     /// The links that are other than they were.

@@ -2,6 +2,7 @@
 
 mod facts;
 mod resources;
+mod security;
 #[cfg(test)]
 mod tests;
 mod values;

@@ -8,6 +8,7 @@ use prost::Message as _;
 use prost::bytes::Bytes;
 use uuid::Uuid;
 
+use super::security::{group_in, group_names_in, group_names_out, group_out, set_in, set_out};
 use super::values::{
     WireError, address_in, address_out, addresses_in, addresses_out, mac_in, mac_out, name_in, physical_in,
     physical_out, prefix_in, prefix_out, refused, vsid_in,
@@ -24,6 +25,8 @@ pub fn encode_item(resource: &Resource) -> Bytes {
         Resource::ProviderRoute(route) => Wire::ProviderRoute(provider_route_out(route)),
         Resource::DhcpScope(scope) => Wire::DhcpScope(scope_out(scope)),
         Resource::Port(port) => Wire::Port(port_out(port)),
+        Resource::SecurityGroup(group) => Wire::SecurityGroup(group_out(group)),
+        Resource::AddressSet(set) => Wire::AddressSet(set_out(set)),
         Resource::RoutingDomain(domain) => Wire::RoutingDomain(routing_domain_out(domain)),
     };
     wire::Resource { resource: Some(resource) }.encode_to_vec().into()
@@ -44,6 +47,8 @@ pub fn decode_shared(item: &Bytes) -> Result<Resource, WireError> {
         Wire::ProviderRoute(route) => Resource::ProviderRoute(provider_route_in(route)?),
         Wire::DhcpScope(scope) => Resource::DhcpScope(scope_in(scope)?),
         Wire::Port(port) => Resource::Port(port_in(port)?),
+        Wire::SecurityGroup(group) => Resource::SecurityGroup(group_in(group)?),
+        Wire::AddressSet(set) => Resource::AddressSet(set_in(set)?),
         Wire::RoutingDomain(domain) => Resource::RoutingDomain(routing_domain_in(domain)?),
     })
 }
@@ -57,6 +62,8 @@ pub fn key_out(key: &Key) -> wire::Key {
         Kind::ProviderRoute => wire::Kind::ProviderRoute,
         Kind::DhcpScope => wire::Kind::DhcpScope,
         Kind::Port => wire::Kind::Port,
+        Kind::SecurityGroup => wire::Kind::SecurityGroup,
+        Kind::AddressSet => wire::Kind::AddressSet,
         Kind::RoutingDomain => wire::Kind::RoutingDomain,
     };
     wire::Key { kind: kind.into(), name: key.name.clone() }
@@ -71,6 +78,8 @@ pub fn key_in(key: wire::Key) -> Result<Key, WireError> {
         Ok(wire::Kind::ProviderRoute) => Kind::ProviderRoute,
         Ok(wire::Kind::DhcpScope) => Kind::DhcpScope,
         Ok(wire::Kind::Port) => Kind::Port,
+        Ok(wire::Kind::SecurityGroup) => Kind::SecurityGroup,
+        Ok(wire::Kind::AddressSet) => Kind::AddressSet,
         Ok(wire::Kind::RoutingDomain) => Kind::RoutingDomain,
         Ok(wire::Kind::Unspecified) | Err(_) => {
             return Err(refused("kind", key.kind, "this version of netvirt knows no such kind"));
@@ -99,6 +108,7 @@ fn record_out(record: &LookupRecord) -> wire::LookupRecord {
         rule: rule.into(),
         r#type: record_type.into(),
         vm_name: record.vm_name.clone(),
+        security_groups: group_names_out(&record.security_groups),
     }
 }
 
@@ -125,6 +135,7 @@ fn record_in(record: wire::LookupRecord) -> Result<LookupRecord, WireError> {
         rule,
         record_type,
         vm_name: record.vm_name,
+        security_groups: group_names_in("security_groups", record.security_groups)?,
     })
 }
 
@@ -256,6 +267,7 @@ fn port_out(port: &Port) -> wire::Port {
         vsid: port.vsid.map(model::Vsid::get),
         physical: port.physical.as_ref().map(physical_out),
         addresses: addresses_out(&port.addresses),
+        security_groups: group_names_out(&port.security_groups),
     }
 }
 
@@ -267,5 +279,6 @@ fn port_in(port: wire::Port) -> Result<Port, WireError> {
         vsid: port.vsid.map(|number| vsid_in("vsid", number)).transpose()?,
         physical: port.physical.map(|physical| physical_in("physical", physical)).transpose()?,
         addresses: addresses_in("addresses", &port.addresses)?,
+        security_groups: group_names_in("security_groups", port.security_groups)?,
     })
 }

@@ -24,6 +24,7 @@ fn record(number: u16) -> Resource {
         rule: model::TranslationMethod::Encap,
         record_type: model::LookupRecordType::Static,
         vm_name: None,
+        security_groups: Vec::new(),
     })
 }
 

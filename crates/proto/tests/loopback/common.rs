@@ -268,6 +268,7 @@ pub fn record(number: u32) -> Resource {
         rule: model::TranslationMethod::Encap,
         record_type: model::LookupRecordType::Static,
         vm_name: Some(format!("vm{number}")),
+        security_groups: Vec::new(),
     })
 }
 

@@ -146,6 +146,7 @@ fn records(object: &Object, port: &Port, vsid: Vsid, provider_address: IpAddr) -
         rule: TranslationMethod::Encap,
         record_type,
         vm_name: vm_name.clone(),
+        security_groups: Vec::new(),
     };
     match port.addressing {
         Addressing::Pool => {

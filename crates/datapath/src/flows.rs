@@ -1,0 +1,95 @@
+//! The flow table: policy epochs that go up, flows as people ask for them, flows that end.
+
+use std::collections::BTreeMap;
+
+use aya::maps::{Array, MapData, MapError};
+use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
+use pipeline::flow::{Flow, FlowKey, MAX_EPOCHS, Usage};
+use pipeline::policy::Direction;
+
+use plan::Epochs;
+
+use crate::Datapath;
+use crate::error::Error;
+use crate::raw::Raw;
+
+impl Datapath {
+    /// Begins new policy epochs: what was decided about flows under the old ones counts no longer. To be done after the
+    /// tables have been changed, and not before.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn begin_epochs(&mut self, epochs: &Epochs) -> Result<(), Error> {
+        let map = self.ebpf.map_mut("EPOCHS").ok_or(Error::Missing("EPOCHS"))?;
+        let mut array: Array<&mut MapData, u32> =
+            map.try_into().map_err(|e: MapError| Error::map("open", "EPOCHS", &e))?;
+        let mut raise = |index: u32| {
+            let epoch = array.get(&index, 0).map_err(|e| Error::map("read", "EPOCHS", &e))?;
+            array.set(index, epoch.wrapping_add(1), 0).map_err(|e| Error::map("write", "EPOCHS", &e))
+        };
+        match epochs {
+            Epochs::All => (0..MAX_EPOCHS).try_for_each(raise),
+            Epochs::Some(indexes) => indexes.iter().try_for_each(|index| raise(*index)),
+        }
+    }
+
+    /// All policy epochs, by their indexes.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn epochs(&self) -> Result<Vec<u32>, Error> {
+        let map = self.ebpf.map("EPOCHS").ok_or(Error::Missing("EPOCHS"))?;
+        let array: Array<&MapData, u32> = map.try_into().map_err(|e: MapError| Error::map("open", "EPOCHS", &e))?;
+        array.iter().collect::<Result<_, _>>().map_err(|e| Error::map("read", "EPOCHS", &e))
+    }
+
+    /// All flows.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn flows(&self) -> Result<BTreeMap<FlowKey, Flow>, Error> {
+        self.read("FLOWS")
+    }
+
+    /// One flow.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn flow(&self, key: &FlowKey) -> Result<Option<Flow>, Error> {
+        match self.hash::<FlowKey, Flow>("FLOWS")?.get(&Raw(*key), 0) {
+            Ok(Raw(flow)) => Ok(Some(flow)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(error) => Err(Error::map("read", "FLOWS", &error)),
+        }
+    }
+
+    /// How many flows the port with a counter slot has that were opened one way.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn usage(&self, slot: u32, opener: Direction) -> Result<Usage, Error> {
+        let map = self.ebpf.map("USAGE").ok_or(Error::Missing("USAGE"))?;
+        let array: Array<&MapData, Raw<Usage>> =
+            map.try_into().map_err(|e: MapError| Error::map("open", "USAGE", &e))?;
+        let Raw(usage) = array.get(&(slot * 2 + opener as u32), 0).map_err(|e| Error::map("read", "USAGE", &e))?;
+        Ok(usage)
+    }
+
+    /// Forgets flows that have ended, and those of ports that are gone; how many.
+    ///
+    /// The kernel looks through them by itself, so that none is taken for ended that a packet has just prolonged.
+    ///
+    /// # Errors
+    /// When the kernel does not run the program.
+    pub fn sweep(&mut self) -> Result<u32, Error> {
+        let program = self.ebpf.program_mut(SWEEP).ok_or(Error::Missing(SWEEP))?;
+        let program: &mut SchedClassifier = program.try_into().map_err(Error::program)?;
+        // The program wants a frame, and does not look at it.
+        let frame = [0u8; 64];
+        let run = program.test_run(TestRunOptions { data_in: Some(&frame), repeat: 1, ..TestRunOptions::default() });
+        Ok(run.map_err(Error::program)?.return_value)
+    }
+}
+
+/// The program that forgets flows.
+pub(crate) const SWEEP: &str = "netvirt_sweep";

@@ -1,0 +1,87 @@
+//! Parts of the decision that the programs call as global functions.
+//!
+//! A global function takes numbers alone, and the verifier looks through it by itself, once, for all numbers that there are:
+//! not anew for each place that it is called from, and for each state of the caller. What is noted of the frame at hand it
+//! finds in the map where its callers have noted it.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::bpf_for_each_map_elem;
+use pipeline::flow::{FlowEntry, FlowKey};
+use pipeline::policy::Direction;
+use pipeline::stages::security::{self, Case};
+use pipeline::{Tables, Work, sweep};
+
+use crate::maps::{self, FLOWS, MAPS};
+
+/// A case out of its numbers.
+#[inline(always)]
+fn case(ifindex: u64, remote_vsid: u64, how: u64, len: u64) -> Case {
+    let direction = if how & 1 == 0 { Direction::Egress } else { Direction::Ingress };
+    Case { ifindex: ifindex as u32, direction, remote_vsid: remote_vsid as u32, far: how & 2 != 0, len: len as u32 }
+}
+
+/// The notes of this CPU.
+#[inline(always)]
+fn work() -> Option<&'static mut Work> {
+    maps::work()
+}
+
+/// [`security::judge`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn netvirt_judge(ifindex: u64, remote_vsid: u64, how: u64, len: u64) -> u64 {
+    let Some(work) = work() else { return 0 };
+    u64::from(security::judge(&MAPS, work, &case(ifindex, remote_vsid, how, len)))
+}
+
+/// [`security::judge_group`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn netvirt_judge_group(ifindex: u64, remote_vsid: u64, how: u64) -> u64 {
+    let Some(work) = work() else { return 0 };
+    u64::from(security::judge_group(&MAPS, work, &case(ifindex, remote_vsid, how, 0)))
+}
+
+/// [`security::remember`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn netvirt_remember(far: u64) -> u64 {
+    let Some(work) = work() else { return 0 };
+    u64::from(security::remember(&MAPS, work, far != 0))
+}
+
+/// What one look through all flows has in common.
+struct Sweep {
+    now: u64,
+    forgotten: u64,
+}
+
+/// Forgets the flows that are over ([`sweep::is_over`]); how many.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn netvirt_forget() -> u64 {
+    let mut sweep = Sweep { now: MAPS.now(), forgotten: 0 };
+    // At the beginning, so that other CPUs do not begin as well.
+    maps::sweep_at(sweep.now);
+    // SAFETY: the helper hands `look` each entry and the sweep, while this function waits.
+    unsafe {
+        let flows = core::ptr::addr_of!(FLOWS).cast_mut().cast();
+        bpf_for_each_map_elem(flows, look as *mut c_void, core::ptr::from_mut(&mut sweep).cast(), 0);
+    }
+    sweep.forgotten
+}
+
+/// Looks at one flow; 0, to go on.
+///
+/// # Safety
+/// As [`bpf_for_each_map_elem`] calls it.
+unsafe extern "C" fn look(_: *mut c_void, key: *const FlowKey, flow: *const FlowEntry, sweep: *mut Sweep) -> u64 {
+    // SAFETY: see above.
+    let (key, flow, sweep) = unsafe { (&*key, &*flow, &mut *sweep) };
+    if sweep::is_over(&MAPS, key, flow, sweep.now) && FLOWS.remove(key).is_ok() {
+        sweep::uncount(&MAPS, flow);
+        sweep.forgotten += 1;
+    }
+    0
+}
