@@ -3,7 +3,8 @@
 //! What is not ours goes on to the host's stack untouched: the host's own traffic, and other uses of GRE and of UDP. VXLAN
 //! and Geneve are ours only on a host that has VM networks of that encapsulation, since a host may run an overlay of its
 //! own. Which of the encapsulations a packet of a VM network comes in does not matter: while a VM network changes its
-//! encapsulation, some hosts send the one and some the other.
+//! encapsulation, some hosts send the one and some the other. What comes in an encapsulation before this host has heard of
+//! its first VM network in it is lost.
 
 use crate::encapsulation::{self, Encapsulation, Outer};
 use crate::headers::ip::{self, Ip};
