@@ -268,6 +268,51 @@ fn a_stranger_of_the_underlay_is_no_host() {
     assert_eq!(heard.count("frame contains \"from mallory\""), 0, "{}", heard.lines("frame"));
 }
 
+/// Puts all VMs of both hosts into a security group that lets their subnet in.
+#[track_caller]
+fn in_groups(stage: &Stage) {
+    let group =
+        "kind: security-group\nname: team\nspec: {rules: [{direction: ingress, remote: {prefixes: [10.0.0.0/24]}}]}\n";
+    for (host, vms) in [(1, [("mallory", "66"), ("alice", "05")]), (2, [("bob", "07"), ("carol", "08")])] {
+        let mut yaml = group.to_owned();
+        for (vm, mac) in vms {
+            yaml += &format!(
+                "---\nkind: port\nname: {vm}\nspec: {{device: {vm}, mac: 06-06-00-00-00-{mac}, vsid: 5001, \
+                 securityGroups: [team]}}\n"
+            );
+        }
+        stage.apply(host, &yaml).ok().unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+#[test]
+fn fragments_do_not_write_over_what_was_judged() {
+    let stage = Stage::up(TOPOLOGY);
+    in_groups(&stage);
+    let mallory = stage.vm("mallory");
+    let receiver = Capture::start(&stage.vm("bob"), "eth0", "ip and not icmp");
+    let udp = [0x03, 0xe8, 0x07, 0xd0, 0, 48, 0, 0];
+    let piece = |identification: u16, offset: u16, more: bool, payload: &[u8]| {
+        send(&mallory, "eth0", &ipv4(ME, TO_BOB, 17, Unusual { identification, offset, more, options: &[] }, payload));
+    };
+    let dropped = |reason: &str| stage.drops(1, "mallory", reason);
+    let before = ["FragmentOverlap", "FragmentLost"].map(dropped);
+    // 24 bytes come first; then some for places 8 to 24 again, and for 16 to 32.
+    piece(1, 0, true, &[&udp[..], b"what was judged."].concat());
+    piece(1, 1, false, &[MARK, b"....."].concat());
+    piece(1, 2, false, &[MARK, b"....."].concat());
+    stage.await_drops(1, "mallory", "FragmentOverlap", before[0], 2);
+    // What goes on where the first one has ended passes; what belongs to nothing does not.
+    piece(1, 3, false, &[b'.'; 24]);
+    piece(2, 3, false, MARK);
+    stage.await_drops(1, "mallory", "FragmentLost", before[1], 1);
+    assert_eq!(["FragmentOverlap", "FragmentLost"].map(dropped), [before[0] + 2, before[1] + 1]);
+    must_ping(&stage.vm("alice"), "10.0.0.7");
+    let heard = receiver.end();
+    assert_eq!(heard.count("ip.proto == 17"), 2, "{}", heard.lines("frame"));
+    assert_eq!(heard.count("frame contains \"from mallory\""), 0, "{}", heard.lines("frame"));
+}
+
 /// Frames a second of a flood: what one CPU makes with ease, so that its own cost is not what others suffer from.
 const RATE: u64 = 20_000;
 /// Frames of a flood, at least: more than a port may have half-open connections.
@@ -313,11 +358,27 @@ fn a_flood_of_random_senders_ends_at_the_port() {
 #[test]
 fn a_flood_of_syns_leaves_others_their_connections() {
     let stage = Stage::up(TOPOLOGY);
-    // Each is a connection of its own, that nobody answers.
-    harms_nobody(&stage, |number| {
+    harms_nobody(&stage, syns());
+    must_ping(&stage.vm("mallory"), "10.0.0.7");
+}
+
+#[test]
+fn with_security_groups_a_flood_of_syns_meets_the_limit_of_its_own_port() {
+    let stage = Stage::up(TOPOLOGY);
+    in_groups(&stage);
+    let before = stage.drops(1, "mallory", "FlowLimit");
+    harms_nobody(&stage, syns());
+    stage.await_drops(1, "mallory", "FlowLimit", before, 1);
+    for (host, port) in [(1, "alice"), (2, "bob"), (2, "carol")] {
+        assert_eq!(stage.drops(host, port, "FlowLimit"), 0, "{port}: {}", stage.all_drops(host));
+    }
+}
+
+/// SYNs to Carol, each a connection of its own that nobody answers.
+fn syns() -> impl FnMut(u64) -> Vec<u8> + Send + 'static {
+    |number| {
         let number = u32::try_from(number).expect("a story of some seconds");
         let ports = (1024 + (number % 60_000) as u16, 1 + (number / 60_000) as u16);
         syn_v4(ME, (CAROL, v4(8)), ports)
-    });
-    must_ping(&stage.vm("mallory"), "10.0.0.7");
+    }
 }
