@@ -9,8 +9,8 @@ use tests::capture::Capture;
 use tests::fabric::Fabric;
 use tests::flood::{Flood, Stream, must_connect, share_left, two_cpus};
 use tests::frames::{
-    BROADCAST, Mac, Unusual, arp, geneve, ipv4, ipv6, mac_of, nd, nvgre, nvgre_v4, send, syn_v4, tagged, udp_v4,
-    udp_v4_ports, udp_v6, udp_v6_ports, vxlan,
+    BROADCAST, Mac, Unusual, arp, geneve, ipv4, ipv6, mac_of, nd, nvgre, send, syn_v4, tagged, udp_v4, udp_v4_ports,
+    udp_v6, udp_v6_ports, vxlan,
 };
 use tests::stage::{Stage, eventually};
 use tests::tools::{must_ping, run};
@@ -247,25 +247,51 @@ fn a_vm_of_the_physical_network_does_not_pass_for_a_host() {
     assert_eq!(heard.count("frame contains \"from mallory\""), 0, "{}", heard.lines("frame contains \"from mallory\""));
 }
 
-#[test]
-fn a_stranger_of_the_underlay_is_no_host() {
-    let stage = Stage::up(TOPOLOGY);
+/// What a stranger sends in an encapsulation that the VM network is declared in, to Alice as if it came from Bob.
+#[track_caller]
+fn a_stranger_is_no_host(encapsulation: &str) {
+    let declared = format!(
+        "resources:\n  - {{kind: routing-domain, spec: {{rdid: \"{{11111111-2222-3333-4444-000000005001}}\", \
+         encapsulation: {encapsulation}}}}}"
+    );
+    let stage = Stage::up(&TOPOLOGY.replace("resources:", &declared));
     let [alice, bob] = ["alice", "bob"].map(|vm| stage.vm(vm));
     let stranger = stage.lab.host("stranger").unwrap();
     let from = (mac_of(&stranger, "eth0"), [192, 168, 4, 99]);
     let to = (mac_of(&stage.host(1), "eth0"), [192, 168, 4, 11]);
     let inner = udp_v4(TO_BOB, TO_ALICE, MARK);
     let victim = Capture::start(&alice, "eth0", "udp");
-    let before = stage.drops(1, "uplink", "UnknownProvider");
-    send(&stranger, "eth0", &nvgre_v4((from.0, from.1.into()), (to.0, to.1.into()), 5001, false, &inner));
-    stage.await_drops(1, "uplink", "UnknownProvider", before, 1);
-    // No network of the host is in these: they are the host's own affair, and no VM's.
-    for (port, payload) in [(4789, vxlan(5001, &inner)), (6081, geneve(5001, &inner))] {
-        send(&stranger, "eth0", &udp_v4_ports(from, to, (50_000, port), &payload));
+    let in_udp = |port: u16, payload: &[u8]| udp_v4_ports(from, to, (50_000, port), payload);
+    for (name, frame) in [
+        ("nvgre", ipv4(from, to, 47, Unusual::default(), &nvgre(5001, &inner))),
+        ("vxlan", in_udp(4789, &vxlan(5001, &inner))),
+        ("geneve", in_udp(6081, &geneve(5001, &inner))),
+    ] {
+        let before = stage.drops(1, "uplink", "UnknownProvider");
+        send(&stranger, "eth0", &frame);
+        // What no network of the host is in is the host's own affair, and no VM's.
+        if name == encapsulation {
+            stage.await_drops(1, "uplink", "UnknownProvider", before, 1);
+        }
     }
     must_ping(&bob, "10.0.0.5");
     let heard = victim.end();
     assert_eq!(heard.count("frame contains \"from mallory\""), 0, "{}", heard.lines("frame"));
+}
+
+#[test]
+fn a_stranger_of_the_underlay_is_no_host_in_nvgre() {
+    a_stranger_is_no_host("nvgre");
+}
+
+#[test]
+fn a_stranger_of_the_underlay_is_no_host_in_vxlan() {
+    a_stranger_is_no_host("vxlan");
+}
+
+#[test]
+fn a_stranger_of_the_underlay_is_no_host_in_geneve() {
+    a_stranger_is_no_host("geneve");
 }
 
 /// Puts all VMs of both hosts into a security group that lets their subnet in.

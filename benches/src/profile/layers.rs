@@ -10,6 +10,16 @@ pub(super) struct Place {
     pub(super) detail: String,
 }
 
+impl Place {
+    /// Whether it has to do with what is measured.
+    pub(super) fn is_own(&self) -> bool {
+        self.layer != IDLE && self.layer != ELSEWHERE
+    }
+}
+
+const IDLE: &str = "idle";
+const ELSEWHERE: &str = "elsewhere, other processes";
+
 /// How functions of BPF programs are called: this, a tag of 16 digits, an underscore, the name. The kernel's own functions
 /// may begin like that too.
 const PROGRAM: &str = "bpf_prog_";
@@ -17,7 +27,7 @@ const TAG: usize = 16;
 
 /// Kernel functions, and what they are of. The innermost that a sample is inside of says where it was.
 const LAYERS: [(&str, &[&str]); 17] = [
-    ("idle", &["pv_native_safe_halt", "default_idle", "acpi_safe_halt", "intel_idle", "do_idle"]),
+    (IDLE, &["pv_native_safe_halt", "default_idle", "acpi_safe_halt", "intel_idle", "do_idle"]),
     ("netfilter", &["nf_hook_slow", "nf_conntrack_in", "br_nf_pre_routing", "br_nf_forward", "br_nf_post_routing"]),
     ("bridge", &["br_handle_frame", "br_forward", "br_handle_frame_finish", "br_dev_queue_push_xmit"]),
     ("VXLAN device", &["vxlan_xmit", "vxlan_rcv", "udp_queue_rcv_one_skb", "gro_cell_poll"]),
@@ -65,7 +75,7 @@ pub(super) fn place(process: &str, functions: &[&str]) -> Place {
         }
     }
     let ours = ["benches", "profile"].contains(&process);
-    let layer = if ours { "the load generator".to_owned() } else { "elsewhere, other processes".to_owned() };
+    let layer = if ours { "the load generator".to_owned() } else { ELSEWHERE.to_owned() };
     Place { layer, detail: if ours { at } else { process.to_owned() } }
 }
 
