@@ -17,7 +17,7 @@ use clap::Parser;
 #[command(name = "profile", version)]
 struct Args {
     /// Measures, as "benches --list" names them.
-    #[arg(long, value_name = "MEASURE", value_delimiter = ',', default_value = "udp-64-1")]
+    #[arg(long, value_name = "MEASURE", value_delimiter = ',', default_value = "flows-1")]
     only: Vec<String>,
     /// Whose time.
     #[arg(long, value_name = "LETTERS", value_delimiter = ',', default_value = "a,n")]

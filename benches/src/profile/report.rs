@@ -95,8 +95,9 @@ impl Profile {
     }
 }
 
-/// What a packet costs each contestant, without idle time and the work of other processes: a figure that does not depend
-/// on what else the machine does. The first contestant of a measure is what the others are compared with.
+/// What a packet costs each contestant, without idle time and the work of other processes. In measures on one core this
+/// does not depend on what else the machine does; on two, what is lost between them costs the sender too, for nothing. The
+/// first contestant of a measure is what the others are compared with.
 pub fn summary(costs: &[Cost]) -> String {
     let mut table = table(["measure", "of", "contestant", "client's CPU, ns", "server's CPU, ns", "both", "ratio"], 3);
     for cost in costs {
