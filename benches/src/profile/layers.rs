@@ -30,9 +30,9 @@ const LAYERS: [(&str, &[&str]); 17] = [
     (IDLE, &["pv_native_safe_halt", "default_idle", "acpi_safe_halt", "intel_idle", "do_idle"]),
     ("netfilter", &["nf_hook_slow", "nf_conntrack_in", "br_nf_pre_routing", "br_nf_forward", "br_nf_post_routing"]),
     ("bridge", &["br_handle_frame", "br_forward", "br_handle_frame_finish", "br_dev_queue_push_xmit"]),
-    ("VXLAN device", &["vxlan_xmit", "vxlan_rcv", "udp_queue_rcv_one_skb", "gro_cell_poll"]),
+    ("VXLAN device", &["vxlan_xmit", "vxlan_rcv", "vxlan_xmit_one", "gro_cell_poll"]),
     ("redirection", &["skb_do_redirect", "__bpf_redirect", "bpf_out_neigh_v4", "bpf_out_neigh_v6"]),
-    ("forwarding", &["ip_forward", "ip_forward_finish", "ip_route_input_slow", "ip_route_input_noref"]),
+    ("routing", &["ip_forward", "ip_forward_finish", "ip_route_input_slow", "ip_route_input_noref"]),
     ("GRO", &["dev_gro_receive", "napi_gro_receive", "gro_receive_skb", "napi_gro_flush", "gro_complete"]),
     ("segmentation", &["__skb_gso_segment", "skb_mac_gso_segment", "validate_xmit_skb"]),
     (
@@ -41,7 +41,15 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ),
     (
         "the VM's IP and transport",
-        &["ip_rcv", "ip_list_rcv", "ip_local_deliver", "tcp_v4_rcv", "udp_rcv", "ip_rcv_finish"],
+        &[
+            "ip_rcv",
+            "ip_list_rcv",
+            "ip_local_deliver",
+            "tcp_v4_rcv",
+            "udp_rcv",
+            "udp_queue_rcv_one_skb",
+            "ip_rcv_finish",
+        ],
     ),
     (
         "steering to the other CPU",
