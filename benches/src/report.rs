@@ -175,7 +175,7 @@ impl Report {
         if self.lines.iter().any(|line| line.measure.contains("flows")) {
             text += &format!(
                 "- Packet socket: whole frames, a flow after the other, each sent once before the warm-up; what the \
-                 server's VM takes in\n  is counted. A million flows: {slow_rounds} rounds.\n"
+                 server's VM takes in\n  is counted, and nobody reads it. A million flows: {slow_rounds} rounds.\n"
             );
         }
         if self.shows(Contestant::Groups10) || self.shows(Contestant::Groups1000) {

@@ -9,8 +9,8 @@ use tests::capture::Capture;
 use tests::fabric::Fabric;
 use tests::flood::{Flood, Stream, must_connect, share_left, two_cpus};
 use tests::frames::{
-    BROADCAST, Mac, Unusual, arp, geneve, ipv4, ipv6, mac_of, nd, nvgre, nvgre_v4, send, syn_v4, tagged, udp_v4,
-    udp_v4_ports, udp_v6, udp_v6_ports, vxlan,
+    BROADCAST, Mac, Unusual, arp, geneve, ipv4, ipv6, mac_of, nd, nvgre, send, syn_v4, tagged, udp_v4, udp_v4_ports,
+    udp_v6, udp_v6_ports, vxlan,
 };
 use tests::stage::{Stage, eventually};
 use tests::tools::{must_ping, run};
@@ -247,24 +247,95 @@ fn a_vm_of_the_physical_network_does_not_pass_for_a_host() {
     assert_eq!(heard.count("frame contains \"from mallory\""), 0, "{}", heard.lines("frame contains \"from mallory\""));
 }
 
-#[test]
-fn a_stranger_of_the_underlay_is_no_host() {
-    let stage = Stage::up(TOPOLOGY);
+/// What a stranger sends in an encapsulation that the VM network is declared in, to Alice as if it came from Bob.
+#[track_caller]
+fn a_stranger_is_no_host(encapsulation: &str) {
+    let declared = format!(
+        "resources:\n  - {{kind: routing-domain, spec: {{rdid: \"{{11111111-2222-3333-4444-000000005001}}\", \
+         encapsulation: {encapsulation}}}}}"
+    );
+    let stage = Stage::up(&TOPOLOGY.replace("resources:", &declared));
     let [alice, bob] = ["alice", "bob"].map(|vm| stage.vm(vm));
     let stranger = stage.lab.host("stranger").unwrap();
     let from = (mac_of(&stranger, "eth0"), [192, 168, 4, 99]);
     let to = (mac_of(&stage.host(1), "eth0"), [192, 168, 4, 11]);
     let inner = udp_v4(TO_BOB, TO_ALICE, MARK);
     let victim = Capture::start(&alice, "eth0", "udp");
-    let before = stage.drops(1, "uplink", "UnknownProvider");
-    send(&stranger, "eth0", &nvgre_v4((from.0, from.1.into()), (to.0, to.1.into()), 5001, false, &inner));
-    stage.await_drops(1, "uplink", "UnknownProvider", before, 1);
-    // No network of the host is in these: they are the host's own affair, and no VM's.
-    for (port, payload) in [(4789, vxlan(5001, &inner)), (6081, geneve(5001, &inner))] {
-        send(&stranger, "eth0", &udp_v4_ports(from, to, (50_000, port), &payload));
+    let in_udp = |port: u16, payload: &[u8]| udp_v4_ports(from, to, (50_000, port), payload);
+    for (name, frame) in [
+        ("nvgre", ipv4(from, to, 47, Unusual::default(), &nvgre(5001, &inner))),
+        ("vxlan", in_udp(4789, &vxlan(5001, &inner))),
+        ("geneve", in_udp(6081, &geneve(5001, &inner))),
+    ] {
+        let before = stage.drops(1, "uplink", "UnknownProvider");
+        send(&stranger, "eth0", &frame);
+        // What no network of the host is in is the host's own affair, and no VM's.
+        if name == encapsulation {
+            stage.await_drops(1, "uplink", "UnknownProvider", before, 1);
+        }
     }
     must_ping(&bob, "10.0.0.5");
     let heard = victim.end();
+    assert_eq!(heard.count("frame contains \"from mallory\""), 0, "{}", heard.lines("frame"));
+}
+
+#[test]
+fn a_stranger_of_the_underlay_is_no_host_in_nvgre() {
+    a_stranger_is_no_host("nvgre");
+}
+
+#[test]
+fn a_stranger_of_the_underlay_is_no_host_in_vxlan() {
+    a_stranger_is_no_host("vxlan");
+}
+
+#[test]
+fn a_stranger_of_the_underlay_is_no_host_in_geneve() {
+    a_stranger_is_no_host("geneve");
+}
+
+/// Puts all VMs of both hosts into a security group that lets their subnet in.
+#[track_caller]
+fn in_groups(stage: &Stage) {
+    let group =
+        "kind: security-group\nname: team\nspec: {rules: [{direction: ingress, remote: {prefixes: [10.0.0.0/24]}}]}\n";
+    for (host, vms) in [(1, [("mallory", "66"), ("alice", "05")]), (2, [("bob", "07"), ("carol", "08")])] {
+        let mut yaml = group.to_owned();
+        for (vm, mac) in vms {
+            yaml += &format!(
+                "---\nkind: port\nname: {vm}\nspec: {{device: {vm}, mac: 06-06-00-00-00-{mac}, vsid: 5001, \
+                 securityGroups: [team]}}\n"
+            );
+        }
+        stage.apply(host, &yaml).ok().unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+#[test]
+fn fragments_do_not_write_over_what_was_judged() {
+    let stage = Stage::up(TOPOLOGY);
+    in_groups(&stage);
+    let mallory = stage.vm("mallory");
+    let receiver = Capture::start(&stage.vm("bob"), "eth0", "ip and not icmp");
+    let udp = [0x03, 0xe8, 0x07, 0xd0, 0, 48, 0, 0];
+    let piece = |identification: u16, offset: u16, more: bool, payload: &[u8]| {
+        send(&mallory, "eth0", &ipv4(ME, TO_BOB, 17, Unusual { identification, offset, more, options: &[] }, payload));
+    };
+    let dropped = |reason: &str| stage.drops(1, "mallory", reason);
+    let before = ["FragmentOverlap", "FragmentLost"].map(dropped);
+    // 24 bytes come first; then some for places 8 to 24 again, and for 16 to 32.
+    piece(1, 0, true, &[&udp[..], b"what was judged."].concat());
+    piece(1, 1, false, &[MARK, b"....."].concat());
+    piece(1, 2, false, &[MARK, b"....."].concat());
+    stage.await_drops(1, "mallory", "FragmentOverlap", before[0], 2);
+    // What goes on where the first one has ended passes; what belongs to nothing does not.
+    piece(1, 3, false, &[b'.'; 24]);
+    piece(2, 3, false, MARK);
+    stage.await_drops(1, "mallory", "FragmentLost", before[1], 1);
+    assert_eq!(["FragmentOverlap", "FragmentLost"].map(dropped), [before[0] + 2, before[1] + 1]);
+    must_ping(&stage.vm("alice"), "10.0.0.7");
+    let heard = receiver.end();
+    assert_eq!(heard.count("ip.proto == 17"), 2, "{}", heard.lines("frame"));
     assert_eq!(heard.count("frame contains \"from mallory\""), 0, "{}", heard.lines("frame"));
 }
 
@@ -313,11 +384,27 @@ fn a_flood_of_random_senders_ends_at_the_port() {
 #[test]
 fn a_flood_of_syns_leaves_others_their_connections() {
     let stage = Stage::up(TOPOLOGY);
-    // Each is a connection of its own, that nobody answers.
-    harms_nobody(&stage, |number| {
+    harms_nobody(&stage, syns());
+    must_ping(&stage.vm("mallory"), "10.0.0.7");
+}
+
+#[test]
+fn with_security_groups_a_flood_of_syns_meets_the_limit_of_its_own_port() {
+    let stage = Stage::up(TOPOLOGY);
+    in_groups(&stage);
+    let before = stage.drops(1, "mallory", "FlowLimit");
+    harms_nobody(&stage, syns());
+    stage.await_drops(1, "mallory", "FlowLimit", before, 1);
+    for (host, port) in [(1, "alice"), (2, "bob"), (2, "carol")] {
+        assert_eq!(stage.drops(host, port, "FlowLimit"), 0, "{port}: {}", stage.all_drops(host));
+    }
+}
+
+/// SYNs to Carol, each a connection of its own that nobody answers.
+fn syns() -> impl FnMut(u64) -> Vec<u8> + Send + 'static {
+    |number| {
         let number = u32::try_from(number).expect("a story of some seconds");
         let ports = (1024 + (number % 60_000) as u16, 1 + (number / 60_000) as u16);
         syn_v4(ME, (CAROL, v4(8)), ports)
-    });
-    must_ping(&stage.vm("mallory"), "10.0.0.7");
+    }
 }

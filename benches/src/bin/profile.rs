@@ -11,12 +11,13 @@ use benches::{Error, alone, interrupt, machine, measure, profile};
 use clap::Parser;
 
 /// Profiles measures of the benchmark: nanoseconds of each packet per BPF program and helper, by the kernel's own clocks
-/// and by samples of both CPUs (perf, bpftool). Needs root; each contestant takes about 10 s for each measure.
+/// and by samples of both CPUs (perf, bpftool), and what each contestant costs in all. Needs root; each takes about 12 s for
+/// each measure.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "profile", version)]
 struct Args {
     /// Measures, as "benches --list" names them.
-    #[arg(long, value_name = "MEASURE", value_delimiter = ',', default_value = "udp-64-1")]
+    #[arg(long, value_name = "MEASURE", value_delimiter = ',', default_value = "flows-1")]
     only: Vec<String>,
     /// Whose time.
     #[arg(long, value_name = "LETTERS", value_delimiter = ',', default_value = "a,n")]
@@ -66,5 +67,11 @@ fn run(args: &Args) -> Result<(), Error> {
     alone::clear()?;
     let machine = machine::look(&plan.netvirt.as_deref().into_iter().collect::<Vec<_>>());
     println!("{machine}\n");
-    profile::run(&plan, args.lines, |seen| println!("{}", seen.text()))
+    let mut costs = Vec::new();
+    profile::run(&plan, args.lines, |seen| {
+        println!("{}", seen.text());
+        costs.push(seen.cost());
+    })?;
+    println!("{}", profile::summary(&costs));
+    Ok(())
 }

@@ -10,6 +10,16 @@ pub(super) struct Place {
     pub(super) detail: String,
 }
 
+impl Place {
+    /// Whether it has to do with what is measured.
+    pub(super) fn is_own(&self) -> bool {
+        self.layer != IDLE && self.layer != ELSEWHERE
+    }
+}
+
+const IDLE: &str = "idle";
+const ELSEWHERE: &str = "elsewhere, other processes";
+
 /// How functions of BPF programs are called: this, a tag of 16 digits, an underscore, the name. The kernel's own functions
 /// may begin like that too.
 const PROGRAM: &str = "bpf_prog_";
@@ -17,12 +27,12 @@ const TAG: usize = 16;
 
 /// Kernel functions, and what they are of. The innermost that a sample is inside of says where it was.
 const LAYERS: [(&str, &[&str]); 17] = [
-    ("idle", &["pv_native_safe_halt", "default_idle", "acpi_safe_halt", "intel_idle", "do_idle"]),
+    (IDLE, &["pv_native_safe_halt", "default_idle", "acpi_safe_halt", "intel_idle", "do_idle"]),
     ("netfilter", &["nf_hook_slow", "nf_conntrack_in", "br_nf_pre_routing", "br_nf_forward", "br_nf_post_routing"]),
     ("bridge", &["br_handle_frame", "br_forward", "br_handle_frame_finish", "br_dev_queue_push_xmit"]),
-    ("VXLAN device", &["vxlan_xmit", "vxlan_rcv", "udp_queue_rcv_one_skb", "gro_cell_poll"]),
+    ("VXLAN device", &["vxlan_xmit", "vxlan_rcv", "vxlan_xmit_one", "gro_cell_poll"]),
     ("redirection", &["skb_do_redirect", "__bpf_redirect", "bpf_out_neigh_v4", "bpf_out_neigh_v6"]),
-    ("forwarding", &["ip_forward", "ip_forward_finish", "ip_route_input_slow", "ip_route_input_noref"]),
+    ("routing", &["ip_forward", "ip_forward_finish", "ip_route_input_slow", "ip_route_input_noref"]),
     ("GRO", &["dev_gro_receive", "napi_gro_receive", "gro_receive_skb", "napi_gro_flush", "gro_complete"]),
     ("segmentation", &["__skb_gso_segment", "skb_mac_gso_segment", "validate_xmit_skb"]),
     (
@@ -31,7 +41,15 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ),
     (
         "the VM's IP and transport",
-        &["ip_rcv", "ip_list_rcv", "ip_local_deliver", "tcp_v4_rcv", "udp_rcv", "ip_rcv_finish"],
+        &[
+            "ip_rcv",
+            "ip_list_rcv",
+            "ip_local_deliver",
+            "tcp_v4_rcv",
+            "udp_rcv",
+            "udp_queue_rcv_one_skb",
+            "ip_rcv_finish",
+        ],
     ),
     (
         "steering to the other CPU",
@@ -65,7 +83,7 @@ pub(super) fn place(process: &str, functions: &[&str]) -> Place {
         }
     }
     let ours = ["benches", "profile"].contains(&process);
-    let layer = if ours { "the load generator".to_owned() } else { "elsewhere, other processes".to_owned() };
+    let layer = if ours { "the load generator".to_owned() } else { ELSEWHERE.to_owned() };
     Place { layer, detail: if ours { at } else { process.to_owned() } }
 }
 

@@ -7,6 +7,8 @@ mod programs;
 mod report;
 mod samples;
 
+pub use report::{Cost, summary};
+
 use std::time::Duration;
 
 use crate::contestant::{Contestant, Stage};

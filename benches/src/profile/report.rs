@@ -39,6 +39,19 @@ impl Profile {
         text
     }
 
+    /// What it costs.
+    pub fn cost(&self) -> Cost {
+        let (word, per) = unit(self.measure.load);
+        let rate = self.figures.rate / per;
+        let mut sides = [0.0; 2];
+        for (sum, side) in sides.iter_mut().zip(&self.sides) {
+            let own = side.places.iter().filter(|(place, _)| place.is_own());
+            let own: usize = own.map(|(_, count)| count).sum();
+            *sum = own as f64 / side.samples.max(1) as f64 * 1e9 / rate;
+        }
+        Cost { measure: self.measure.name, contestant: self.contestant.named(self.measure.scene), word, sides }
+    }
+
     /// By the kernel's own clocks.
     fn programs_text(&self) -> String {
         if self.programs.is_empty() {
@@ -82,6 +95,44 @@ impl Profile {
     }
 }
 
+/// What a packet costs each contestant, without idle time and the work of other processes. In measures on one core this
+/// does not depend on what else the machine does; on two, what is lost between them costs the sender too, for nothing. The
+/// first contestant of a measure is what the others are compared with.
+pub fn summary(costs: &[Cost]) -> String {
+    let mut table = table(["measure", "of", "contestant", "client's CPU, ns", "server's CPU, ns", "both", "ratio"], 3);
+    for cost in costs {
+        let first = costs.iter().find(|first| first.measure == cost.measure).unwrap_or(cost);
+        let [client, server] = cost.sides;
+        table.add_row([
+            cost.measure.to_owned(),
+            cost.word.to_owned(),
+            cost.contestant.clone(),
+            format!("{client:.0}"),
+            format!("{server:.0}"),
+            format!("{:.0}", cost.both()),
+            format!("{:.2}", cost.both() / first.both()),
+        ]);
+    }
+    format!("What it costs, without idle time and other processes\n{table}\n")
+}
+
+/// See [`summary`].
+#[derive(Clone, PartialEq, Debug)]
+pub struct Cost {
+    measure: &'static str,
+    contestant: String,
+    /// What it is the cost of.
+    word: &'static str,
+    /// Nanoseconds on each CPU; where all runs on one, 0 on the other.
+    sides: [f64; 2],
+}
+
+impl Cost {
+    fn both(&self) -> f64 {
+        self.sides.iter().sum()
+    }
+}
+
 /// A table whose columns from `numbers` on are numbers.
 fn table<const N: usize>(heads: [&str; N], numbers: usize) -> Table {
     let mut table = Table::new();
@@ -117,6 +168,11 @@ mod tests {
         assert!(text.starts_with("(n) netvirt, udp-64-1: 500.0 kpps, which is 2000 ns of each CPU a packet"), "{text}");
         let row = |name: &str| text.lines().find(|line| line.contains(name)).unwrap_or_default().to_owned();
         assert!(row("netvirt_port").contains("1200") && row("decide_port").contains("60.0 %"), "{text}");
+        let cost = profile.cost();
+        assert!((cost.both() - 1200.0).abs() < 1e-6, "{cost:?}");
+        let twice = Cost { sides: [2400.0, 0.0], contestant: "(v) VXLAN".to_owned(), ..cost.clone() };
+        let text_of_both = summary(&[cost, twice]);
+        assert!(text_of_both.lines().any(|line| line.contains("VXLAN") && line.contains("2.00")), "{text_of_both}");
         assert!(row("idle").contains("800") && row("halt").is_empty(), "{text}");
     }
 }
