@@ -15,6 +15,7 @@ mod facts;
 mod flows;
 mod learnt;
 mod local_api;
+mod policy_log;
 mod punts;
 mod run;
 mod saved;

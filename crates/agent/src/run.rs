@@ -73,6 +73,7 @@ fn run_with(mut config: Config, check: bool) -> Result<(), RunError> {
     watch_events(events, Arc::clone(&core))?;
     crate::punts::watch(&core)?;
     crate::flows::keep(Arc::clone(&core))?;
+    crate::policy_log::watch(&core)?;
     if let Some(controlled) = controlled {
         controlled.start(Arc::clone(&core))?;
     }

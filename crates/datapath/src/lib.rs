@@ -23,7 +23,7 @@ use aya::{Ebpf, EbpfLoader};
 pub use attach::{Attachment, Role};
 pub use counters::SlotCounters;
 pub use error::Error;
-pub use events::{Events, Punt, Punts};
+pub use events::{Events, Logs, Punt, Punts};
 pub use maps::LAYOUT;
 
 /// The compiled kernel programs.

@@ -24,7 +24,7 @@ pub(crate) mod subnets;
 pub(crate) mod underlay;
 
 pub use domains::domain_numbers;
-pub use security::findings_of_group;
+pub use security::{findings_of_group, rule_at};
 
 #[cfg(test)]
 mod finding_tests;

@@ -20,7 +20,7 @@ mod tables;
 
 pub use address::{to_address, to_ip};
 pub use changes::{Changes, TableChanges, diff};
-pub use compile::{Compiled, PortState, PortStatus, compile, domain_numbers, findings_of_group};
+pub use compile::{Compiled, PortState, PortStatus, compile, domain_numbers, findings_of_group, rule_at};
 pub use epochs::{Epochs, epochs};
 pub use facts::{Facts, Link, LinkKind, Settings};
 pub use finding::{Finding, Severity};

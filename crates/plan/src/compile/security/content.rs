@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use model::security::{Action, Direction, IngressDefault, Remote};
-use model::{Intent, QualifiedName, SecurityGroup, SecurityRule};
+use model::{Intent, Port, QualifiedName, SecurityGroup, SecurityRule};
 use pipeline::policy::{self, MAX_RULES, PolicyFlags, RuleFlags};
 
 /// The security groups that a port or a VM is in, in their order, each once.
@@ -61,6 +61,27 @@ pub(crate) struct Content {
     pub(crate) beyond: [usize; 2],
 }
 
+/// The rules of groups in the order in which they decide: by priority, what denies before what allows, then by group and
+/// place in it.
+fn in_order<'a>(groups: &[&'a SecurityGroup]) -> Vec<(&'a SecurityGroup, &'a SecurityRule)> {
+    let mut rules: Vec<_> =
+        groups.iter().flat_map(|group| group.rules.iter().map(move |rule| (*group, rule))).collect();
+    // Stable: the groups are in the order of their names, and the rules in theirs.
+    rules.sort_by_key(|(_, rule)| (rule.priority, rule.action == Action::Allow));
+    rules
+}
+
+/// The rule of a port's policy at a place in the list of a direction, in words, with the group that it is of.
+pub fn rule_at(intent: &Intent, port: &Port, direction: policy::Direction, index: usize) -> Option<String> {
+    let names = group_set(&port.security_groups);
+    let groups: Vec<&SecurityGroup> = names.iter().filter_map(|name| intent.security_group(name)).collect();
+    let rules = in_order(&groups).into_iter().filter(|(_, rule)| side_of(rule.direction) == direction);
+    let declared = rules.map(|(group, rule)| format!("{rule} (security group {})", group.name));
+    let members = groups.iter().filter(|group| group.ingress_default == IngressDefault::SameGroup);
+    let members = members.filter(|_| direction == policy::Direction::Ingress);
+    declared.chain(members.map(|group| format!("members of the same security group {}", group.name))).nth(index)
+}
+
 /// The place of a direction in the tables.
 pub(crate) const fn side_of(direction: Direction) -> policy::Direction {
     match direction {
@@ -98,16 +119,9 @@ impl Content {
         content
     }
 
-    /// Lists the rules: by priority, what denies before what allows, then by group and place in it.
+    /// Lists the rules.
     fn list(&mut self, groups: &[&SecurityGroup]) {
-        let mut rules: Vec<(u16, bool, &SecurityRule)> = groups
-            .iter()
-            .flat_map(|group| &group.rules)
-            .map(|rule| (rule.priority, rule.action == Action::Allow, rule))
-            .collect();
-        // Stable: the groups are in the order of their names, and the rules in theirs.
-        rules.sort_by_key(|(priority, allow, _)| (*priority, *allow));
-        for (_, _, rule) in rules {
+        for (_, rule) in in_order(groups) {
             self.sides[side_of(rule.direction) as usize].push(listed(rule));
         }
     }

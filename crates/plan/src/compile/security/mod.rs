@@ -21,6 +21,7 @@ mod properties;
 
 use bits::Bits;
 use classifier::Policy;
+pub use content::rule_at;
 use content::{Content, GroupSet, group_set};
 use edits::SIDES;
 pub(crate) use edits::SecurityEdits;
