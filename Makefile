@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 PREFIX ?= /usr/local
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
-.PHONY: help tools build test demo demo-by-hand bench install audit clean
+.PHONY: help tools build test demo demo-by-hand bench profile install audit clean
 
 help:
 	@echo 'make demo      install what is missing, build, and tell the tour: a network at a controller (root)'
@@ -14,6 +14,7 @@ help:
 	@echo 'make test      install what is missing, check style and licences, run every test (root)'
 	@echo 'make bench     measure netvirt beside its peers, then a controller with 100,000 ports (root);'
 	@echo '               ARGS="..." and FABRIC_ARGS="..." go to the two'
+	@echo 'make profile   where the nanoseconds of a packet go, per BPF program and helper (root); ARGS="..."'
 	@echo 'make build     the release build: $(target)/release/netvirt'
 	@echo 'make install   put netvirt into $$DESTDIR$$PREFIX/bin (PREFIX is $(PREFIX))'
 	@echo 'make tools     install what building, testing and the demo need; says what it does'
@@ -55,6 +56,11 @@ bench:
 	cargo build --release --locked
 	PATH="$(target)/release:$$PATH" cargo run --release --locked -p benches -- $(ARGS)
 	PATH="$(target)/release:$$PATH" cargo run --release --locked -p benches --bin fabric -- $(FABRIC_ARGS)
+
+profile:
+	scripts/tools build lab
+	cargo build --release --locked
+	PATH="$(target)/release:$$PATH" cargo run --release --locked -p benches --bin profile -- $(ARGS)
 
 install: build
 	install -D -m 755 $(target)/release/netvirt $(DESTDIR)$(PREFIX)/bin/netvirt

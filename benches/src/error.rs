@@ -80,6 +80,20 @@ pub enum Error {
         /// End of its log.
         log: String,
     },
+    /// A filter that is to track connections does not.
+    #[error("{host} forwards, but recognizes no connection; its rules are:\n{rules}")]
+    Untracked {
+        /// Which host.
+        host: String,
+        /// What it was told.
+        rules: String,
+    },
+    /// A device without a MAC address.
+    #[error("the device {device} of a host has no MAC address")]
+    NoMac {
+        /// Which.
+        device: &'static str,
+    },
     /// A measurement failed.
     #[error("{measure}, {contestant}: {source}")]
     Measurement {

@@ -3,6 +3,7 @@
 //! **Invariant:** a ratio is taken between two measurements of the same round, and nothing is measured that runs
 //! outside of the lab's network namespaces.
 
+pub mod alone;
 pub mod args;
 pub mod contestant;
 mod error;
@@ -11,6 +12,7 @@ pub mod interrupt;
 pub mod load;
 pub mod machine;
 pub mod measure;
+pub mod profile;
 pub mod report;
 pub mod run;
 pub mod stats;

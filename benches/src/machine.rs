@@ -1,5 +1,6 @@
 //! What the figures were measured with: machine, kernel, versions, date.
 
+use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -24,6 +25,15 @@ pub struct Machine {
     pub bpf_jit: bool,
     /// Versions of the programs that take part.
     pub versions: Vec<String>,
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { date, cpu, cpus, memory, kernel, bpf_jit, versions } = self;
+        let jit = if *bpf_jit { "on" } else { "off" };
+        write!(out, "{date}, {cpu}, {cpus} CPUs, {memory} MiB, {kernel}, BPF JIT {jit}")?;
+        versions.iter().try_for_each(|version| write!(out, "\n{version}"))
+    }
 }
 
 /// Looks at this machine. `programs` are asked for their versions.

@@ -1,19 +1,15 @@
 //! `make bench`: runs the benchmark and prints its table.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
 use benches::args::{self, Args};
-use benches::contestant::{Contestant, LAB_PREFIX};
+use benches::contestant::Contestant;
 use benches::report::Report;
 use benches::run::Plan;
-use benches::{Error, interrupt, machine};
+use benches::{Error, alone, interrupt, machine};
 use clap::Parser;
-use nix::fcntl::{Flock, FlockArg};
-
-/// Held by the one benchmark that runs.
-const LOCK: &str = "/run/netvirt/bench.lock";
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -40,8 +36,8 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
         return Err(Error::Lab(lab::LabError::NotRoot));
     }
     interrupt::catch()?;
-    let _lock = lock()?;
-    clear()?;
+    let _lock = alone::lock()?;
+    alone::clear()?;
     let machine = machine::look(&programs(&plan));
     let results = plan.run()?;
     let report = Report::new(machine, &plan, &results);
@@ -54,30 +50,10 @@ fn run(args: &Args) -> Result<ExitCode, Error> {
     Ok(if results.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Refuses to run beside another benchmark.
-fn lock() -> Result<Flock<File>, Error> {
-    let path = PathBuf::from(LOCK);
-    let failed = |source| Error::File { action: "write", path: path.clone(), source };
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed)?;
-    }
-    let file = File::create(&path).map_err(failed)?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| Error::Busy { path: path.clone() })
-}
-
-/// Removes what a benchmark left that was killed.
-fn clear() -> Result<(), Error> {
-    for left in lab::list()? {
-        if left.name.starts_with(LAB_PREFIX) {
-            lab::down(&left.name)?;
-        }
-    }
-    Ok(())
-}
-
 /// The programs whose versions matter.
 fn programs(plan: &Plan) -> Vec<&Path> {
-    let switch = plan.contestants.contains(&Contestant::OpenVswitch);
+    let switches = [Contestant::OpenVswitch, Contestant::OpenVswitchTracked];
+    let switch = plan.contestants.iter().any(|its| switches.contains(its));
     let switch = switch.then_some(Path::new("ovs-vswitchd"));
     plan.netvirt.as_deref().into_iter().chain(switch).collect()
 }

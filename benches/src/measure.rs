@@ -71,6 +71,10 @@ const fn packets(name: &'static str, title: &'static str, scene: Scene, payload:
     measure(name, title, scene, Load::Packets { payload, flows }, Cores::Two)
 }
 
+const fn flows(name: &'static str, title: &'static str, scene: Scene, flows: usize) -> Measure {
+    measure(name, title, scene, Load::Flows(flows), Cores::Two)
+}
+
 /// All measures.
 pub const ALL: &[Measure] = &[
     measure("tcp-1", "TCP, 1 stream", NORMAL, Load::Stream(1), Cores::Two),
@@ -90,6 +94,10 @@ pub const ALL: &[Measure] = &[
     packets("udp-64-1024", "UDP 64 B, 1,024 flows", NORMAL, 64, 1024),
     packets("udp-1000-1", "UDP 1,000 B, 1 flow", NORMAL, 1000, 1),
     packets("udp-1000-1024", "UDP 1,000 B, 1,024 flows", NORMAL, 1000, 1024),
+    flows("flows-1", "64 B out of a packet socket, 1 flow", NORMAL, 1),
+    flows("flows-1024", "64 B, packet socket, 1,024 flows", NORMAL, 1024),
+    flows("flows-10000", "64 B, packet socket, 10,000 flows", NORMAL, 10_000),
+    flows("flows-1000000", "64 B, packet socket, 1,000,000 flows", NORMAL, 1_000_000),
     measure("local-tcp-1", "TCP, 1 stream", Scene::OneHost, Load::Stream(1), Cores::Two),
     measure("local-tcp-4", "TCP, 4 streams", Scene::OneHost, Load::Stream(4), Cores::Two),
     cut("local-tcp-seg", "TCP, VMs' segmentation offload off", Scene::OneHost, Frames::VmCuts),
@@ -103,6 +111,23 @@ pub const ALL: &[Measure] = &[
     packets("local-udp-64-1024", "UDP 64 B, 1,024 flows", Scene::OneHost, 64, 1024),
     packets("local-udp-1000-1", "UDP 1,000 B, 1 flow", Scene::OneHost, 1000, 1),
     packets("local-udp-1000-1024", "UDP 1,000 B, 1,024 flows", Scene::OneHost, 1000, 1024),
+    flows("local-flows-1", "64 B out of a packet socket, 1 flow", Scene::OneHost, 1),
+    flows("local-flows-1000000", "64 B, packet socket, 1,000,000 flows", Scene::OneHost, 1_000_000),
+];
+
+/// The measures in which everybody takes part; the others are for those that goals are about.
+const CORE: [&str; 11] = [
+    "tcp-1",
+    "tcp-seg",
+    "tcp-rr-1",
+    "crr-1",
+    "udp-64-1",
+    "udp-64-1024",
+    "flows-1000000",
+    "local-tcp-1",
+    "local-tcp-rr-1",
+    "local-crr-1",
+    "local-udp-64-1",
 ];
 
 /// The measures of a quick look: the ones with the least noise, and one stream.
@@ -119,13 +144,23 @@ impl Measure {
         }
     }
 
+    /// Whether everybody takes part.
+    pub fn is_core(&self) -> bool {
+        CORE.contains(&self.name)
+    }
+
+    /// Whether fewer rounds must do, since each takes long: all of very many flows are sent before anything counts.
+    pub const fn is_slow(&self) -> bool {
+        matches!(self.load, Load::Flows(100_000..))
+    }
+
     /// What a rate of 1 in its unit is, per second, and the unit.
     pub const fn unit(&self) -> (f64, &'static str) {
         match self.load {
             Load::Stream(_) => (1e9, "Gbit/s"),
             Load::TcpRoundTrips | Load::UdpRoundTrips => (1e3, "k/s"),
             Load::Connections => (1e3, "k/s"),
-            Load::Packets { .. } => (1e3, "kpps"),
+            Load::Packets { .. } | Load::Flows(_) => (1e3, "kpps"),
         }
     }
 }
@@ -170,6 +205,7 @@ mod tests {
     fn names_are_unique_and_the_quick_ones_exist() {
         let names: BTreeSet<_> = ALL.iter().map(|measure| measure.name).collect();
         assert_eq!(names.len(), ALL.len());
+        assert_eq!(ALL.iter().filter(|measure| measure.is_core()).count(), CORE.len());
         assert_eq!(select(&[], true).unwrap().len(), QUICK.len());
         assert_eq!(select(&[], false).unwrap().len(), ALL.len());
     }
@@ -179,7 +215,7 @@ mod tests {
         assert_eq!(names(&["tcp-1"]), ["tcp-1"]);
         assert_eq!(names(&["tcp-rr"]), ["tcp-rr-1", "tcp-rr-2"]);
         assert_eq!(names(&["local-crr", "crr-1"]), ["crr-1", "local-crr-1", "local-crr-2"]);
-        assert_eq!(names(&["local"]).len(), 13);
+        assert_eq!(names(&["local"]).len(), 15);
     }
 
     #[test]

@@ -19,6 +19,10 @@ pub struct Plan {
     pub rounds: usize,
     /// How often for those that are far off.
     pub far_off_rounds: usize,
+    /// How often for measures that take long.
+    pub slow_rounds: usize,
+    /// Whether everybody takes part wherever it can; otherwise some in the measures of the core alone.
+    pub thorough: bool,
     /// For how long.
     pub timing: Timing,
     /// CPUs of the client's and the server's side.
@@ -50,18 +54,21 @@ pub struct Outcome {
 pub struct Results {
     /// By measure.
     pub outcomes: Vec<Outcome>,
-    /// Measurements that failed.
+    /// Measurements that failed, and who could not be set up.
     pub failures: Vec<Error>,
+    /// What there is to know of how somebody was set up.
+    pub notes: Vec<String>,
 }
 
 /// Time between two measurements, in which what is under way arrives and closed connections are forgotten.
 const SETTLE: Duration = Duration::from_millis(50);
 
 impl Plan {
-    /// Whether somebody runs in a measure.
-    fn runners(&self, measure: &Measure) -> impl Iterator<Item = Contestant> {
-        let measure = *measure;
-        self.contestants.iter().copied().filter(move |contestant| contestant.does(&measure))
+    /// Who runs in a measure.
+    pub fn runners(&self, measure: &Measure) -> impl Iterator<Item = Contestant> {
+        let (measure, all) = (*measure, self.thorough || measure.is_core());
+        let contestants = self.contestants.iter().copied();
+        contestants.filter(move |contestant| contestant.does(&measure) && (all || contestant.is_thorough()))
     }
 
     /// The places of the contestants in the order of one measurement: turned by one from round to round and from
@@ -70,15 +77,16 @@ impl Plan {
         (0..count).map(move |place| (place + round + measure) % count)
     }
 
-    /// Whether a contestant runs in a round.
-    fn runs_in(&self, contestant: Contestant, round: usize) -> bool {
-        !contestant.is_far_off() || round < self.far_off_rounds
+    /// Whether a contestant runs in a round of a measure.
+    fn runs_in(&self, measure: &Measure, contestant: Contestant, round: usize) -> bool {
+        (!contestant.is_far_off() || round < self.far_off_rounds) && (!measure.is_slow() || round < self.slow_rounds)
     }
 
     /// Runs all of it; a line for each measurement goes to standard error.
     ///
     /// # Errors
-    /// When a scene cannot be built or the end is asked for. Measurements that fail are among the results.
+    /// When nobody can be set up or the end is asked for. Measurements that fail are among the results, and so is who
+    /// cannot be set up: a netvirt that does not know of what is measured, for example.
     pub fn run(&self) -> Result<Results, Error> {
         let mut scenes: Vec<Scene> = self.measures.iter().map(|measure| measure.scene).collect();
         scenes.sort_unstable();
@@ -87,8 +95,9 @@ impl Plan {
         for scene in scenes {
             self.run_scene(scene, &mut results)?;
         }
-        if results.outcomes.iter().all(|outcome| outcome.series.is_empty()) {
-            return Err(Error::Nothing);
+        let ran = |outcome: &Outcome| outcome.series.iter().any(|series| series.rounds.iter().any(Option::is_some));
+        if !results.outcomes.iter().any(ran) {
+            return Err(results.failures.pop().unwrap_or(Error::Nothing));
         }
         // Scenes are run one after the other, and shown in the order of the list.
         results.outcomes.sort_by_key(|outcome| {
@@ -103,14 +112,21 @@ impl Plan {
         let measures: Vec<_> = self.measures.iter().filter(|measure| measure.scene == scene).collect();
         let mut stages: Vec<(Contestant, Stage)> = Vec::new();
         for contestant in &self.contestants {
-            if measures.iter().any(|measure| contestant.does(measure)) {
-                eprintln!("setting up {}", contestant.title(scene));
-                let stage = contestant.raise(scene, self.netvirt.as_ref())?;
-                stage.reach(self.cpus).map_err(|source| Error::Setup {
-                    contestant: contestant.title(scene).to_owned(),
-                    source: Box::new(source),
-                })?;
-                stages.push((*contestant, stage));
+            if !measures.iter().any(|measure| self.runners(measure).any(|runner| runner == *contestant)) {
+                continue;
+            }
+            eprintln!("setting up {}", contestant.named(scene));
+            match self.raise(*contestant, scene) {
+                Ok(stage) => {
+                    let notes = stage.note.iter().filter(|note| !results.notes.contains(note));
+                    results.notes.extend(notes.cloned().collect::<Vec<_>>());
+                    stages.push((*contestant, stage));
+                }
+                Err(Error::Interrupted) => return Err(Error::Interrupted),
+                Err(error) => {
+                    eprintln!("{error}");
+                    results.failures.push(error);
+                }
             }
         }
         let mut outcomes: Vec<_> = measures.iter().map(|measure| self.empty(measure)).collect();
@@ -119,7 +135,7 @@ impl Plan {
                 let mut line = Vec::new();
                 for place in Self::order(round, number, outcome.series.len()) {
                     let series = &mut outcome.series[place];
-                    if !self.runs_in(series.contestant, round) {
+                    if !self.runs_in(&outcome.measure, series.contestant, round) {
                         continue;
                     }
                     let found = stages.iter_mut().find(|(its, _)| *its == series.contestant);
@@ -134,11 +150,14 @@ impl Plan {
                             line.push(format!("{} failed", series.contestant.letter()));
                             results.failures.push(Error::Measurement {
                                 measure: outcome.measure.name,
-                                contestant: series.contestant.title(scene).to_owned(),
+                                contestant: series.contestant.named(scene),
                                 source: Box::new(source),
                             });
                         }
                     }
+                }
+                if line.is_empty() {
+                    continue;
                 }
                 let (name, (_, unit)) = (outcome.measure.name, outcome.measure.unit());
                 eprintln!("round {}/{} {name}: {} {unit}", round + 1, self.rounds, line.join(", "));
@@ -146,6 +165,19 @@ impl Plan {
         }
         results.outcomes.extend(outcomes);
         Ok(())
+    }
+
+    /// A stage whose VMs reach each other.
+    ///
+    /// # Errors
+    /// When it cannot be built, or they do not.
+    pub fn raise(&self, contestant: Contestant, scene: Scene) -> Result<Stage, Error> {
+        let stage = contestant.raise(scene, self.netvirt.as_ref())?;
+        match stage.reach(self.cpus) {
+            Ok(()) => Ok(stage),
+            Err(Error::Interrupted) => Err(Error::Interrupted),
+            Err(source) => Err(Error::Setup { contestant: contestant.named(scene), source: Box::new(source) }),
+        }
     }
 
     /// One measurement.
@@ -182,6 +214,8 @@ mod tests {
             contestants: contestant::ALL.to_vec(),
             rounds: 5,
             far_off_rounds: 2,
+            slow_rounds: 3,
+            thorough: true,
             timing: Timing { warm_up: Duration::ZERO, measured: Duration::ZERO },
             cpus: [0, 1],
             netvirt: None,
@@ -201,12 +235,24 @@ mod tests {
     #[test]
     fn who_is_far_off_runs_less_often_and_never_on_one_host() {
         let plan = plan();
-        let slow = |round| plan.runs_in(Contestant::OpenVswitch, round);
-        assert!(slow(1) && !slow(2) && plan.runs_in(Contestant::Netvirt, 4));
+        let first = &plan.measures[0];
+        let slow = |round| plan.runs_in(first, Contestant::OpenVswitch, round);
+        assert!(slow(1) && !slow(2) && plan.runs_in(first, Contestant::Netvirt, 4));
         for measure in &plan.measures {
             let runs = plan.runners(measure).any(|its| its == Contestant::OpenVswitch);
             assert!(!(runs && measure.scene == Scene::OneHost), "{}", measure.name);
             assert!(plan.runners(measure).any(|its| its == Contestant::Netvirt));
+            assert_eq!(plan.runs_in(measure, Contestant::Netvirt, 3), !measure.is_slow());
+        }
+    }
+
+    #[test]
+    fn without_being_asked_to_some_run_in_the_core_alone() {
+        let plan = Plan { thorough: false, ..plan() };
+        for measure in &plan.measures {
+            let runs = |contestant| plan.runners(measure).any(|its| its == contestant);
+            assert_eq!(runs(Contestant::BridgeTracked), measure.is_core(), "{}", measure.name);
+            assert!(runs(Contestant::Netvirt) && runs(Contestant::Routed));
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod capture;
 pub mod clients;
 pub mod fabric;
+pub mod flood;
 pub mod frames;
 pub mod refusal;
 pub mod rest;

@@ -20,14 +20,14 @@ const VXLAN: &str = "vxlan0";
 /// How long a program of iproute2 may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Builds it.
-pub(super) fn raise(scene: Scene) -> Result<Stage, Error> {
+/// Builds it, in a lab with that letter.
+pub(super) fn raise(scene: Scene, letter: &str) -> Result<Stage, Error> {
     let mtu = match scene {
         Scene::TwoHosts(mtu) => mtu - OVERHEAD,
         Scene::OneHost => LOCAL_MTU,
     };
     let stage = Design {
-        letter: "b",
+        letter,
         scene,
         agent: false,
         addresses: ADDRESSES,

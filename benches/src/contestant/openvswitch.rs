@@ -30,14 +30,26 @@ const OVERLAY: &str = "br-int";
 /// How long a control program may take.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// Builds it.
-pub(super) fn raise(scene: Scene) -> Result<Stage, Error> {
+/// The flows of the bridge of the VMs with connection tracking: what belongs to a connection that is known passes, what
+/// may begin one is remembered.
+const TRACKING: &str = "\
+table=0,priority=10,arp,actions=NORMAL
+table=0,priority=10,ip,actions=ct(table=1)
+table=0,priority=0,actions=drop
+table=1,priority=10,ip,ct_state=+trk+est,actions=NORMAL
+table=1,priority=10,ip,ct_state=+trk+rel,actions=NORMAL
+table=1,priority=10,ip,ct_state=+trk+new,actions=ct(commit),NORMAL
+table=1,priority=0,actions=drop
+";
+
+/// Builds it, with connection tracking or without.
+pub(super) fn raise(scene: Scene, tracked: bool) -> Result<Stage, Error> {
     let Scene::TwoHosts(mtu) = scene else {
         return Err(Error::Nothing);
     };
     let vm_mtu = mtu - OVERHEAD;
     let mut stage = Design {
-        letter: "c",
+        letter: if tracked { "cct" } else { "c" },
         scene,
         agent: false,
         addresses: ADDRESSES,
@@ -55,7 +67,41 @@ pub(super) fn raise(scene: Scene) -> Result<Stage, Error> {
     for (vm, other) in [(&stage.client, 1), (&stage.server, 0)] {
         vm.netlink()?.set_neighbour(ETH0, IpAddr::V4(ADDRESSES[other]), MACS[other])?;
     }
+    if tracked {
+        track(&stage)?;
+    }
     Ok(stage)
+}
+
+/// Replaces the flows of the bridges by tracking ones, and sees to it that connections are indeed known.
+fn track(stage: &Stage) -> Result<(), Error> {
+    let folder = |own: usize| stage.folder(&format!("ovs{own}"));
+    for (own, host) in stage.hosts.iter().enumerate() {
+        let file = folder(own).join("flows");
+        fs::write(&file, TRACKING).map_err(|source| Error::File { action: "write", path: file.clone(), source })?;
+        let bridge = format!("unix:{}", folder(own).join(format!("{OVERLAY}.mgmt")).display());
+        run(
+            host,
+            &[
+                "ovs-ofctl",
+                "--timeout=10",
+                "--protocols=OpenFlow13",
+                "replace-flows",
+                &bridge,
+                &file.display().to_string(),
+            ],
+        )?;
+    }
+    let address = stage.address.to_string();
+    stage.client.output(&["ping", "-n", "-c", "3", "-i", "0.2", "-W", "1", &address], LIMIT)?.ok()?;
+    for (own, host) in stage.hosts.iter().enumerate() {
+        let control = folder(own).join("vswitchd.ctl").display().to_string();
+        let known = host.output(&["ovs-appctl", "-t", &control, "dpctl/dump-conntrack"], LIMIT)?.ok()?;
+        if !known.contains("icmp") {
+            return Err(Error::Untracked { host: host.name().to_owned(), rules: TRACKING.to_owned() });
+        }
+    }
+    Ok(())
 }
 
 /// Starts the two daemons of a host, whose database, sockets and logs are in a folder of its own, and sets them up.

@@ -34,7 +34,7 @@ pub(super) fn raise(scene: Scene) -> Result<Stage, Error> {
         let (to, via) = (subnet(vm(other)).trunc(), gateway(own));
         format!(", routes: [{{to: {to}, via: {via}}}]")
     };
-    let stage = Design {
+    let mut stage = Design {
         letter: "a",
         scene,
         agent: false,
@@ -52,6 +52,7 @@ pub(super) fn raise(scene: Scene) -> Result<Stage, Error> {
         let host = &stage.hosts[usize::from(index).min(stage.hosts.len() - 1)];
         host.netlink()?.add_address(device, subnet(gateway(index)))?;
     }
+    stage.next_hop = stage.hosts[0].netlink()?.link(VMS[0])?.mac.ok_or(Error::NoMac { device: VMS[0] })?;
     if let [one, other] = stage.hosts.as_slice() {
         let via = |index: u8| IpAddr::V4(PROVIDERS[usize::from(index)]);
         one.netlink()?.add_route(&Route::via(subnet(vm(1)), via(1)))?;

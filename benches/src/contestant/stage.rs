@@ -7,7 +7,7 @@ use host::Offload;
 use lab::{LabGuard, Node, Topology, UpOptions};
 
 use super::daemon::Daemon;
-use crate::load::{self, Ends};
+use crate::load::{self, Ends, Station};
 use crate::measure::{Cores, Frames, Measure, Scene};
 use crate::{Error, interrupt};
 
@@ -99,6 +99,9 @@ impl Design<'_> {
             client,
             server,
             address: self.addresses[1],
+            own: self.addresses[0],
+            next_hop: MACS[1],
+            note: None,
             whole_frames: true,
             set: None,
             lab,
@@ -123,7 +126,13 @@ pub struct Stage {
     /// The server's VM.
     pub(super) server: Node,
     /// The server's address.
-    address: Ipv4Addr,
+    pub(super) address: Ipv4Addr,
+    /// The client's address.
+    own: Ipv4Addr,
+    /// The MAC address that the client sends to.
+    pub(super) next_hop: [u8; 6],
+    /// What there is to know of how it was set up.
+    pub note: Option<String>,
     /// Whether the VMs may send frames that are larger than the MTU.
     pub(super) whole_frames: bool,
     /// What it is set for.
@@ -132,8 +141,13 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A folder with this name, to be made, that goes with the stage.
-    pub(super) fn folder(&self, name: &str) -> PathBuf {
+    /// Names of its hosts.
+    pub fn host_names(&self) -> Vec<String> {
+        self.hosts.iter().map(|host| host.name().to_owned()).collect()
+    }
+
+    /// A folder or file with this name, to be made, that goes with the stage.
+    pub fn folder(&self, name: &str) -> PathBuf {
         self.lab.folder().join(name)
     }
 
@@ -167,6 +181,8 @@ impl Stage {
             client: self.client.namespace(),
             server: self.server.namespace(),
             address: self.address,
+            own: Station { mac: MACS[0], address: self.own },
+            next_hop: self.next_hop,
             client_cpu,
             server_cpu,
         }

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 pub(super) struct Batch {
     headers: Vec<libc::mmsghdr>,
     /// Pointed to by `headers`. These three are never grown, so that what they hold stays where it is.
-    _vectors: Vec<libc::iovec>,
+    vectors: Vec<libc::iovec>,
     _addresses: Vec<libc::sockaddr_in>,
     _buffers: Vec<u8>,
 }
@@ -22,6 +22,22 @@ impl Batch {
     /// One datagram of `size` bytes to each of the targets.
     pub(super) fn to(targets: &[SocketAddrV4], size: usize) -> Self {
         Self::build(targets.len(), size, targets.iter().map(raw_address).collect())
+    }
+
+    /// `count` times the same bytes, over a socket that knows where to.
+    pub(super) fn of(bytes: &[u8], count: usize) -> Self {
+        let mut batch = Self::build(count, bytes.len(), Vec::new());
+        batch.edit(|buffer| buffer.copy_from_slice(bytes));
+        batch
+    }
+
+    /// Changes the bytes of each datagram, one after the other.
+    pub(super) fn edit(&mut self, mut change: impl FnMut(&mut [u8])) {
+        for vector in &self.vectors {
+            // SAFETY: each vector points to a part of `_buffers` of its own, which this value owns and which has not moved;
+            // nobody else writes to it, since `send` and `receive` have returned.
+            change(unsafe { std::slice::from_raw_parts_mut(vector.iov_base.cast(), vector.iov_len) });
+        }
     }
 
     fn build(count: usize, size: usize, mut addresses: Vec<libc::sockaddr_in>) -> Self {
@@ -45,7 +61,7 @@ impl Batch {
                 header
             })
             .collect();
-        Self { headers, _vectors: vectors, _addresses: addresses, _buffers: buffers }
+        Self { headers, vectors, _addresses: addresses, _buffers: buffers }
     }
 
     /// Sends the batch, or its beginning; returns how many datagrams were sent.

@@ -5,6 +5,8 @@
 
 mod batch;
 mod connections;
+mod flows;
+mod frame;
 #[cfg(test)]
 mod loopback;
 mod packets;
@@ -50,6 +52,18 @@ pub enum Load {
         /// Over how many flows.
         flows: usize,
     },
+    /// UDP datagrams of 64 bytes out of a packet socket, so that there may be far more flows than sockets; each of them
+    /// is sent once before it counts. Rate: packets a second that the server's VM takes in.
+    Flows(usize),
+}
+
+/// Who a VM is on its network.
+#[derive(Clone, Copy, Debug)]
+pub struct Station {
+    /// Its MAC address.
+    pub mac: [u8; 6],
+    /// Its address.
+    pub address: Ipv4Addr,
 }
 
 /// Who speaks to whom, and from which CPUs.
@@ -61,6 +75,10 @@ pub struct Ends<'a> {
     pub server: &'a Namespace,
     /// The server's address.
     pub address: Ipv4Addr,
+    /// Who the client is.
+    pub own: Station,
+    /// The MAC address that the client sends to: the server's, or a router's.
+    pub next_hop: [u8; 6],
     /// The client's CPU.
     pub client_cpu: usize,
     /// The server's CPU.
@@ -96,6 +114,7 @@ pub fn run(load: Load, ends: Ends<'_>, timing: Timing) -> Result<Figures, Error>
         Load::TcpRoundTrips => round_trips::tcp(ends, timing),
         Load::UdpRoundTrips => round_trips::udp(ends, timing),
         Load::Connections => connections::run(ends, timing).map(only_rate),
+        Load::Flows(flows) => flows::run(ends, flows, timing).map(only_rate),
         Load::Packets { payload, flows } => packets::run(ends, payload, flows, timing).map(only_rate),
     }
 }
@@ -181,11 +200,16 @@ pub fn pin(cpu: usize) -> Result<(), Error> {
 
 /// By how much a counter grows in a second, after the warm-up.
 fn growth(counter: &AtomicU64, timing: Timing) -> Result<f64, Error> {
+    growth_of(|| Ok(counter.load(Ordering::Relaxed)), timing)
+}
+
+/// The same of a counter that is read somehow.
+fn growth_of(read: impl Fn() -> Result<u64, Error>, timing: Timing) -> Result<f64, Error> {
     interrupt::pause(timing.warm_up)?;
-    let (before, began) = (counter.load(Ordering::Relaxed), Instant::now());
+    let (before, began) = (read()?, Instant::now());
     interrupt::pause(timing.measured)?;
-    let (after, took) = (counter.load(Ordering::Relaxed), began.elapsed());
-    match after - before {
+    let (after, took) = (read()?, began.elapsed());
+    match after.saturating_sub(before) {
         0 => Err(Error::Silence),
         grown => Ok(grown as f64 / took.as_secs_f64()),
     }

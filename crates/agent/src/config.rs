@@ -28,6 +28,9 @@ pub struct Config {
     /// How many broadcast and multicast frames a port may send.
     #[serde(default)]
     pub flood: Flood,
+    /// How many flows a port may have.
+    #[serde(default)]
+    pub flows: Flows,
     /// Resources that are declared anew at each start, whatever happened to them over the socket.
     #[serde(default)]
     pub resources: Vec<Resource>,
@@ -46,6 +49,22 @@ pub struct Flood {
 impl Default for Flood {
     fn default() -> Self {
         Self { rate: Settings::FLOOD_RATE, burst: Settings::FLOOD_BURST }
+    }
+}
+
+/// How many flows a port may have: of those that its VM opens, and four times as many that others open towards it.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Flows {
+    /// All of them.
+    pub limit: u32,
+    /// Those that nobody has answered yet.
+    pub half_open_limit: u32,
+}
+
+impl Default for Flows {
+    fn default() -> Self {
+        Self { limit: Settings::FLOW_LIMIT, half_open_limit: Settings::HALF_OPEN_LIMIT }
     }
 }
 
@@ -95,6 +114,7 @@ impl Config {
             bpffs: default_bpffs(),
             gateway_mac: None,
             flood: Flood::default(),
+            flows: Flows::default(),
             resources: Vec::new(),
         }
     }
@@ -123,6 +143,8 @@ impl Config {
             gateway_mac: self.gateway_mac.unwrap_or(default.gateway_mac),
             flood_rate: self.flood.rate,
             flood_burst: self.flood.burst,
+            flow_limit: self.flows.limit,
+            half_open_limit: self.flows.half_open_limit,
             ..default
         }
     }

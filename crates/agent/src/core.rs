@@ -7,7 +7,7 @@ use api::{ChangeReport, ChangeResult, ChangeSet, Outcome, Problem, ProblemType};
 use datapath::{Attachment, Datapath, Role};
 use host::{LinkEvent, Netlink};
 use model::{Change, Intent, IntentError, Key, Kind, Name, Port, Resource};
-use plan::{Changes, Facts, Finding, HostTables, Link, PortStatus, Severity, compile, diff};
+use plan::{Changes, Epochs, Facts, Finding, HostTables, Link, PortStatus, Severity, compile, diff, epochs};
 
 use crate::config::Config;
 use crate::desired::{Desired, Refused, Step};
@@ -152,7 +152,10 @@ impl Core {
         if let Err(error) = done {
             let back = self.desired.undo(step);
             // Read back rather than assumed: some of it was written.
-            let restored = self.datapath.tables().and_then(|now| self.datapath.apply(&diff(&now, self.tables())));
+            let restored = self.datapath.tables().and_then(|now| {
+                self.datapath.apply(&diff(&now, self.tables()))?;
+                self.datapath.begin_epochs(&Epochs::All)
+            });
             if let Err(second) = restored.map_err(RunError::from).and_then(|()| self.attach(&back.ports)) {
                 tracing::error!("cannot take a refused change back: {second}");
             }
@@ -172,7 +175,9 @@ impl Core {
         for (_, port) in new {
             self.datapath.clear_counters(port.slot)?;
         }
-        Ok(self.datapath.apply(changes)?)
+        self.datapath.apply(changes)?;
+        // Flows that are under way are judged anew, where the change may concern them; under the old tables until here.
+        Ok(self.datapath.begin_epochs(&epochs(changes, self.tables()))?)
     }
 
     /// Writes changes of what the kernel held before, with counters that go on where they counted.
@@ -181,7 +186,9 @@ impl Core {
         for port in changes.ports.upserts.values().filter(|port| !old.contains(&port.slot)) {
             self.datapath.clear_counters(port.slot)?;
         }
-        Ok(self.datapath.apply(changes)?)
+        self.datapath.apply(changes)?;
+        // Whoever ran before may have changed tables and not come to this.
+        Ok(self.datapath.begin_epochs(&Epochs::All)?)
     }
 
     /// Makes the programs run at the uplinks and at all bound ports, and nowhere else.

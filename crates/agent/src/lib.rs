@@ -12,6 +12,7 @@ mod core;
 mod desired;
 mod error;
 mod facts;
+mod flows;
 mod learnt;
 mod local_api;
 mod punts;

@@ -1,13 +1,14 @@
 //! The agent's side of the northbound interface.
 
 use api::{
-    ChangeReport, ChangeSet, DropCounter, HostApi, HostStatus, Item, Problem, TraceReport, TraceRequest, UPLINK,
-    UplinkStatus,
+    ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostApi, HostStatus, Item, Problem, TraceReport,
+    TraceRequest, UPLINK, UplinkStatus,
 };
 use model::{Key, Kind};
 use pipeline::DropReason;
 
 use crate::core::{Core, device_name};
+use crate::flows;
 use crate::run::{Shared, lock};
 use crate::statuses;
 
@@ -60,6 +61,10 @@ impl HostApi for LocalApi {
             core.datapath.clear_counters(slot).map_err(internal)?;
         }
         Ok(())
+    }
+
+    fn flows(&self, filter: FlowFilter) -> Result<FlowList, Problem> {
+        flows::list(&lock(&self.0), &filter)
     }
 
     fn trace(&self, request: TraceRequest) -> Result<TraceReport, Problem> {

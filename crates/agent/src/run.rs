@@ -72,6 +72,7 @@ fn run_with(mut config: Config, check: bool) -> Result<(), RunError> {
     watch_devices(watch, Arc::clone(&core))?;
     watch_events(events, Arc::clone(&core))?;
     crate::punts::watch(&core)?;
+    crate::flows::keep(Arc::clone(&core))?;
     if let Some(controlled) = controlled {
         controlled.start(Arc::clone(&core))?;
     }

@@ -2,11 +2,13 @@
 
 use api::{
     AddressSetStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, Item, ItemStatus, LookupRecordStatus, PortStatus,
-    Problem, ProblemType, ProviderAddressStatus, ProviderRouteStatus, RealizedState, SecurityGroupStatus,
+    Problem, ProblemType, ProviderAddressStatus, ProviderRouteStatus, RealizedState, RoutingDomainStatus,
+    SecurityGroupStatus,
 };
 use ipnet::IpNet;
 use model::{
-    AddressSet, CustomerRoute, DhcpScope, LookupRecord, Port, ProviderAddress, ProviderRoute, Resource, SecurityGroup,
+    AddressSet, CustomerRoute, DhcpScope, LookupRecord, Port, ProviderAddress, ProviderRoute, Resource, RoutingDomain,
+    SecurityGroup,
 };
 use pipeline::{RecordKey, RouteFlags, StationKey};
 use plan::PortState;
@@ -23,6 +25,7 @@ pub fn item(core: &Core, resource: &Resource) -> Result<Item, Problem> {
         Resource::DhcpScope(scope) => ItemStatus::DhcpScope(of_scope(core, scope)),
         Resource::SecurityGroup(group) => ItemStatus::SecurityGroup(of_group(core, group)),
         Resource::AddressSet(set) => ItemStatus::AddressSet(of_set(core, set)),
+        Resource::RoutingDomain(domain) => ItemStatus::RoutingDomain(of_routing_domain(core, domain)),
         Resource::ProviderRoute(route) => ItemStatus::ProviderRoute(of_provider_route(core, route)),
     };
     let key = resource.key();
@@ -146,6 +149,14 @@ fn of_set(core: &Core, set: &AddressSet) -> AddressSetStatus {
     let security_groups: Vec<String> = named_by.map(|group| group.name.to_string()).collect();
     let reason = security_groups.is_empty().then(|| "no security group of this host names it".to_owned());
     AddressSetStatus { state: realized(&reason), reason, security_groups }
+}
+
+fn of_routing_domain(core: &Core, domain: &RoutingDomain) -> RoutingDomainStatus {
+    let mut vsids: Vec<u32> = core.intent().routes_of(domain.rdid).map(|route| route.vsid.get()).collect();
+    vsids.sort_unstable();
+    vsids.dedup();
+    let reason = vsids.is_empty().then(|| "no customer route names it".to_owned());
+    RoutingDomainStatus { state: realized(&reason), reason, vsids }
 }
 
 fn of_provider_route(core: &Core, route: &ProviderRoute) -> ProviderRouteStatus {

@@ -14,7 +14,9 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use crate::paths::{self, MAX_ANSWER_BYTES, MAX_BODY_BYTES};
-use crate::{ChangeReport, ChangeSet, DropCounter, HostStatus, Item, Problem, TraceReport, TraceRequest};
+use crate::{
+    ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostStatus, Item, Problem, TraceReport, TraceRequest,
+};
 
 /// How long a client waits for an answer unless told otherwise: writing every record that a host can have takes a while.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -154,6 +156,14 @@ impl Client {
     /// [`ClientError`].
     pub fn clear_drops(&self) -> Result<(), ClientError> {
         self.ask(Method::DELETE, paths::DROPS, None::<&()>)
+    }
+
+    /// See [`crate::HostApi::flows`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn flows(&self, filter: &FlowFilter) -> Result<FlowList, ClientError> {
+        self.ask(Method::GET, &paths::flows(filter), None::<&()>)
     }
 
     /// See [`crate::HostApi::trace`].

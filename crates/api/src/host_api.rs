@@ -2,7 +2,9 @@
 
 use model::Kind;
 
-use crate::{ChangeReport, ChangeSet, DropCounter, HostStatus, Item, Problem, TraceReport, TraceRequest};
+use crate::{
+    ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostStatus, Item, Problem, TraceReport, TraceRequest,
+};
 
 /// What a host can be asked.
 ///
@@ -29,6 +31,9 @@ pub trait HostApi: Send + Sync + 'static {
 
     /// Sets all counters of drops to 0.
     fn clear_drops(&self) -> Result<(), Problem>;
+
+    /// The flows that meet a filter.
+    fn flows(&self, filter: FlowFilter) -> Result<FlowList, Problem>;
 
     /// What would become of a packet, decided by the function that the kernel runs over the tables that it reads.
     fn trace(&self, request: TraceRequest) -> Result<TraceReport, Problem>;

@@ -49,6 +49,8 @@ pub enum ItemStatus {
     SecurityGroup(SecurityGroupStatus),
     /// Of an address set.
     AddressSet(AddressSetStatus),
+    /// Of a routing domain.
+    RoutingDomain(RoutingDomainStatus),
 }
 
 impl From<ItemStatus> for Value {
@@ -240,6 +242,20 @@ pub struct AddressSetStatus {
     /// The security groups whose rules name it.
     #[serde(default)]
     pub security_groups: Vec<String>,
+}
+
+/// Status of a routing domain.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoutingDomainStatus {
+    /// Whether it acts.
+    pub state: RealizedState,
+    /// Why it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// VSIDs of its subnets on this host.
+    #[serde(default)]
+    pub vsids: Vec<u32>,
 }
 
 /// Status of a provider route.

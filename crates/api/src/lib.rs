@@ -9,6 +9,7 @@
 mod change;
 mod client;
 pub mod fabric;
+mod flows;
 mod host_api;
 mod http;
 mod item;
@@ -23,11 +24,12 @@ mod trace;
 
 pub use change::{Change, ChangeReport, ChangeResult, ChangeSet, Outcome};
 pub use client::{Client, ClientError, DEFAULT_TIMEOUT};
+pub use flows::{FLOWS, FlowFilter, FlowItem, FlowList, protocol_name, protocol_number};
 pub use host_api::HostApi;
 pub use item::{
     AddressSetStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, Item, ItemStatus, LeaseState, LeaseStatus,
     LookupRecordStatus, PortState, PortStatus, ProviderAddressStatus, ProviderRouteStatus, RealizedState,
-    SecurityGroupStatus, spec_of,
+    RoutingDomainStatus, SecurityGroupStatus, spec_of,
 };
 pub use paths::MAX_BODY_BYTES;
 pub use problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};

@@ -6,9 +6,10 @@ use std::sync::Mutex;
 use model::{Key, Kind, Resource};
 
 use crate::{
-    Change, ChangeReport, ChangeResult, ChangeSet, Counters, CustomerRouteStatus, DropCounter, HostApi, HostStatus,
-    Item, ItemStatus, LookupRecordStatus, Outcome, PortState, PortStatus, Problem, ProblemType, ProviderAddressStatus,
-    ProviderRouteStatus, TraceLookup, TraceReport, TraceRequest, TraceStep, UPLINK, UplinkStatus,
+    Change, ChangeReport, ChangeResult, ChangeSet, Counters, CustomerRouteStatus, DropCounter, FlowFilter, FlowList,
+    HostApi, HostStatus, Item, ItemStatus, LookupRecordStatus, Outcome, PortState, PortStatus, Problem, ProblemType,
+    ProviderAddressStatus, ProviderRouteStatus, TraceLookup, TraceReport, TraceRequest, TraceStep, UPLINK,
+    UplinkStatus,
 };
 
 /// See the module.
@@ -70,6 +71,7 @@ fn item(resource: &Resource) -> Result<Item, Problem> {
         Resource::DhcpScope(_) => ItemStatus::DhcpScope(crate::DhcpScopeStatus::default()),
         Resource::SecurityGroup(_) => ItemStatus::SecurityGroup(crate::SecurityGroupStatus::default()),
         Resource::AddressSet(_) => ItemStatus::AddressSet(crate::AddressSetStatus::default()),
+        Resource::RoutingDomain(_) => ItemStatus::RoutingDomain(crate::RoutingDomainStatus::default()),
         Resource::ProviderRoute(_) => ItemStatus::ProviderRoute(ProviderRouteStatus::default()),
     };
     let Key { kind, name } = resource.key();
@@ -161,6 +163,14 @@ impl HostApi for MemoryHost {
     fn clear_drops(&self) -> Result<(), Problem> {
         locked(&self.drops).clear();
         Ok(())
+    }
+
+    /// None: there is no kernel to know any.
+    fn flows(&self, filter: FlowFilter) -> Result<FlowList, Problem> {
+        if let Some(port) = filter.port {
+            self.get(Kind::Port, &port)?;
+        }
+        Ok(FlowList::default())
     }
 
     /// The answer shows the shape of one; no packet is judged.

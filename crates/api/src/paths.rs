@@ -3,6 +3,8 @@
 use model::Kind;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::FlowFilter;
+
 /// Most bytes of a request's body: room for a change of every lookup record that a host can have (2^18, about 200
 /// bytes each).
 pub const MAX_BODY_BYTES: usize = 64 << 20;
@@ -12,6 +14,7 @@ pub const MAX_ANSWER_BYTES: usize = 256 << 20;
 pub const STATUS: &str = "/v1/status";
 pub const CHANGES: &str = "/v1/changes";
 pub const DROPS: &str = "/v1/drops";
+pub const FLOWS: &str = "/v1/flows";
 pub const TRACE: &str = "/v1/trace";
 pub const COLLECTION: &str = "/v1/{kind}";
 pub const RESOURCE: &str = "/v1/{kind}/{name}";
@@ -30,12 +33,29 @@ pub const fn plural(kind: Kind) -> &'static str {
         Kind::Port => "ports",
         Kind::SecurityGroup => "security-groups",
         Kind::AddressSet => "address-sets",
+        Kind::RoutingDomain => "routing-domains",
     }
 }
 
 /// The path of all resources of a kind.
 pub fn collection(kind: Kind) -> String {
     format!("/v1/{}", plural(kind))
+}
+
+/// The path of the flows that a filter asks for.
+pub fn flows(filter: &FlowFilter) -> String {
+    let given = [
+        ("port", filter.port.clone()),
+        ("protocol", filter.protocol.clone()),
+        ("address", filter.address.map(|address| address.to_string())),
+        ("service", filter.service.map(|service| service.to_string())),
+        ("state", filter.state.clone()),
+        ("limit", filter.limit.map(|limit| limit.to_string())),
+    ];
+    let given = given.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    let query: Vec<String> =
+        given.map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NAME))).collect();
+    if query.is_empty() { FLOWS.to_owned() } else { format!("{FLOWS}?{}", query.join("&")) }
 }
 
 /// The path of one resource.

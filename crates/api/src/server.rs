@@ -12,7 +12,7 @@ use model::{Key, Kind, Resource};
 use serde::Deserialize;
 
 use crate::http::{self, Answer, Body, Failure, Listen, json, ok, parse};
-use crate::{Change, ChangeReport, ChangeSet, HostApi, Problem, Socket, TraceRequest, paths};
+use crate::{Change, ChangeReport, ChangeSet, FlowFilter, HostApi, Problem, Socket, TraceRequest, paths};
 
 /// Most connections at once; who comes later waits in the socket's backlog.
 pub const MAX_CONNECTIONS: usize = 64;
@@ -48,6 +48,7 @@ fn router(api: Api) -> Router {
         .route(paths::STATUS, get(status))
         .route(paths::CHANGES, post(changes))
         .route(paths::DROPS, get(drops).delete(clear_drops))
+        .route(paths::FLOWS, get(flows))
         .route(paths::TRACE, post(trace))
         .route(paths::COLLECTION, get(list).post(create))
         .route(paths::RESOURCE, get(get_one).put(put).delete(delete))
@@ -97,6 +98,15 @@ async fn change(api: Api, change: Change, options: ChangeOptions) -> Result<Chan
         Problem::bad_request(format!("only dryRun=true or false may follow the \"?\": {}", rejection.body_text()))
     })?;
     call(api, move |api| api.change(ChangeSet { changes: vec![change], dry_run })).await
+}
+
+/// The flows that what follows the question mark asks for.
+async fn flows(State(api): State<Api>, filter: Result<Query<FlowFilter>, QueryRejection>) -> Answer {
+    let Query(filter) = filter.map_err(|rejection| {
+        let sentence = "only port, protocol, address, service, state and limit may follow the \"?\"";
+        Problem::bad_request(format!("{sentence}: {}", rejection.body_text()))
+    })?;
+    ok(&call(api, move |api| api.flows(filter)).await?)
 }
 
 async fn status(State(api): State<Api>) -> Answer {

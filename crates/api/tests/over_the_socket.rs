@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use api::memory::MemoryHost;
 use api::{
-    Change, ChangeReport, ChangeSet, Client, ClientError, DropCounter, HostApi, HostStatus, Item, Outcome, PortStatus,
-    Problem, ProblemType, Socket, TraceReport, TraceRequest,
+    Change, ChangeReport, ChangeSet, Client, ClientError, DropCounter, FlowFilter, FlowList, HostApi, HostStatus, Item,
+    Outcome, PortStatus, Problem, ProblemType, Socket, TraceReport, TraceRequest,
 };
 use model::{Key, Kind, Resource};
 
@@ -290,6 +290,9 @@ impl HostApi for Broken {
     }
     fn clear_drops(&self) -> Result<(), Problem> {
         Err(Problem::internal("the map is gone"))
+    }
+    fn flows(&self, _: FlowFilter) -> Result<FlowList, Problem> {
+        panic!("for the test")
     }
     fn trace(&self, _: TraceRequest) -> Result<TraceReport, Problem> {
         Err(Problem::bad_request("no"))

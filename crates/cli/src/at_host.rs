@@ -6,10 +6,11 @@ use api::{Change, ChangeReport, ChangeSet, Client, ClientError, DropCounter, Ite
 use model::{Key, Kind, Resource};
 
 use crate::CliError;
-use crate::args::{Create, Delete, Describe, Get, Output, Set, Target, Trace, Watch};
+use crate::args::{Create, Delete, Describe, Get, OfFlows, Output, Set, Target, Trace, Watch};
 use crate::diff::{self, Sides};
 use crate::fields;
 use crate::files::{self, Text};
+use crate::flows;
 use crate::render::{self, Watcher};
 use crate::run::Streams;
 
@@ -125,8 +126,16 @@ fn fetch_drops(client: &Client, ports: &[String]) -> Result<Vec<DropCounter>, Cl
 
 /// `netvirt get`.
 pub fn get(get: &Get, client: &Client, output: Output, streams: &mut Streams<'_>) -> Result<(), CliError> {
+    if get.target == Target::Flows {
+        return flows::get(get, client, output, streams);
+    }
+    if get.flows != OfFlows::default() {
+        return Err(CliError::Usage(
+            "--protocol, --address, --service and --state are for flows; leave them out".to_owned(),
+        ));
+    }
     if get.limit.is_some() {
-        return Err(CliError::Usage("--limit is for the audit log; leave it out".to_owned()));
+        return Err(CliError::Usage("--limit is for the audit log and for flows; leave it out".to_owned()));
     }
     let Some(kind) = get.target.host_kind() else {
         let drops = fetch_drops(client, &get.names)?;
@@ -192,7 +201,13 @@ pub fn describe(
 ) -> Result<(), CliError> {
     let Some(kind) = describe.target.host_kind().filter(|_| matches!(output, Output::Table | Output::Wide)) else {
         let wide = if output == Output::Table { Output::Wide } else { output };
-        let get = Get { target: describe.target, names: describe.names.clone(), watch: false, limit: None };
+        let get = Get {
+            target: describe.target,
+            names: describe.names.clone(),
+            watch: false,
+            limit: None,
+            flows: OfFlows::default(),
+        };
         return self::get(&get, client, wide, streams);
     };
     let items = fetch(client, kind, &describe.names)?;

@@ -16,6 +16,7 @@ mod diff;
 mod error;
 mod fields;
 mod files;
+mod flows;
 mod lab;
 mod pipe;
 mod render;

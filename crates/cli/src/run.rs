@@ -162,7 +162,13 @@ fn at_the_controller(
         }
         Verb::Get(get) => at_controller::get(controller, get, streams),
         Verb::Host(_) => {
-            let get = args::Get { target: Target::Host, names: Vec::new(), watch: false, limit: None };
+            let get = args::Get {
+                target: Target::Host,
+                names: Vec::new(),
+                watch: false,
+                limit: None,
+                flows: args::OfFlows::default(),
+            };
             at_controller::get(controller, &get, streams)
         }
         Verb::Describe(describe) => at_controller::describe(controller, describe, streams),

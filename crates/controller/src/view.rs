@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use api::fabric::{Item, PortDevice, Realized, Status};
-use model::fabric::{Isolation, Key, Kind, Object, ResourceName, Spec};
+use model::fabric::{Key, Kind, Object, ResourceName, Spec};
 use plan::fabric::{Audience, Fabric, host_port_name};
 
 use crate::audience::Hosts;
@@ -128,7 +128,7 @@ impl<'a> View<'a> {
             _ => None,
         });
         match (isolation, network.and_then(|network| network.allocation.rdid), subnet.allocation.vsid) {
-            (Some(Isolation::Nvgre), Some(rdid), Some(vsid)) => {
+            (Some(isolation), Some(rdid), Some(vsid)) if isolation.is_virtualized() => {
                 let on_link = |&prefix: &ipnet::IpNet| {
                     let next_hop = if prefix.addr().is_ipv4() {
                         IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use aya::maps::{Array, MapData, MapError};
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
+use pipeline::MAX_PORTS;
 use pipeline::flow::{Flow, FlowKey, MAX_EPOCHS, Usage};
 use pipeline::policy::Direction;
 
 use plan::Epochs;
 
 use crate::Datapath;
+use crate::batch;
 use crate::error::Error;
 use crate::raw::Raw;
 
@@ -31,6 +33,16 @@ impl Datapath {
             Epochs::All => (0..MAX_EPOCHS).try_for_each(raise),
             Epochs::Some(indexes) => indexes.iter().try_for_each(|index| raise(*index)),
         }
+    }
+
+    /// All policy epochs, by their indexes.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn epochs(&self) -> Result<Vec<u32>, Error> {
+        let map = self.ebpf.map("EPOCHS").ok_or(Error::Missing("EPOCHS"))?;
+        let array: Array<&MapData, u32> = map.try_into().map_err(|e: MapError| Error::map("open", "EPOCHS", &e))?;
+        array.iter().collect::<Result<_, _>>().map_err(|e| Error::map("read", "EPOCHS", &e))
     }
 
     /// All flows.
@@ -63,6 +75,23 @@ impl Datapath {
             map.try_into().map_err(|e: MapError| Error::map("open", "USAGE", &e))?;
         let Raw(usage) = array.get(&(slot * 2 + opener as u32), 0).map_err(|e| Error::map("read", "USAGE", &e))?;
         Ok(usage)
+    }
+
+    /// Forgets all flows, those that are under way too: where connections are tracked, only what the rules let pass as a
+    /// new one goes on.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn clear_flows(&mut self) -> Result<(), Error> {
+        let keys: Vec<Raw<FlowKey>> = self.flows()?.into_keys().map(Raw).collect();
+        let flows = self.checked::<FlowKey, Flow>("FLOWS")?;
+        batch::delete(flows, &keys).map_err(|stopped| Error::map("delete from", "FLOWS", &stopped.source))?;
+        let map = self.ebpf.map_mut("USAGE").ok_or(Error::Missing("USAGE"))?;
+        let mut usage: Array<&mut MapData, Raw<Usage>> =
+            map.try_into().map_err(|e: MapError| Error::map("open", "USAGE", &e))?;
+        (0..2 * MAX_PORTS).try_for_each(|index| {
+            usage.set(index, Raw(Usage::default()), 0).map_err(|e| Error::map("write", "USAGE", &e))
+        })
     }
 
     /// Forgets flows that have ended, and those of ports that are gone; how many.

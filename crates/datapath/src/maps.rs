@@ -189,7 +189,7 @@ impl Datapath {
     }
 
     /// The same, of a hash map with keys and values of these sizes.
-    fn checked<K: Layout, V: Layout>(&self, name: &'static str) -> Result<BorrowedFd<'_>, Error> {
+    pub(crate) fn checked<K: Layout, V: Layout>(&self, name: &'static str) -> Result<BorrowedFd<'_>, Error> {
         self.hash::<K, V>(name)?;
         self.descriptor(name)
     }

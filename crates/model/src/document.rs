@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::security::{AddressSetSpec, SecurityGroupSpec};
 use crate::{
     CustomerRoute, DhcpScope, Kind, LookupRecord, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress,
-    ProviderRoute, QualifiedName, Resource, Vsid,
+    ProviderRoute, QualifiedName, Resource, RoutingDomain, Vsid,
 };
 
 /// Why a text is no set of resources.
@@ -180,6 +180,7 @@ impl Serialize for Resource {
             Self::Port(spec) => fields.serialize_field("spec", spec)?,
             Self::SecurityGroup(spec) => fields.serialize_field("spec", spec)?,
             Self::AddressSet(spec) => fields.serialize_field("spec", spec)?,
+            Self::RoutingDomain(spec) => fields.serialize_field("spec", spec)?,
         }
         fields.end()
     }
@@ -220,6 +221,7 @@ enum Spec {
     Port(PortSpec),
     SecurityGroup(SecurityGroupSpec),
     AddressSet(AddressSetSpec),
+    RoutingDomain(RoutingDomain),
 }
 
 /// Reads the spec of a kind.
@@ -237,6 +239,7 @@ impl<'de> DeserializeSeed<'de> for SpecOf {
             Kind::Port => PortSpec::deserialize(deserializer).map(Spec::Port),
             Kind::SecurityGroup => SecurityGroupSpec::deserialize(deserializer).map(Spec::SecurityGroup),
             Kind::AddressSet => AddressSetSpec::deserialize(deserializer).map(Spec::AddressSet),
+            Kind::RoutingDomain => RoutingDomain::deserialize(deserializer).map(Spec::RoutingDomain),
         }
     }
 }
@@ -265,6 +268,7 @@ fn assemble(spec: Spec, name: Option<String>) -> Result<Resource, AssemblyError>
         Spec::ProviderAddress(address) => Resource::ProviderAddress(address),
         Spec::ProviderRoute(route) => Resource::ProviderRoute(route),
         Spec::DhcpScope(scope) => Resource::DhcpScope(scope),
+        Spec::RoutingDomain(domain) => Resource::RoutingDomain(domain),
         Spec::Port(PortSpec { device, mac, vsid, physical, addresses, security_groups }) => {
             let name = name.ok_or(AssemblyError::Nameless(Kind::Port))?.parse()?;
             return Ok(Resource::Port(Port { name, device, mac, vsid, physical, addresses, security_groups }));

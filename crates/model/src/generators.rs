@@ -9,9 +9,9 @@ use proptest::prelude::*;
 
 use crate::security::{Action, Direction, IngressDefault, PortRange, Protocol, Remote};
 use crate::{
-    AddressSet, ClasslessRoute, CustomerRoute, DhcpScope, Intent, LeaseTime, LookupRecord, LookupRecordType,
-    MacAddress, Name, PhysicalNetwork, Port, ProviderAddress, ProviderRoute, QualifiedName, Resource, RoutingDomainId,
-    SecurityGroup, SecurityRule, TranslationMethod, VlanId, Vsid,
+    AddressSet, ClasslessRoute, CustomerRoute, DhcpScope, Encapsulation, Intent, LeaseTime, LookupRecord,
+    LookupRecordType, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress, ProviderRoute, QualifiedName, Resource,
+    RoutingDomain, RoutingDomainId, SecurityGroup, SecurityRule, TranslationMethod, VlanId, Vsid,
 };
 
 /// Any prefix without bits behind its length.
@@ -192,6 +192,17 @@ impl AddressSet {
     }
 }
 
+impl RoutingDomain {
+    /// Any routing domain.
+    pub fn any() -> impl Strategy<Value = Self> {
+        (RoutingDomainId::any(), any_encapsulation()).prop_map(|(rdid, encapsulation)| Self { rdid, encapsulation })
+    }
+}
+
+fn any_encapsulation() -> impl Strategy<Value = Encapsulation> {
+    prop::sample::select(&Encapsulation::ALL[..])
+}
+
 impl Resource {
     /// Any resource, whether or not it makes sense.
     pub fn any() -> impl Strategy<Value = Self> {
@@ -204,6 +215,7 @@ impl Resource {
             Port::any().prop_map(Self::Port),
             SecurityGroup::any().prop_map(Self::SecurityGroup),
             AddressSet::any().prop_map(Self::AddressSet),
+            RoutingDomain::any().prop_map(Self::RoutingDomain),
         ]
     }
 }
@@ -403,10 +415,14 @@ impl Intent {
     /// Any consistent intent: up to three tenants with the same addresses, both families inside and outside, all types
     /// of record, all rules, ports; the host itself is 192.168.4.10 and fd01:0:0:4::10 on [`UPLINK`].
     pub fn any() -> impl Strategy<Value = Self> {
-        let tenants = vec(vec(vec(any_vm(), 0..6), 1..4), 0..4);
+        let tenants = vec((vec(vec(any_vm(), 0..6), 1..4), option::of(any_encapsulation())), 0..4);
         (tenants, 0..3u8).prop_map(|(tenants, unvirtualized)| {
             let mut resources = underlay();
-            for (tenant, subnets) in (0..).zip(&tenants) {
+            for (tenant, (subnets, encapsulation)) in (0..).zip(&tenants) {
+                let rdid = Place { tenant, subnet: 0, number: 0 }.rdid();
+                resources.extend(
+                    encapsulation.map(|encapsulation| Resource::RoutingDomain(RoutingDomain { rdid, encapsulation })),
+                );
                 for (subnet, vms) in (0..).zip(subnets) {
                     let place = Place { tenant, subnet, number: 0 };
                     resources.extend(place.on_link_routes().map(Resource::CustomerRoute));

@@ -31,7 +31,7 @@ pub use resource::{
     CustomerRoute, Key, Kind, KindError, LookupRecord, LookupRecordType, MAX_PATHS, Port, ProviderAddress,
     ProviderRoute, Resource, TranslationMethod,
 };
-pub use routing_domain::{RoutingDomainId, RoutingDomainIdError};
+pub use routing_domain::{Encapsulation, RoutingDomain, RoutingDomainId, RoutingDomainIdError};
 pub use scope::{ClasslessRoute, DhcpScope, PhysicalNetwork};
 pub use security::{AddressSet, SecurityGroup, SecurityRule};
 pub use shared_key::SharedKey;

@@ -10,7 +10,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AddressSet, DhcpScope, MacAddress, Name, PhysicalNetwork, QualifiedName, RoutingDomainId, SecurityGroup, Vsid,
+    AddressSet, DhcpScope, MacAddress, Name, PhysicalNetwork, QualifiedName, RoutingDomain, RoutingDomainId,
+    SecurityGroup, Vsid,
 };
 
 /// The kinds of resource, by the names that people type.
@@ -33,21 +34,24 @@ pub enum Kind {
     SecurityGroup,
     /// [`AddressSet`].
     AddressSet,
+    /// [`RoutingDomain`].
+    RoutingDomain,
 }
 
 /// Why a word is no kind.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
     "there is no kind \"{0}\"; the kinds are lookup-record, customer-route, provider-address, provider-route, dhcp-scope, \
-     address-set, security-group, port"
+     address-set, security-group, port, routing-domain"
 )]
 pub struct KindError(pub String);
 
 impl Kind {
     /// All kinds, in the order in which they are shown and applied.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ProviderAddress,
         Self::ProviderRoute,
+        Self::RoutingDomain,
         Self::CustomerRoute,
         Self::LookupRecord,
         Self::DhcpScope,
@@ -67,6 +71,7 @@ impl Kind {
             Self::Port => "port",
             Self::SecurityGroup => "security-group",
             Self::AddressSet => "address-set",
+            Self::RoutingDomain => "routing-domain",
         }
     }
 }
@@ -276,6 +281,8 @@ pub enum Resource {
     SecurityGroup(SecurityGroup),
     /// See [`AddressSet`].
     AddressSet(AddressSet),
+    /// See [`RoutingDomain`].
+    RoutingDomain(RoutingDomain),
 }
 
 /// Length of the name of most records: a VSID of eight digits, and the longest IPv4 address or a MAC address.
@@ -320,13 +327,14 @@ impl Resource {
             Self::Port(_) => Kind::Port,
             Self::SecurityGroup(_) => Kind::SecurityGroup,
             Self::AddressSet(_) => Kind::AddressSet,
+            Self::RoutingDomain(_) => Kind::RoutingDomain,
         }
     }
 
     /// The kind and the name that is unique in it: of a lookup record `VSID/CA` (`VSID/MAC` without a customer
     /// address), of a customer route `VSID/PREFIX/NEXTHOP`, of a provider address the address, of a provider route
     /// `PREFIX/NEXTHOP`, of a DHCP scope `VSID/PREFIX` (`INTERFACE/PREFIX` or `INTERFACE.VLAN/PREFIX` on a physical
-    /// network), of a port, security group and address set its name.
+    /// network), of a port, security group and address set its name, of a routing domain its RDID.
     pub fn key(&self) -> Key {
         let name = match self {
             Self::LookupRecord(record) => record_name(record),
@@ -341,6 +349,7 @@ impl Resource {
             Self::Port(port) => port.name.to_string(),
             Self::SecurityGroup(group) => group.name.to_string(),
             Self::AddressSet(set) => set.name.to_string(),
+            Self::RoutingDomain(domain) => domain.rdid.to_string(),
         };
         Key { kind: self.kind(), name }
     }

@@ -1,4 +1,4 @@
-//! The routing domain identifier.
+//! The routing domain: its identifier, and what a host must know of it as a whole.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -8,6 +8,44 @@ use uuid::Uuid;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RoutingDomainId(Uuid);
+
+/// How the frames of a VM network travel between hosts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encapsulation {
+    /// NVGRE (RFC 7637).
+    #[default]
+    Nvgre,
+    /// VXLAN (RFC 7348).
+    Vxlan,
+    /// Geneve (RFC 8926).
+    Geneve,
+}
+
+impl Encapsulation {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Nvgre, Self::Vxlan, Self::Geneve];
+
+    /// The word that people type.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nvgre => "nvgre",
+            Self::Vxlan => "vxlan",
+            Self::Geneve => "geneve",
+        }
+    }
+}
+
+/// A routing domain as a whole, beside its customer routes. Without one its frames travel in NVGRE.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RoutingDomain {
+    /// The routing domain. It may be declared before its customer routes are.
+    pub rdid: RoutingDomainId,
+    /// How frames travel to other hosts. From them all encapsulations are taken.
+    #[serde(default)]
+    pub encapsulation: Encapsulation,
+}
 
 /// Why a text is not a routing domain identifier.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

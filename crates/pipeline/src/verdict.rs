@@ -290,10 +290,10 @@ pub struct Draft {
     pub filtered: bool,
     /// Length of the packet's frame in bytes.
     pub len: u32,
-    /// Slot of the port whose flow had ended.
-    pub ended_slot: u32,
-    /// What that was.
-    pub ended: State,
+    /// Slot of the port that had the flow before.
+    pub before_slot: u32,
+    /// What was known of it then.
+    pub before: State,
 }
 
 /// What is to be done with a flow after a packet has been decided about.

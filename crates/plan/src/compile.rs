@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use model::{Intent, Key, LookupRecord, MacAddress, Name, Resource, RoutingDomainId, TranslationMethod, Vsid};
+use model::{
+    Encapsulation, Intent, Key, LookupRecord, MacAddress, Name, Resource, RoutingDomainId, TranslationMethod, Vsid,
+};
 use pipeline::{Host, HostFlags};
 
 use crate::{Facts, Finding, HostTables, Settings, Severity};
@@ -138,15 +140,18 @@ pub(crate) fn compile_all(intent: &Intent, facts: &Facts, settings: &Settings) -
     subnets::subnets(&context, &mut compiled);
     physical::physical(&context, &mut compiled);
     compiled.findings.extend(intent.security_groups().flat_map(|group| security::findings_of_group(intent, group)));
-    compiled.tables.host = Some(host(settings, &compiled.tables));
+    compiled.tables.host = Some(host(&context, &compiled.tables));
     compiled.findings.extend(limits::exceeded(&compiled.tables));
     compiled.findings.sort_by_key(Finding::severity);
     (compiled, security)
 }
 
 /// What the tables say of the host itself, after all others.
-pub(crate) fn host(settings: &Settings, tables: &HostTables) -> Host {
+pub(crate) fn host(context: &Context, tables: &HostTables) -> Host {
+    let settings = context.settings;
     let flags = [
+        (context.intent.is_encapsulated_in(Encapsulation::Vxlan), HostFlags::VXLAN),
+        (context.intent.is_encapsulated_in(Encapsulation::Geneve), HostFlags::GENEVE),
         (!tables.plain.is_empty(), HostFlags::PLAIN),
         (tables.subnets.range(physical::LOWEST..).next().is_some(), HostFlags::PHYSICAL),
     ];
@@ -171,6 +176,11 @@ impl Context<'_> {
     /// The number of a subnet's routing domain; 0 when no customer route names the subnet.
     pub(crate) fn domain(&self, vsid: Vsid) -> u32 {
         self.intent.routing_domain(vsid).and_then(|rdid| self.numbers.get(&rdid).copied()).unwrap_or(0)
+    }
+
+    /// How frames of a subnet travel to other hosts.
+    pub(crate) fn encapsulation(&self, vsid: Vsid) -> Encapsulation {
+        self.intent.routing_domain(vsid).map(|rdid| self.intent.encapsulation(rdid)).unwrap_or_default()
     }
 
     /// What is known of a MAC address in a subnet beside its records.

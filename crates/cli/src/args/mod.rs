@@ -15,7 +15,7 @@ use crate::fields::CreateWhat;
 use crate::roles::{AgentOptions, ControllerOptions, JoinOptions, LeaveOptions};
 
 pub use target::{Knows, Target};
-pub use verbs::{Apply, Create, Delete, Describe, Diff, Get, Set, StoreVerb, Trace, Watch, duration};
+pub use verbs::{Apply, Create, Delete, Describe, Diff, Get, OfFlows, Set, StoreVerb, Trace, Watch, duration};
 
 const AFTER_HELP: &str = "\
 A host's agent is asked with --host or --socket, a controller with --context. Without them, kinds that only one of the

@@ -62,9 +62,15 @@ pub enum Target {
     /// Prefixes that rules of security groups name together.
     #[value(aliases = ["address-sets", "as"])]
     AddressSet,
+    /// How a VM network travels, on a host.
+    #[value(aliases = ["routing-domains", "rd", "rds"])]
+    RoutingDomain,
     /// Counters of a host's dropped packets.
     #[value(aliases = ["drop"])]
     Drops,
+    /// The flows that a host knows.
+    #[value(aliases = ["flow"])]
+    Flows,
     /// Who may ask the controller.
     #[value(aliases = ["tokens"])]
     Token,
@@ -85,6 +91,7 @@ impl Target {
             Self::Port => Some(Kind::Port),
             Self::SecurityGroup => Some(Kind::SecurityGroup),
             Self::AddressSet => Some(Kind::AddressSet),
+            Self::RoutingDomain => Some(Kind::RoutingDomain),
             _ => None,
         }
     }
@@ -111,9 +118,13 @@ impl Target {
     pub const fn knows(self) -> Knows {
         match self {
             Self::CustomerRoute | Self::Port | Self::SecurityGroup | Self::AddressSet => Knows::Both,
-            Self::LookupRecord | Self::ProviderAddress | Self::ProviderRoute | Self::DhcpScope | Self::Drops => {
-                Knows::Host
-            }
+            Self::LookupRecord
+            | Self::ProviderAddress
+            | Self::ProviderRoute
+            | Self::DhcpScope
+            | Self::RoutingDomain
+            | Self::Drops
+            | Self::Flows => Knows::Host,
             _ => Knows::Controller,
         }
     }
@@ -125,6 +136,7 @@ impl Target {
             (None, Some(kind), _) => kind.as_str(),
             (.., Self::Token) => "token",
             (.., Self::Audit) => "audit",
+            (.., Self::Flows) => "flows",
             _ => "drops",
         }
     }

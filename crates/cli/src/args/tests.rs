@@ -139,7 +139,7 @@ fn wrong_usage_names_the_flag_and_the_value() {
         ("trace --from blue1 --to 10.0.0.7 --ttl 0", "0 is not in 1..=255"),
         ("create vm-network AAA", "--logical-network <NAME>"),
         ("create ip-pool a --vm-subnet test", "--range <FIRST-LAST>"),
-        ("create vn AAA --logical-network L --isolation gre", "the isolations are nvgre, vlan and none"),
+        ("create vn AAA --logical-network L --isolation gre", "the isolations are nvgre, vxlan, geneve, vlan and none"),
         ("create ln L --provider-pool pa", "write NAME=PREFIX,RANGE"),
         ("create token a", "--role <ROLE>"),
         ("create token a --role tenant --expires soon", "write one such as 30s, 8h or 30d"),

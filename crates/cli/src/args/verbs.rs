@@ -22,9 +22,29 @@ pub struct Get {
     /// Go on and print what changes, until interrupted.
     #[arg(short, long)]
     pub watch: bool,
-    /// Of the audit log: how many lines, the newest.
+    /// Of the audit log: how many lines, the newest. Of flows: how many, 1,000 without it.
     #[arg(long, value_name = "NUMBER")]
     pub limit: Option<usize>,
+    #[command(flatten)]
+    pub flows: OfFlows,
+}
+
+/// Which flows; of flows a NAME is the name of a port.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Of flows")]
+pub struct OfFlows {
+    /// IP protocol: tcp, udp, icmp, icmpv6, or a number.
+    #[arg(long, value_name = "PROTOCOL")]
+    pub protocol: Option<String>,
+    /// Address on either side.
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<IpAddr>,
+    /// TCP or UDP port on either side, or ICMP identifier.
+    #[arg(long, value_name = "PORT")]
+    pub service: Option<u16>,
+    /// How far it has come: new, opening, open, closing, closed, reset.
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<String>,
 }
 
 /// `netvirt watch`.

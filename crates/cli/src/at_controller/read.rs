@@ -2,14 +2,14 @@
 
 use super::{Controller, access};
 use crate::CliError;
-use crate::args::{Describe, Get, Output, Target};
+use crate::args::{Describe, Get, OfFlows, Output, Target};
 use crate::render::{self, fabric};
 use crate::run::Streams;
 
 /// `netvirt get`.
 pub fn get(controller: &Controller, get: &Get, streams: &mut Streams<'_>) -> Result<(), CliError> {
     if get.limit.is_some() && get.target != Target::Audit {
-        return Err(CliError::Usage("--limit is for the audit log; leave it out".to_owned()));
+        return Err(CliError::Usage("--limit is for the audit log and for flows; leave it out".to_owned()));
     }
     let Some(kind) = get.target.fabric_kind() else {
         return match get.target {
@@ -33,7 +33,13 @@ pub fn get(controller: &Controller, get: &Get, streams: &mut Streams<'_>) -> Res
 pub fn describe(controller: &Controller, describe: &Describe, streams: &mut Streams<'_>) -> Result<(), CliError> {
     let tables = matches!(controller.output, Output::Table | Output::Wide);
     let Some(kind) = describe.target.fabric_kind().filter(|_| tables) else {
-        let get = Get { target: describe.target, names: describe.names.clone(), watch: false, limit: None };
+        let get = Get {
+            target: describe.target,
+            names: describe.names.clone(),
+            watch: false,
+            limit: None,
+            flows: OfFlows::default(),
+        };
         return self::get(controller, &get, streams);
     };
     let items = controller.fetch(kind, &describe.names)?;

@@ -19,7 +19,7 @@ use crate::args::duration;
 /// Fields of a logical network.
 #[derive(Debug, Args)]
 pub struct LogicalNetworkFields {
-    /// VM networks may be virtualized on it (isolation nvgre).
+    /// VM networks may be virtualized on it (isolation nvgre, vxlan and geneve).
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     network_virtualization: Option<bool>,
     /// Site: which prefixes and VLANs it has where; may be repeated. With set, all sites anew.
@@ -194,7 +194,7 @@ pub struct VmNetworkFields {
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     logical_network: Option<ResourceName>,
-    /// How it is kept apart: nvgre (the default), vlan or none.
+    /// How it is kept apart: nvgre (the default), vxlan, geneve, vlan or none.
     #[arg(long, value_parser = isolation)]
     #[serde(skip_serializing_if = "Option::is_none")]
     isolation: Option<Isolation>,
@@ -233,7 +233,7 @@ pub struct VmSubnetFields {
     #[arg(long = "prefix", value_name = "PREFIX")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     prefixes: Vec<OrNothing<Prefix>>,
-    /// With isolation nvgre: the VSID; chosen by the controller if it is left out.
+    /// With isolation nvgre, vxlan and geneve: the VSID; chosen by the controller if it is left out.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     vsid: Option<OrNothing<Vsid>>,
@@ -245,7 +245,7 @@ pub struct VmSubnetFields {
     #[arg(long = "gateway", value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     gateways: Vec<OrNothing<IpAddr>>,
-    /// With isolation nvgre: security group that all its ports are in; may be repeated. "" takes all away.
+    /// With virtualization: security group that all its ports are in; may be repeated. "" takes all away.
     #[arg(long = "security-group", value_name = "NAME")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     security_groups: Vec<OrNothing<ResourceName>>,
@@ -395,10 +395,10 @@ impl JoinTokenFields {
 }
 
 fn isolation(text: &str) -> Result<Isolation, String> {
-    [Isolation::Nvgre, Isolation::Vlan, Isolation::None]
+    Isolation::ALL
         .into_iter()
         .find(|isolation| isolation.as_str() == text)
-        .ok_or_else(|| "the isolations are nvgre, vlan and none".to_owned())
+        .ok_or_else(|| "the isolations are nvgre, vxlan, geneve, vlan and none".to_owned())
 }
 
 fn addressing(text: &str) -> Result<Addressing, String> {

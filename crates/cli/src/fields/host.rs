@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 
 use clap::Args;
-use model::{LeaseTime, LookupRecordType, MacAddress, Name, QualifiedName, RoutingDomainId, TranslationMethod, Vsid};
+use model::{
+    Encapsulation, LeaseTime, LookupRecordType, MacAddress, Name, QualifiedName, RoutingDomainId, TranslationMethod,
+    Vsid,
+};
 use serde::Serialize;
 
 use super::values::{OrNothing, Physical, Prefix, Route, record_type, translation_method};
@@ -122,6 +125,27 @@ pub struct DhcpScopeFields {
     #[arg(long, value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     lease_time: Option<LeaseTime>,
+}
+
+/// Fields of a routing domain.
+#[derive(Debug, Args, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoutingDomainFields {
+    /// The routing domain, a UUID.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rdid: Option<RoutingDomainId>,
+    /// How frames travel to other hosts: nvgre (the default), vxlan or geneve.
+    #[arg(long, value_parser = encapsulation)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encapsulation: Option<Encapsulation>,
+}
+
+fn encapsulation(text: &str) -> Result<Encapsulation, String> {
+    Encapsulation::ALL
+        .into_iter()
+        .find(|encapsulation| encapsulation.as_str() == text)
+        .ok_or_else(|| "the encapsulations are nvgre, vxlan and geneve".to_owned())
 }
 
 /// Fields of a customer route; which of them there are depends on who keeps it.

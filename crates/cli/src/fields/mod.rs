@@ -16,7 +16,10 @@ use fabric::{
     HostFields, IpPoolFields, JoinTokenFields, LogicalNetworkFields, MacPoolFields, PortFields, TenantFields,
     TokenFields, VmNetworkFields, VmSubnetFields,
 };
-use host::{CustomerRouteFields, DhcpScopeFields, LookupRecordFields, ProviderAddressFields, ProviderRouteFields};
+use host::{
+    CustomerRouteFields, DhcpScopeFields, LookupRecordFields, ProviderAddressFields, ProviderRouteFields,
+    RoutingDomainFields,
+};
 use security::{AddressSetFields, SecurityGroupFields};
 
 use spec::{AT_CONTROLLER, AT_HOST, assemble, assemble_at_controller, clean, given, merge, only};
@@ -123,6 +126,9 @@ pub enum CreateWhat {
     /// At a host: what DHCP tells the VMs of a prefix.
     #[command(visible_alias = "ds", alias = "dhcp-scopes")]
     DhcpScope(DhcpScopeFields),
+    /// At a host: how a VM network travels.
+    #[command(visible_alias = "rd", alias = "routing-domains")]
+    RoutingDomain(RoutingDomainFields),
     /// A token with which to ask the controller; its secret is printed this once.
     #[command(alias = "tokens")]
     Token {
@@ -271,15 +277,24 @@ pub enum SetWhat {
         #[command(flatten)]
         fields: DhcpScopeFields,
     },
+    /// At a host: how a VM network travels.
+    #[command(visible_alias = "rd", alias = "routing-domains")]
+    RoutingDomain {
+        /// RDID, as "netvirt get" shows it.
+        name: String,
+        #[command(flatten)]
+        fields: RoutingDomainFields,
+    },
 }
 
 impl CreateWhat {
     /// What each kind cannot be made without. What ports and customer routes need depends on who keeps them.
-    pub const REQUIRED: [(&str, &[&str]); 8] = [
+    pub const REQUIRED: [(&str, &[&str]); 9] = [
         ("lookup-record", &["vsid", "mac", "provider_address"]),
         ("provider-address", &["address", "interface", "prefix_length"]),
         ("provider-route", &["prefix", "next_hop", "interface"]),
         ("dhcp-scope", &["prefix"]),
+        ("routing-domain", &["rdid"]),
         ("mac-pool", &["ranges"]),
         ("vm-network", &["logical_network"]),
         ("vm-subnet", &["vm_network"]),
@@ -289,9 +304,11 @@ impl CreateWhat {
     /// Who can be asked for it; of what both know, the given fields may decide.
     pub fn knows(&self) -> Knows {
         match self {
-            Self::LookupRecord(_) | Self::ProviderAddress(_) | Self::ProviderRoute(_) | Self::DhcpScope(_) => {
-                Knows::Host
-            }
+            Self::LookupRecord(_)
+            | Self::ProviderAddress(_)
+            | Self::ProviderRoute(_)
+            | Self::DhcpScope(_)
+            | Self::RoutingDomain(_) => Knows::Host,
             Self::CustomerRoute { name: Some(_), .. } => Knows::Controller,
             Self::CustomerRoute { name: None, fields } => spec::told(&given(fields)),
             Self::SecurityGroup { fields, .. } => spec::told(&given(fields)),
@@ -311,6 +328,7 @@ impl CreateWhat {
             Self::ProviderAddress(fields) => assemble(Kind::ProviderAddress, None, given(fields)),
             Self::ProviderRoute(fields) => assemble(Kind::ProviderRoute, None, given(fields)),
             Self::DhcpScope(fields) => assemble(Kind::DhcpScope, None, given(fields)),
+            Self::RoutingDomain(fields) => assemble(Kind::RoutingDomain, None, given(fields)),
             Self::CustomerRoute { name: Some(name), .. } => Err(FieldsError::NameAtHost(name.clone())),
             Self::CustomerRoute { name: None, fields } => {
                 let given = only(&AT_HOST, given(fields))?;
@@ -389,6 +407,7 @@ impl CreateWhat {
             Self::ProviderAddress(_) => "provider-address",
             Self::ProviderRoute(_) => "provider-route",
             Self::DhcpScope(_) => "dhcp-scope",
+            Self::RoutingDomain(_) => "routing-domain",
             Self::LogicalNetwork { .. } => "logical-network",
             Self::MacPool { .. } => "mac-pool",
             Self::Host { .. } => "host",
@@ -418,7 +437,8 @@ impl SetWhat {
             Self::LookupRecord { .. }
             | Self::ProviderAddress { .. }
             | Self::ProviderRoute { .. }
-            | Self::DhcpScope { .. } => Knows::Host,
+            | Self::DhcpScope { .. }
+            | Self::RoutingDomain { .. } => Knows::Host,
             Self::CustomerRoute { fields, .. } => spec::told(&given(fields)),
             Self::SecurityGroup { fields, .. } => spec::told(&given(fields)),
             Self::AddressSet { fields, .. } => spec::told(&given(fields)),
@@ -442,6 +462,7 @@ impl SetWhat {
             Self::ProviderAddress { name, fields } => (Kind::ProviderAddress, name, given(fields)),
             Self::ProviderRoute { name, fields } => (Kind::ProviderRoute, name, given(fields)),
             Self::DhcpScope { name, fields } => (Kind::DhcpScope, name, given(fields)),
+            Self::RoutingDomain { name, fields } => (Kind::RoutingDomain, name, given(fields)),
             Self::CustomerRoute { name, fields } => (Kind::CustomerRoute, name, only(&AT_HOST, given(fields))?),
             Self::SecurityGroup { name, fields, added } => {
                 let given = only(&AT_HOST, given(fields))?;
@@ -467,6 +488,7 @@ impl SetWhat {
             Self::ProviderAddress { .. } => "provider-address",
             Self::ProviderRoute { .. } => "provider-route",
             Self::DhcpScope { .. } => "dhcp-scope",
+            Self::RoutingDomain { .. } => "routing-domain",
             Self::LogicalNetwork { .. } => "logical-network",
             Self::MacPool { .. } => "mac-pool",
             Self::Host { .. } => "host",
@@ -540,7 +562,8 @@ impl SetWhat {
             Self::LookupRecord { .. }
             | Self::ProviderAddress { .. }
             | Self::ProviderRoute { .. }
-            | Self::DhcpScope { .. } => Map::new(),
+            | Self::DhcpScope { .. }
+            | Self::RoutingDomain { .. } => Map::new(),
         };
         if given.is_empty() {
             return Err(FieldsError::Nothing(kind.as_str()));

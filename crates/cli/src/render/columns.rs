@@ -97,6 +97,12 @@ const ADDRESS_SET: &[Column] = &[
     ("PREFIXES", "/spec/prefixes", false),
     ("STATE", "/status/state", false),
     ("SECURITY-GROUPS", "/status/securityGroups", true),
+];
+const ROUTING_DOMAIN: &[Column] = &[
+    ("RDID", "/spec/rdid", false),
+    ("ENCAPSULATION", "/spec/encapsulation", false),
+    ("STATE", "/status/state", false),
+    ("VSIDS", "/status/vsids", true),
     ("REASON", "/status/reason", true),
 ];
 
@@ -110,6 +116,7 @@ const fn columns(kind: Kind) -> &'static [Column] {
         Kind::Port => PORT,
         Kind::SecurityGroup => SECURITY_GROUP,
         Kind::AddressSet => ADDRESS_SET,
+        Kind::RoutingDomain => ROUTING_DOMAIN,
     }
 }
 

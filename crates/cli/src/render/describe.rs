@@ -26,6 +26,7 @@ const fn fields(kind: Kind) -> (&'static [&'static str], &'static [&'static str]
             &["vsid", "physical", "prefix", "gateway", "dnsServers", "dnsSuffixes", "routes", "leaseTime"],
             &["state", "ports"],
         ),
+        Kind::RoutingDomain => (&["rdid", "encapsulation"], &["state", "vsids"]),
         Kind::SecurityGroup => (&["ingressDefault", "egressDefault", "rules"], &["state", "ports"]),
         Kind::AddressSet => (&["prefixes"], &["state", "securityGroups"]),
         Kind::Port => (
@@ -50,6 +51,7 @@ pub(super) fn label(field: &str) -> String {
         "dnsServers" => return "DNS Servers".to_owned(),
         "dnsSuffixes" => return "DNS Suffixes".to_owned(),
         "ifindex" => return "Interface Index".to_owned(),
+        "vsids" => return "VSIDs".to_owned(),
         "slot" => return "Counter Slot".to_owned(),
         _ => {}
     }

@@ -3,6 +3,7 @@
 mod columns;
 mod describe;
 pub mod fabric;
+mod flows;
 mod table;
 mod trace;
 mod watch;
@@ -15,6 +16,7 @@ use crate::CliError;
 
 pub use columns::NONE;
 pub use describe::{describe, status};
+pub use flows::flows;
 pub use table::Table;
 pub use trace::trace;
 pub use watch::Watcher;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pipeline::DropReason;
+use pipeline::{DropReason, Stage};
 
 use crate::port_frames::Case;
 use crate::userspace::{Expected, KINDS};
@@ -20,6 +20,10 @@ pub struct Coverage {
     pub refused: u64,
     /// Sound frames that were sent on.
     pub sound: u64,
+    /// Flows that both remembered, over all batches.
+    pub flows: u64,
+    /// Frames whose flow was known.
+    pub known: u64,
     kinds: BTreeMap<&'static str, u64>,
     reasons: BTreeMap<DropReason, u64>,
     tried: BTreeMap<&'static str, u64>,
@@ -30,6 +34,8 @@ impl Coverage {
     pub fn add(&mut self, case: &Case, expected: &Expected) {
         self.compared += 1;
         *self.kinds.entry(expected.kind).or_default() += 1;
+        let decided = !matches!(expected.kind, "drop" | "pass");
+        self.known += u64::from(decided && expected.stages.last() == Some(&Stage::Known));
         *self.tried.entry(case.what).or_default() += 1;
         if let Some(reason) = expected.reason {
             *self.reasons.entry(reason).or_default() += 1;
@@ -50,6 +56,7 @@ impl std::fmt::Display for Coverage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{} frames compared, {} taken by user space alone", self.compared, self.refused)?;
         writeln!(f, "{} sound ones were sent on, and sound they came out", self.sound)?;
+        writeln!(f, "{} flows were remembered, {} frames found theirs known", self.flows, self.known)?;
         writeln!(f, "frames:")?;
         self.tried.iter().try_for_each(|(what, count)| writeln!(f, "  {count:6} {what}"))?;
         writeln!(f, "verdicts:")?;

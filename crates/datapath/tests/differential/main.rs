@@ -7,22 +7,25 @@
 mod agent_frames;
 mod coverage;
 mod craft;
+mod groups;
 mod isolation;
 mod limits;
 #[path = "../../../pipeline/tests/common/memory.rs"]
 mod memory;
 mod physical_frames;
 mod port_frames;
+mod replay;
 mod report;
 mod soundness;
 mod uplink_frames;
 mod userspace;
 mod world;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datapath::testrun::Outcome;
 use datapath::{Datapath, Events, Punt, Punts, Role};
+use pipeline::flow::{Arrival, ArrivalFlags, Flow, FlowKey, Way, WayFlags};
 use pipeline::{DropReason, Learn};
 use plan::{Epochs, HostTables};
 use rand::{Rng as _, SeedableRng as _};
@@ -31,6 +34,7 @@ use rand_chacha::ChaCha8Rng;
 use coverage::Coverage;
 use memory::Memory;
 use port_frames::{Case, Frames};
+use replay::Replay;
 use userspace::{Counts, Expected};
 use world::World;
 
@@ -38,7 +42,7 @@ use world::World;
 const BATCHES: u64 = 160;
 const FRAMES: usize = 200;
 /// Which packets the fixed test draws.
-const SEED: u64 = 0x6e65_7476_6972_7431;
+const SEED: u64 = 0x6e65_7476_6972_7432;
 /// How many mismatches are told.
 const TOLD: usize = 20;
 
@@ -118,6 +122,8 @@ impl Comparison<'_> {
         assert_eq!(self.datapath.tables().expect("the tables"), tables, "the kernel holds other tables than written");
         self.datapath.begin_epochs(&Epochs::All).expect("the kernel takes new epochs");
         self.memory.turn();
+        self.datapath.clear_flows().expect("the flows can be forgotten");
+        self.memory.clear();
         self.tables = tables;
         self.broken = broken;
         let slots: BTreeSet<u32> = self.tables.ports.values().map(|port| port.slot).chain([0]).collect();
@@ -125,9 +131,20 @@ impl Comparison<'_> {
             self.datapath.clear_counters(*slot).expect("the counters can be cleared");
         }
         let mut counts = Counts::default();
+        let mut replay = Replay::default();
         for index in 0..FRAMES {
-            let case = Frames::new(&mut rng, &self.tables, &self.world.devices).draw();
-            self.frame(&case, &mut counts, &format!("batch {batch}, frame {index}"));
+            let known = if rng.random_bool(0.35) { replay.draw(&mut rng) } else { None };
+            let case = match known {
+                Some(case) => case,
+                None => Frames::new(&mut rng, &self.tables, &self.world.devices).draw(),
+            };
+            if rng.random_bool(0.02) {
+                self.datapath.begin_epochs(&Epochs::All).expect("the kernel takes new epochs");
+                self.memory.turn();
+            }
+            if let Some(expected) = self.frame(&case, &mut counts, &format!("batch {batch}, frame {index}")) {
+                replay.keep(&case, &expected, &self.tables, &self.world.devices);
+            }
             if rng.random_bool(0.01) {
                 self.user_space_alone(&case);
             }
@@ -144,11 +161,12 @@ impl Comparison<'_> {
                 self.mismatches.push(text);
             }
         }
+        self.flows(batch);
         assert_eq!(counts, Counts::default(), "user space counted for slots that no port has");
     }
 
     /// Compares on one frame.
-    fn frame(&mut self, case: &Case, counts: &mut Counts, place: &str) {
+    fn frame(&mut self, case: &Case, counts: &mut Counts, place: &str) -> Option<Expected> {
         let before = counts.clone();
         let expected = userspace::run(case.role, &case.frame, &case.meta, &self.tables, &self.memory, counts);
         let outcome = match self.datapath.test_run(case.role, &case.frame, &case.meta) {
@@ -158,7 +176,7 @@ impl Comparison<'_> {
                 *counts = before;
                 assert!(refused_by_test_run(&case.frame), "{place}: {error} for {:02x?}", case.frame);
                 self.coverage.refused += 1;
-                return;
+                return None;
             }
         };
         self.coverage.add(case, &expected);
@@ -183,6 +201,37 @@ impl Comparison<'_> {
             self.mismatches.push(format!("a sound frame came out unsound: {text}"));
         }
         self.coverage.sound += u64::from(sound);
+        Some(expected)
+    }
+
+    /// Compares what both remember of flows, but for the times, which are those of two clocks; and how many each port has.
+    fn flows(&mut self, batch: u64) {
+        // What is not known yet is whatever the flow before left there.
+        let timeless = |flows: BTreeMap<FlowKey, Flow>| -> BTreeMap<FlowKey, Flow> {
+            let known = |flow: Flow| Flow {
+                seen: 0,
+                way: if flow.way.flags.has(WayFlags::KNOWN) { flow.way } else { Way::default() },
+                arrival: if flow.arrival.flags.has(ArrivalFlags::KNOWN) { flow.arrival } else { Arrival::default() },
+                ..flow
+            };
+            flows.into_iter().map(|(key, flow)| (key, known(flow))).collect()
+        };
+        let (kernel, own) = (timeless(self.datapath.flows().expect("the flows")), timeless(self.memory.all()));
+        let different = |key: &&FlowKey| kernel.get(*key) != own.get(*key);
+        let keys: BTreeSet<&FlowKey> = kernel.keys().chain(own.keys()).collect();
+        for key in keys.into_iter().filter(different).take(2) {
+            let text =
+                format!("batch {batch}: flow {key:?} is {:?}, and should be {:?}", kernel.get(key), own.get(key));
+            self.mismatches.push(text);
+        }
+        for (&(slot, opener), usage) in self.memory.usage.borrow().iter() {
+            let got = self.datapath.usage(slot, opener).expect("the usage");
+            if got != *usage {
+                let text = format!("batch {batch}: slot {slot} {opener:?} has {got:?}, and should have {usage:?}");
+                self.mismatches.push(text);
+            }
+        }
+        self.coverage.flows += kernel.len() as u64;
     }
 
     /// A tag beside the frame, which a test run cannot have.

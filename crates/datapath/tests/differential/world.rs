@@ -11,7 +11,7 @@ use model::{
     Change, DhcpScope, Intent, LeaseTime, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress, Resource,
     TranslationMethod, VlanId,
 };
-use pipeline::{Address, Encapsulation, HostFlags, MAX_PATHS, Peer, PeerKey, PortFlags, RecordFlags, SubnetFlags};
+use pipeline::{Address, MAX_PATHS, Peer, PeerKey, PortFlags, RecordFlags};
 use plan::{Facts, HostTables, Link, LinkKind, Settings};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -211,14 +211,16 @@ pub fn host_of_a_network(devices: &Devices, rng: &mut ChaCha8Rng) -> (Intent, Ho
     let host = rng.random_range(0..4);
     let intent = if host == 0 { intent } else { seen_from(&intent, host, rng) };
     let intent = with_scopes(&with_physical_ports(&intent, rng), rng);
+    let intent = crate::groups::with_groups(&intent, rng);
     let facts = facts(devices, &intent, rng);
     // No frame is refused for its number, since the kernel's limiter has a clock and user space has none.
     let flood_rate = if rng.random_bool(0.06) { 0 } else { 1_000_000_000 };
     let punt_rate = if rng.random_bool(0.06) { 0 } else { 1_000_000_000 };
     let (flood_burst, punt_burst) = (u32::MAX, u32::MAX);
-    let settings = Settings { flood_rate, flood_burst, punt_rate, punt_burst, ..Settings::default() };
+    // Now and then there is room for a few flows alone.
+    let flow_limit = if rng.random_bool(0.1) { rng.random_range(0..3) } else { Settings::FLOW_LIMIT };
+    let settings = Settings { flood_rate, flood_burst, punt_rate, punt_burst, flow_limit, ..Settings::default() };
     let mut tables = plan::compile(&intent, &facts, &settings).tables;
-    encapsulations(&mut tables, rng);
     ways(&mut tables, devices, rng);
     (intent, tables)
 }
@@ -231,24 +233,6 @@ fn ways(tables: &mut HostTables, devices: &Devices, rng: &mut ChaCha8Rng) {
             let uplink = if path == 0 { first.uplink } else { *devices.ports.iter().choose(rng).expect("some") };
             tables.peers.insert(PeerKey { path, ..key }, Peer { paths, uplink, ..first });
         }
-    }
-}
-
-/// Gives each VM network an encapsulation.
-fn encapsulations(tables: &mut HostTables, rng: &mut ChaCha8Rng) {
-    let mut chosen = BTreeMap::new();
-    let mut host = HostFlags::NONE;
-    for subnet in tables.subnets.values_mut() {
-        let number = *chosen.entry(subnet.domain).or_insert_with(|| rng.random_range(0..3));
-        let (of_subnet, of_host) = match Encapsulation::from_number(number) {
-            Encapsulation::Nvgre => (SubnetFlags::NONE, HostFlags::NONE),
-            Encapsulation::Vxlan => (SubnetFlags::VXLAN, HostFlags::VXLAN),
-            Encapsulation::Geneve => (SubnetFlags::GENEVE, HostFlags::GENEVE),
-        };
-        (subnet.flags, host) = (subnet.flags.with(of_subnet), host.with(of_host));
-    }
-    if let Some(own) = &mut tables.host {
-        own.flags = own.flags.with(host);
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AddressRange, Kind, MacRange, ResourceName, named};
 use crate::security::{Action, IngressDefault, SecurityRule};
-use crate::{ClasslessRoute, LeaseTime, MacAddress, Name, RoutingDomainId, VlanId, Vsid};
+use crate::{ClasslessRoute, Encapsulation, LeaseTime, MacAddress, Name, RoutingDomainId, VlanId, Vsid};
 
 /// What a spec leaves out when nothing stands in it.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -19,7 +19,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LogicalNetwork {
-    /// Whether VM networks may be virtualized on it (isolation `nvgre`).
+    /// Whether VM networks may be virtualized on it (isolation `nvgre`, `vxlan` and `geneve`).
     pub network_virtualization: bool,
     /// Which prefixes and VLANs it has where. Without any it is one flat network.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "named::list")]
@@ -161,6 +161,10 @@ pub enum Isolation {
     /// Network virtualization: encapsulated in NVGRE (RFC 7637), addresses of its own.
     #[default]
     Nvgre,
+    /// Network virtualization: encapsulated in VXLAN (RFC 7348), addresses of its own.
+    Vxlan,
+    /// Network virtualization: encapsulated in Geneve (RFC 8926), addresses of its own.
+    Geneve,
     /// The VLANs of the physical network, one a VM subnet.
     Vlan,
     /// Not at all: the logical network itself. There is one such VM network for each logical network.
@@ -168,10 +172,30 @@ pub enum Isolation {
 }
 
 impl Isolation {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Nvgre, Self::Vxlan, Self::Geneve, Self::Vlan, Self::None];
+
+    /// Whether the VM network is virtualized: a routing domain with addresses of its own, encapsulated between hosts.
+    pub const fn is_virtualized(self) -> bool {
+        self.encapsulation().is_some()
+    }
+
+    /// How frames travel between hosts, if they are encapsulated.
+    pub const fn encapsulation(self) -> Option<Encapsulation> {
+        match self {
+            Self::Nvgre => Some(Encapsulation::Nvgre),
+            Self::Vxlan => Some(Encapsulation::Vxlan),
+            Self::Geneve => Some(Encapsulation::Geneve),
+            Self::Vlan | Self::None => None,
+        }
+    }
+
     /// The word that people type.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Nvgre => "nvgre",
+            Self::Vxlan => "vxlan",
+            Self::Geneve => "geneve",
             Self::Vlan => "vlan",
             Self::None => "none",
         }
@@ -197,7 +221,7 @@ pub struct VmNetwork {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<uuid::Uuid>")]
     pub rdid: Option<RoutingDomainId>,
-    /// With isolation `nvgre`: what becomes of flows of ports in security groups that no rule is about.
+    /// With virtualization: what becomes of flows of ports in security groups that no rule is about.
     #[serde(default, skip_serializing_if = "is_default", deserialize_with = "named::one")]
     pub security: Security,
     /// For the reader only.
@@ -254,7 +278,7 @@ pub struct VmSubnet {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<String>")]
     pub prefixes: Vec<IpNet>,
-    /// With isolation `nvgre`: the VSID; chosen by the controller if it is left out.
+    /// With isolation `nvgre`, `vxlan` and `geneve`: the VSID; chosen by the controller if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<u32>", range(min = 4096, max = 16_777_214))]
     pub vsid: Option<Vsid>,
@@ -263,10 +287,10 @@ pub struct VmSubnet {
     #[schemars(with = "Option<u16>", range(min = 1, max = 4094))]
     pub vlan: Option<VlanId>,
     /// With isolation `vlan` and `none`: the routers of the physical network, at most one of each family. With
-    /// isolation `nvgre` the gateway is the distributed router, the lowest host address of each prefix.
+    /// virtualization the gateway is the distributed router, the lowest host address of each prefix.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gateways: Vec<IpAddr>,
-    /// With isolation `nvgre`: security groups of the same VM network that all its ports are in.
+    /// With virtualization: security groups of the same VM network that all its ports are in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub security_groups: Vec<ResourceName>,
 }

@@ -59,6 +59,8 @@ pub(super) fn contradictions(intent: &Intent, replaced: &[Replaced]) -> Vec<Inte
             Resource::SecurityGroup(group) => checks.errors.extend(security::group(key, group)),
             Resource::AddressSet(set) => checks.errors.extend(security::address_set(key, set)),
             Resource::DhcpScope(scope) => checks.errors.extend(networks::scope(key, scope)),
+            // There is one of each, by its name, and nothing that it could contradict.
+            Resource::RoutingDomain(_) => {}
         }
     }
     for vsid in &touched.subnets {
@@ -130,6 +132,7 @@ impl<'a> Touched<'a> {
                 self.devices.insert(provider.interface.clone());
             }
             Resource::ProviderRoute(_) => self.provider_routes = true,
+            Resource::RoutingDomain(_) => {}
             Resource::DhcpScope(scope) => {
                 self.networks.extend(Network::of(scope.vsid, scope.physical.as_ref()));
             }

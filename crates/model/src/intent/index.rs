@@ -171,7 +171,7 @@ impl Index {
             }
             Resource::ProviderAddress(address) => self.uplinks.put(address.interface.clone(), key, present),
             Resource::ProviderRoute(route) => self.uplinks.put(route.interface.clone(), key, present),
-            Resource::DhcpScope(_) | Resource::AddressSet(_) => {}
+            Resource::DhcpScope(_) | Resource::RoutingDomain(_) | Resource::AddressSet(_) => {}
             Resource::Port(port) => self.port(key, port, present),
             Resource::SecurityGroup(group) => self.security_group(key, group, present),
         }

@@ -8,8 +8,8 @@ use ipnet::{IpNet, Ipv4Net};
 use super::Intent;
 use super::index::{LARGE_PART, lowest_station, station};
 use crate::{
-    AddressSet, CustomerRoute, DhcpScope, Key, Kind, LookupRecord, MacAddress, Name, PhysicalNetwork, Port,
-    ProviderAddress, ProviderRoute, QualifiedName, Resource, RoutingDomainId, SecurityGroup, SharedKey, Vsid,
+    AddressSet, CustomerRoute, DhcpScope, Encapsulation, Key, Kind, LookupRecord, MacAddress, Name, PhysicalNetwork,
+    Port, ProviderAddress, ProviderRoute, QualifiedName, Resource, RoutingDomainId, SecurityGroup, SharedKey, Vsid,
 };
 
 /// What takes the resources of one kind out of their enum.
@@ -168,6 +168,20 @@ impl Intent {
         let mut last = None;
         let domains = self.index.destinations.groups().map(|(rdid, _)| *rdid);
         domains.filter(move |rdid| last.replace(*rdid) != Some(*rdid))
+    }
+
+    /// How frames of a routing domain travel to other hosts.
+    pub fn encapsulation(&self, rdid: RoutingDomainId) -> Encapsulation {
+        match self.get(&Key { kind: Kind::RoutingDomain, name: rdid.to_string() }) {
+            Some(Resource::RoutingDomain(domain)) => domain.encapsulation,
+            _ => Encapsulation::default(),
+        }
+    }
+
+    /// Whether a declared routing domain has this encapsulation.
+    pub fn is_encapsulated_in(&self, encapsulation: Encapsulation) -> bool {
+        let mut domains = of_kind!(RoutingDomain, self.of_kind(Kind::RoutingDomain));
+        domains.any(|domain| domain.encapsulation == encapsulation)
     }
 
     /// The port with a device, in an intent at most one.

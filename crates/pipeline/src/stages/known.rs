@@ -11,7 +11,7 @@ use crate::policy::Direction;
 use crate::stages::parse::Parsed;
 use crate::stages::probe::{self, Kind, Probe};
 use crate::stages::{Stage, locate};
-use crate::tables::{Port, PortFlags, Tables};
+use crate::tables::{Address, Peer, Port, PortFlags, Tables};
 use crate::track::{SYN, State};
 use crate::verdict::{Action, Translation, Tunnel, Verdict, Work};
 
@@ -176,6 +176,9 @@ pub fn way_to_port(work: &mut Work, port: &Port, ifindex: u32) {
     way.limit = u32::MAX;
     way.ifindex = ifindex;
     way.slot = port.slot;
+    way.hash = 0;
+    way.remote = Address::default();
+    way.peer = Peer::default();
 }
 
 /// Drafts the way to another host for the next packets of a flow, `limit` being the longest network packet in bytes that
@@ -185,6 +188,8 @@ pub fn way_to_host(work: &mut Work, tunnel: &Tunnel, limit: u32) {
     draft(work, WayFlags::encapsulated(tunnel.encapsulation));
     let way = &mut work.own.flow.way;
     way.limit = limit;
+    way.ifindex = 0;
+    way.slot = 0;
     way.hash = tunnel.hash;
     way.remote = *tunnel.remote;
     way.peer = *tunnel.peer;

@@ -117,6 +117,10 @@ fn check_unusual<P: Packet>(packet: &P, ip: &Ip, network: usize) -> Result<(), D
             return Err(DropReason::IpOptions);
         }
     }
+    // Nobody sends to itself by way of the network; stacks have fallen over such packets ("LAND").
+    if ip.source == ip.destination {
+        return Err(DropReason::Malformed);
+    }
     if ip.fragment && !fragment::is_sane(ip) { Err(DropReason::FragmentOverlap) } else { Ok(()) }
 }
 

@@ -13,6 +13,7 @@ use crate::policy::{
     Direction, Logged, MAX_WORDS, Matches, MemberKey, PolicyFlags, PrefixKey, RuleFlags, RuleKey, SUMMARY_WORDS,
     ServiceKey, WordKey, side,
 };
+use crate::segment;
 use crate::stages::fragment;
 use crate::stages::probe::{self, Kind, Probe};
 use crate::tables::{Address, Port, RecordKey, RouteFlags, RouteKey, Tables, Turn};
@@ -317,7 +318,7 @@ fn ask<T: Tables>(tables: &T, desk: &mut Desk, key: &FlowKey, ifindex: u32) -> u
 /// Follows the connection that a packet is part of, or begins with it.
 #[inline(always)]
 fn track<T: Tables>(tables: &T, probe: &Probe, draft: &mut Draft, desk: &mut Desk) -> u32 {
-    let Draft { key, flow, fate, len, ended, ended_slot, filtered } = draft;
+    let Draft { key, flow, fate, len, before, before_slot, filtered } = draft;
     let (direction, ifindex) = (desk.question.direction, flow.ifindex);
     let (now, epoch) = (tables.now(), tables.epoch(flow.epoch_index));
     let mut new = Fate::Create;
@@ -326,8 +327,9 @@ fn track<T: Tables>(tables: &T, probe: &Probe, draft: &mut Draft, desk: &mut Des
         let over = known.ifindex != ifindex
             || state.is_over(key.protocol, known.seen.get(), now)
             || state.is_reopened(key.protocol, probe.flags);
+        (*before, *before_slot) = (state, known.slot);
         if over {
-            (*ended, *ended_slot, new) = (state, known.slot, Fate::Replace);
+            new = Fate::Replace;
         } else {
             if state.epoch != epoch {
                 desk.question.direction = state.opener;
@@ -338,9 +340,6 @@ fn track<T: Tables>(tables: &T, probe: &Probe, draft: &mut Draft, desk: &mut Des
                 }
             }
             let next = State { epoch, ..state }.advance(key.protocol, probe.flags, direction);
-            if state.phase.is_half_open() && !next.phase.is_half_open() {
-                tables.count_flow(flow.slot, state.opener, 0, -1);
-            }
             known.copy_to(flow);
             flow.state = next.to_bits();
             flow.seen = now;
@@ -375,13 +374,17 @@ pub fn remember<T: Tables>(tables: &T, work: &Work, far: bool) -> bool {
     if !tables.write_flow(&draft.key, &draft.flow) {
         return !draft.filtered;
     }
-    if draft.fate != Fate::Renew {
-        let state = State::from_bits(draft.flow.state);
-        tables.count_flow(draft.flow.slot, state.opener, 1, state.phase.is_half_open() as i32);
-        if draft.fate == Fate::Replace {
-            let half_open = draft.ended.phase.is_half_open() as i32;
-            tables.count_flow(draft.ended_slot, draft.ended.opener, -1, -half_open);
+    let (before, after) = (draft.before, State::from_bits(draft.flow.state));
+    let (was, is) = (before.phase.is_half_open() as i32, after.phase.is_half_open() as i32);
+    if draft.fate == Fate::Renew {
+        if was != is {
+            tables.count_flow(draft.flow.slot, after.opener, 0, is - was);
         }
+        return true;
+    }
+    tables.count_flow(draft.flow.slot, after.opener, 1, is);
+    if draft.fate == Fate::Replace {
+        tables.count_flow(draft.before_slot, before.opener, -1, -was);
     }
     true
 }
@@ -471,7 +474,8 @@ pub fn judge_group<T: Tables>(tables: &T, work: &mut Work, case: &Case) -> u32 {
     let Some(ip) = parsed.ip() else { return PASS };
     // A port that is not in the tables has no say; no copy reaches one.
     let Some(port) = tables.port(case.ifindex) else { return PASS };
-    if port.policy == 0 || probe.kind == Kind::None {
+    // In a physical network frames are not read so far.
+    if port.policy == 0 || segment::is_physical(case.remote_vsid) || probe.kind == Kind::None {
         return PASS;
     }
     probe::key(key, port.vsid, &port.mac, probe, case.direction, &ip.source, &ip.destination);

@@ -48,6 +48,13 @@ impl Memory {
         usage.half_open = usage.half_open.checked_add_signed(half_open.into()).expect("no more flows open than came");
     }
 
+    /// Forgets all flows, and what fragments said.
+    pub fn clear(&self) {
+        self.flows.borrow_mut().clear();
+        self.usage.borrow_mut().clear();
+        self.fragments.borrow_mut().clear();
+    }
+
     /// All flows as they are now.
     pub fn all(&self) -> BTreeMap<FlowKey, Flow> {
         let copy = |entry: &FlowEntry| {

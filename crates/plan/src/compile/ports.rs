@@ -6,12 +6,13 @@ use model::Vsid;
 use pipeline::{MAX_PORTS, Port, PortFlags, Record, RecordFlags};
 
 use super::records::station_key;
+use super::underlay::OverlayMtu;
 use super::{Compiled, Context, PortState, PortStatus, physical, port_key, underlay};
 use crate::{Finding, Link, LinkKind};
 
 /// Fills `PORTS`, after `STATIONS`.
 pub(super) fn ports(context: &Context, compiled: &mut Compiled) {
-    let mtu = underlay::port_mtu(context);
+    let mtu = underlay::overlay_mtu(context);
     let bound = context.intent.ports().filter_map(|port| context.facts.links.get(&port.device));
     let slots = slots(bound.map(|link| link.ifindex), &context.facts.slots);
     for port in context.intent.ports() {
@@ -25,15 +26,15 @@ pub(super) fn ports(context: &Context, compiled: &mut Compiled) {
             compiled.tables.ports.extend(entry.map(|entry| (link.ifindex, entry)));
             PortState::Bound { ifindex: link.ifindex, slot }
         });
-        compiled.ports.insert(port.name.clone(), PortStatus { state, mtu: mtu_of(context, port, mtu) });
+        compiled.ports.insert(port.name.clone(), PortStatus { state, mtu: mtu_of(context, port, &mtu) });
     }
 }
 
-/// The largest network packet of a port's VM, `overlay` being that of ports with a VSID.
-pub(crate) fn mtu_of(context: &Context, port: &model::Port, overlay: Option<u32>) -> Option<u32> {
+/// The largest network packet of a port's VM, `overlay` being those of ports with a VSID.
+pub(crate) fn mtu_of(context: &Context, port: &model::Port, overlay: &OverlayMtu) -> Option<u32> {
     match &port.physical {
         Some(network) => physical::mtu(context, network),
-        None => port.vsid.and(overlay),
+        None => overlay.of(context.encapsulation(port.vsid?)),
     }
 }
 

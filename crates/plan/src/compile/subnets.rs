@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use model::{CustomerRoute, LookupRecordType, RoutingDomainId, TranslationMethod, Vsid};
+use model::{CustomerRoute, Encapsulation, LookupRecordType, RoutingDomainId, TranslationMethod, Vsid};
 use pipeline::{Address, MAX_REPLICAS, Replica, ReplicaKey, Route, RouteFlags, RouteKey, Subnet, SubnetFlags};
 
 use super::{Compiled, Context};
@@ -94,15 +94,25 @@ pub(crate) fn entries(context: &Context, vsid: Vsid, members: &Members) -> (Subn
         let left_out = beyond.iter().map(|replica| name_of(context, vsid, replica)).collect();
         Finding::TooManyReplicas { vsid, limit: MAX_REPLICAS, left_out }
     });
+    let learn = if members.learn { SubnetFlags::LEARN } else { SubnetFlags::NONE };
     let subnet = Subnet {
         domain: context.domain(vsid),
-        flags: if members.learn { SubnetFlags::LEARN } else { SubnetFlags::NONE },
+        flags: flags(context.encapsulation(vsid)).with(learn),
         replicas: kept as u32,
         local_replicas: members.ports.len().min(kept) as u32,
         gateway_v4: members.gateway_v4.map(to_address).unwrap_or_default(),
         gateway_v6: members.gateway_v6.map(to_address).unwrap_or_default(),
     };
     (subnet, replicas, finding)
+}
+
+/// What says how frames travel to other hosts.
+const fn flags(encapsulation: Encapsulation) -> SubnetFlags {
+    match encapsulation {
+        Encapsulation::Nvgre => SubnetFlags::NONE,
+        Encapsulation::Vxlan => SubnetFlags::VXLAN,
+        Encapsulation::Geneve => SubnetFlags::GENEVE,
+    }
 }
 
 fn members(context: &Context) -> BTreeMap<Vsid, Members> {

@@ -5,16 +5,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use model::{Key, LookupRecord, ProviderAddress, ProviderRoute, Resource};
+use model::{Encapsulation, Key, LookupRecord, ProviderAddress, ProviderRoute, Resource};
+use pipeline::encapsulation::overhead;
 use pipeline::{MAX_PATHS, Peer, PeerFlags, PeerKey, Provider};
 
 use super::{Compiled, Context, record_key};
 use crate::{Finding, Link, to_address};
-
-/// Bytes that NVGRE adds to a VM's network packet in IPv4: outer IP 20, GRE with key 8, inner Ethernet 14 (RFC 7637).
-const OVERHEAD_V4: u32 = 20 + 8 + 14;
-/// The same in IPv6, whose header is 40 bytes long.
-const OVERHEAD_V6: u32 = 40 + 8 + 14;
 
 const _: () = assert!(model::MAX_PATHS == MAX_PATHS as usize);
 
@@ -42,16 +38,42 @@ pub(super) fn providers(context: &Context, compiled: &mut Compiled) {
     }
 }
 
-/// The largest network packet of a VM that fits into the underlay through each of the host's provider addresses.
+/// The underlay's MTU in each family: the least of all uplinks by which a host may be reached in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct OverlayMtu {
+    v4: Option<u32>,
+    v6: Option<u32>,
+}
+
+impl OverlayMtu {
+    /// The largest network packet of a VM that fits into the underlay in an encapsulation, in either family.
+    pub(crate) fn of(&self, encapsulation: Encapsulation) -> Option<u32> {
+        let encapsulation = match encapsulation {
+            Encapsulation::Nvgre => pipeline::Encapsulation::Nvgre,
+            Encapsulation::Vxlan => pipeline::Encapsulation::Vxlan,
+            Encapsulation::Geneve => pipeline::Encapsulation::Geneve,
+        };
+        let left = |mtu: u32, v4| mtu.saturating_sub(overhead(encapsulation, v4));
+        let families = [self.v4.map(|mtu| left(mtu, true)), self.v6.map(|mtu| left(mtu, false))];
+        families.into_iter().flatten().min()
+    }
+}
+
+/// The underlay's MTU through all of the host's provider addresses and provider routes.
 ///
-/// All of them count, whether or not a peer is reached from them today, because a VM's MTU must not change when
+/// All of them count, whether or not a peer is reached by them today, because a VM's MTU must not change when
 /// another host joins.
-pub(crate) fn port_mtu(context: &Context) -> Option<u32> {
-    let through = |provider: &ProviderAddress| {
-        let link = context.facts.links.get(&provider.interface)?;
-        Some(link.mtu.saturating_sub(if provider.address.is_ipv4() { OVERHEAD_V4 } else { OVERHEAD_V6 }))
+pub(crate) fn overlay_mtu(context: &Context) -> OverlayMtu {
+    let least = |v4: bool| {
+        let addresses = context.intent.provider_addresses().filter(|own| own.address.is_ipv4() == v4);
+        let routes = context.intent.provider_routes().filter(|route| route.next_hop.is_ipv4() == v4);
+        let mut addresses = addresses.map(|own| &own.interface).peekable();
+        // Without an address of the family no host is reached in it.
+        addresses.peek()?;
+        let uplinks = addresses.chain(routes.map(|route| &route.interface));
+        uplinks.filter_map(|uplink| context.facts.links.get(uplink)).map(|link| link.mtu).min()
     };
-    context.intent.provider_addresses().filter_map(through).min()
+    OverlayMtu { v4: least(true), v6: least(false) }
 }
 
 /// Fills `PEERS`.

@@ -88,7 +88,7 @@ impl Fabric {
             let network =
                 self.vm_subnet(subnet).and_then(|spec| self.get(&subnet.sibling(Kind::VmNetwork, &spec.vm_network)));
             let Some(network) = network else { continue };
-            if matches!(&network.resource.spec, Spec::VmNetwork(spec) if spec.isolation == Isolation::Nvgre) {
+            if matches!(&network.resource.spec, Spec::VmNetwork(spec) if spec.isolation.is_virtualized()) {
                 topics.extend(network.allocation.rdid.map(TopicId::Network));
             }
         }
@@ -103,7 +103,7 @@ impl Fabric {
         };
         let network = network.filter(|key| {
             self.get(key).is_some_and(
-                |object| matches!(&object.resource.spec, Spec::VmNetwork(spec) if spec.isolation == Isolation::Nvgre),
+                |object| matches!(&object.resource.spec, Spec::VmNetwork(spec) if spec.isolation.is_virtualized()),
             )
         });
         let hosts = network.into_iter().flat_map(|network| self.index.hosts_of_network(network));
@@ -135,7 +135,7 @@ impl Fabric {
             Spec::Port(port) => {
                 let (host, network) = (port.host.as_ref()?, port.vm_network.as_ref()?);
                 Some(match self.vm_network(key, network) {
-                    Some(spec) if spec.isolation == Isolation::Nvgre => {
+                    Some(spec) if spec.isolation.is_virtualized() => {
                         Audience::VmNetwork(key.sibling(Kind::VmNetwork, network))
                     }
                     _ => Audience::Host(host.clone()),
@@ -147,7 +147,7 @@ impl Fabric {
     /// Virtualized, all hosts of the VM network know its routes and scopes; otherwise those with ports in it.
     fn audience_of_subnet(&self, key: &Key, spec: &VmSubnet) -> Audience {
         match self.vm_network(key, &spec.vm_network) {
-            Some(network) if network.isolation == Isolation::Nvgre => {
+            Some(network) if network.isolation.is_virtualized() => {
                 Audience::VmNetwork(key.sibling(Kind::VmNetwork, &spec.vm_network))
             }
             _ => Audience::VmSubnet(key.clone()),
@@ -209,7 +209,7 @@ impl Fabric {
         let spec = self.vm_subnet(subnet)?;
         let network = self.vm_network(subnet, &spec.vm_network)?;
         let vlan = match network.isolation {
-            Isolation::Nvgre => return None,
+            Isolation::Nvgre | Isolation::Vxlan | Isolation::Geneve => return None,
             Isolation::Vlan => Some(spec.vlan?),
             Isolation::None => None,
         };

@@ -1,4 +1,4 @@
-//! What a tenant may declare by itself: VM networks of isolation `nvgre`, and what is in them. What reaches the physical
+//! What a tenant may declare by itself: virtualized VM networks, and what is in them. What reaches the physical
 //! network, says where a port is plugged, or names a number that all tenants share, is the operator's.
 
 use model::fabric::{Addressing, Isolation, Key, Kind, Object, Port, Resource, ResourceName, Spec};
@@ -12,7 +12,7 @@ pub enum TenantRefusal {
     /// It reaches the physical network.
     #[error(
         "{} belongs to a VM network of isolation {isolation}, which is the physical network that all tenants and the hosts \
-         share: what is in it is an operator's to change; use a VM network of isolation nvgre, or ask an admin",
+         share: what is in it is an operator's to change; use a VM network of isolation nvgre, vxlan or geneve, or ask an admin",
         Named(.key)
     )]
     Physical {
@@ -138,7 +138,7 @@ impl Fabric {
             }
             Spec::LogicalNetwork(_) | Spec::MacPool(_) | Spec::Host(_) | Spec::Tenant(_) => None,
         };
-        isolation.filter(|isolation| *isolation != Isolation::Nvgre)
+        isolation.filter(|isolation| !isolation.is_virtualized())
     }
 
     fn port_by_tenant(&self, key: Key, new: &Port, before: Option<&Object>) -> Option<Refusal> {

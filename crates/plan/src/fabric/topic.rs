@@ -12,7 +12,7 @@ use model::{Key, Resource, RoutingDomainId, RoutingDomainIdError};
 pub enum TopicId {
     /// What one host alone needs: its provider addresses, its ports, the DHCP scopes of its physical networks.
     Host(ResourceName),
-    /// What all hosts with ports in a VM network of isolation `nvgre` need: lookup records, customer routes, DHCP scopes.
+    /// What all hosts with ports in a VM network that is virtualized need: lookup records, customer routes, DHCP scopes.
     Network(RoutingDomainId),
 }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use model::fabric::{Isolation, Key, Kind, Object, ResourceName, Spec};
+use model::fabric::{Key, Kind, Object, ResourceName, Spec};
 use model::{Key as ItemKey, Resource};
 
 use super::{Fabric, Topic, TopicChange, TopicId};
@@ -78,7 +78,8 @@ impl Fabric {
                 }
             }
             Spec::Host(_) => host(marked, key),
-            // Isolation, RDID and logical network are fixed as long as there are users; what no rule is about is not.
+            // RDID and logical network are fixed as long as there are users, and so is the isolation but for the
+            // encapsulation, of which the VM network itself says. What no rule is about is the groups' to know.
             Spec::VmNetwork(_) => {
                 let groups = self.users_by_name(key, Kind::SecurityGroup);
                 marked.extend(groups.cloned().map(Contributor::Object));
@@ -105,7 +106,7 @@ impl Fabric {
                         .vm_network
                         .as_ref()
                         .and_then(|name| self.vm_network(key, name))
-                        .is_none_or(|network| network.isolation != Isolation::Nvgre)
+                        .is_none_or(|network| !network.isolation.is_virtualized())
                 {
                     marked.push(Contributor::Scopes(host.clone()));
                 }

@@ -13,7 +13,7 @@ use crate::compile::physical::{LOWEST, Networks, networks};
 use crate::compile::ports::{entry, findings_of, mtu_of, slots};
 use crate::compile::records::station_key;
 use crate::compile::security::{self, SecurityEdits};
-use crate::compile::underlay::port_mtu;
+use crate::compile::underlay::overlay_mtu;
 use crate::compile::{Context, host};
 use crate::{Finding, PortState, PortStatus};
 
@@ -54,7 +54,7 @@ impl<'a> Step<'a> {
         self.security_groups();
         let Self { context, state, edits, mut update, .. } = self;
         update.changes = edits.carry_out(&mut state.tables);
-        let host = Some(host(context.settings, &state.tables));
+        let host = Some(host(context, &state.tables));
         if state.tables.host != host {
             state.tables.host = host;
             update.changes.host = Some(host);
@@ -91,7 +91,7 @@ impl<'a> Step<'a> {
             touched.extend(self.state.bound.get(&ifindex).into_iter().flatten().cloned());
             self.device(ifindex, slot_of(self.state, ifindex));
         }
-        let mtu = port_mtu(self.context);
+        let mtu = overlay_mtu(self.context);
         for name in touched {
             let port = self.port(&name);
             let status = port.map(|port| {
@@ -100,7 +100,7 @@ impl<'a> Step<'a> {
                     ifindex: link.ifindex,
                     slot: slot_of(self.state, link.ifindex),
                 });
-                PortStatus { state, mtu: mtu_of(self.context, port, mtu) }
+                PortStatus { state, mtu: mtu_of(self.context, port, &mtu) }
             });
             let before = match status {
                 Some(status) => self.state.ports.insert(name.clone(), status),

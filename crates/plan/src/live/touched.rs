@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use model::{
-    CustomerRoute, DhcpScope, LookupRecord, MacAddress, Name, Port, QualifiedName, Replaced, Resource, RoutingDomainId,
-    SharedKey, Vsid,
+    CustomerRoute, DhcpScope, LookupRecord, MacAddress, Name, Port, QualifiedName, Replaced, Resource, RoutingDomain,
+    RoutingDomainId, SharedKey, Vsid,
 };
 
 use super::{Given, State};
@@ -124,6 +124,7 @@ impl Touched {
                     Resource::CustomerRoute(route) => self.route(context, route),
                     Resource::DhcpScope(scope) => self.scope(context, scope),
                     Resource::Port(port) => self.port(port),
+                    Resource::RoutingDomain(domain) => self.domain(context, domain),
                     // These are about the underlay, and with it all tables are made anew.
                     Resource::ProviderAddress(_) | Resource::ProviderRoute(_) => {}
                     // What these touch is known already.
@@ -165,6 +166,14 @@ impl Touched {
         self.addresses.extend(gateway_addresses(context, route).map(|address| (route.vsid, address)));
         if let Some((_, router)) = context.intent.record_of(route.vsid, route.next_hop) {
             self.stations.insert((router.vsid, router.mac));
+        }
+    }
+
+    /// How its frames travel: what its subnets say, and the MTU of its ports.
+    fn domain(&mut self, context: &Context, domain: &RoutingDomain) {
+        for route in context.intent.routes_of(domain.rdid) {
+            self.subnets.insert(route.vsid);
+            self.ports.extend(context.intent.ports_in(route.vsid).map(|port| port.name.clone()));
         }
     }
 

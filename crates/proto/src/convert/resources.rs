@@ -1,8 +1,8 @@
 //! Resources and their keys.
 
 use model::{
-    ClasslessRoute, CustomerRoute, DhcpScope, Key, Kind, LeaseTime, LookupRecord, LookupRecordType, Port,
-    ProviderAddress, ProviderRoute, Resource, RoutingDomainId, TranslationMethod,
+    ClasslessRoute, CustomerRoute, DhcpScope, Encapsulation, Key, Kind, LeaseTime, LookupRecord, LookupRecordType,
+    Port, ProviderAddress, ProviderRoute, Resource, RoutingDomain, RoutingDomainId, TranslationMethod,
 };
 use prost::Message as _;
 use prost::bytes::Bytes;
@@ -27,6 +27,7 @@ pub fn encode_item(resource: &Resource) -> Bytes {
         Resource::Port(port) => Wire::Port(port_out(port)),
         Resource::SecurityGroup(group) => Wire::SecurityGroup(group_out(group)),
         Resource::AddressSet(set) => Wire::AddressSet(set_out(set)),
+        Resource::RoutingDomain(domain) => Wire::RoutingDomain(routing_domain_out(domain)),
     };
     wire::Resource { resource: Some(resource) }.encode_to_vec().into()
 }
@@ -48,6 +49,7 @@ pub fn decode_shared(item: &Bytes) -> Result<Resource, WireError> {
         Wire::Port(port) => Resource::Port(port_in(port)?),
         Wire::SecurityGroup(group) => Resource::SecurityGroup(group_in(group)?),
         Wire::AddressSet(set) => Resource::AddressSet(set_in(set)?),
+        Wire::RoutingDomain(domain) => Resource::RoutingDomain(routing_domain_in(domain)?),
     })
 }
 
@@ -62,6 +64,7 @@ pub fn key_out(key: &Key) -> wire::Key {
         Kind::Port => wire::Kind::Port,
         Kind::SecurityGroup => wire::Kind::SecurityGroup,
         Kind::AddressSet => wire::Kind::AddressSet,
+        Kind::RoutingDomain => wire::Kind::RoutingDomain,
     };
     wire::Key { kind: kind.into(), name: key.name.clone() }
 }
@@ -77,6 +80,7 @@ pub fn key_in(key: wire::Key) -> Result<Key, WireError> {
         Ok(wire::Kind::Port) => Kind::Port,
         Ok(wire::Kind::SecurityGroup) => Kind::SecurityGroup,
         Ok(wire::Kind::AddressSet) => Kind::AddressSet,
+        Ok(wire::Kind::RoutingDomain) => Kind::RoutingDomain,
         Ok(wire::Kind::Unspecified) | Err(_) => {
             return Err(refused("kind", key.kind, "this version of netvirt knows no such kind"));
         }
@@ -146,15 +150,41 @@ fn customer_route_out(route: &CustomerRoute) -> wire::CustomerRoute {
 }
 
 fn customer_route_in(route: wire::CustomerRoute) -> Result<CustomerRoute, WireError> {
-    let refuse = |reason: &dyn std::fmt::Display| refused("rdid", format_args!("{:02x?}", &*route.rdid), reason);
-    let uuid = Uuid::from_slice(&route.rdid).map_err(|error| refuse(&error))?;
     Ok(CustomerRoute {
-        rdid: RoutingDomainId::new(uuid).map_err(|error| refuse(&error))?,
+        rdid: rdid_in(&route.rdid)?,
         vsid: vsid_in("vsid", route.vsid)?,
         prefix: prefix_in("prefix", route.prefix)?,
         next_hop: address_in("next_hop", &route.next_hop)?,
         metric: route.metric,
     })
+}
+
+fn rdid_in(rdid: &[u8]) -> Result<RoutingDomainId, WireError> {
+    let refuse = |reason: &dyn std::fmt::Display| refused("rdid", format_args!("{rdid:02x?}"), reason);
+    let uuid = Uuid::from_slice(rdid).map_err(|error| refuse(&error))?;
+    RoutingDomainId::new(uuid).map_err(|error| refuse(&error))
+}
+
+fn routing_domain_out(domain: &RoutingDomain) -> wire::RoutingDomain {
+    let encapsulation = match domain.encapsulation {
+        Encapsulation::Nvgre => wire::Encapsulation::Nvgre,
+        Encapsulation::Vxlan => wire::Encapsulation::Vxlan,
+        Encapsulation::Geneve => wire::Encapsulation::Geneve,
+    };
+    wire::RoutingDomain { rdid: Bytes::copy_from_slice(domain.rdid.as_bytes()), encapsulation: encapsulation.into() }
+}
+
+fn routing_domain_in(domain: wire::RoutingDomain) -> Result<RoutingDomain, WireError> {
+    let encapsulation = match wire::Encapsulation::try_from(domain.encapsulation) {
+        Ok(wire::Encapsulation::Nvgre) => Encapsulation::Nvgre,
+        Ok(wire::Encapsulation::Vxlan) => Encapsulation::Vxlan,
+        Ok(wire::Encapsulation::Geneve) => Encapsulation::Geneve,
+        Err(_) => {
+            let reason = "this version of netvirt knows no such encapsulation";
+            return Err(refused("encapsulation", domain.encapsulation, reason));
+        }
+    };
+    Ok(RoutingDomain { rdid: rdid_in(&domain.rdid)?, encapsulation })
 }
 
 fn provider_address_out(address: &ProviderAddress) -> wire::ProviderAddress {

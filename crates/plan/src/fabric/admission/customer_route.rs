@@ -1,8 +1,8 @@
 //! Customer routes: to what lies behind a VM of a virtualized network.
 
-use model::fabric::{CustomerRoute, Isolation, Key, Kind};
+use model::fabric::{CustomerRoute, Key, Kind};
 
-use super::Run;
+use super::{Run, VIRTUALIZED};
 use crate::fabric::Refusal;
 use crate::fabric::claims::Slot;
 
@@ -18,8 +18,8 @@ impl Run<'_, '_> {
             return;
         };
         let (prefix, next_hop) = (spec.prefix, spec.next_hop);
-        if isolation != Isolation::Nvgre {
-            let (field, needed) = ("a customer route", "nvgre");
+        if !isolation.is_virtualized() {
+            let (field, needed) = ("a customer route", VIRTUALIZED);
             self.refuse(key, Refusal::Isolation { key: key.clone(), field, needed, network, isolation });
             return;
         }

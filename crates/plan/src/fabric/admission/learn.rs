@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use model::fabric::{Addressing, Isolation, Key, Kind};
+use model::fabric::{Addressing, Key, Kind};
 
 use super::{MAX_ADDRESSES, Run};
 use crate::fabric::allocation::is_unicast;
@@ -26,7 +26,7 @@ impl Fabric {
     pub fn learn(&mut self, port: &Key, addresses: &[IpAddr], context: Context<'_>) -> Option<Transition> {
         let (object, spec) = self.port(port)?;
         let network = self.vm_network(port, spec.vm_network.as_ref()?)?;
-        if spec.addressing != Addressing::Learnt || network.isolation != Isolation::Nvgre {
+        if spec.addressing != Addressing::Learnt || !network.isolation.is_virtualized() {
             return None;
         }
         let subnet = port.sibling(Kind::VmSubnet, object.allocation.vm_subnet.as_ref()?);

@@ -45,6 +45,9 @@ pub const MAX_ADDRESSES: usize = 16;
 /// Most ports of a host: the kernel's tables have as many, and one slot counts for nobody.
 pub const MAX_HOST_PORTS: usize = pipeline::MAX_PORTS as usize - 1;
 
+/// The isolations of virtualized VM networks, as refusals name them.
+const VIRTUALIZED: &str = "nvgre, vxlan and geneve";
+
 /// A set of changes while it is judged.
 struct Run<'f, 'c> {
     fabric: &'f mut Fabric,

@@ -70,7 +70,7 @@ impl Fabric {
         if self.uplink_in(&host.name, logical_network).is_none() {
             return Some(Refusal::NotCarried { key: key.clone(), host, network });
         }
-        if *isolation == Isolation::Nvgre {
+        if isolation.is_virtualized() {
             let none = self.provider_of(&host.name, logical_network).is_none();
             return none.then(|| Refusal::NoProviderAddress { key: key.clone(), host, network });
         }
@@ -374,7 +374,7 @@ impl Run<'_, '_> {
             return;
         };
         let virtualized =
-            self.fabric.vm_network(key, &network.name).is_some_and(|spec| spec.isolation == Isolation::Nvgre);
+            self.fabric.vm_network(key, &network.name).is_some_and(|spec| spec.isolation.is_virtualized());
         let has = self.fabric.get(key).is_some_and(|object| !object.allocation.addresses.is_empty());
         if !virtualized || has || self.failed.contains(key) {
             return;

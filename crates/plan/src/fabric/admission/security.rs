@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::fabric::{AddressSet, Isolation, Key, Kind, ResourceName, SecurityGroup, Spec};
+use model::fabric::{AddressSet, Key, Kind, ResourceName, SecurityGroup, Spec};
 use model::security::{Direction, MAX_GROUP_RULES, MAX_PORT_GROUPS, MAX_SET_PREFIXES, check_prefix};
 
 use super::Run;
@@ -73,9 +73,9 @@ impl Run<'_, '_> {
     /// Only where netvirt makes the network itself does it filter.
     pub(super) fn check_isolation(&mut self, key: &Key, field: &'static str, network: &ResourceName) {
         let Some(isolation) = self.fabric.vm_network(key, network).map(|network| network.isolation) else { return };
-        if isolation != Isolation::Nvgre {
+        if !isolation.is_virtualized() {
             let network = key.sibling(Kind::VmNetwork, network);
-            self.refuse(key, Refusal::Isolation { key: key.clone(), field, needed: "nvgre", network, isolation });
+            self.refuse(key, Refusal::Isolation { key: key.clone(), field, needed: VIRTUALIZED, network, isolation });
         }
     }
 

@@ -120,9 +120,11 @@ impl Run<'_, '_> {
             (Spec::Host(spec), Spec::Host(now)) if spec != now => self.verify_host(key),
             (Spec::VmNetwork(before), Spec::VmNetwork(spec)) => {
                 let rdid = self.before.get(key).and_then(|(object, _)| object.as_ref()?.allocation.rdid);
+                let virtualized = before.isolation.is_virtualized() && spec.isolation.is_virtualized();
                 let fields = [
                     ("the logical network", before.logical_network != spec.logical_network),
-                    ("the isolation", before.isolation != spec.isolation),
+                    // Hosts take frames of a VM network in all encapsulations, so that these follow one another.
+                    ("the isolation", before.isolation != spec.isolation && !virtualized),
                     ("the RDID", rdid != after.allocation.rdid),
                 ];
                 let users: Vec<Key> = self.named_users(key, |_| true);
@@ -179,7 +181,8 @@ impl Run<'_, '_> {
         let isolation =
             |run: &Self, network: &Key| run.fabric.vm_network(network, &network.name).map(|spec| spec.isolation);
         if !after.network_virtualization {
-            let users = networks.iter().filter(|network| isolation(self, network) == Some(Isolation::Nvgre));
+            let users =
+                networks.iter().filter(|network| isolation(self, network).is_some_and(Isolation::is_virtualized));
             let users = users.cloned().collect();
             self.left_out(key, "network virtualization switched off".to_owned(), users);
         }

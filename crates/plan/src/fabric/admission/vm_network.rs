@@ -13,7 +13,7 @@ impl Run<'_, '_> {
         let virtualized =
             self.fabric.logical_network(&spec.logical_network).is_some_and(|on| on.network_virtualization);
         match spec.isolation {
-            Isolation::Nvgre if !virtualized => {
+            isolation if isolation.is_virtualized() && !virtualized => {
                 self.refuse(key, Refusal::NotVirtualized { key: key.clone(), network });
             }
             Isolation::None => {
@@ -24,7 +24,7 @@ impl Run<'_, '_> {
                     self.refuse(key, Refusal::FlatTwice { key: key.clone(), network, owner });
                 }
             }
-            Isolation::Nvgre | Isolation::Vlan => {}
+            _ => {}
         }
         if spec.security != Security::default() {
             self.check_isolation(key, "security", &key.name);

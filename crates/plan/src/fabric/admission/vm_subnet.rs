@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use model::fabric::{Allocation, Isolation, Key, Kind, VmNetwork, VmSubnet};
 
-use super::Run;
 use super::checks::overlap;
 use super::logical_network::{prefixes, vlans};
+use super::{Run, VIRTUALIZED};
 use crate::fabric::Refusal;
 use crate::fabric::allocation::is_subnet_address;
 use crate::fabric::claims::Slot;
@@ -25,19 +25,19 @@ impl Run<'_, '_> {
             network: network_key.clone(),
             isolation: network.isolation,
         };
-        if spec.vsid.is_some() && network.isolation != Isolation::Nvgre {
-            self.refuse(key, misplaced("vsid", "nvgre"));
+        if spec.vsid.is_some() && !network.isolation.is_virtualized() {
+            self.refuse(key, misplaced("vsid", VIRTUALIZED));
         }
         if spec.vlan.is_some() && network.isolation != Isolation::Vlan {
             self.refuse(key, misplaced("vlan", "vlan"));
         }
-        if network.isolation == Isolation::Nvgre && !spec.gateways.is_empty() {
+        if network.isolation.is_virtualized() && !spec.gateways.is_empty() {
             self.refuse(key, misplaced("gateways", "vlan and none"));
         } else {
             self.check_gateways(key, spec);
         }
         match network.isolation {
-            Isolation::Nvgre => self.take_vsid(key, spec),
+            Isolation::Nvgre | Isolation::Vxlan | Isolation::Geneve => self.take_vsid(key, spec),
             Isolation::Vlan => self.check_vlan(key, spec, &network_key, &network),
             Isolation::None => {}
         }
@@ -45,7 +45,7 @@ impl Run<'_, '_> {
 
     fn check_subnet_prefixes(&mut self, key: &Key, spec: &VmSubnet, network: &Key, isolation: Isolation) {
         self.length(key, "prefixes", spec.prefixes.len());
-        if spec.prefixes.is_empty() && isolation == Isolation::Nvgre {
+        if spec.prefixes.is_empty() && isolation.is_virtualized() {
             self.refuse(key, Refusal::Empty { key: key.clone(), what: "prefix", option: "--prefix 10.0.0.0/24" });
         }
         let mut seen: Vec<(Key, IpNet)> = Vec::new();
@@ -132,11 +132,12 @@ impl Run<'_, '_> {
     pub(super) fn give_vm_subnet(&mut self, key: &Key, spec: &VmSubnet, given: &Allocation) {
         let isolation = self.fabric.vm_network(key, &spec.vm_network).map(|network| network.isolation);
         match (isolation, given.vsid) {
-            (Some(Isolation::Nvgre), None) => match self.fabric.free_vsid() {
+            (Some(isolation), None) if isolation.is_virtualized() => match self.fabric.free_vsid() {
                 Some(vsid) => self.allocate(key, |given| given.vsid = Some(vsid)),
                 None => self.refuse(key, Refusal::Exhausted { key: key.clone(), what: "VSIDs (4096 to 16777214)" }),
             },
-            (Some(Isolation::Nvgre), Some(_)) | (_, None) => {}
+            (_, None) => {}
+            (Some(isolation), Some(_)) if isolation.is_virtualized() => {}
             // It moved to a VM network that has none.
             (_, Some(_)) => self.allocate(key, |given| given.vsid = None),
         }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
-use model::fabric::{AddressRange, IpPool, Isolation, Key, Kind, VmSubnet};
+use model::fabric::{AddressRange, IpPool, Key, Kind, VmSubnet};
 use rangemap::RangeInclusiveSet;
 
 use crate::fabric::Fabric;
@@ -50,7 +50,7 @@ impl Fabric {
     pub fn gateways(&self, subnet: &Key) -> Vec<IpAddr> {
         let Some(spec) = self.vm_subnet(subnet) else { return Vec::new() };
         match self.vm_network(subnet, &spec.vm_network) {
-            Some(network) if network.isolation == Isolation::Nvgre => spec.prefixes.iter().map(router).collect(),
+            Some(network) if network.isolation.is_virtualized() => spec.prefixes.iter().map(router).collect(),
             _ => spec.gateways.clone(),
         }
     }

@@ -117,7 +117,7 @@ fn any_other_operators() -> impl Strategy<Value = String> {
 }
 
 fn any_network() -> impl Strategy<Value = String> {
-    let isolation = field("isolation", &["nvgre", "nvgre", "nvgre", "vlan", "none"]);
+    let isolation = field("isolation", &["nvgre", "vxlan", "geneve", "vlan", "none"]);
     let rdid = prop_oneof![5 => Just(""), 1 => Just("rdid: 11111111-2222-3333-4444-000000005001, ")];
     let logical = prop_oneof![3 => Just("TDIv2"), 1 => Just("Office"), 1 => Just("Spare")];
     let security = prop_oneof![4 => Just(""), 1 => Just("security: {egress: deny, ingress: allow}, ")];

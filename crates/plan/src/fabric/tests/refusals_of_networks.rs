@@ -83,7 +83,7 @@ fn isolation() {
     let subnet = |rest: &str| format!("{{kind: vm-subnet, name: s, spec: {{{rest}}}}}");
     refused(
         &subnet("vmNetwork: floor, vsid: 5001, vlan: 43"),
-        "VM subnet s: vsid is for isolation nvgre only, and VM network floor has isolation vlan; leave it out",
+        "VM subnet s: vsid is for isolation nvgre, vxlan and geneve only, and VM network floor has isolation vlan; leave it out",
     );
     refused(
         &subnet("vmNetwork: bare, vlan: 43"),
@@ -121,6 +121,6 @@ fn isolation() {
     );
     refused(
         "{kind: customer-route, name: r, spec: {vmNetwork: floor, prefix: 10.0.0.0/8, nextHop: 172.16.0.1}}",
-        "customer route r: a customer route is for isolation nvgre only, and VM network floor has isolation vlan; leave it out",
+        "customer route r: a customer route is for isolation nvgre, vxlan and geneve only, and VM network floor has isolation vlan; leave it out",
     );
 }

@@ -48,7 +48,7 @@ fn the_physical_network_is_the_operators() {
     let sentence = |what: &str, isolation: &str| {
         format!(
             "{what} belongs to a VM network of isolation {isolation}, which is the physical network that all tenants and the \
-             hosts share: what is in it is an operator's to change; use a VM network of isolation nvgre, or ask an admin"
+             hosts share: what is in it is an operator's to change; use a VM network of isolation nvgre, vxlan or geneve, or ask an admin"
         )
     };
     for (yaml, what, isolation) in [

@@ -1,7 +1,7 @@
 //! What security groups and address sets contribute to the topics: to that of their VM network, under names that no other
 //! owner's can meet.
 
-use model::fabric::{AddressSet, Isolation, Key, Kind, ResourceName, SecurityGroup, Spec};
+use model::fabric::{AddressSet, Key, Kind, ResourceName, SecurityGroup, Spec};
 use model::{QualifiedName, Resource, RoutingDomainId};
 
 use crate::fabric::{Fabric, TopicId};
@@ -35,7 +35,7 @@ impl Fabric {
     fn domain_of(&self, beside: &Key, network: &ResourceName) -> Option<RoutingDomainId> {
         let object = self.get(&beside.sibling(Kind::VmNetwork, network))?;
         match &object.resource.spec {
-            Spec::VmNetwork(spec) if spec.isolation == Isolation::Nvgre => object.allocation.rdid,
+            Spec::VmNetwork(spec) if spec.isolation.is_virtualized() => object.allocation.rdid,
             _ => None,
         }
     }

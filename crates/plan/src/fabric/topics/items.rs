@@ -3,9 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use model::fabric::{Addressing, CustomerRoute, Isolation, Key, Kind, Object, Port, Spec, VmNetwork, VmSubnet};
+use model::fabric::{Addressing, CustomerRoute, Key, Kind, Object, Port, Spec, VmNetwork, VmSubnet};
 use model::{
-    LookupRecord, LookupRecordType, ProviderAddress, QualifiedName, Resource, RoutingDomainId, TranslationMethod, Vsid,
+    Encapsulation, LookupRecord, LookupRecordType, ProviderAddress, QualifiedName, Resource, RoutingDomain,
+    RoutingDomainId, TranslationMethod, Vsid,
 };
 
 use super::Contributor;
@@ -35,9 +36,8 @@ impl Fabric {
             Spec::VmSubnet(subnet) => self.subnet_items(object, subnet),
             Spec::CustomerRoute(route) => self.route_items(key, route),
             Spec::Port(port) => self.port_items(key, object, port),
-            Spec::LogicalNetwork(_) | Spec::MacPool(_) | Spec::Tenant(_) | Spec::VmNetwork(_) | Spec::IpPool(_) => {
-                Vec::new()
-            }
+            Spec::VmNetwork(network) => network_items(object, network),
+            Spec::LogicalNetwork(_) | Spec::MacPool(_) | Spec::Tenant(_) | Spec::IpPool(_) => Vec::new(),
         }
     }
 
@@ -45,7 +45,7 @@ impl Fabric {
     fn routing_domain(&self, beside: &Key, subnet: &VmSubnet) -> Option<(&VmNetwork, RoutingDomainId)> {
         let network = self.get(&beside.sibling(Kind::VmNetwork, &subnet.vm_network))?;
         match &network.resource.spec {
-            Spec::VmNetwork(spec) if spec.isolation == Isolation::Nvgre => Some((spec, network.allocation.rdid?)),
+            Spec::VmNetwork(spec) if spec.isolation.is_virtualized() => Some((spec, network.allocation.rdid?)),
             _ => None,
         }
     }
@@ -108,7 +108,7 @@ impl Fabric {
         let mut plugged = model::Port::new(name, device, mac, None);
         plugged.addresses = one_of_each(&spec.prefixes, &given.addresses);
         let topic = TopicId::Host(host.clone());
-        if network.isolation != Isolation::Nvgre {
+        if !network.isolation.is_virtualized() {
             plugged.physical = self.physical_of(host, &subnet_key);
             return if plugged.physical.is_some() { vec![(topic, Resource::Port(plugged))] } else { Vec::new() };
         }
@@ -124,6 +124,16 @@ impl Fabric {
             items.extend(records.into_iter().map(|record| (TopicId::Network(rdid), Resource::LookupRecord(record))));
         }
         items
+    }
+}
+
+/// A virtualized VM network: how it travels, if this is not what hosts take for granted.
+fn network_items(object: &Object, network: &VmNetwork) -> Vec<(TopicId, Resource)> {
+    match (object.allocation.rdid, network.isolation.encapsulation()) {
+        (Some(rdid), Some(encapsulation)) if encapsulation != Encapsulation::default() => {
+            vec![(TopicId::Network(rdid), Resource::RoutingDomain(RoutingDomain { rdid, encapsulation }))]
+        }
+        _ => Vec::new(),
     }
 }
 
