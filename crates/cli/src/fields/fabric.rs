@@ -245,7 +245,7 @@ pub struct VmSubnetFields {
     #[arg(long = "gateway", value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     gateways: Vec<OrNothing<IpAddr>>,
-    /// With isolation nvgre: security group that all its ports are in; may be repeated. "" takes all away.
+    /// With virtualization: security group that all its ports are in; may be repeated. "" takes all away.
     #[arg(long = "security-group", value_name = "NAME")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     security_groups: Vec<OrNothing<ResourceName>>,

@@ -221,7 +221,7 @@ pub struct VmNetwork {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<uuid::Uuid>")]
     pub rdid: Option<RoutingDomainId>,
-    /// With isolation `nvgre`: what becomes of flows of ports in security groups that no rule is about.
+    /// With virtualization: what becomes of flows of ports in security groups that no rule is about.
     #[serde(default, skip_serializing_if = "is_default", deserialize_with = "named::one")]
     pub security: Security,
     /// For the reader only.
@@ -290,7 +290,7 @@ pub struct VmSubnet {
     /// virtualization the gateway is the distributed router, the lowest host address of each prefix.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gateways: Vec<IpAddr>,
-    /// With isolation `nvgre`: security groups of the same VM network that all its ports are in.
+    /// With virtualization: security groups of the same VM network that all its ports are in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub security_groups: Vec<ResourceName>,
 }

@@ -1,7 +1,7 @@
 //! The checks of security groups and address sets, and of who is in them, each by itself.
 
 use super::{IntentError, SecurityError};
-use crate::security::{MAX_GROUP_RULES, MAX_PORT_GROUPS, MAX_SET_PREFIXES, check_prefix};
+use crate::security::{MAX_GROUP_ENTRIES, MAX_GROUP_RULES, MAX_PORT_GROUPS, MAX_SET_PREFIXES, check_prefix, entries};
 use crate::{AddressSet, Key, Port, QualifiedName, SecurityGroup};
 
 /// What is wrong with a group by itself.
@@ -9,6 +9,10 @@ pub(super) fn group(key: &Key, group: &SecurityGroup) -> Vec<IntentError> {
     let count = group.rules.len();
     if count > MAX_GROUP_RULES {
         return vec![SecurityError::TooManyRules { key: key.clone(), count }.into()];
+    }
+    let count = entries(&group.rules);
+    if count > MAX_GROUP_ENTRIES {
+        return vec![SecurityError::TooManyEntries { key: key.clone(), count }.into()];
     }
     let wrong = (1..).zip(&group.rules).filter_map(|(number, rule)| {
         let error = rule.check().err()?;

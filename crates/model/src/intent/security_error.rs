@@ -1,7 +1,7 @@
 //! What can be wrong with security groups, address sets and who is in them, each as a sentence with the value and the
 //! remedy.
 
-use crate::security::{MAX_GROUP_RULES, MAX_PORT_GROUPS, MAX_SET_PREFIXES, RuleError};
+use crate::security::{MAX_GROUP_ENTRIES, MAX_GROUP_RULES, MAX_PORT_GROUPS, MAX_SET_PREFIXES, RuleError};
 use crate::{Key, QualifiedName};
 
 /// One thing that cannot be of security groups.
@@ -28,6 +28,17 @@ pub enum SecurityError {
     /// More rules than [`MAX_GROUP_RULES`].
     #[error("{key}: it has {count} rules, and a security group takes {MAX_GROUP_RULES}; make two groups of it")]
     TooManyRules {
+        /// The group.
+        key: Key,
+        /// How many there are.
+        count: usize,
+    },
+    /// More prefixes and ports than [`MAX_GROUP_ENTRIES`].
+    #[error(
+        "{key}: its rules have {count} prefixes and ports together, and a security group takes {MAX_GROUP_ENTRIES}; put prefixes \
+         into address sets, or make two groups of it"
+    )]
+    TooManyEntries {
         /// The group.
         key: Key,
         /// How many there are.
@@ -72,6 +83,7 @@ impl SecurityError {
             Self::Rule { key, .. }
             | Self::Prefix { key, .. }
             | Self::TooManyRules { key, .. }
+            | Self::TooManyEntries { key, .. }
             | Self::TooManyPrefixes { key, .. }
             | Self::TooManyGroups { key, .. }
             | Self::GroupTwice { key, .. }

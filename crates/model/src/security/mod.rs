@@ -20,6 +20,9 @@ pub use text::RuleTextError;
 
 /// Most rules of one security group.
 pub const MAX_GROUP_RULES: usize = 10_000;
+/// Most prefixes, ports and ranges of ports of all rules of one security group together: with these, a group is told to a
+/// host in one message.
+pub const MAX_GROUP_ENTRIES: usize = 1 << 16;
 /// Most prefixes of one rule; an address set takes more.
 pub const MAX_RULE_PREFIXES: usize = 256;
 /// Most ports and ranges of ports of one rule.
@@ -171,6 +174,15 @@ impl<N> SecurityRule<N> {
             _ => None,
         }
     }
+}
+
+/// How many prefixes, ports and ranges of ports rules have together; see [`MAX_GROUP_ENTRIES`].
+pub fn entries<N>(rules: &[SecurityRule<N>]) -> usize {
+    let prefixes = |rule: &SecurityRule<N>| match &rule.remote {
+        Some(Remote::Prefixes(prefixes)) => prefixes.len(),
+        _ => 0,
+    };
+    rules.iter().map(|rule| prefixes(rule) + rule.ports.len()).sum()
 }
 
 /// A security group of a host. Its members are the ports and lookup records that name it.

@@ -79,7 +79,7 @@ impl Fabric {
             }
             Spec::Host(_) => host(marked, key),
             // RDID and logical network are fixed as long as there are users, and so is the isolation but for the
-            // encapsulation, of which the VM network itself says; what no rule is about is not.
+            // encapsulation, of which the VM network itself says. What no rule is about is the groups' to know.
             Spec::VmNetwork(_) => {
                 let groups = self.users_by_name(key, Kind::SecurityGroup);
                 marked.extend(groups.cloned().map(Contributor::Object));

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::fabric::{AddressSet, Key, Kind, ResourceName, SecurityGroup, Spec};
-use model::security::{Direction, MAX_GROUP_RULES, MAX_PORT_GROUPS, MAX_SET_PREFIXES, check_prefix};
+use model::security::{
+    Direction, MAX_GROUP_ENTRIES, MAX_GROUP_RULES, MAX_PORT_GROUPS, MAX_SET_PREFIXES, check_prefix, entries,
+};
 
-use super::Run;
 use super::checks::twice;
+use super::{Run, VIRTUALIZED};
 use crate::fabric::{Fabric, Refusal, SecurityRefusal};
 
 /// Most security groups of a port, and of a VM subnet: together they are what a port of a host takes.
@@ -56,6 +58,11 @@ impl Run<'_, '_> {
             self.refuse(key, Refusal::TooMany { key: key.clone(), what, count, limit: MAX_GROUP_RULES });
             return;
         }
+        let count = entries(&spec.rules);
+        if count > MAX_GROUP_ENTRIES {
+            let what = "prefixes and ports in its rules";
+            self.refuse(key, Refusal::TooMany { key: key.clone(), what, count, limit: MAX_GROUP_ENTRIES });
+        }
         for (number, rule) in (1..).zip(&spec.rules) {
             if let Err(error) = rule.check() {
                 self.refuse(key, SecurityRefusal::Rule { key: key.clone(), number, error }.into());
@@ -75,10 +82,7 @@ impl Run<'_, '_> {
         let Some(isolation) = self.fabric.vm_network(key, network).map(|network| network.isolation) else { return };
         if !isolation.is_virtualized() {
             let network = key.sibling(Kind::VmNetwork, network);
-            self.refuse(
-                key,
-                Refusal::Isolation { key: key.clone(), field, needed: "nvgre, vxlan or geneve", network, isolation },
-            );
+            self.refuse(key, Refusal::Isolation { key: key.clone(), field, needed: VIRTUALIZED, network, isolation });
         }
     }
 

@@ -125,7 +125,7 @@ fn a_refusal_names_what_is_wrong_and_what_mends_it() {
         ),
         (
             "{kind: security-group, name: x, spec: {vmNetwork: floor}}",
-            "security group x: a security group is for isolation nvgre only, and VM network floor has isolation vlan; leave it out",
+            "security group x: a security group is for isolation nvgre, vxlan and geneve only, and VM network floor has isolation vlan; leave it out",
         ),
         (
             "{kind: address-set, name: x, spec: {vmNetwork: AAA, prefixes: [10.0.0.1/8]}}",
@@ -145,11 +145,11 @@ fn a_refusal_names_what_is_wrong_and_what_mends_it() {
         ),
         (
             "{kind: vm-subnet, name: desk, spec: {vmNetwork: floor, vlan: 42, prefixes: [172.16.0.0/16], gateways: [172.16.0.254], securityGroups: [web]}}",
-            "VM subnet desk: securityGroups is for isolation nvgre only, and VM network floor has isolation vlan; leave it out",
+            "VM subnet desk: securityGroups is for isolation nvgre, vxlan and geneve only, and VM network floor has isolation vlan; leave it out",
         ),
         (
             "{kind: vm-network, name: floor, spec: {logicalNetwork: Office, isolation: vlan, security: {egress: deny}}}",
-            "VM network floor: security is for isolation nvgre only, and VM network floor has isolation vlan; leave it out",
+            "VM network floor: security is for isolation nvgre, vxlan and geneve only, and VM network floor has isolation vlan; leave it out",
         ),
         (
             "{kind: security-group, name: web, spec: {vmNetwork: BBB}}",

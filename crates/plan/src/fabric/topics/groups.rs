@@ -52,7 +52,11 @@ impl Fabric {
         let (Some(rdid), Some(spec)) = (self.domain_of(key, network), self.vm_network(key, network)) else {
             return Vec::new();
         };
-        let rules = group.rules.iter().map(|rule| rule.renamed(|name| qualified(key, network, name)));
+        // What is for the reader alone is not told.
+        let rules = group.rules.iter().map(|rule| model::SecurityRule {
+            description: None,
+            ..rule.renamed(|name| qualified(key, network, name))
+        });
         let item = Resource::SecurityGroup(model::SecurityGroup {
             name: qualified(key, network, &key.name),
             rules: rules.collect(),
