@@ -37,6 +37,11 @@ impl<'t> Recorder<'t> {
         self.tables.host.unwrap_or_default().gateway_mac
     }
 
+    /// A port with this policy, without taking it down. All of them are in the same security groups.
+    fn port_with(&self, policy: u32) -> Option<&Port> {
+        self.tables.ports.values().find(|port| port.policy == policy)
+    }
+
     /// Takes a look-up down in the stage that is on.
     fn note(&self, table: &str, key: String, found: Option<String>) {
         if let Some(step) = self.steps.borrow_mut().last_mut() {
@@ -110,7 +115,9 @@ impl Tables for Recorder<'_> {
     }
 
     fn policy(&self, number: u32) -> Option<&Policy> {
-        self.tables.policy(number)
+        let found = self.tables.policy(number);
+        self.note("policy", self.words.policy_key(self.port_with(number)), found.map(Words::policy));
+        found
     }
 
     fn prefix(&self, key: &PrefixKey) -> Option<&Matches> {
@@ -130,7 +137,10 @@ impl Tables for Recorder<'_> {
     }
 
     fn rule(&self, key: &RuleKey) -> Option<&Rule> {
-        self.tables.rule(key)
+        let found = self.tables.rule(key);
+        let port = self.port_with(key.side >> 1);
+        self.note("rule", format!("{}", key.index + 1), found.map(|rule| self.words.rule(port, key, rule)));
+        found
     }
 
     fn now(&self) -> u64 {
@@ -196,6 +206,10 @@ impl Tables for Recorder<'_> {
     }
 
     fn enter(&self, stage: Stage) {
+        // These tables know no flows: each packet is decided about as the first of its flow is.
+        if stage == Stage::Known {
+            return;
+        }
         self.steps.borrow_mut().push(TraceStep {
             stage: stage.name().to_owned(),
             question: stage.question().to_owned(),

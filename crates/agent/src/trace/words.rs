@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::{Intent, RoutingDomainId};
+use pipeline::policy::{Direction, Policy, PolicyFlags, Rule, RuleFlags, RuleKey};
 use pipeline::{
     Host, HostFlags, Peer, PeerFlags, PeerKey, Plain, Port, PortFlags, Provider, Record, RecordFlags, RecordKey,
     Replica, ReplicaKey, Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags, segment,
@@ -20,20 +21,57 @@ pub(super) fn count(number: usize, thing: &str) -> String {
 
 /// What gives numbers in the tables their names.
 pub(super) struct Words<'a> {
+    intent: &'a Intent,
     names: &'a dyn Fn(u32) -> Option<String>,
     domains: BTreeMap<u32, RoutingDomainId>,
 }
 
 impl<'a> Words<'a> {
     /// The names that an intent and the host's interfaces have.
-    pub fn new(intent: &Intent, names: &'a dyn Fn(u32) -> Option<String>) -> Self {
+    pub fn new(intent: &'a Intent, names: &'a dyn Fn(u32) -> Option<String>) -> Self {
         let domains = plan::domain_numbers(intent).into_iter().map(|(rdid, number)| (number, rdid)).collect();
-        Self { names, domains }
+        Self { intent, names, domains }
     }
 
     /// The port or interface with this index.
     pub fn interface(&self, ifindex: u32) -> String {
         (self.names)(ifindex).unwrap_or_else(|| format!("interface {ifindex}"))
+    }
+
+    /// The port of this MAC address in a VM subnet.
+    fn declared(&self, port: &Port) -> Option<&'a model::Port> {
+        let same = |known: &&model::Port| {
+            known.mac.octets() == port.mac && known.vsid.is_some_and(|vsid| vsid.get() == port.vsid)
+        };
+        self.intent.ports().find(same)
+    }
+
+    /// The security groups that a policy is made of, those of one of its ports.
+    pub fn policy_key(&self, port: Option<&Port>) -> String {
+        let groups = port.and_then(|port| self.declared(port)).map(|port| &port.security_groups);
+        let groups = groups.map(|groups| groups.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+        groups.unwrap_or_else(|| "of security groups that are gone".to_owned())
+    }
+
+    pub fn policy(policy: &Policy) -> String {
+        let [egress, ingress] = policy.rules;
+        let rest = |flag| if policy.flags.has(flag) { "passes" } else { "does not pass" };
+        format!(
+            "{} of egress, what none matches {}; {} of ingress, what none matches {}",
+            count(egress as usize, "rule"),
+            rest(PolicyFlags::EGRESS),
+            count(ingress as usize, "rule"),
+            rest(PolicyFlags::INGRESS)
+        )
+    }
+
+    /// The rule at a place, as it was declared.
+    pub fn rule(&self, port: Option<&Port>, key: &RuleKey, rule: &Rule) -> String {
+        let direction = if key.side & 1 == 0 { Direction::Egress } else { Direction::Ingress };
+        let declared = port.and_then(|port| self.declared(port));
+        let words = declared.and_then(|port| plan::rule_at(self.intent, port, direction, key.index as usize));
+        let what = if rule.flags.has(RuleFlags::ALLOW) { "may pass" } else { "may not pass" };
+        format!("{what}: {}", words.unwrap_or_else(|| "a rule that is gone".to_owned()))
     }
 
     /// The network with this number in the tables.
