@@ -12,8 +12,8 @@ use pipeline::policy::{
     ServiceKey, WordKey,
 };
 use pipeline::{
-    Counters, Host, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS, Peer, Plain, Port,
-    Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet,
+    Counters, Host, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS, Peer, PeerKey, Plain,
+    Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet,
 };
 use plan::{Changes, HostTables, TableChanges};
 
@@ -38,6 +38,7 @@ pub const LAYOUT: u32 = {
         size_of::<Subnet>() as u64,
         size_of::<RouteKey>() as u64,
         size_of::<Route>() as u64,
+        size_of::<PeerKey>() as u64,
         size_of::<Peer>() as u64,
         size_of::<Provider>() as u64,
         size_of::<ReplicaKey>() as u64,

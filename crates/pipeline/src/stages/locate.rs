@@ -39,7 +39,7 @@ pub fn decide<'t, P: Packet, T: Tables>(
         return None;
     };
     if record.flags.has(RecordFlags::NAT) || record.flags.has(RecordFlags::BARE) {
-        return plain(packet, tables, meta, port, work, record, peer, verdict);
+        return plain(packet, tables, meta, port, work, (record, peer), verdict);
     }
     let Some(subnet) = tables.subnet(work.vsid) else {
         verdict.drop(DropReason::UnknownSubnet);
@@ -133,8 +133,7 @@ fn plain<'t, P: Packet, T: Tables>(
     meta: &Meta,
     port: &Port,
     work: &mut Work,
-    record: &'t Record,
-    peer: &'t Peer,
+    (record, peer): (&'t Record, &'t Peer),
     verdict: &mut Verdict<'t>,
 ) -> Option<u32> {
     let Some(source) = work.parsed.ip().map(|ip| ip.source) else {
