@@ -100,7 +100,8 @@ pub fn delete<K: Pod>(map: BorrowedFd, keys: &[K]) -> Result<(), Stopped> {
     Ok(())
 }
 
-/// All entries of a hash map that nobody changes meanwhile, in no order. Key and value must be those of the map.
+/// All entries of a hash map or an array, in no order. What comes or goes meanwhile may be missing, or be there twice. Key
+/// and value must be those of the map.
 ///
 /// # Errors
 /// When the kernel does not give them.
@@ -119,7 +120,7 @@ pub fn entries<K: Pod, V: Pod>(map: BorrowedFd) -> io::Result<Vec<(K, V)>> {
             ..Attributes::default()
         };
         // SAFETY: there is room for `count` keys and values of the map's sizes, which the caller promises to be theirs;
-        // of a hash map the kernel's place is a number of four bytes.
+        // the kernel's place in such maps is a number of four bytes.
         let result = unsafe { call(Command::Lookup, &mut attributes) };
         let count = match &result {
             Ok(()) => attributes.count as usize,

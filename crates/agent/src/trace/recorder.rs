@@ -5,9 +5,10 @@ use std::cell::RefCell;
 use api::{TraceLookup, TraceStep};
 use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
 use pipeline::policy::{Direction, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
+use pipeline::stages::security::{self, Case};
 use pipeline::{
     Address, Fragmented, Host, Learn, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey,
-    Route, RouteKey, Stage, StationKey, Subnet, Tables,
+    Route, RouteKey, Stage, StationKey, Subnet, Tables, Work,
 };
 use plan::HostTables;
 
@@ -35,6 +36,11 @@ impl<'t> Recorder<'t> {
     /// The gateway's MAC address, without taking it down; all zero where the host is not configured.
     pub fn gateway_mac(&self) -> [u8; 6] {
         self.tables.host.unwrap_or_default().gateway_mac
+    }
+
+    /// Whether the port of a case is in security groups, without taking it down.
+    fn filters(&self, case: &Case) -> bool {
+        self.tables.ports.get(&case.ifindex).is_some_and(|port| port.policy != 0)
     }
 
     /// A port with this policy, without taking it down. All of them are in the same security groups.
@@ -203,6 +209,19 @@ impl Tables for Recorder<'_> {
         let key = Words::record_key(&RecordKey { vsid: learn.vsid, address: learn.address });
         let found = format!("{} on {}", words::mac(learn.mac), self.words.interface(learn.ifindex));
         self.note("lookup record to be learnt", key, Some(found));
+    }
+
+    fn judge(&self, work: &mut Work, case: &Case) -> u32 {
+        // Where nothing is filtered there is nothing to tell.
+        if self.filters(case) { security::judge(self, work, case) } else { security::judge(self.tables, work, case) }
+    }
+
+    fn judge_group(&self, work: &mut Work, case: &Case) -> u32 {
+        if self.filters(case) {
+            security::judge_group(self, work, case)
+        } else {
+            security::judge_group(self.tables, work, case)
+        }
     }
 
     fn enter(&self, stage: Stage) {

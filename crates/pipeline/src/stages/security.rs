@@ -224,10 +224,7 @@ pub struct Case {
 #[inline(always)]
 pub fn judge<T: Tables>(tables: &T, work: &mut Work, case: &Case) -> u32 {
     let direction = case.direction;
-    tables.enter(match direction {
-        Direction::Egress => Stage::Egress,
-        Direction::Ingress => Stage::Ingress,
-    });
+    tables.enter(stage(direction));
     let Work { parsed, probe, own, far, fragment, quoted, quoted_probe, quoted_key, desk, .. } = work;
     let draft = if case.far { far } else { own };
     draft.fate = Fate::None;
@@ -259,6 +256,14 @@ pub fn judge<T: Tables>(tables: &T, work: &mut Work, case: &Case) -> u32 {
         Kind::Error if related => PASS,
         Kind::Flow => track(tables, probe, draft, desk),
         _ => ask(tables, desk, &draft.key, case.ifindex),
+    }
+}
+
+/// The stage that asks about a direction.
+const fn stage(direction: Direction) -> Stage {
+    match direction {
+        Direction::Egress => Stage::Egress,
+        Direction::Ingress => Stage::Ingress,
     }
 }
 
@@ -478,6 +483,7 @@ pub fn judge_group<T: Tables>(tables: &T, work: &mut Work, case: &Case) -> u32 {
     if port.policy == 0 || segment::is_physical(case.remote_vsid) || probe.kind == Kind::None {
         return PASS;
     }
+    tables.enter(stage(case.direction));
     probe::key(key, port.vsid, &port.mac, probe, case.direction, &ip.source, &ip.destination);
     let question = &mut desk.question;
     question.policy = port.policy;

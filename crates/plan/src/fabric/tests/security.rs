@@ -153,7 +153,7 @@ fn a_refusal_names_what_is_wrong_and_what_mends_it() {
         ),
         (
             "{kind: security-group, name: web, spec: {vmNetwork: BBB}}",
-            "the VM network of security group web cannot change while it is used by port test01; ",
+            "the VM network of security group web cannot change while it is in use by port test01; ",
         ),
     ] {
         let refused = world.refused(yaml);
