@@ -287,9 +287,9 @@ impl Datapath {
         if changes.upserts.is_empty() {
             return Ok(());
         }
+        // That keys and values are those of the map is looked at in any case.
         let mut trie = self.trie_mut::<K, V>(name)?;
         if changes.upserts.len() >= batch::WORTH_WHILE {
-            drop(trie);
             let keys: Vec<TrieKey<K::Data>> = changes.upserts.keys().map(trie_key).collect();
             let values: Vec<Raw<V>> = changes.upserts.values().copied().map(Raw).collect();
             let written = batch::update(self.descriptor(name)?, &keys, &values);
@@ -310,9 +310,9 @@ impl Datapath {
         if changes.deletions.is_empty() {
             return Ok(());
         }
+        // That keys and values are those of the map is looked at in any case.
         let mut trie = self.trie_mut::<K, V>(name)?;
         if changes.deletions.len() >= batch::WORTH_WHILE {
-            drop(trie);
             let keys: Vec<TrieKey<K::Data>> = changes.deletions.iter().map(trie_key).collect();
             let deleted = batch::delete(self.descriptor(name)?, &keys);
             return deleted.map_err(|stopped| trie_refused::<K>(DELETE, name, &keys, stopped));

@@ -101,7 +101,7 @@ mod tests {
             way: None,
             current: true,
         };
-        let text = flows(&[flow.clone()], false);
+        let text = flows(std::slice::from_ref(&flow), false);
         let line: Vec<&str> = text.lines().nth(1).unwrap().split_whitespace().collect();
         let expected = ["blue1", "tcp", "10.0.0.5:40000", "<-", "[fd00::7]:80", "open", "3", "(999", "B)", "2"];
         assert_eq!(line[..10], expected, "{text}");

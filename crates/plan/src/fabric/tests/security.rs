@@ -35,7 +35,7 @@ fn told(world: &World) -> String {
     let topic = world.fabric.topic(&TopicId::Network(rdid)).cloned().unwrap_or_default();
     let security = [model::Kind::SecurityGroup, model::Kind::AddressSet];
     let of_security = topic.values().filter(|resource| security.contains(&resource.key().kind));
-    let groups = of_security.map(|resource| serde_line(resource)).collect::<Vec<_>>().join("\n");
+    let groups = of_security.map(serde_line).collect::<Vec<_>>().join("\n");
     let records = topic.values().filter_map(|resource| match resource {
         model::Resource::LookupRecord(record) => {
             Some(format!("{} {:?}", resource.key(), names(&record.security_groups)))
