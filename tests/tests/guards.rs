@@ -34,7 +34,9 @@ fn a_vm_speaks_for_itself_alone() {
     lying_length[16..18].copy_from_slice(&500u16.to_be_bytes());
     for (reason, frame) in [
         ("SourceMac", udp_v4((STRANGER, A1), (BLUE2, A2), b"forged")),
-        ("SourceMac", udp_v4((BLUE2, A2), (BLUE2, A2), b"forged")),
+        ("SourceMac", udp_v4((BLUE2, A1), (BLUE2, A2), b"forged")),
+        // From the very address that it goes to.
+        ("Malformed", udp_v4((BLUE1, A2), (BLUE2, A2), b"forged")),
         ("SourceAddress", udp_v4((BLUE1, [10, 0, 0, 6]), (BLUE2, A2), b"forged")),
         ("SourceAddress", udp_v4((BLUE1, A9), (BLUE2, A2), b"forged")),
         // "10.0.0.7 is at me", to everybody and to one.
