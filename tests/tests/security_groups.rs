@@ -70,7 +70,7 @@ fn ten_thousand_rules_and_a_thousand_groups_come_into_force() {
         .chain(["{direction: ingress, protocol: icmp}".to_owned()])
         .collect();
     let others: Vec<String> =
-        (0..1000).map(|number| format!("---\n{{kind: security-group, name: g{number}}}\n")).collect();
+        (0..1000).map(|number| format!("---\n{{kind: security-group, name: g{number}, spec: {{}}}}\n")).collect();
     let yaml =
         format!("{{kind: security-group, name: large, spec: {{rules: [{}]}}}}\n{}", rules.join(", "), others.concat());
     stage.apply(2, &yaml).ok().unwrap_or_else(|error| panic!("{error}"));
