@@ -7,7 +7,7 @@ use aya_ebpf::helpers::generated::{
     bpf_clone_redirect, bpf_loop, bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer, bpf_skb_change_type,
 };
 use pipeline::apply::{self, Dressed};
-use pipeline::stages::flood as copies;
+use pipeline::stages::{flood as copies, limit};
 use pipeline::{
     Action, DropReason, Edit, Flood, MAX_REPLICAS, Meta, Network, NoRoom, Peer, PeerFlags, Strip, Tables, Then, Tunnel,
     Verdict, Work, segment,
@@ -76,9 +76,18 @@ pub fn finish<const LINEAR: usize>(
     }
 }
 
+/// The second half of the decision: whether it stands where there are limits.
+#[inline(never)]
+fn within<const LINEAR: usize>(skb: &Skb<LINEAR>, meta: &Meta, verdict: &Verdict<'static>, work: &Work) -> bool {
+    limit::within(skb, &MAPS, meta, work, verdict)
+}
+
 /// Copies a frame to many.
 #[inline(never)]
 fn flood<const LINEAR: usize>(skb: &mut Skb<LINEAR>, meta: &Meta, verdict: &Verdict<'static>, work: &mut Work) -> i32 {
+    if !within(skb, meta, verdict, work) {
+        return dropped(skb, verdict.slot, DropReason::RateLimit as u32);
+    }
     let Action::Flood(flood) = verdict.action() else { return DROP };
     skb.report(verdict.code(), flood.to);
     match checked(replicate(skb, &flood, work, meta.len, verdict.slot)) {
@@ -118,10 +127,13 @@ fn carry_out<const LINEAR: usize>(
     work: &Work,
     hook: Hook,
 ) -> i32 {
-    let action = verdict.action();
     if let Some(reason) = verdict.dropped() {
         return dropped(skb, verdict.slot, reason);
     }
+    if !within(skb, meta, verdict, work) {
+        return dropped(skb, verdict.slot, DropReason::RateLimit as u32);
+    }
+    let action = verdict.action();
     let result = match &action {
         Action::Pass => return NEXT,
         Action::Drop(reason) => Err(*reason),

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use model::fabric::{Addressing, CustomerRoute, Key, Kind, Object, Port, Spec, VmNetwork, VmSubnet};
 use model::{
-    Encapsulation, LookupRecord, LookupRecordType, ProviderAddress, Resource, RoutingDomain, RoutingDomainId,
+    Encapsulation, Limits, LookupRecord, LookupRecordType, ProviderAddress, Resource, RoutingDomain, RoutingDomainId,
     TranslationMethod, Vsid,
 };
 
@@ -127,7 +127,10 @@ impl Fabric {
 fn network_items(object: &Object, network: &VmNetwork) -> Vec<(TopicId, Resource)> {
     match (object.allocation.rdid, network.isolation.encapsulation()) {
         (Some(rdid), Some(encapsulation)) if encapsulation != Encapsulation::default() => {
-            vec![(TopicId::Network(rdid), Resource::RoutingDomain(RoutingDomain { rdid, encapsulation }))]
+            vec![(
+                TopicId::Network(rdid),
+                Resource::RoutingDomain(RoutingDomain { rdid, encapsulation, limits: Limits::default() }),
+            )]
         }
         _ => Vec::new(),
     }
