@@ -118,10 +118,10 @@ fn carry_out<const LINEAR: usize>(
     work: &Work,
     hook: Hook,
 ) -> i32 {
-    let action = verdict.action();
     if let Some(reason) = verdict.dropped() {
         return dropped(skb, verdict.slot, reason);
     }
+    let action = verdict.action();
     let result = match &action {
         Action::Pass => return NEXT,
         Action::Drop(reason) => Err(*reason),

@@ -41,6 +41,7 @@ pub fn netvirt_port(ctx: TcContext) -> i32 {
     let mut verdict = MaybeUninit::uninit();
     let verdict = undecided(&mut verdict);
     let passes = decide_port(&skb, &meta, work, verdict);
+    limit_port(&skb, &meta, work, verdict);
     egress::finish(&mut skb, &meta, passes, verdict, work, Hook::Port)
 }
 
@@ -53,6 +54,7 @@ pub fn netvirt_uplink(ctx: TcContext) -> i32 {
     let mut verdict = MaybeUninit::uninit();
     let verdict = undecided(&mut verdict);
     let passes = decide_uplink(&skb, &meta, work, verdict);
+    limit_uplink(&skb, &meta, work, verdict);
     egress::finish(&mut skb, &meta, passes, verdict, work, Hook::Uplink)
 }
 
@@ -107,6 +109,20 @@ fn decide_port(skb: &PortSkb, meta: &Meta, work: &mut Work, verdict: &mut Verdic
 fn decide_uplink(skb: &UplinkSkb, meta: &Meta, work: &mut Work, verdict: &mut Verdict<'static>) -> bool {
     pipeline::from_uplink(skb, &MAPS, meta, work, verdict);
     verdict.is_pass()
+}
+
+/// The second half of the decision, as [`decide_port`] is the first.
+#[inline(never)]
+fn limit_port(skb: &PortSkb, meta: &Meta, work: &Work, verdict: &mut Verdict<'static>) -> bool {
+    pipeline::limit(skb, &MAPS, meta, work, verdict);
+    true
+}
+
+/// As [`limit_port`].
+#[inline(never)]
+fn limit_uplink(skb: &UplinkSkb, meta: &Meta, work: &Work, verdict: &mut Verdict<'static>) -> bool {
+    pipeline::limit(skb, &MAPS, meta, work, verdict);
+    true
 }
 
 /// As [`decide_port`].

@@ -5,8 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use model::fabric::{Addressing, CustomerRoute, Key, Kind, Object, Port, Spec, VmNetwork, VmSubnet};
 use model::{
+<<<<<<< HEAD
     Encapsulation, LookupRecord, LookupRecordType, ProviderAddress, QualifiedName, Resource, RoutingDomain,
     RoutingDomainId, TranslationMethod, Vsid,
+=======
+    Encapsulation, Limits, LookupRecord, LookupRecordType, ProviderAddress, Resource, RoutingDomain, RoutingDomainId,
+    TranslationMethod, Vsid,
+>>>>>>> encap-limits
 };
 
 use super::Contributor;
@@ -131,7 +136,10 @@ impl Fabric {
 fn network_items(object: &Object, network: &VmNetwork) -> Vec<(TopicId, Resource)> {
     match (object.allocation.rdid, network.isolation.encapsulation()) {
         (Some(rdid), Some(encapsulation)) if encapsulation != Encapsulation::default() => {
-            vec![(TopicId::Network(rdid), Resource::RoutingDomain(RoutingDomain { rdid, encapsulation }))]
+            vec![(
+                TopicId::Network(rdid),
+                Resource::RoutingDomain(RoutingDomain { rdid, encapsulation, limits: Limits::default() }),
+            )]
         }
         _ => Vec::new(),
     }
