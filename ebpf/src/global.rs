@@ -8,8 +8,8 @@ use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::bpf_for_each_map_elem;
 use pipeline::flow::{FlowEntry, FlowKey};
-use pipeline::policy::Direction;
 use pipeline::meter::Size;
+use pipeline::policy::Direction;
 use pipeline::stages::limit;
 use pipeline::stages::security::{self, Case};
 use pipeline::{Tables, Work, sweep};

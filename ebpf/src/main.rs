@@ -67,6 +67,7 @@ pub fn netvirt_host(ctx: TcContext) -> i32 {
     let mut verdict = MaybeUninit::uninit();
     let verdict = undecided(&mut verdict);
     let passes = decide_host(&skb, &meta, work, verdict);
+    limit_host(&skb, &meta, work, verdict);
     egress::finish(&mut skb, &meta, passes, verdict, work, Hook::Host)
 }
 
@@ -121,6 +122,13 @@ fn limit_port(skb: &PortSkb, meta: &Meta, work: &Work, verdict: &mut Verdict<'st
 /// As [`limit_port`].
 #[inline(never)]
 fn limit_uplink(skb: &UplinkSkb, meta: &Meta, work: &Work, verdict: &mut Verdict<'static>) -> bool {
+    pipeline::limit(skb, &MAPS, meta, work, verdict);
+    true
+}
+
+/// As [`limit_port`].
+#[inline(never)]
+fn limit_host(skb: &HostSkb, meta: &Meta, work: &Work, verdict: &mut Verdict<'static>) -> bool {
     pipeline::limit(skb, &MAPS, meta, work, verdict);
     true
 }

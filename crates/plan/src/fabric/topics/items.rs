@@ -5,13 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use model::fabric::{Addressing, CustomerRoute, Key, Kind, Object, Port, Spec, VmNetwork, VmSubnet};
 use model::{
-<<<<<<< HEAD
-    Encapsulation, LookupRecord, LookupRecordType, ProviderAddress, QualifiedName, Resource, RoutingDomain,
+    Encapsulation, Limits, LookupRecord, LookupRecordType, ProviderAddress, QualifiedName, Resource, RoutingDomain,
     RoutingDomainId, TranslationMethod, Vsid,
-=======
-    Encapsulation, Limits, LookupRecord, LookupRecordType, ProviderAddress, Resource, RoutingDomain, RoutingDomainId,
-    TranslationMethod, Vsid,
->>>>>>> encap-limits
 };
 
 use super::Contributor;
