@@ -285,8 +285,13 @@ impl Tables for Maps {
             if (limit.bandwidth != 0 && !by_bytes.passes) || (limit.packets != 0 && !by_packets.passes) {
                 return false;
             }
-            pay(bytes, now, by_bytes);
-            pay(packets, now, by_packets);
+            // What is not limited owes nothing, so that a limit which comes later begins anew.
+            if limit.bandwidth != 0 {
+                pay(bytes, now, by_bytes);
+            }
+            if limit.packets != 0 {
+                pay(packets, now, by_packets);
+            }
         }
         true
     }

@@ -198,9 +198,9 @@ impl AddressSet {
 impl Limits {
     /// Limits that refuse nothing, so that what is decided does not depend on the time.
     fn generous() -> Self {
-        let most = 4_000_000_000;
+        let (most, burst) = (4_000_000_000, 1_000_000_000);
         let limit =
-            Limit { bandwidth: Bandwidth::new(most).ok(), packets: Some(u32::MAX), burst: ByteSize::new(most).ok() };
+            Limit { bandwidth: Bandwidth::new(most).ok(), packets: Some(u32::MAX), burst: ByteSize::new(burst).ok() };
         Self { egress: Some(limit), ingress: Some(limit) }
     }
 
@@ -214,7 +214,7 @@ impl Limit {
     /// Any limit, one that limits nothing among them.
     pub fn any() -> impl Strategy<Value = Self> {
         let bandwidth = option::of((1..=4_000_000_000_u32).prop_map(|kilobits| Bandwidth::new(kilobits).ok()));
-        let burst = option::of((1..=4_000_000_000_u32).prop_map(|bytes| ByteSize::new(bytes).ok()));
+        let burst = option::of((1..=1_000_000_000_u32).prop_map(|bytes| ByteSize::new(bytes).ok()));
         (bandwidth, option::of(1..=u32::MAX), burst).prop_map(|(bandwidth, packets, burst)| Self {
             bandwidth: bandwidth.flatten(),
             packets,

@@ -26,7 +26,7 @@ pub enum LimitError {
     #[error("\"{0}\" is no number of bytes; write a whole number and its unit, such as 256 kB (B, kB, MB)")]
     Bytes(String),
     /// Too small or too large.
-    #[error("{0} is out of range for a burst; choose one of 1 B to 4000 MB")]
+    #[error("{0} is out of range for a burst; choose one of 1 B to 1000 MB")]
     BytesRange(String),
 }
 
@@ -45,14 +45,18 @@ fn join(number: u32, units: [&str; 3]) -> String {
     }
 }
 
-/// The number in its smallest unit, of at most 4,000,000,000 of them.
-fn number(text: &str, units: [&str; 3]) -> Option<Option<u32>> {
+/// The number in its smallest unit, of at most so many of them.
+fn number(text: &str, units: [&str; 3], most: u32) -> Option<Option<u32>> {
     let (number, unit) = split(text)?;
     let position = units.iter().position(|known| *known == unit)?;
     let whole = number.checked_mul([1, 1000, 1_000_000][position]);
-    Some(whole.filter(|whole| (1..=4_000_000_000).contains(whole)).and_then(|whole| u32::try_from(whole).ok()))
+    Some(whole.and_then(|whole| u32::try_from(whole).ok()).filter(|whole| (1..=most).contains(whole)))
 }
 
+/// 4000 Gbit/s.
+const MOST_KILOBITS: u32 = 4_000_000_000;
+/// 1000 MB.
+const MOST_BYTES: u32 = 1_000_000_000;
 const BIT_UNITS: [&str; 3] = ["kbit/s", "Mbit/s", "Gbit/s"];
 const BYTE_UNITS: [&str; 3] = ["B", "kB", "MB"];
 
@@ -63,7 +67,7 @@ impl Bandwidth {
     /// When it is zero, or more than 4000 Gbit/s.
     pub fn new(kilobits: u32) -> Result<Self, LimitError> {
         match kilobits {
-            1..=4_000_000_000 => Ok(Self(kilobits)),
+            1..=MOST_KILOBITS => Ok(Self(kilobits)),
             _ => Err(LimitError::BandwidthRange(format!("{kilobits} kbit/s"))),
         }
     }
@@ -78,10 +82,10 @@ impl ByteSize {
     /// So many bytes.
     ///
     /// # Errors
-    /// When it is zero, or more than 4000 MB.
+    /// When it is zero, or more than 1000 MB.
     pub fn new(bytes: u32) -> Result<Self, LimitError> {
         match bytes {
-            1..=4_000_000_000 => Ok(Self(bytes)),
+            1..=MOST_BYTES => Ok(Self(bytes)),
             _ => Err(LimitError::BytesRange(format!("{bytes} B"))),
         }
     }
@@ -95,7 +99,7 @@ impl ByteSize {
 impl std::str::FromStr for Bandwidth {
     type Err = LimitError;
     fn from_str(text: &str) -> Result<Self, LimitError> {
-        let whole = number(text, BIT_UNITS).ok_or_else(|| LimitError::Bandwidth(text.to_owned()))?;
+        let whole = number(text, BIT_UNITS, MOST_KILOBITS).ok_or_else(|| LimitError::Bandwidth(text.to_owned()))?;
         whole.map(Self).ok_or_else(|| LimitError::BandwidthRange(text.to_owned()))
     }
 }
@@ -103,7 +107,7 @@ impl std::str::FromStr for Bandwidth {
 impl std::str::FromStr for ByteSize {
     type Err = LimitError;
     fn from_str(text: &str) -> Result<Self, LimitError> {
-        let whole = number(text, BYTE_UNITS).ok_or_else(|| LimitError::Bytes(text.to_owned()))?;
+        let whole = number(text, BYTE_UNITS, MOST_BYTES).ok_or_else(|| LimitError::Bytes(text.to_owned()))?;
         whole.map(Self).ok_or_else(|| LimitError::BytesRange(text.to_owned()))
     }
 }
@@ -198,6 +202,7 @@ mod tests {
         for text in ["0 kbit/s", "4001 Gbit/s", "99999999999999 Gbit/s"] {
             assert_eq!(text.parse::<Bandwidth>(), Err(LimitError::BandwidthRange(text.to_owned())));
         }
+        assert_eq!("1001 MB".parse::<ByteSize>(), Err(LimitError::BytesRange("1001 MB".to_owned())));
         assert_eq!("1 GB".parse::<ByteSize>(), Err(LimitError::Bytes("1 GB".to_owned())));
     }
 }

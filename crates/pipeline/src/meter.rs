@@ -37,13 +37,16 @@ const TICKS: u64 = 16;
 /// Ticks in a second.
 const TICKS_A_SECOND: u64 = SECOND * TICKS;
 
+/// Largest burst, in bytes or packets, of which the ticks of a second each still fit in 64 bits.
+pub const MAX_BURST: u32 = 1_000_000_000;
+
 /// A limit of one direction. Zero in `bandwidth` or `packets` is no limit of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[repr(C)]
 pub struct Limit {
     /// Thousands of bits a second.
     pub bandwidth: u32,
-    /// Bytes at once after a silence.
+    /// Bytes at once after a silence, [`MAX_BURST`] at most.
     pub burst: u32,
     /// Packets a second.
     pub packets: u32,
@@ -131,6 +134,7 @@ pub const fn ticks(nanoseconds: u64) -> u64 {
 pub const fn step(paid_at: u64, now: u64, amount: u64, rate: u64, burst: u64) -> Step {
     // No rate would be a division by zero, which the caller has ruled out; the verifier wants to see it.
     let rate = if rate == 0 { 1 } else { rate };
+    let burst = if burst > MAX_BURST as u64 { MAX_BURST as u64 } else { burst };
     let owed = paid_at.saturating_sub(now);
     let passes = owed == 0 || owed < burst * TICKS_A_SECOND / rate;
     Step { passes, anew: owed == 0, cost: amount * TICKS_A_SECOND / rate }
@@ -184,6 +188,19 @@ mod tests {
                 let got = passed(limit, frame);
                 let slack = expected / 100 + u64::from(frame);
                 assert!(got.abs_diff(expected) <= slack, "{limit:?}, frames of {frame}: {got} for {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_numbers_are_no_overflow() {
+        let most = Limit { bandwidth: 4_000_000_000, burst: u32::MAX, packets: u32::MAX, packet_burst: u32::MAX };
+        for limit in [most, Limit { bandwidth: 1, packets: 1, ..most }] {
+            for paid_at in [0, ticks(SECOND), u64::MAX] {
+                let size = Size { bytes: 1 << 20, packets: 1 << 14 };
+                let steps =
+                    [limit.of_bytes(paid_at, ticks(SECOND), size), limit.of_packets(paid_at, ticks(SECOND), size)];
+                assert!(steps.iter().all(|step| step.passes == (paid_at < u64::MAX)), "{limit:?} {paid_at} {steps:?}");
             }
         }
     }

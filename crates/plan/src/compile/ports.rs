@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::Vsid;
-use pipeline::meter::Limit;
+use pipeline::meter::{Limit, MAX_BURST};
 use pipeline::{MAX_PORTS, Port, PortFlags, Record, RecordFlags};
 
 use super::records::station_key;
@@ -105,7 +105,8 @@ pub(crate) fn limit(declared: Option<model::Limit>) -> Limit {
     };
     let bandwidth = declared.bandwidth.map_or(0, model::Bandwidth::kilobits);
     let packets = declared.packets.unwrap_or(0);
-    let bytes_in_20_ms = u32::try_from(u64::from(bandwidth) * 125 / u64::from(IN_20_MS)).unwrap_or(u32::MAX);
+    let bytes_in_20_ms =
+        u32::try_from(u64::from(bandwidth) * 125 / u64::from(IN_20_MS)).unwrap_or(MAX_BURST).min(MAX_BURST);
     Limit {
         bandwidth,
         burst: declared.burst.map_or(bytes_in_20_ms.max(LEAST_BURST), model::ByteSize::bytes),
