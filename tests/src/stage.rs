@@ -108,6 +108,12 @@ impl Stage {
         own.filter_map(|counter| counter["packets"].as_u64()).sum()
     }
 
+    /// What a host's agent has said so far.
+    pub fn log(&self, host: usize) -> String {
+        let path = self.lab.folder().join(format!("{}.log", self.host_name(host)));
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+
     /// All drops of a host as a table, for the message of an assertion.
     pub fn all_drops(&self, host: usize) -> String {
         self.ok(host, "get drops -o wide")

@@ -109,7 +109,7 @@ fn read_icmp<P: Packet>(packet: &P, parsed: &Parsed, probe: &mut Probe) {
         return;
     };
     probe.icmp = u16::from_be_bytes([kind, code]);
-    let link = (kind >= LINK_FIRST && kind <= LINK_LAST) || kind == LISTENER_REPORT;
+    let link = (LINK_FIRST..=LINK_LAST).contains(&kind) || kind == LISTENER_REPORT;
     if !ip.v4 && link && !ip.fragment {
         probe.kind = Kind::None;
     } else if icmp::is_error(ip.v4, kind) {
