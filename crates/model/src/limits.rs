@@ -154,8 +154,8 @@ pub struct Limit {
     /// Most packets in a second; without it they are not limited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packets: Option<u32>,
-    /// Most at once after a silence; by default what passes in 20 ms, and 256 kB at least, so that TCP reaches the
-    /// bandwidth.
+    /// Most bytes at once after a silence; by default what passes in 300 ms, and 256 kB at least, so that TCP reaches the
+    /// bandwidth. Packets have such a burst too, of 64 at least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst: Option<ByteSize>,
 }

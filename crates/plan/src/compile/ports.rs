@@ -94,24 +94,26 @@ pub(crate) fn entry(
     })
 }
 
-/// A limit as the tables have it. Without a burst it is what passes in 20 ms, and 256 kB or 64 packets at least: TCP keeps
-/// a queue of its own below that, and does not reach the bandwidth with less.
+/// A limit as the tables have it. Without a burst it is what passes in 300 ms, and 256 kB or 64 packets at least.
+///
+/// A TCP whose packets go a short way fills whatever burst there is within milliseconds, then loses all that it has under way,
+/// and is silent until its retransmission timer ends: 200 ms (Linux, `TCP_RTO_MIN`). The burst must hold what may pass
+/// meanwhile, or it never reaches the rate; 256 kB hold some of the largest frames that stand for many segments.
 pub(crate) fn limit(declared: Option<model::Limit>) -> Limit {
+    const BURST_MS: u64 = 300;
     const LEAST_BURST: u32 = 256_000;
     const LEAST_PACKETS: u32 = 64;
-    const IN_20_MS: u32 = 50;
     let Some(declared) = declared.filter(|limit| limit.bandwidth.is_some() || limit.packets.is_some()) else {
         return Limit::default();
     };
     let bandwidth = declared.bandwidth.map_or(0, model::Bandwidth::kilobits);
     let packets = declared.packets.unwrap_or(0);
-    let bytes_in_20_ms =
-        u32::try_from(u64::from(bandwidth) * 125 / u64::from(IN_20_MS)).unwrap_or(MAX_BURST).min(MAX_BURST);
+    let usual = |a_second: u64| u32::try_from(a_second * BURST_MS / 1000).unwrap_or(MAX_BURST).min(MAX_BURST);
     Limit {
         bandwidth,
-        burst: declared.burst.map_or(bytes_in_20_ms.max(LEAST_BURST), model::ByteSize::bytes),
+        burst: declared.burst.map_or(usual(u64::from(bandwidth) * 125).max(LEAST_BURST), model::ByteSize::bytes),
         packets,
-        packet_burst: (packets / IN_20_MS).max(LEAST_PACKETS),
+        packet_burst: usual(packets.into()).max(LEAST_PACKETS),
     }
 }
 
