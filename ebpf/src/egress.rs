@@ -39,23 +39,25 @@ pub enum Hook {
     Host,
 }
 
-/// Carries a decision out, and counts; what the program returns.
+/// Lets a frame go on to the host's stack; what the program returns. The host's own traffic, which passes the uplink's
+/// program, is none of ours to count.
+#[inline(always)]
+pub fn pass<const LINEAR: usize>(skb: &mut Skb<LINEAR>, meta: &Meta) -> i32 {
+    if meta.decided {
+        skb.set_mark(0);
+    }
+    NEXT
+}
+
+/// Carries out any other decision, and counts; what the program returns.
 #[inline(always)]
 pub fn finish<const LINEAR: usize>(
     skb: &mut Skb<LINEAR>,
     meta: &Meta,
-    passes: bool,
     verdict: &Verdict<'static>,
     work: &mut Work,
     hook: Hook,
 ) -> i32 {
-    // The host's own traffic, which passes the uplink's program, is none of ours to count.
-    if passes {
-        if meta.decided {
-            skb.set_mark(0);
-        }
-        return NEXT;
-    }
     if let Some(counters) = maps::counters(verdict.slot) {
         counters.from_packets += 1;
         counters.from_bytes += u64::from(meta.len);

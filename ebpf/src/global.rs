@@ -8,7 +8,9 @@ use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::bpf_for_each_map_elem;
 use pipeline::flow::{FlowEntry, FlowKey};
+use pipeline::meter::Size;
 use pipeline::policy::Direction;
+use pipeline::stages::limit;
 use pipeline::stages::security::{self, Case};
 use pipeline::{Tables, Work, sweep};
 
@@ -49,6 +51,14 @@ pub extern "C" fn netvirt_judge_group(ifindex: u64, remote_vsid: u64, how: u64) 
 pub extern "C" fn netvirt_remember(far: u64) -> u64 {
     let Some(work) = work() else { return 0 };
     u64::from(security::remember(&MAPS, work, far != 0))
+}
+
+/// [`limit::pay`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn netvirt_pay(from: u64, to: u64, bytes: u64, packets: u64) -> u64 {
+    let size = Size { bytes: bytes as u32, packets: packets as u32 };
+    u64::from(limit::pay(&MAPS, from as u32, to as u32, size))
 }
 
 /// What one look through all flows has in common.

@@ -19,7 +19,8 @@ use aya_ebpf::programs::TcContext;
 
 use egress::Hook;
 use maps::MAPS;
-use pipeline::{Meta, Verdict, Work};
+use pipeline::stages::limit;
+use pipeline::{DropReason, Meta, Verdict, Work};
 use skb::Skb;
 
 /// Ethernet, IPv4 and TCP, or Ethernet and IPv6.
@@ -40,8 +41,13 @@ pub fn netvirt_port(ctx: TcContext) -> i32 {
     let meta = skb.meta();
     let mut verdict = MaybeUninit::uninit();
     let verdict = undecided(&mut verdict);
-    let passes = decide_port(&skb, &meta, work, verdict);
-    egress::finish(&mut skb, &meta, passes, verdict, work, Hook::Port)
+    if decide_port(&skb, &meta, work, verdict) {
+        return egress::pass(&mut skb, &meta);
+    }
+    if !within_port(&skb, &meta, work, verdict) {
+        verdict.drop(DropReason::RateLimit);
+    }
+    egress::finish(&mut skb, &meta, verdict, work, Hook::Port)
 }
 
 /// Runs for each frame that comes from the underlay: tcx ingress of the uplink.
@@ -52,8 +58,13 @@ pub fn netvirt_uplink(ctx: TcContext) -> i32 {
     let meta = skb.meta();
     let mut verdict = MaybeUninit::uninit();
     let verdict = undecided(&mut verdict);
-    let passes = decide_uplink(&skb, &meta, work, verdict);
-    egress::finish(&mut skb, &meta, passes, verdict, work, Hook::Uplink)
+    if decide_uplink(&skb, &meta, work, verdict) {
+        return egress::pass(&mut skb, &meta);
+    }
+    if !within_uplink(&skb, &meta, work, verdict) {
+        verdict.drop(DropReason::RateLimit);
+    }
+    egress::finish(&mut skb, &meta, verdict, work, Hook::Uplink)
 }
 
 /// Runs for each frame that leaves by an uplink with physical networks behind it: tcx egress of the uplink.
@@ -64,8 +75,13 @@ pub fn netvirt_host(ctx: TcContext) -> i32 {
     let meta = skb.meta();
     let mut verdict = MaybeUninit::uninit();
     let verdict = undecided(&mut verdict);
-    let passes = decide_host(&skb, &meta, work, verdict);
-    egress::finish(&mut skb, &meta, passes, verdict, work, Hook::Host)
+    if decide_host(&skb, &meta, work, verdict) {
+        return egress::pass(&mut skb, &meta);
+    }
+    if !within_host(&skb, &meta, work, verdict) {
+        verdict.drop(DropReason::RateLimit);
+    }
+    egress::finish(&mut skb, &meta, verdict, work, Hook::Host)
 }
 
 /// Runs when the host's agent says so, on no frame that matters: forgets flows that are over. Returns how many.
@@ -107,6 +123,25 @@ fn decide_port(skb: &PortSkb, meta: &Meta, work: &mut Work, verdict: &mut Verdic
 fn decide_uplink(skb: &UplinkSkb, meta: &Meta, work: &mut Work, verdict: &mut Verdict<'static>) -> bool {
     pipeline::from_uplink(skb, &MAPS, meta, work, verdict);
     verdict.is_pass()
+}
+
+/// Whether what was decided stands where there are limits: the second half of the decision, as [`decide_port`] is the
+/// first, and as [`pipeline::limit`] has it.
+#[inline(never)]
+fn within_port(skb: &PortSkb, meta: &Meta, work: &Work, verdict: &Verdict<'static>) -> bool {
+    limit::within(skb, &MAPS, meta, work, verdict)
+}
+
+/// As [`within_port`].
+#[inline(never)]
+fn within_uplink(skb: &UplinkSkb, meta: &Meta, work: &Work, verdict: &Verdict<'static>) -> bool {
+    limit::within(skb, &MAPS, meta, work, verdict)
+}
+
+/// As [`within_port`].
+#[inline(never)]
+fn within_host(skb: &HostSkb, meta: &Meta, work: &Work, verdict: &Verdict<'static>) -> bool {
+    limit::within(skb, &MAPS, meta, work, verdict)
 }
 
 /// As [`decide_port`].

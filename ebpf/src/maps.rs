@@ -12,16 +12,16 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf};
 use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, MAX_EPOCHS, MAX_FLOWS, MAX_FRAGMENTED, Usage};
-use pipeline::meter::Bucket;
-use pipeline::stages::security::Case;
+use pipeline::meter::{self, Bucket, Limit, MAX_METERS, Meter, MeterKey, Size, Step};
 use pipeline::policy::{
-    Direction, Logged, MAX_ALL_RULES, MAX_MATCHES, MAX_POLICIES, MAX_SET_WORDS, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey,
-    ServiceKey, WordKey,
+    Direction, Logged, MAX_ALL_RULES, MAX_MATCHES, MAX_POLICIES, MAX_SET_WORDS, Matches, MemberKey, Policy, PrefixKey,
+    Rule, RuleKey, ServiceKey, WordKey,
 };
+use pipeline::stages::security::Case;
 use pipeline::{
-    Address, Counters, Fragmented, Host, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_PUNT, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS, Peer,
-    PeerKey, Plain, Port, Provider, Punted, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet, Tables,
-    Turn, Work,
+    Address, Counters, Fragmented, Host, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_PUNT, MAX_RECORDS, MAX_ROUTES,
+    MAX_SUBNETS, Peer, PeerKey, Plain, Port, Provider, Punted, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey,
+    StationKey, Subnet, Tables, Turn, Work,
 };
 
 /// How long the host's agent may stay away before the programs themselves forget flows that are over, in nanoseconds.
@@ -81,6 +81,8 @@ static FRAGMENTS: LruHashMap<FragmentKey, Fragmented> = LruHashMap::pinned(MAX_F
 static LOGS: RingBuf = RingBuf::pinned(LOG_BYTES, 0);
 #[map]
 static FLOOD_BUCKETS: Array<Bucket> = Array::pinned(MAX_PORTS, 0);
+#[map]
+static METERS: LruHashMap<MeterKey, Meter> = LruHashMap::pinned(MAX_METERS, 0);
 #[map]
 static PUNT_BUCKETS: Array<Bucket> = Array::pinned(MAX_PORTS, 0);
 #[map]
@@ -239,6 +241,10 @@ impl Tables for Maps {
         global::netvirt_judge(case.ifindex.into(), case.remote_vsid.into(), how(case), case.len.into()) as u32
     }
     #[inline(always)]
+    fn pay(&self, from: u32, to: u32, size: Size) -> bool {
+        global::netvirt_pay(from.into(), to.into(), size.bytes.into(), size.packets.into()) != 0
+    }
+    #[inline(always)]
     fn judge_group(&self, work: &mut Work, case: &Case) -> u32 {
         known_elsewhere(work);
         global::netvirt_judge_group(case.ifindex.into(), case.remote_vsid.into(), how(case)) as u32
@@ -262,6 +268,32 @@ impl Tables for Maps {
     fn learnt(&self, learn: &pipeline::Learn) {
         // Flag 0 wakes the agent up if it sleeps.
         let _ = EVENTS.output::<pipeline::Learn>(learn, 0);
+    }
+    #[inline(always)]
+    fn admit(&self, key: &MeterKey, limit: &Limit, size: Size) -> bool {
+        let Some(meter) = METERS.get_ptr_mut(key) else {
+            // The first frame makes the meter, and is not counted.
+            let _ = METERS.insert(key, &Meter::default(), 0);
+            return true;
+        };
+        // SAFETY: the pointer is into the map, of which all CPUs read and change single numbers.
+        unsafe {
+            let (bytes, packets) = (addr_of_mut!((*meter).bytes), addr_of_mut!((*meter).packets));
+            let now = meter::ticks(bpf_ktime_get_ns());
+            let by_bytes = limit.of_bytes(bytes.read_volatile(), now, size);
+            let by_packets = limit.of_packets(packets.read_volatile(), now, size);
+            if (limit.bandwidth != 0 && !by_bytes.passes) || (limit.packets != 0 && !by_packets.passes) {
+                return false;
+            }
+            // What is not limited owes nothing, so that a limit which comes later begins anew.
+            if limit.bandwidth != 0 {
+                pay(bytes, now, by_bytes);
+            }
+            if limit.packets != 0 {
+                pay(packets, now, by_packets);
+            }
+        }
+        true
     }
     #[inline(always)]
     fn admit_flood(&self, slot: u32) -> bool {
@@ -330,6 +362,21 @@ unsafe extern "C" fn turn<L: Turn>(_index: u64, looped: *mut *mut L) -> u64 {
     // SAFETY: see above.
     let looped = unsafe { &mut **looped };
     if looped.turn(&MAPS) { 0 } else { 1 }
+}
+
+/// Adds what a frame costs to a number of a meter.
+///
+/// # Safety
+/// `number` must point into a map.
+#[inline(always)]
+unsafe fn pay(number: *mut u64, now: u64, step: Step) {
+    // SAFETY: see above.
+    unsafe {
+        if step.anew {
+            number.write_volatile(now);
+        }
+        add(number, step.cost as i64);
+    }
 }
 
 /// Takes a token from the bucket of a slot; false when there is none.

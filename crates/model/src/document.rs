@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::security::{AddressSetSpec, SecurityGroupSpec};
 use crate::{
-    CustomerRoute, DhcpScope, Kind, LookupRecord, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress,
+    CustomerRoute, DhcpScope, Kind, Limits, LookupRecord, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress,
     ProviderRoute, QualifiedName, Resource, RoutingDomain, Vsid,
 };
 
@@ -210,6 +210,8 @@ struct PortSpec {
     addresses: Vec<IpAddr>,
     #[serde(default)]
     security_groups: Vec<QualifiedName>,
+    #[serde(default)]
+    limits: Limits,
 }
 
 enum Spec {
@@ -269,9 +271,9 @@ fn assemble(spec: Spec, name: Option<String>) -> Result<Resource, AssemblyError>
         Spec::ProviderRoute(route) => Resource::ProviderRoute(route),
         Spec::DhcpScope(scope) => Resource::DhcpScope(scope),
         Spec::RoutingDomain(domain) => Resource::RoutingDomain(domain),
-        Spec::Port(PortSpec { device, mac, vsid, physical, addresses, security_groups }) => {
+        Spec::Port(PortSpec { device, mac, vsid, physical, addresses, security_groups, limits }) => {
             let name = name.ok_or(AssemblyError::Nameless(Kind::Port))?.parse()?;
-            return Ok(Resource::Port(Port { name, device, mac, vsid, physical, addresses, security_groups }));
+            return Ok(Resource::Port(Port { name, device, mac, vsid, physical, addresses, security_groups, limits }));
         }
         Spec::SecurityGroup(spec) => {
             let name = name.ok_or(AssemblyError::Nameless(Kind::SecurityGroup))?.parse()?;

@@ -9,9 +9,10 @@ use proptest::prelude::*;
 
 use crate::security::{Action, Direction, IngressDefault, PortRange, Protocol, Remote};
 use crate::{
-    AddressSet, ClasslessRoute, CustomerRoute, DhcpScope, Encapsulation, Intent, LeaseTime, LookupRecord,
-    LookupRecordType, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress, ProviderRoute, QualifiedName, Resource,
-    RoutingDomain, RoutingDomainId, SecurityGroup, SecurityRule, TranslationMethod, VlanId, Vsid,
+    AddressSet, Bandwidth, ByteSize, ClasslessRoute, CustomerRoute, DhcpScope, Encapsulation, Intent, LeaseTime, Limit,
+    Limits, LookupRecord, LookupRecordType, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress, ProviderRoute,
+    QualifiedName, Resource, RoutingDomain, RoutingDomainId, SecurityGroup, SecurityRule, TranslationMethod, VlanId,
+    Vsid,
 };
 
 /// Any prefix without bits behind its length.
@@ -93,8 +94,9 @@ impl Port {
         let physical = option::of((Name::any(), option::of(1_u16..=4094))).prop_map(any_physical);
         let addresses = vec(any::<IpAddr>(), 0..3);
         let groups = vec(QualifiedName::any(), 0..3);
-        (Name::any(), Name::any(), MacAddress::any(), option::of(Vsid::any()), physical, addresses, groups).prop_map(
-            |(name, device, mac, vsid, physical, addresses, security_groups)| Self {
+        let rest = (groups, Limits::any());
+        (Name::any(), Name::any(), MacAddress::any(), option::of(Vsid::any()), physical, addresses, rest).prop_map(
+            |(name, device, mac, vsid, physical, addresses, (security_groups, limits))| Self {
                 name,
                 device,
                 mac,
@@ -102,6 +104,7 @@ impl Port {
                 physical,
                 addresses,
                 security_groups,
+                limits,
             },
         )
     }
@@ -192,10 +195,42 @@ impl AddressSet {
     }
 }
 
+impl Limits {
+    /// Limits that refuse nothing, so that what is decided does not depend on the time.
+    fn generous() -> Self {
+        let (most, burst) = (4_000_000_000, 1_000_000_000);
+        let limit =
+            Limit { bandwidth: Bandwidth::new(most).ok(), packets: Some(u32::MAX), burst: ByteSize::new(burst).ok() };
+        Self { egress: Some(limit), ingress: Some(limit) }
+    }
+
+    /// Any limits.
+    pub fn any() -> impl Strategy<Value = Self> {
+        (option::of(Limit::any()), option::of(Limit::any())).prop_map(|(egress, ingress)| Self { egress, ingress })
+    }
+}
+
+impl Limit {
+    /// Any limit, one that limits nothing among them.
+    pub fn any() -> impl Strategy<Value = Self> {
+        let bandwidth = option::of((1..=4_000_000_000_u32).prop_map(|kilobits| Bandwidth::new(kilobits).ok()));
+        let burst = option::of((1..=1_000_000_000_u32).prop_map(|bytes| ByteSize::new(bytes).ok()));
+        (bandwidth, option::of(1..=u32::MAX), burst).prop_map(|(bandwidth, packets, burst)| Self {
+            bandwidth: bandwidth.flatten(),
+            packets,
+            burst: burst.flatten(),
+        })
+    }
+}
+
 impl RoutingDomain {
     /// Any routing domain.
     pub fn any() -> impl Strategy<Value = Self> {
-        (RoutingDomainId::any(), any_encapsulation()).prop_map(|(rdid, encapsulation)| Self { rdid, encapsulation })
+        (RoutingDomainId::any(), any_encapsulation(), Limits::any()).prop_map(|(rdid, encapsulation, limits)| Self {
+            rdid,
+            encapsulation,
+            limits,
+        })
     }
 }
 
@@ -384,7 +419,10 @@ impl Place {
         let name = format!("t{}s{}v{}", self.tenant, self.subnet, self.number);
         let device = format!("tap-{name}").parse().expect("a name by construction");
         let name = name.parse().expect("a name by construction");
-        (vm.host == 0 && vm.port).then(|| Port::new(name, device, self.mac(), Some(self.vsid())))
+        (vm.host == 0 && vm.port).then(|| {
+            let limits = if vm.metric.is_multiple_of(3) { Limits::generous() } else { Limits::default() };
+            Port { limits, ..Port::new(name, device, self.mac(), Some(self.vsid())) }
+        })
     }
 }
 
@@ -415,14 +453,15 @@ impl Intent {
     /// Any consistent intent: up to three tenants with the same addresses, both families inside and outside, all types
     /// of record, all rules, ports; the host itself is 192.168.4.10 and fd01:0:0:4::10 on [`UPLINK`].
     pub fn any() -> impl Strategy<Value = Self> {
-        let tenants = vec((vec(vec(any_vm(), 0..6), 1..4), option::of(any_encapsulation())), 0..4);
+        let tenants = vec((vec(vec(any_vm(), 0..6), 1..4), option::of((any_encapsulation(), any::<bool>()))), 0..4);
         (tenants, 0..3u8).prop_map(|(tenants, unvirtualized)| {
             let mut resources = underlay();
-            for (tenant, (subnets, encapsulation)) in (0..).zip(&tenants) {
+            for (tenant, (subnets, domain)) in (0..).zip(&tenants) {
                 let rdid = Place { tenant, subnet: 0, number: 0 }.rdid();
-                resources.extend(
-                    encapsulation.map(|encapsulation| Resource::RoutingDomain(RoutingDomain { rdid, encapsulation })),
-                );
+                resources.extend(domain.map(|(encapsulation, limited)| {
+                    let limits = if limited { Limits::generous() } else { Limits::default() };
+                    Resource::RoutingDomain(RoutingDomain { rdid, encapsulation, limits })
+                }));
                 for (subnet, vms) in (0..).zip(subnets) {
                     let place = Place { tenant, subnet, number: 0 };
                     resources.extend(place.on_link_routes().map(Resource::CustomerRoute));

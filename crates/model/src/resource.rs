@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AddressSet, DhcpScope, MacAddress, Name, PhysicalNetwork, QualifiedName, RoutingDomain, RoutingDomainId,
+    AddressSet, DhcpScope, Limits, MacAddress, Name, PhysicalNetwork, QualifiedName, RoutingDomain, RoutingDomainId,
     SecurityGroup, Vsid,
 };
 
@@ -253,12 +253,24 @@ pub struct Port {
     /// The security groups whose rules hold for it. Without any, nothing is filtered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub security_groups: Vec<QualifiedName>,
+    /// What its VM may send and be sent at most.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
 }
 
 impl Port {
     /// A port in a subnet, or not virtualized.
     pub const fn new(name: Name, device: Name, mac: MacAddress, vsid: Option<Vsid>) -> Self {
-        Self { name, device, mac, vsid, physical: None, addresses: Vec::new(), security_groups: Vec::new() }
+        Self {
+            name,
+            device,
+            mac,
+            vsid,
+            physical: None,
+            addresses: Vec::new(),
+            security_groups: Vec::new(),
+            limits: Limits { egress: None, ingress: None },
+        }
     }
 }
 

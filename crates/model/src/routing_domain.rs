@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::Limits;
+
 /// Routing domain identifier (RDID): the UUID of one tenant's VM network, written in braces as Hyper-V does:
 /// `{11111111-2222-3333-4444-000000005001}`. Reading takes it without braces as well.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -45,6 +47,9 @@ pub struct RoutingDomain {
     /// How frames travel to other hosts. From them all encapsulations are taken.
     #[serde(default)]
     pub encapsulation: Encapsulation,
+    /// What all its ports on one host send and are sent together, on each host.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
 }
 
 /// Why a text is not a routing domain identifier.

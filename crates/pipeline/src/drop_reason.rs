@@ -116,6 +116,8 @@ reasons! {
     IpOptions = 38: "the packet has IP options or extension headers that let a sender choose the way, or more of them than any use needs (RFC 7126, RFC 5095)";
     /// Geneve with something that must be understood.
     GeneveOption = 39: "a Geneve packet of another host is a control packet, has a critical option, or more than 128 bytes of options, none of which this host understands";
+    /// More than a limit.
+    RateLimit = 40: "the port, or all ports of its VM network on this host together, send or are sent more than their limit; raise it, or send less";
 }
 
 const _: () = assert!(DropReason::ALL.len() <= MAX_REASONS);

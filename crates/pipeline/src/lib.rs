@@ -43,7 +43,7 @@ pub use verdict::{
 use policy::Direction;
 use stages::security::{self, Case, outcome};
 use stages::{
-    answer, deliver, flood, forward, known, locate, origin, parse, physical, probe, punt, source_guard, unwrap,
+    answer, deliver, flood, forward, known, limit, locate, origin, parse, physical, probe, punt, source_guard, unwrap,
 };
 
 /// Decides about a frame that a VM sent: it came in by the device of a port. `verdict` is a [`Verdict::default`].
@@ -182,6 +182,15 @@ pub fn from_host<'t, P: Packet, T: Tables>(
 ) {
     if !meta.decided {
         physical::from_wire(packet, tables, meta, work, verdict);
+    }
+}
+
+/// The second half of each decision: whether it stands where there are limits. Apart from the first so that in the kernel
+/// both use the same 512 bytes of stack one after the other.
+#[inline(always)]
+pub fn limit<P: Packet, T: Tables>(packet: &P, tables: &T, meta: &Meta, work: &Work, verdict: &mut Verdict) {
+    if !limit::within(packet, tables, meta, work, verdict) {
+        verdict.drop(DropReason::RateLimit);
     }
 }
 

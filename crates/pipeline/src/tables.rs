@@ -8,6 +8,7 @@ use crate::Work;
 pub use crate::address::Address;
 use crate::encapsulation::Encapsulation;
 use crate::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
+use crate::meter::{Limit, MeterKey, Size};
 use crate::policy::{Direction, Logged, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use crate::stages::security::{self, Case};
 
@@ -44,6 +45,8 @@ flags! {
         VXLAN = 2;
         /// Some VM network travels in Geneve: what comes by its UDP port is this host's own.
         GENEVE = 3;
+        /// Some port has a limit, or its VM network has.
+        LIMITED = 4;
     }
 }
 
@@ -83,6 +86,8 @@ flags! {
         DHCP = 3;
         /// The host's agent answers DHCPv6 and router solicitations in the port's subnet, and nobody else does.
         DHCP_V6 = 4;
+        /// The port has a limit, or its VM network has.
+        LIMITED = 5;
     }
 }
 
@@ -106,6 +111,10 @@ pub struct Port {
     /// Number of the policy that its security groups make together ([`crate::policy`]); 0 if it is in none, and then
     /// nothing is filtered.
     pub policy: u32,
+    /// Most that the VM may send.
+    pub egress: Limit,
+    /// Most that it may be sent.
+    pub ingress: Limit,
 }
 
 /// Key of a lookup record: a customer address inside of a VM subnet.
@@ -197,6 +206,10 @@ pub struct Subnet {
     pub gateway_v4: Address,
     /// IPv6 address of the gateway, all zero if there is none.
     pub gateway_v6: Address,
+    /// Most that all ports of its VM network on this host may send together.
+    pub egress: Limit,
+    /// Most that they may be sent together.
+    pub ingress: Limit,
 }
 
 impl Subnet {
@@ -415,7 +428,7 @@ pub trait Tables {
     /// Tells the agent that a rule wants a packet to be logged. Has no part in the decision.
     #[inline(always)]
     fn log(&self, _logged: &Logged) {}
-    /// [`security::judge`]. The kernel has a way of its own to call this and the next two, so that its verifier looks
+    /// [`security::judge`]. The kernel has a way of its own to call this and the next ones, so that its verifier looks
     /// through them once.
     #[inline(always)]
     fn judge(&self, work: &mut Work, case: &Case) -> u32
@@ -423,6 +436,14 @@ pub trait Tables {
         Self: Sized,
     {
         security::judge(self, work, case)
+    }
+    /// [`crate::stages::limit::pay`].
+    #[inline(always)]
+    fn pay(&self, from: u32, to: u32, size: Size) -> bool
+    where
+        Self: Sized,
+    {
+        crate::stages::limit::pay(self, from, to, size)
     }
     /// [`security::judge_group`].
     #[inline(always)]
@@ -451,6 +472,8 @@ pub trait Tables {
             i += 1;
         }
     }
+    /// Counts a frame at a meter, if the limit has as much left; false if it has not.
+    fn admit(&self, key: &MeterKey, limit: &Limit, size: Size) -> bool;
     /// Takes one token for a broadcast or multicast frame from the port with this counter slot; false when none is
     /// left. See [`crate::meter`].
     fn admit_flood(&self, slot: u32) -> bool;
@@ -469,11 +492,11 @@ pub trait Tables {
 const _: () = {
     assert!(size_of::<Host>() == 32);
     assert!(size_of::<Fragmented>() == 12);
-    assert!(size_of::<Port>() == 28);
+    assert!(size_of::<Port>() == 60);
     assert!(size_of::<RecordKey>() == 20);
     assert!(size_of::<StationKey>() == 12);
     assert!(size_of::<Record>() == 32);
-    assert!(size_of::<Subnet>() == 48);
+    assert!(size_of::<Subnet>() == 80);
     assert!(size_of::<RouteKey>() == 24);
     assert!(size_of::<Route>() == 24);
     assert!(size_of::<PeerKey>() == 20);

@@ -510,6 +510,19 @@ impl<'t> Verdict<'t> {
         }
     }
 
+    /// Interface index of the device that the frame is delivered to.
+    #[inline(always)]
+    pub const fn delivered(&self) -> Option<u32> {
+        let [ifindex, ..] = self.numbers;
+        if self.kind == DELIVER { Some(ifindex) } else { None }
+    }
+
+    /// Whether the frame goes on to somebody.
+    #[inline(always)]
+    pub const fn travels(&self) -> bool {
+        matches!(self.kind, DELIVER | ENCAPSULATE | PLAIN | FLOOD | WIRE | HOST)
+    }
+
     /// Whether the host's stack goes on with the packet.
     #[inline(always)]
     pub const fn is_pass(&self) -> bool {

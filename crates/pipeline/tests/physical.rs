@@ -25,7 +25,7 @@ fn joined() -> Net {
         (34, TAGGED, 32, PortFlags::LEARN),
     ] {
         let mac = blue(number);
-        net.ports.insert(ifindex, Port { vsid, domain: 0, slot: ifindex, mac, flags, mtu: 1500, policy: 0 });
+        net.ports.insert(ifindex, Port { vsid, domain: 0, slot: ifindex, mac, flags, mtu: 1500, ..Port::default() });
         let record = Record { mac, flags: RecordFlags::LOCAL, ifindex, ..Record::default() };
         net.stations.insert(StationKey { vsid, mac, reserved: 0 }, record);
     }

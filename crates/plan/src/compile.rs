@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use model::{
-    Encapsulation, Intent, Key, LookupRecord, MacAddress, Name, Resource, RoutingDomainId, TranslationMethod, Vsid,
+    Encapsulation, Intent, Key, Limits, LookupRecord, MacAddress, Name, Resource, RoutingDomainId, TranslationMethod,
+    Vsid,
 };
-use pipeline::{Host, HostFlags};
+use pipeline::{Host, HostFlags, PortFlags};
 
 use crate::{Facts, Finding, HostTables, Settings, Severity};
 use security::Security;
@@ -150,6 +151,7 @@ pub(crate) fn compile_all(intent: &Intent, facts: &Facts, settings: &Settings) -
 pub(crate) fn host(context: &Context, tables: &HostTables) -> Host {
     let settings = context.settings;
     let flags = [
+        (tables.ports.values().any(|port| port.flags.has(PortFlags::LIMITED)), HostFlags::LIMITED),
         (context.intent.is_encapsulated_in(Encapsulation::Vxlan), HostFlags::VXLAN),
         (context.intent.is_encapsulated_in(Encapsulation::Geneve), HostFlags::GENEVE),
         (!tables.plain.is_empty(), HostFlags::PLAIN),
@@ -181,6 +183,11 @@ impl Context<'_> {
     /// How frames of a subnet travel to other hosts.
     pub(crate) fn encapsulation(&self, vsid: Vsid) -> Encapsulation {
         self.intent.routing_domain(vsid).map(|rdid| self.intent.encapsulation(rdid)).unwrap_or_default()
+    }
+
+    /// What the ports of a subnet's VM network may send and be sent together.
+    pub(crate) fn limits(&self, vsid: Vsid) -> Limits {
+        self.intent.routing_domain(vsid).map(|rdid| self.intent.limits(rdid)).unwrap_or_default()
     }
 
     /// What is known of a MAC address in a subnet beside its records.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
+use pipeline::meter::{Limit, MeterKey, Size};
 use pipeline::policy::{Direction, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::{
     Address, Fragmented, Host, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route,
@@ -183,6 +184,11 @@ impl Tables for HostTables {
     }
 
     fn note_fragment(&self, _key: &FragmentKey, _fragmented: &Fragmented) {}
+
+    /// All that a limit might refuse: these tables have no clock and no meter, as [`HostTables::admit_flood`] says.
+    fn admit(&self, _: &MeterKey, _: &Limit, _: Size) -> bool {
+        true
+    }
 
     /// Whether the host lets broadcast and multicast frames pass at all.
     ///

@@ -43,7 +43,9 @@ pub fn trace(
     let recorder = Recorder::new(tables, &words, sender.ifindex);
     let (mut work, mut verdict) = (Work::default(), Verdict::default());
     let mut room = sent.room();
-    pipeline::from_port(&sent.frame(&mut room), &recorder, &sent.meta(), &mut work, &mut verdict);
+    let frame = sent.frame(&mut room);
+    pipeline::from_port(&frame, &recorder, &sent.meta(), &mut work, &mut verdict);
+    pipeline::limit(&frame, &recorder, &sent.meta(), &work, &mut verdict);
     let outcome = outcome::carry_out(&recorder, &words, &sent, &work, &verdict);
     Ok(TraceReport {
         packet: sent.summary,

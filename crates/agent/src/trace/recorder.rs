@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use api::{TraceLookup, TraceStep};
 use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
+use pipeline::meter::{Limit, MeterKey, Size};
 use pipeline::policy::{Direction, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::stages::security::{self, Case};
 use pipeline::{
@@ -182,6 +183,9 @@ impl Tables for Recorder<'_> {
     }
 
     /// Asks whether the host allows such frames at all; takes no token of the port's.
+    fn admit(&self, key: &MeterKey, limit: &Limit, size: Size) -> bool {
+        self.tables.admit(key, limit, size)
+    }
     fn admit_flood(&self, slot: u32) -> bool {
         let admitted = self.tables.admit_flood(slot);
         let rate = self

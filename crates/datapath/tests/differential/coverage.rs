@@ -8,8 +8,10 @@ use crate::port_frames::Case;
 use crate::userspace::{Expected, KINDS};
 
 /// Reasons that a test run cannot give, and why.
-const UNREACHABLE: [(DropReason, &str); 1] =
-    [(DropReason::PuntLost, "the ring is emptied after each frame; see the test of its limit")];
+const UNREACHABLE: [(DropReason, &str); 2] = [
+    (DropReason::PuntLost, "the ring is emptied after each frame; see the test of its limit"),
+    (DropReason::RateLimit, "the kernel's meters have a clock, and user space has none; see the test of limits"),
+];
 
 /// How often each thing happened.
 #[derive(Default)]

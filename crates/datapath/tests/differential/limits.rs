@@ -1,10 +1,14 @@
-//! The limits of a port in the kernel, which has a clock and rings: broadcast and multicast frames, and frames for the
-//! agent.
+//! The limits of a port in the kernel, which has a clock and rings: broadcast and multicast frames, frames for the
+//! agent, and all frames of a port and of a VM network with rate limits.
 
 use std::time::Duration;
 
 use datapath::{Datapath, Role};
-use pipeline::{Address, DropReason, Host, Meta, Port, PortFlags, Replica, ReplicaKey, Subnet};
+use pipeline::meter::Limit;
+use pipeline::{
+    Address, DropReason, Host, HostFlags, Meta, Port, PortFlags, Record, RecordFlags, RecordKey, Replica, ReplicaKey,
+    StationKey, Subnet,
+};
 use plan::HostTables;
 
 use crate::craft;
@@ -118,4 +122,92 @@ fn what_the_agent_does_not_fetch_is_dropped_and_counted() {
         assert_eq!(send(100), lost, "what has been fetched makes room");
     };
     world.namespace.run(run).expect("the namespace can be entered");
+}
+
+/// The address of the port of a number.
+fn address(index: u8) -> Address {
+    Address::v4([10, 0, 0, 5 + index])
+}
+
+/// Two ports that talk to each other; `limit` is changed into what is to be limited.
+fn with_limits(world: &World, limit: impl Fn(&mut HostTables)) -> HostTables {
+    let mut tables = tables(world, 1_000_000_000, u32::MAX);
+    tables.host = tables.host.map(|host| Host { flags: HostFlags::LIMITED, ..host });
+    for (ifindex, port) in &mut tables.ports {
+        let index = port.mac[5] - 5;
+        (port.domain, port.flags) = (1, PortFlags::LIMITED);
+        let record = Record { mac: port.mac, ifindex: *ifindex, flags: RecordFlags::LOCAL, ..Record::default() };
+        tables.records.insert(RecordKey { vsid: VSID, address: address(index) }, record);
+        tables.stations.insert(StationKey { vsid: VSID, mac: port.mac, reserved: 0 }, record);
+    }
+    tables.subnets.entry(VSID).and_modify(|subnet| subnet.domain = 1);
+    limit(&mut tables);
+    tables
+}
+
+/// How many of so many datagrams of 1,000 bytes pass at once, and after 500 ms.
+fn passed_of(test: &str, count: usize, limit: impl Fn(&mut HostTables) + Send + Sync) -> (usize, usize) {
+    let world = World::new(test);
+    let run = || {
+        let mut datapath = Datapath::open(&world.folder).expect("the kernel takes the programs");
+        let tables = with_limits(&world, limit);
+        datapath.apply(&plan::diff(&HostTables::default(), &tables)).expect("the kernel takes the tables");
+        let ip = craft::Ip::new(address(0), address(1), craft::UDP);
+        let other = [6, 6, 0, 0, 0, 6];
+        let frame = craft::ethernet(other, MAC, craft::IPV4, &ip.packet(&ip.udp((1000, 2000), true, &[1; 958])));
+        let meta = Meta { ifindex: world.devices.ports[0], len: frame.len() as u32, ..Meta::default() };
+        // The first is the one that makes the meter.
+        datapath.test_run(Role::Port, &frame, &meta).expect("a frame");
+        let mut dropped = 0;
+        let mut passed = || {
+            let outcomes = (0..count).map(|_| datapath.test_run(Role::Port, &frame, &meta).expect("a frame"));
+            let here =
+                outcomes.filter(|outcome| (outcome.verdict, outcome.detail) == (1, DropReason::RateLimit as u32));
+            let here = here.count();
+            dropped += here as u64;
+            count - here
+        };
+        let at_once = passed();
+        std::thread::sleep(Duration::from_millis(500));
+        let later = passed();
+        assert_eq!(datapath.counters(1).expect("the counters").drops(DropReason::RateLimit), dropped);
+        assert_eq!(datapath.counters(2).expect("the counters").to_packets, (1 + at_once + later) as u64);
+        (at_once, later)
+    };
+    world.namespace.run(run).expect("the namespace can be entered")
+}
+
+/// The port of a number.
+fn port_mut(tables: &mut HostTables, slot: u32) -> &mut Port {
+    tables.ports.values_mut().find(|port| port.slot == slot).expect("a port")
+}
+
+#[test]
+fn a_port_and_its_network_send_and_are_sent_no_more_than_their_limits() {
+    // 160 kbit/s are 20 datagrams a second.
+    let bandwidth = Limit { bandwidth: 160, burst: 5000, ..Limit::default() };
+    let packets = Limit { packets: 20, packet_burst: 5, ..Limit::default() };
+    let limits: [(&str, fn(&mut HostTables, Limit)); 4] = [
+        ("rate-egress", |tables, limit| port_mut(tables, 1).egress = limit),
+        ("rate-ingress", |tables, limit| port_mut(tables, 2).ingress = limit),
+        ("rate-net-egress", |tables, limit| {
+            tables.subnets.entry(VSID).and_modify(|subnet| subnet.egress = limit);
+        }),
+        ("rate-net-ingress", |tables, limit| {
+            tables.subnets.entry(VSID).and_modify(|subnet| subnet.ingress = limit);
+        }),
+    ];
+    for (test, set) in limits {
+        for limit in [bandwidth, packets] {
+            let (at_once, later) = passed_of(test, 40, |tables| set(tables, limit));
+            assert!((5..=8).contains(&at_once), "{test}, {limit:?}: {at_once} of 40 passed a burst of 5");
+            assert!((5..=8).contains(&later), "{test}, {limit:?}: {later} of 40 passed after 500 ms at 20 a second");
+        }
+    }
+    // What limits the other direction, or the other port, does not bite.
+    let (at_once, _) = passed_of("rate-other", 40, |tables| {
+        port_mut(tables, 1).ingress = bandwidth;
+        port_mut(tables, 2).egress = packets;
+    });
+    assert_eq!(at_once, 40);
 }

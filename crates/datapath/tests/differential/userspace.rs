@@ -8,6 +8,7 @@ use datapath::{Punt, Role};
 use pipeline::apply::{self, Dressed};
 use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
 use pipeline::headers::{EthernetWords, Words};
+use pipeline::meter::{Limit, MeterKey, Size};
 use pipeline::policy::{Direction, Logged, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::stages::flood;
 use pipeline::{
@@ -109,6 +110,9 @@ impl Tables for Recorder<'_> {
     fn log(&self, logged: &Logged) {
         self.memory.logged.borrow_mut().push(*logged);
     }
+    fn admit(&self, key: &MeterKey, limit: &Limit, size: Size) -> bool {
+        self.tables.admit(key, limit, size)
+    }
     fn admit_flood(&self, slot: u32) -> bool {
         self.tables.admit_flood(slot)
     }
@@ -173,6 +177,7 @@ pub fn run(
         Role::Uplink => pipeline::from_uplink(&buffer, &recorder, meta, &mut work, &mut verdict),
         Role::Host => pipeline::from_host(&buffer, &recorder, meta, &mut work, &mut verdict),
     }
+    pipeline::limit(&buffer, &recorder, meta, &work, &mut verdict);
     let kind = kind(&verdict);
     let mut finish = Finish { tables, meta, counts, reported: (0, 0) };
     let action = finish.finish(&mut buffer, &verdict, &mut work);

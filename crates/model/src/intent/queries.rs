@@ -8,8 +8,9 @@ use ipnet::{IpNet, Ipv4Net};
 use super::Intent;
 use super::index::{LARGE_PART, lowest_station, station};
 use crate::{
-    AddressSet, CustomerRoute, DhcpScope, Encapsulation, Key, Kind, LookupRecord, MacAddress, Name, PhysicalNetwork,
-    Port, ProviderAddress, ProviderRoute, QualifiedName, Resource, RoutingDomainId, SecurityGroup, SharedKey, Vsid,
+    AddressSet, CustomerRoute, DhcpScope, Encapsulation, Key, Kind, Limits, LookupRecord, MacAddress, Name,
+    PhysicalNetwork, Port, ProviderAddress, ProviderRoute, QualifiedName, Resource, RoutingDomainId, SecurityGroup,
+    SharedKey, Vsid,
 };
 
 /// What takes the resources of one kind out of their enum.
@@ -175,6 +176,14 @@ impl Intent {
         match self.get(&Key { kind: Kind::RoutingDomain, name: rdid.to_string() }) {
             Some(Resource::RoutingDomain(domain)) => domain.encapsulation,
             _ => Encapsulation::default(),
+        }
+    }
+
+    /// What a routing domain's ports may send and be sent together.
+    pub fn limits(&self, rdid: RoutingDomainId) -> Limits {
+        match self.get(&Key { kind: Kind::RoutingDomain, name: rdid.to_string() }) {
+            Some(Resource::RoutingDomain(domain)) => domain.limits,
+            _ => Limits::default(),
         }
     }
 

@@ -11,6 +11,7 @@ pub mod flood;
 pub mod forward;
 pub mod fragment;
 pub mod known;
+pub mod limit;
 pub mod locate;
 pub mod origin;
 pub mod parse;
@@ -28,6 +29,8 @@ pub enum Stage {
     Parse,
     /// [`known`].
     Known,
+    /// [`limit`].
+    Limit,
     /// [`source_guard`].
     SourceGuard,
     /// [`punt`].
@@ -60,6 +63,7 @@ impl Stage {
         match self {
             Self::Parse => "parse",
             Self::Known => "known",
+            Self::Limit => "limit",
             Self::SourceGuard => "source guard",
             Self::Punt => "punt",
             Self::Answer => "answer",
@@ -80,6 +84,7 @@ impl Stage {
         match self {
             Self::Parse => "Which port is it, and is the frame well-formed?",
             Self::Known => "Is it the next packet of a flow that was decided already?",
+            Self::Limit => "Is there as much bandwidth as it takes?",
             Self::SourceGuard => "Do its source addresses belong to the port?",
             Self::Punt => "Is it DHCP or a router solicitation for the host's agent?",
             Self::Answer => "Does the host answer in place of the network?",

@@ -6,11 +6,11 @@
 //! network's business. What the host itself sends by the uplink meets its own VMs in [`from_wire`] too.
 
 use crate::encapsulation::Encapsulation;
-use crate::headers::{ethernet, geneve, ip, nvgre, vxlan};
+use crate::headers::{ETHERNET_LEN, ethernet, geneve, ip, nvgre, vxlan};
 use crate::packet::{Meta, Packet};
 use crate::segment;
 use crate::stages::locate;
-use crate::stages::parse::Parsed;
+use crate::stages::parse::{Parsed, Payload};
 use crate::tables::{HostFlags, Port, PortFlags, StationKey, Tables};
 use crate::verdict::{Action, Flood, Strip, Then, Translation, Verdict, Work};
 use crate::{DropReason, Stage};
@@ -103,6 +103,9 @@ pub fn from_wire<'t, P: Packet, T: Tables>(
     }
     tables.enter(Stage::Physical);
     edit.untouched(frame.network());
+    parsed.payload = Payload::Other;
+    parsed.network = ETHERNET_LEN as u8;
+    let frame = &parsed.ethernet;
     let number = segment::number(meta.ifindex, vlan);
     if frame.is_group() {
         if let Some(network) = tables.subnet(number) {

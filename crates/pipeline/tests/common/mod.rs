@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etherparse::{NetSlice, PacketBuilder, PacketBuilderStep, SlicedPacket, TransportSlice};
 use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
+use pipeline::meter::{Limit, MeterKey, Size};
 use pipeline::policy::{Direction, Logged, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::{
     Action, Address, Buffer, DropReason, Flood, Fragmented, Host, HostFlags, Meta, Peer, PeerFlags, PeerKey, Plain,
@@ -65,6 +66,8 @@ pub struct Net {
     pub replicas: BTreeMap<ReplicaKey, Replica>,
     pub plain: BTreeMap<Address, Plain>,
     pub admit: bool,
+    /// What the limits were asked.
+    pub metered: std::cell::RefCell<Vec<(MeterKey, Limit, Size)>>,
     pub memory: Memory,
     pub policies: Policies,
 }
@@ -151,6 +154,10 @@ impl Tables for Net {
     }
     fn log(&self, logged: &Logged) {
         self.memory.logged.borrow_mut().push(*logged);
+    }
+    fn admit(&self, key: &MeterKey, limit: &Limit, size: Size) -> bool {
+        self.metered.borrow_mut().push((*key, *limit, size));
+        self.admit
     }
     fn admit_flood(&self, _slot: u32) -> bool {
         self.admit
@@ -274,7 +281,8 @@ impl Net {
         self.replicas.extend((0..).map(|index| ReplicaKey { vsid, index }).zip(replicas));
         let (gateway_v4, gateway_v6) = (ip(v4), ip(v6));
         let flags = SubnetFlags::NONE;
-        let subnet = Subnet { domain, flags, replicas: count, local_replicas, gateway_v4, gateway_v6 };
+        let subnet =
+            Subnet { domain, flags, replicas: count, local_replicas, gateway_v4, gateway_v6, ..Subnet::default() };
         self.subnets.insert(vsid, subnet);
     }
 
@@ -290,6 +298,7 @@ impl Net {
         let mut buffer = Buffer::new(&mut room, frame.len());
         let (mut work, mut verdict) = (Work::default(), Verdict::default());
         pipeline::from_port(&buffer, self, meta, &mut work, &mut verdict);
+        pipeline::limit(&buffer, self, meta, &work, &mut verdict);
         let way = self.carry_out(&mut buffer, &verdict, &work, meta);
         Done { way, frame: buffer.as_slice().to_vec() }
     }
@@ -306,6 +315,7 @@ impl Net {
         let mut buffer = Buffer::new(&mut room, frame.len());
         let (mut work, mut verdict) = (Work::default(), Verdict::default());
         pipeline::from_uplink(&buffer, self, meta, &mut work, &mut verdict);
+        pipeline::limit(&buffer, self, meta, &work, &mut verdict);
         let way = self.carry_out(&mut buffer, &verdict, &work, meta);
         Done { way, frame: buffer.as_slice().to_vec() }
     }

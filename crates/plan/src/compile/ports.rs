@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::Vsid;
+use pipeline::meter::{Limit, MAX_BURST};
 use pipeline::{MAX_PORTS, Port, PortFlags, Record, RecordFlags};
 
 use super::records::station_key;
@@ -66,6 +67,7 @@ pub(crate) fn entry(
 ) -> Option<Port> {
     let network = port.physical.as_ref().map(|network| physical::number(context, network));
     let has = |flag| station.is_some_and(|station| station.flags.has(flag));
+    let of_network = port.vsid.map(|vsid| context.limits(vsid)).unwrap_or_default();
     let flags = [
         (matches!(link.kind, LinkKind::Veth { peer_in_other_namespace: true }), PortFlags::PEER),
         // In a physical network a port without addresses may have any that no other port has.
@@ -73,6 +75,7 @@ pub(crate) fn entry(
         (has(RecordFlags::FORWARDER), PortFlags::FORWARDER),
         (scoped(context, port, true), PortFlags::DHCP),
         (scoped(context, port, false), PortFlags::DHCP_V6),
+        (!port.limits.is_none() || !of_network.is_none(), PortFlags::LIMITED),
     ];
     Some(Port {
         // Without its uplink the port is in no network, and what its VM sends must not reach the host's stack instead.
@@ -86,7 +89,32 @@ pub(crate) fn entry(
         flags: flags.into_iter().filter(|(set, _)| *set).fold(PortFlags::NONE, |all, (_, flag)| all.with(flag)),
         mtu: port.physical.as_ref().and_then(|network| physical::mtu(context, network)).unwrap_or(0),
         policy: context.security.policy(&port.name),
+        egress: limit(port.limits.egress),
+        ingress: limit(port.limits.ingress),
     })
+}
+
+/// A limit as the tables have it. Without a burst it is what passes in 300 ms, and 256 kB or 64 packets at least.
+///
+/// A TCP whose packets go a short way fills whatever burst there is within milliseconds, then loses all that it has under way,
+/// and is silent until its retransmission timer ends: 200 ms (Linux, `TCP_RTO_MIN`). The burst must hold what may pass
+/// meanwhile, or it never reaches the rate; 256 kB hold some of the largest frames that stand for many segments.
+pub(crate) fn limit(declared: Option<model::Limit>) -> Limit {
+    const BURST_MS: u64 = 300;
+    const LEAST_BURST: u32 = 256_000;
+    const LEAST_PACKETS: u32 = 64;
+    let Some(declared) = declared.filter(|limit| limit.bandwidth.is_some() || limit.packets.is_some()) else {
+        return Limit::default();
+    };
+    let bandwidth = declared.bandwidth.map_or(0, model::Bandwidth::kilobits);
+    let packets = declared.packets.unwrap_or(0);
+    let usual = |a_second: u64| u32::try_from(a_second * BURST_MS / 1000).unwrap_or(MAX_BURST).min(MAX_BURST);
+    Limit {
+        bandwidth,
+        burst: declared.burst.map_or(usual(u64::from(bandwidth) * 125).max(LEAST_BURST), model::ByteSize::bytes),
+        packets,
+        packet_burst: usual(packets.into()).max(LEAST_PACKETS),
+    }
 }
 
 /// Whether the port's network has a DHCP scope of the family.

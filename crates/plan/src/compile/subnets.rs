@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use model::{CustomerRoute, Encapsulation, LookupRecordType, RoutingDomainId, TranslationMethod, Vsid};
 use pipeline::{Address, MAX_REPLICAS, Replica, ReplicaKey, Route, RouteFlags, RouteKey, Subnet, SubnetFlags};
 
+use super::ports::limit;
 use super::{Compiled, Context};
 use crate::{Finding, to_address, to_ip};
 
@@ -95,6 +96,7 @@ pub(crate) fn entries(context: &Context, vsid: Vsid, members: &Members) -> (Subn
         Finding::TooManyReplicas { vsid, limit: MAX_REPLICAS, left_out }
     });
     let learn = if members.learn { SubnetFlags::LEARN } else { SubnetFlags::NONE };
+    let limits = context.limits(vsid);
     let subnet = Subnet {
         domain: context.domain(vsid),
         flags: flags(context.encapsulation(vsid)).with(learn),
@@ -102,6 +104,8 @@ pub(crate) fn entries(context: &Context, vsid: Vsid, members: &Members) -> (Subn
         local_replicas: members.ports.len().min(kept) as u32,
         gateway_v4: members.gateway_v4.map(to_address).unwrap_or_default(),
         gateway_v6: members.gateway_v6.map(to_address).unwrap_or_default(),
+        egress: limit(limits.egress),
+        ingress: limit(limits.ingress),
     };
     (subnet, replicas, finding)
 }

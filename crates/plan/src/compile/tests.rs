@@ -101,7 +101,7 @@ fn blue_and_red_on_host_1() {
     assert_eq!((host.flood_rate, host.flood_burst), (1000, 200));
     let (blue, red) = (tables.subnets[&5001].domain, tables.subnets[&6001].domain);
     assert!(blue != 0 && red != 0 && blue != red);
-    let port = |vsid, domain, slot, mac, flags| Port { vsid, domain, slot, mac, flags, mtu: 0, policy: 0 };
+    let port = |vsid, domain, slot, mac, flags| Port { vsid, domain, slot, mac, flags, ..Port::default() };
     assert_eq!(tables.ports[&11], port(5001, blue, 1, BLUE1, PortFlags::PEER));
     assert_eq!(tables.ports[&12], port(6001, red, 2, RED1, PortFlags::NONE));
 
@@ -131,6 +131,7 @@ fn blue_and_red_on_host_1() {
         local_replicas: 1,
         gateway_v4: address("10.0.0.1"),
         gateway_v6: Address::default(),
+        ..Subnet::default()
     };
     assert_eq!(tables.subnets[&5001], subnet);
     let replica = |index| tables.replicas[&ReplicaKey { vsid: 5001, index }];
@@ -348,7 +349,7 @@ fn ports_that_are_not_virtualized_are_let_through() {
     let mac = [6, 6, 0, 0, 0, 0x90];
     assert_eq!(
         compiled.tables.ports[&19],
-        Port { vsid: 0, domain: 0, slot: 3, mac, flags: PortFlags::NONE, mtu: 0, policy: 0 }
+        Port { vsid: 0, domain: 0, slot: 3, mac, flags: PortFlags::NONE, ..Port::default() }
     );
     assert_eq!(compiled.ports[&"plain".parse::<Name>().unwrap()].mtu, None);
     assert!(!compiled.tables.subnets.contains_key(&0));
@@ -396,7 +397,7 @@ fn ports_join_the_physical_network_behind_an_uplink() {
     let tables = &compiled.tables;
     let (bare, vlan) = (segment::number(2, 0), segment::number(2, 42));
     let mac = |last| [6, 6, 0, 0, 0, last];
-    let port = |vsid, slot, mac, flags| Port { vsid, domain: 0, slot, mac, flags, mtu: 1600, policy: 0 };
+    let port = |vsid, slot, mac, flags| Port { vsid, domain: 0, slot, mac, flags, mtu: 1600, ..Port::default() };
     assert_eq!(tables.ports[&21], port(bare, 3, mac(0x20), PortFlags::LEARN));
     assert_eq!(tables.ports[&22], port(bare, 4, mac(0x21), PortFlags::NONE));
     assert_eq!(tables.ports[&23], port(vlan, 5, mac(0x20), PortFlags::LEARN.with(PortFlags::DHCP)));

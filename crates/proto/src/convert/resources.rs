@@ -1,8 +1,9 @@
 //! Resources and their keys.
 
 use model::{
-    ClasslessRoute, CustomerRoute, DhcpScope, Encapsulation, Key, Kind, LeaseTime, LookupRecord, LookupRecordType,
-    Port, ProviderAddress, ProviderRoute, Resource, RoutingDomain, RoutingDomainId, TranslationMethod,
+    Bandwidth, ByteSize, ClasslessRoute, CustomerRoute, DhcpScope, Encapsulation, Key, Kind, LeaseTime, Limit, Limits,
+    LookupRecord, LookupRecordType, Port, ProviderAddress, ProviderRoute, Resource, RoutingDomain, RoutingDomainId,
+    TranslationMethod,
 };
 use prost::Message as _;
 use prost::bytes::Bytes;
@@ -171,7 +172,11 @@ fn routing_domain_out(domain: &RoutingDomain) -> wire::RoutingDomain {
         Encapsulation::Vxlan => wire::Encapsulation::Vxlan,
         Encapsulation::Geneve => wire::Encapsulation::Geneve,
     };
-    wire::RoutingDomain { rdid: Bytes::copy_from_slice(domain.rdid.as_bytes()), encapsulation: encapsulation.into() }
+    wire::RoutingDomain {
+        rdid: Bytes::copy_from_slice(domain.rdid.as_bytes()),
+        encapsulation: encapsulation.into(),
+        limits: limits_out(&domain.limits),
+    }
 }
 
 fn routing_domain_in(domain: wire::RoutingDomain) -> Result<RoutingDomain, WireError> {
@@ -184,7 +189,7 @@ fn routing_domain_in(domain: wire::RoutingDomain) -> Result<RoutingDomain, WireE
             return Err(refused("encapsulation", domain.encapsulation, reason));
         }
     };
-    Ok(RoutingDomain { rdid: rdid_in(&domain.rdid)?, encapsulation })
+    Ok(RoutingDomain { rdid: rdid_in(&domain.rdid)?, encapsulation, limits: limits_in(domain.limits)? })
 }
 
 fn provider_address_out(address: &ProviderAddress) -> wire::ProviderAddress {
@@ -259,6 +264,30 @@ fn scope_in(scope: wire::DhcpScope) -> Result<DhcpScope, WireError> {
     })
 }
 
+fn limits_out(limits: &Limits) -> Option<wire::Limits> {
+    let limit = |limit: Limit| wire::Limit {
+        bandwidth: limit.bandwidth.map(Bandwidth::kilobits),
+        packets: limit.packets,
+        burst: limit.burst.map(ByteSize::bytes),
+    };
+    let Limits { egress, ingress } = *limits;
+    (!limits.is_none()).then(|| wire::Limits { egress: egress.map(limit), ingress: ingress.map(limit) })
+}
+
+fn limits_in(limits: Option<wire::Limits>) -> Result<Limits, WireError> {
+    let limit = |limit: wire::Limit| {
+        let bandwidth = limit.bandwidth.map(Bandwidth::new).transpose();
+        let burst = limit.burst.map(ByteSize::new).transpose();
+        Ok::<_, WireError>(Limit {
+            bandwidth: bandwidth.map_err(|error| refused("bandwidth", limit.bandwidth.unwrap_or(0), error))?,
+            packets: limit.packets,
+            burst: burst.map_err(|error| refused("burst", limit.burst.unwrap_or(0), error))?,
+        })
+    };
+    let wire::Limits { egress, ingress } = limits.unwrap_or_default();
+    Ok(Limits { egress: egress.map(limit).transpose()?, ingress: ingress.map(limit).transpose()? })
+}
+
 fn port_out(port: &Port) -> wire::Port {
     wire::Port {
         name: port.name.to_string(),
@@ -268,6 +297,7 @@ fn port_out(port: &Port) -> wire::Port {
         physical: port.physical.as_ref().map(physical_out),
         addresses: addresses_out(&port.addresses),
         security_groups: group_names_out(&port.security_groups),
+        limits: limits_out(&port.limits),
     }
 }
 
@@ -280,5 +310,6 @@ fn port_in(port: wire::Port) -> Result<Port, WireError> {
         physical: port.physical.map(|physical| physical_in("physical", physical)).transpose()?,
         addresses: addresses_in("addresses", &port.addresses)?,
         security_groups: group_names_in("security_groups", port.security_groups)?,
+        limits: limits_in(port.limits)?,
     })
 }

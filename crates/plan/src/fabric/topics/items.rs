@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use model::fabric::{Addressing, CustomerRoute, Key, Kind, Object, Port, Spec, VmNetwork, VmSubnet};
 use model::{
-    Encapsulation, LookupRecord, LookupRecordType, ProviderAddress, QualifiedName, Resource, RoutingDomain,
+    Encapsulation, Limits, LookupRecord, LookupRecordType, ProviderAddress, QualifiedName, Resource, RoutingDomain,
     RoutingDomainId, TranslationMethod, Vsid,
 };
 
@@ -131,7 +131,10 @@ impl Fabric {
 fn network_items(object: &Object, network: &VmNetwork) -> Vec<(TopicId, Resource)> {
     match (object.allocation.rdid, network.isolation.encapsulation()) {
         (Some(rdid), Some(encapsulation)) if encapsulation != Encapsulation::default() => {
-            vec![(TopicId::Network(rdid), Resource::RoutingDomain(RoutingDomain { rdid, encapsulation }))]
+            vec![(
+                TopicId::Network(rdid),
+                Resource::RoutingDomain(RoutingDomain { rdid, encapsulation, limits: Limits::default() }),
+            )]
         }
         _ => Vec::new(),
     }

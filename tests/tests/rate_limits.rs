@@ -1,0 +1,173 @@
+//! Rate limits: a port and a VM network send and are sent what their limits say, within 5 %, and what is more is counted at
+//! who sends it. Needs root.
+//!
+//! Rates are those that arrive, as the limits count: frames with their Ethernet headers.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tests::stage::Stage;
+use tests::tools::{Background, must_ping, run_any};
+
+const RDID: &str = "{11111111-2222-3333-4444-000000005001}";
+
+/// Two VMs of Blue on Host 1, two on Host 2.
+const TOPOLOGY: &str = r#"
+name: LAB
+underlay: {kind: segment, mtu: 1600}
+hosts:
+  - {name: H1, addresses: [192.168.4.11/24]}
+  - {name: H2, addresses: [192.168.4.22/24]}
+vms:
+  - {name: blue1, host: H1, mac: 06-06-00-00-00-05, vsid: 5001, addresses: [10.0.0.5/24]}
+  - {name: blue2, host: H2, mac: 06-06-00-00-00-07, vsid: 5001, addresses: [10.0.0.7/24]}
+  - {name: blue3, host: H1, mac: 06-06-00-00-00-09, vsid: 5001, addresses: [10.0.0.9/24]}
+  - {name: blue4, host: H2, mac: 06-06-00-00-00-0b, vsid: 5001, addresses: [10.0.0.11/24]}
+resources:
+  - {kind: lookup-record, spec: {vsid: 5001, customerAddress: 10.0.0.5, mac: 06-06-00-00-00-05, providerAddress: 192.168.4.11}}
+  - {kind: lookup-record, spec: {vsid: 5001, customerAddress: 10.0.0.7, mac: 06-06-00-00-00-07, providerAddress: 192.168.4.22}}
+  - {kind: lookup-record, spec: {vsid: 5001, customerAddress: 10.0.0.9, mac: 06-06-00-00-00-09, providerAddress: 192.168.4.11}}
+  - {kind: lookup-record, spec: {vsid: 5001, customerAddress: 10.0.0.11, mac: 06-06-00-00-00-0b, providerAddress: 192.168.4.22}}
+  - {kind: customer-route, spec: {rdid: "{11111111-2222-3333-4444-000000005001}", vsid: 5001, prefix: 10.0.0.0/24, nextHop: 0.0.0.0}}
+"#;
+
+/// Ethernet, IPv4, TCP with time stamps.
+const HEADERS: f64 = 14.0 + 20.0 + 32.0;
+
+/// Declares a port of Blue with limits, or with none.
+#[track_caller]
+fn limit_port(stage: &Stage, host: usize, port: &str, mac: &str, limits: &str) {
+    let yaml =
+        format!("{{kind: port, name: {port}, spec: {{device: {port}, mac: {mac}, vsid: 5001, limits: {limits}}}}}");
+    stage.apply(host, &yaml).ok().unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// Declares the limits of Blue on a host.
+#[track_caller]
+fn limit_network(stage: &Stage, host: usize, limits: &str) {
+    let yaml = format!("{{kind: routing-domain, spec: {{rdid: \"{RDID}\", limits: {limits}}}}}");
+    stage.apply(host, &yaml).ok().unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// A transfer from one VM to another.
+struct Transfer {
+    listener: Background,
+    client: Background,
+}
+
+impl Transfer {
+    /// Starts it.
+    fn start(stage: &Stage, from: &str, to: &str, address: &str, options: &str) -> Self {
+        let listener = Background::start(&stage.vm(to), &format!("iperf3 -s -1 -J -i 0.5 --forceflush -B {address}"));
+        let listens = || run_any(&stage.vm(to), "ss -Hltn sport = :5201").contains(":5201");
+        assert!(tests::stage::eventually(Duration::from_secs(5), listens), "{}", listener.output());
+        let command = format!("iperf3 -J -c {address} --connect-timeout 3000 {options}");
+        Self { listener, client: Background::start(&stage.vm(from), &command) }
+    }
+
+    /// What both report at the end: the sender, the receiver.
+    fn end(mut self) -> (Value, Value) {
+        [&mut self.client, &mut self.listener]
+            .map(|program| {
+                let text = program.finish(Duration::from_secs(20));
+                serde_json::from_str::<Value>(&text).unwrap_or_else(|error| panic!("iperf3: {error}: {text}"))
+            })
+            .into()
+    }
+}
+
+/// Sum of one number over the receiver's intervals behind the first 0.5 s, in a second.
+fn a_second(receiver: &Value, number: &str) -> f64 {
+    let intervals = receiver["intervals"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let (mut sum, mut seconds) = (0.0, 0.0);
+    for interval in intervals.iter().map(|interval| &interval["sum"]) {
+        // The last one is what was left when the sender had ended.
+        let length = interval["seconds"].as_f64().unwrap_or_default();
+        if interval["start"].as_f64().is_some_and(|start| start > 0.4) && length > 0.4 {
+            sum += interval[number].as_f64().unwrap_or_default();
+            seconds += length;
+        }
+    }
+    assert!(seconds > 2.0, "{receiver:#}");
+    sum / seconds
+}
+
+/// Bits a second that arrive in a transfer by TCP.
+fn tcp_rate(transfer: Transfer) -> f64 {
+    let (sender, receiver) = transfer.end();
+    let segment = sender["start"]["tcp_mss_default"].as_f64().unwrap_or_else(|| panic!("{sender:#}"));
+    a_second(&receiver, "bytes") * 8.0 * (segment + HEADERS) / segment
+}
+
+/// TCP must reach the rate, and no more, within 5 %.
+#[track_caller]
+fn must_reach(what: &str, rate: f64, got: f64) {
+    let ratio = got / rate;
+    println!("{what}: {:.1} of {:.1} Mbit/s, {ratio:.3}", got / 1e6, rate / 1e6);
+    assert!((0.95..=1.05).contains(&ratio), "{what}: {:.2} of {:.2} Mbit/s", got / 1e6, rate / 1e6);
+}
+
+#[test]
+fn a_port_sends_and_is_sent_its_bandwidth() {
+    let stage = Stage::up(TOPOLOGY);
+    must_ping(&stage.vm("blue1"), "10.0.0.7");
+    let measure = || tcp_rate(Transfer::start(&stage, "blue1", "blue2", "10.0.0.7", "-t 4"));
+    for megabits in [20, 50, 200] {
+        let limit = format!("{{bandwidth: {megabits} Mbit/s}}");
+        let rate = f64::from(megabits) * 1e6;
+        limit_port(&stage, 1, "blue1", "06-06-00-00-00-05", &format!("{{egress: {limit}}}"));
+        let before = stage.drops(1, "blue1", "RateLimit");
+        must_reach(&format!("egress of {megabits} Mbit/s"), rate, measure());
+        assert!(stage.drops(1, "blue1", "RateLimit") > before, "{}", stage.all_drops(1));
+        limit_port(&stage, 1, "blue1", "06-06-00-00-00-05", "{}");
+        limit_port(&stage, 2, "blue2", "06-06-00-00-00-07", &format!("{{ingress: {limit}}}"));
+        must_reach(&format!("ingress of {megabits} Mbit/s"), rate, measure());
+        limit_port(&stage, 2, "blue2", "06-06-00-00-00-07", "{}");
+    }
+    // Without a limit it is more.
+    let got = measure();
+    assert!(got > 3e8, "{:.1} Mbit/s", got / 1e6);
+}
+
+#[test]
+fn the_ports_of_a_network_share_its_bandwidth_on_a_host() {
+    let stage = Stage::up(TOPOLOGY);
+    let pairs = [("blue1", "blue2", "10.0.0.7"), ("blue3", "blue4", "10.0.0.11")];
+    for (from, _, address) in pairs {
+        must_ping(&stage.vm(from), address);
+    }
+    for (host, limits) in [(1, "{egress: {bandwidth: 100 Mbit/s}}"), (2, "{ingress: {bandwidth: 100 Mbit/s}}")] {
+        limit_network(&stage, host, limits);
+        let transfers = pairs.map(|(from, to, address)| Transfer::start(&stage, from, to, address, "-t 5"));
+        let rates = transfers.map(tcp_rate);
+        println!("each has {rates:.0?} bits a second");
+        must_reach(&format!("both together at host {host}, {limits}"), 1e8, rates.iter().sum());
+        assert!(rates.iter().all(|rate| *rate > 5e6), "one of the two has nothing: {rates:.0?}");
+        limit_network(&stage, host, "{}");
+    }
+}
+
+#[test]
+fn a_port_sends_and_is_sent_so_many_packets() {
+    let stage = Stage::up(TOPOLOGY);
+    must_ping(&stage.vm("blue1"), "10.0.0.7");
+    // 8,000 datagrams of 100 bytes a second, of which 2,000 may pass.
+    let measure = || {
+        let transfer = Transfer::start(&stage, "blue1", "blue2", "10.0.0.7", "-u -l 100 -b 6400K -t 4");
+        let (_, receiver) = transfer.end();
+        a_second(&receiver, "bytes") / 100.0
+    };
+    let limit = "{packets: 2000}";
+    for (host, port, mac, direction, sender) in
+        [(1, "blue1", "06-06-00-00-00-05", "egress", "blue1"), (2, "blue2", "06-06-00-00-00-07", "ingress", "uplink")]
+    {
+        limit_port(&stage, host, port, mac, &format!("{{{direction}: {limit}}}"));
+        let before = stage.drops(host, sender, "RateLimit");
+        let packets = measure();
+        println!("{direction}: {packets:.0} packets a second");
+        assert!((1900.0..=2100.0).contains(&packets), "{direction}: {packets:.0} packets a second of 2000");
+        let dropped = stage.drops(host, sender, "RateLimit") - before;
+        assert!(dropped > 10_000, "{dropped} of some 24,000 are counted as dropped\n{}", stage.all_drops(host));
+        limit_port(&stage, host, port, mac, "{}");
+    }
+}
