@@ -182,10 +182,12 @@ impl Tables for Recorder<'_> {
         self.tables.note_fragment(key, fragmented);
     }
 
-    /// Asks whether the host allows such frames at all; takes no token of the port's.
+    /// Takes nothing from a limit: a trace passes where the limit does not bite.
     fn admit(&self, key: &MeterKey, limit: &Limit, size: Size) -> bool {
         self.tables.admit(key, limit, size)
     }
+
+    /// Asks whether the host allows such frames at all; takes no token of the port's.
     fn admit_flood(&self, slot: u32) -> bool {
         let admitted = self.tables.admit_flood(slot);
         let rate = self

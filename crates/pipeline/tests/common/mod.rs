@@ -328,6 +328,7 @@ impl Net {
         let (mut work, mut verdict) = (Work::default(), Verdict::default());
         let meta = Meta { decided, ..meta(UPLINK, frame) };
         pipeline::from_host(&buffer, self, &meta, &mut work, &mut verdict);
+        pipeline::limit(&buffer, self, &meta, &work, &mut verdict);
         let way = self.carry_out(&mut buffer, &verdict, &work, &meta);
         Done { way, frame: buffer.as_slice().to_vec() }
     }

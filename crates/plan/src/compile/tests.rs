@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use model::resources_from_yaml;
+use pipeline::meter::Limit;
 use pipeline::{
     Address, Peer, PeerFlags, PeerKey, Plain, Port, PortFlags, Provider, Record, RecordFlags, RecordKey, Replica,
     ReplicaKey, Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags, segment,
@@ -353,6 +354,28 @@ fn ports_that_are_not_virtualized_are_let_through() {
     );
     assert_eq!(compiled.ports[&"plain".parse::<Name>().unwrap()].mtu, None);
     assert!(!compiled.tables.subnets.contains_key(&0));
+}
+
+#[test]
+fn limits_are_in_the_tables_with_the_usual_bursts() {
+    let none = compiled(&[]).tables;
+    assert!(!none.host.unwrap().flags.has(HostFlags::LIMITED) && !none.ports[&11].flags.has(PortFlags::LIMITED));
+    let tables = compiled(&[
+        "kind: routing-domain\nspec: {rdid: 11111111-2222-3333-4444-000000005001, limits: {egress: {bandwidth: 100 Mbit/s, \
+         packets: 1000}, ingress: {bandwidth: 1 Mbit/s, packets: 10, burst: 2 kB}}}",
+    ])
+    .tables;
+    assert!(tables.host.unwrap().flags.has(HostFlags::LIMITED));
+    assert!(tables.ports[&11].flags.has(PortFlags::LIMITED) && !tables.ports[&12].flags.has(PortFlags::LIMITED));
+    let subnet = tables.subnets[&5001];
+    // What passes in 300 ms, but at least 64 packets; or what is said.
+    let egress = Limit { bandwidth: 100_000, burst: 3_750_000, packets: 1000, packet_burst: 300 };
+    assert_eq!(subnet.egress, egress);
+    assert_eq!(subnet.ingress, Limit { bandwidth: 1000, burst: 2000, packets: 10, packet_burst: 64 });
+    let least = model::Limit { bandwidth: Some("64 kbit/s".parse().unwrap()), ..model::Limit::default() };
+    assert_eq!(ports::limit(Some(least)).burst, 256_000);
+    let most = model::Limit { bandwidth: Some("4000 Gbit/s".parse().unwrap()), packets: Some(u32::MAX), burst: None };
+    assert_eq!((ports::limit(Some(most)).burst, ports::limit(Some(most)).packet_burst), (1_000_000_000, 1_000_000_000));
 }
 
 #[test]
