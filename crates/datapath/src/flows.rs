@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use aya::maps::{Array, MapData, MapError};
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions};
-use pipeline::MAX_PORTS;
-use pipeline::flow::{Flow, FlowKey, MAX_EPOCHS, Usage};
+use pipeline::flow::{Flow, FlowKey, FragmentKey, MAX_EPOCHS, Usage};
 use pipeline::policy::Direction;
+use pipeline::{Fragmented, MAX_PORTS};
 
 use plan::Epochs;
 
 use crate::Datapath;
 use crate::batch;
 use crate::error::Error;
-use crate::raw::Raw;
+use crate::raw::{Layout, Raw};
 
 impl Datapath {
     /// Begins new policy epochs: what was decided about flows under the old ones counts no longer. To be done after the
@@ -93,15 +93,21 @@ impl Datapath {
     /// # Errors
     /// When the kernel refuses.
     pub fn clear_flows(&mut self) -> Result<(), Error> {
-        let keys: Vec<Raw<FlowKey>> = self.flows()?.into_keys().map(Raw).collect();
-        let flows = self.checked::<FlowKey, Flow>("FLOWS")?;
-        batch::delete(flows, &keys).map_err(|stopped| Error::map("delete from", "FLOWS", &stopped.source))?;
+        self.empty::<FlowKey, Flow>("FLOWS")?;
+        self.empty::<FragmentKey, Fragmented>("FRAGMENTS")?;
         let map = self.ebpf.map_mut("USAGE").ok_or(Error::Missing("USAGE"))?;
         let mut usage: Array<&mut MapData, Raw<Usage>> =
             map.try_into().map_err(|e: MapError| Error::map("open", "USAGE", &e))?;
         (0..2 * MAX_PORTS).try_for_each(|index| {
             usage.set(index, Raw(Usage::default()), 0).map_err(|e| Error::map("write", "USAGE", &e))
         })
+    }
+
+    /// Deletes all entries of a map that packets write.
+    fn empty<K: Layout + Ord, V: Layout>(&mut self, name: &'static str) -> Result<(), Error> {
+        let keys: Vec<Raw<K>> = self.read::<K, V>(name)?.into_keys().map(Raw).collect();
+        let deleted = batch::delete(self.checked::<K, V>(name)?, &keys);
+        deleted.map_err(|stopped| Error::map("delete from", name, &stopped.source))
     }
 
     /// Forgets flows that have ended, and those of ports that are gone; how many.

@@ -184,7 +184,9 @@ impl Datapath {
     /// What system calls know the map by.
     pub(crate) fn descriptor(&self, name: &'static str) -> Result<BorrowedFd<'_>, Error> {
         match self.ebpf.map(name) {
-            Some(Map::HashMap(map) | Map::LpmTrie(map) | Map::Array(map)) => Ok(map.fd().as_fd()),
+            Some(Map::HashMap(map) | Map::LruHashMap(map) | Map::LpmTrie(map) | Map::Array(map)) => {
+                Ok(map.fd().as_fd())
+            }
             _ => Err(Error::Missing(name)),
         }
     }

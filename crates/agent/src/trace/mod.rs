@@ -9,7 +9,7 @@
 
 use api::{Problem, TraceReport, TraceRequest};
 use model::Intent;
-use pipeline::{Verdict, Work};
+use pipeline::{HostFlags, Verdict, Work};
 use plan::HostTables;
 
 mod decode;
@@ -45,7 +45,10 @@ pub fn trace(
     let mut room = sent.room();
     let frame = sent.frame(&mut room);
     pipeline::from_port(&frame, &recorder, &sent.meta(), &mut work, &mut verdict);
-    pipeline::limit(&frame, &recorder, &sent.meta(), &work, &mut verdict);
+    // Where nothing is limited there is nothing to tell.
+    if tables.host.is_some_and(|host| host.flags.has(HostFlags::LIMITED)) {
+        pipeline::limit(&frame, &recorder, &sent.meta(), &work, &mut verdict);
+    }
     let outcome = outcome::carry_out(&recorder, &words, &sent, &work, &verdict);
     Ok(TraceReport {
         packet: sent.summary,
