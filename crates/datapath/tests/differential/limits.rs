@@ -14,6 +14,9 @@ use plan::HostTables;
 use crate::craft;
 use crate::world::World;
 
+/// Puts a limit into tables.
+type SetLimit = fn(&mut HostTables, Limit);
+
 const VSID: u32 = 5001;
 const MAC: craft::Mac = [6, 6, 0, 0, 0, 5];
 
@@ -187,7 +190,7 @@ fn a_port_and_its_network_send_and_are_sent_no_more_than_their_limits() {
     // 160 kbit/s are 20 datagrams a second.
     let bandwidth = Limit { bandwidth: 160, burst: 5000, ..Limit::default() };
     let packets = Limit { packets: 20, packet_burst: 5, ..Limit::default() };
-    let limits: [(&str, fn(&mut HostTables, Limit)); 4] = [
+    let limits: [(&str, SetLimit); 4] = [
         ("rate-egress", |tables, limit| port_mut(tables, 1).egress = limit),
         ("rate-ingress", |tables, limit| port_mut(tables, 2).ingress = limit),
         ("rate-net-egress", |tables, limit| {
