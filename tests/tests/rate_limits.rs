@@ -99,12 +99,22 @@ fn tcp_rate(transfer: Transfer) -> f64 {
     a_second(&receiver, "bytes") * 8.0 * (segment + HEADERS) / segment
 }
 
-/// TCP must reach the rate, and no more, within 5 %.
+/// What is measured must be the rate, within 5 %, at one of three times.
+///
+/// Once is not enough on a busy machine: a sender that is not run for long finds a full bucket when it goes on, and sends more than
+/// the rate in the time that is measured, or less when it is not run at its end. A limit that is wrong is wrong three times.
 #[track_caller]
-fn must_reach(what: &str, rate: f64, got: f64) {
-    let ratio = got / rate;
-    println!("{what}: {:.1} of {:.1} Mbit/s, {ratio:.3}", got / 1e6, rate / 1e6);
-    assert!((0.95..=1.05).contains(&ratio), "{what}: {:.2} of {:.2} Mbit/s", got / 1e6, rate / 1e6);
+fn must_reach(what: &str, rate: f64, mut measure: impl FnMut() -> f64) {
+    let mut measured = Vec::new();
+    while measured.len() < 3 {
+        let got = measure();
+        println!("{what}: {got:.0} of {rate:.0} a second, {:.3}", got / rate);
+        if (0.95..=1.05).contains(&(got / rate)) {
+            return;
+        }
+        measured.push(got);
+    }
+    panic!("{what}: {measured:.0?} of {rate:.0} a second");
 }
 
 #[test]
@@ -117,11 +127,11 @@ fn a_port_sends_and_is_sent_its_bandwidth() {
         let rate = f64::from(megabits) * 1e6;
         limit_port(&stage, 1, "blue1", "06-06-00-00-00-05", &format!("{{egress: {limit}}}"));
         let before = stage.drops(1, "blue1", "RateLimit");
-        must_reach(&format!("egress of {megabits} Mbit/s"), rate, measure());
+        must_reach(&format!("egress of {megabits} Mbit/s"), rate, measure);
         assert!(stage.drops(1, "blue1", "RateLimit") > before, "{}", stage.all_drops(1));
         limit_port(&stage, 1, "blue1", "06-06-00-00-00-05", "{}");
         limit_port(&stage, 2, "blue2", "06-06-00-00-00-07", &format!("{{ingress: {limit}}}"));
-        must_reach(&format!("ingress of {megabits} Mbit/s"), rate, measure());
+        must_reach(&format!("ingress of {megabits} Mbit/s"), rate, measure);
         limit_port(&stage, 2, "blue2", "06-06-00-00-00-07", "{}");
     }
     // Without a limit it is more.
@@ -138,11 +148,12 @@ fn the_ports_of_a_network_share_its_bandwidth_on_a_host() {
     }
     for (host, limits) in [(1, "{egress: {bandwidth: 100 Mbit/s}}"), (2, "{ingress: {bandwidth: 100 Mbit/s}}")] {
         limit_network(&stage, host, limits);
-        let transfers = pairs.map(|(from, to, address)| Transfer::start(&stage, from, to, address, "-t 5"));
-        let rates = transfers.map(tcp_rate);
-        println!("each has {rates:.0?} bits a second");
-        must_reach(&format!("both together at host {host}, {limits}"), 1e8, rates.iter().sum());
-        assert!(rates.iter().all(|rate| *rate > 5e6), "one of the two has nothing: {rates:.0?}");
+        must_reach(&format!("both together at host {host}, {limits}"), 1e8, || {
+            let transfers = pairs.map(|(from, to, address)| Transfer::start(&stage, from, to, address, "-t 5"));
+            let rates = transfers.map(tcp_rate);
+            assert!(rates.iter().all(|rate| *rate > 5e6), "one of the two has nothing: {rates:.0?}");
+            rates.iter().sum()
+        });
         limit_network(&stage, host, "{}");
     }
 }
@@ -163,9 +174,7 @@ fn a_port_sends_and_is_sent_so_many_packets() {
     {
         limit_port(&stage, host, port, mac, &format!("{{{direction}: {limit}}}"));
         let before = stage.drops(host, sender, "RateLimit");
-        let packets = measure();
-        println!("{direction}: {packets:.0} packets a second");
-        assert!((1900.0..=2100.0).contains(&packets), "{direction}: {packets:.0} packets a second of 2000");
+        must_reach(&format!("{direction} of 2000 packets"), 2000.0, measure);
         let dropped = stage.drops(host, sender, "RateLimit") - before;
         assert!(dropped > 10_000, "{dropped} of some 24,000 are counted as dropped\n{}", stage.all_drops(host));
         limit_port(&stage, host, port, mac, "{}");
