@@ -1,7 +1,7 @@
 //! Several uplinks: flows between two hosts are spread over two cables, each flow keeps to one, and when one cable fails all
 //! take the other. Needs root.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use lab::Node;
 use tests::capture::{Capture, Packets};
@@ -80,17 +80,18 @@ fn flows_are_spread_over_two_uplinks_and_each_keeps_to_one() {
             tcp(&blue1, &blue2, "10.0.0.7", "-n 4M -P 16");
         });
         let [first, second] = packets.each_ref().map(flows);
-        assert!(first.len() >= 5 && second.len() >= 5, "{encapsulation}: {first:?} and {second:?}");
+        // Each host spreads what it sends itself.
+        for sender in ["10.0.0.5 ", "10.0.0.7 "] {
+            let [one, other] =
+                [&first, &second].map(|flows| flows.iter().filter(|flow| flow.starts_with(sender)).count());
+            assert!(one >= 2 && other >= 2, "{encapsulation}: {sender} sends {one} and {other} flows");
+        }
         let shared: Vec<_> = first.intersection(&second).collect();
         assert!(shared.is_empty(), "{encapsulation}: flows on both uplinks: {shared:?}");
-        let mut ways: BTreeMap<bool, usize> = BTreeMap::new();
-        for (packets, uplink) in packets.iter().zip([false, true]) {
-            let row = packets.fields("tcp", &["ip.src"]);
-            ways.insert(uplink, row.len());
+        for packets in &packets {
             let foreign = packets.count("tcp && !(ip.src == 172.16.0.11 || ip.src == 172.16.0.22)");
             assert_eq!(foreign, 0, "the outer source is the provider address on both: {}", packets.lines("tcp"));
         }
-        assert!(ways.values().all(|count| *count > 20), "{ways:?}");
     }
 }
 

@@ -1,13 +1,10 @@
 //! Interoperability with a datapath that nobody here wrote: Host 2 is Open vSwitch with a GRE port whose key is the VSID,
 //! as the benchmark sets it up. Needs root.
 
-use std::fs;
-use std::path::Path;
-
-use lab::Node;
 use tests::capture::Capture;
+use tests::open_vswitch::OpenVSwitch;
 use tests::stage::{LIMIT, Stage, eventually};
-use tests::tools::{Background, must_ping, must_tcp, received_bytes, run, tcp};
+use tests::tools::{must_ping, must_tcp, received_bytes, run, tcp};
 
 /// Offloads are off on Host 2's VM: Open vSwitch's userspace reads frame by frame. 42 bytes of 1600 are for GRE.
 const TOPOLOGY: &str = r#"
@@ -31,59 +28,20 @@ resources:
   - {kind: customer-route, spec: {rdid: "{11111111-2222-3333-4444-000000005001}", vsid: 5001, prefix: "fd00:a::/64", nextHop: "::"}}
 "#;
 
-/// Where Debian's package has the database's schema.
-const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
-
-/// Open vSwitch of one host; its daemons end when this goes.
-struct OpenVSwitch {
-    _switch: Background,
-    _database: Background,
-}
-
-/// Starts the two daemons, whose database, sockets and logs are in a folder of their own, and sets them up: one bridge
-/// owns the uplink and the provider address, one the VM and the tunnel. A netvirt host sends FlowIDs in the lower eight
-/// bits of the key, which Open vSwitch compares as a whole: so the tunnel takes every key, and flows choose the VSID.
-fn start(host: &Node, folder: &Path, vm: &str) -> OpenVSwitch {
-    fs::create_dir_all(folder).unwrap();
-    let inside = |name: &str| folder.join(name).display().to_string();
-    let (conf, socket) = (inside("conf.db"), inside("db.sock"));
-    run(host, &format!("ovsdb-tool create {conf} {SCHEMA}"));
-    let with = format!("env OVS_RUNDIR={}", folder.display());
-    let database = Background::start(
-        host,
-        &format!("{with} ovsdb-server {conf} --remote=punix:{socket} --unixctl={}", inside("ovsdb.ctl")),
-    );
-    assert!(eventually(LIMIT, || Path::new(&socket).exists()), "{}", database.output());
-    let vsctl = format!("ovs-vsctl --db=unix:{socket} --timeout=10");
-    run(host, &format!("{vsctl} --no-wait init"));
-    let switch =
-        Background::start(host, &format!("{with} ovs-vswitchd unix:{socket} --unixctl={}", inside("switch.ctl")));
-    assert!(eventually(LIMIT, || Path::new(&inside("switch.ctl")).exists()), "{}", switch.output());
-    for arguments in [
-        "add-br br-phy -- set bridge br-phy datapath_type=netdev",
-        "add-br br-int -- set bridge br-int datapath_type=netdev",
-        "add-port br-phy eth0",
-        "set interface br-phy mtu_request=1600",
-        "set interface br-int mtu_request=1600",
-        &format!("add-port br-int {vm} -- set interface {vm} ofport_request=1"),
+/// Connects the VM and the tunnel. A netvirt host sends FlowIDs in the lower eight bits of the key, which Open vSwitch compares
+/// as a whole: so the tunnel takes every key, and flows choose the VSID.
+fn connect(switch: &OpenVSwitch) {
+    switch.vsctl("add-port br-int blue2 -- set interface blue2 ofport_request=1");
+    switch.vsctl(
         "add-port br-int gre0 -- set interface gre0 type=gre options:remote_ip=192.168.4.11 options:key=flow \
          ofport_request=2",
-    ] {
-        run(host, &format!("{vsctl} {arguments}"));
-    }
-    let management = format!("unix:{}", inside("br-int.mgmt"));
-    run(host, &format!("ovs-ofctl del-flows {management}"));
-    for flow in [
+    );
+    let flows = [
         format!("in_port=1,actions=set_field:{}->tun_id,output:2", 5001 << 8),
         // The VSID alone is compared: the FlowID is masked.
         format!("in_port=2,tun_id={}/0xffffff00,actions=output:1", 5001 << 8),
-    ] {
-        run(host, &format!("ovs-ofctl add-flow {management} {flow}"));
-    }
-    run(host, "ip address del 192.168.4.22/24 dev eth0");
-    run(host, "ip address add 192.168.4.22/24 dev br-phy");
-    run(host, "ip link set br-phy up");
-    OpenVSwitch { _switch: switch, _database: database }
+    ];
+    switch.set_flows("br-int", &flows);
 }
 
 #[test]
@@ -91,7 +49,8 @@ fn open_vswitch_and_netvirt_understand_each_other() {
     let stage = Stage::up(TOPOLOGY);
     let (blue1, blue2) = (stage.vm("blue1"), stage.vm("blue2"));
     let host = stage.host(2);
-    let _switch = start(&host, &stage.lab.folder().join("ovs"), "blue2");
+    let switch = OpenVSwitch::start(stage.host(2), &stage.lab.folder().join("ovs"), "192.168.4.22/24");
+    connect(&switch);
     assert!(
         eventually(LIMIT, || tests::tools::pings(&blue1, "10.0.0.7", 1) == 1),
         "{}\n{}",

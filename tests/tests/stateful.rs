@@ -32,6 +32,14 @@ fn a_connection_passes_both_ways_is_shown_and_ends_when_its_permission_is_revoke
     // There are two, in no order: the one in which the two iperf3 agree, and the one with the data.
     let with_data = |flow: &serde_json::Value| flow["fromBytes"].as_u64() > flow["toBytes"].as_u64();
     assert!(flows.iter().any(with_data), "{at_client}");
+    // Each filter leaves out what it is not about.
+    let others = ["--protocol udp", "--service 1", "--address 10.0.0.99", "--state reset"];
+    for filter in others.map(|filter| format!("get flows {filter}")).into_iter().chain(["get flows red1".to_owned()]) {
+        let none = stage.json(1, &filter);
+        assert_eq!((&none["matching"], &none["flows"]), (&0.into(), &serde_json::json!([])), "{filter}: {none}");
+    }
+    let first = stage.json(1, "get flows --protocol tcp --limit 1");
+    assert_eq!((first["matching"].as_u64(), first["flows"].as_array().map(Vec::len)), (Some(2), Some(1)), "{first}");
     // Another permission does not stand for it.
     stage.netvirt(2, &["set", "security-group", "web", "--rule", "ingress allow tcp 80"]).ok().unwrap();
     let stalls =
@@ -47,7 +55,6 @@ fn errors_and_fragments_belong_to_what_they_are_about() {
     let stage = Stage::blue_red();
     let (blue1, blue2) = (stage.vm("blue1"), stage.vm("blue2"));
     guarded(&stage, &["ingress allow icmp 8", "ingress allow udp 40000"]);
-    stage.ok(2, "set lookup-record 5001/10.0.0.5 --security-group nobody");
     // A datagram to a port where nobody listens is answered by an error, which no rule allows at blue1 either.
     stage.netvirt(1, &["create", "security-group", "client"]).ok().unwrap();
     stage.ok(1, "set port blue1 --security-group client");

@@ -229,8 +229,15 @@ fn linuxs_own_vxlan_device_understands_us_with_and_without_checksums() {
         for (from, to) in [(&blue1, "10.0.0.7"), (&blue2, "10.0.0.5"), (&blue1, "fd00:a::7"), (&blue2, "fd00:a::5")] {
             must_ping(from, to);
         }
+        let wire = Capture::start(&stage.host(1), "eth0", "udp port 4789");
         must_tcp(&blue1, &blue2, "10.0.0.7");
         must_tcp(&blue2, &blue1, "10.0.0.5");
+        let packets = wire.end();
+        let from = "vxlan && eth.src == 06:06:00:00:00:07";
+        let without = packets.count(&format!("{from} && udp.checksum == 0"));
+        let all = packets.count(&from);
+        let expected = if options.ends_with(" udp6zerocsumtx") || options == "noudpcsum" { all } else { 0 };
+        assert_eq!((without, all > 20), (expected, true), "{options}: {without} of {all} without a checksum");
         must_tcp(&blue1, &blue2, "fd00:a::7");
         must_tcp(&blue2, &blue1, "fd00:a::5");
     }
