@@ -178,7 +178,8 @@ impl Live {
     /// [taken back](Live::undo) before the next one.
     pub fn settle(&mut self, update: &Update) {
         let slots = &mut self.given.facts.slots;
-        for ifindex in &update.changes.ports.deletions {
+        // A port whose uplink has gone has no entry, and keeps its slot as long as its device is there.
+        for ifindex in update.changes.ports.deletions.iter().filter(|gone| !self.state.slots.contains_key(gone)) {
             slots.remove(ifindex);
         }
         slots.extend(update.changes.ports.upserts.iter().map(|(ifindex, port)| (*ifindex, port.slot)));
