@@ -5,6 +5,7 @@
 //! finds in the map where its callers have noted it.
 
 use core::ffi::c_void;
+use core::ptr::addr_of;
 
 use aya_ebpf::helpers::generated::bpf_for_each_map_elem;
 use pipeline::flow::{FlowEntry, FlowKey};
@@ -76,7 +77,7 @@ pub extern "C" fn netvirt_forget() -> u64 {
     maps::sweep_at(sweep.now);
     // SAFETY: the helper hands `look` each entry and the sweep, while this function waits.
     unsafe {
-        let flows = core::ptr::addr_of!(FLOWS).cast_mut().cast();
+        let flows = addr_of!(FLOWS).cast_mut().cast();
         bpf_for_each_map_elem(flows, look as *mut c_void, core::ptr::from_mut(&mut sweep).cast(), 0);
     }
     sweep.forgotten
@@ -89,8 +90,14 @@ pub extern "C" fn netvirt_forget() -> u64 {
 unsafe extern "C" fn look(_: *mut c_void, key: *const FlowKey, flow: *const FlowEntry, sweep: *mut Sweep) -> u64 {
     // SAFETY: see above.
     let (key, flow, sweep) = unsafe { (&*key, &*flow, &mut *sweep) };
-    if sweep::is_over(&MAPS, key, flow, sweep.now) && FLOWS.remove(key).is_ok() {
-        sweep::uncount(&MAPS, flow);
+    if !sweep::is_over(&MAPS, key, flow, sweep.now) {
+        return 0;
+    }
+    // Read before: once it is removed its memory may be another flow's at once.
+    // SAFETY: the entry is still there.
+    let (slot, state) = (unsafe { addr_of!(flow.slot).read_volatile() }, flow.state());
+    if FLOWS.remove(key).is_ok() {
+        sweep::uncount(&MAPS, slot, state);
         sweep.forgotten += 1;
     }
     0

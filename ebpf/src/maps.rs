@@ -5,7 +5,7 @@ use core::ffi::c_void;
 use core::ptr::addr_of_mut;
 
 use crate::global;
-use aya_ebpf::bindings::{__sk_buff, BPF_F_NO_PREALLOC};
+use aya_ebpf::bindings::{__sk_buff, BPF_F_NO_PREALLOC, BPF_NOEXIST};
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_loop, bpf_skb_load_bytes};
 use aya_ebpf::macros::map;
@@ -103,8 +103,9 @@ pub static MAPS: Maps = Maps;
 /// Looks up a hash map without copying the key.
 macro_rules! get {
     ($map:ident, $key:expr) => {
-        // SAFETY: the agent replaces whole entries; a value that is deleted meanwhile stays readable until the
-        // program ends (RCU), and one that is updated is replaced, not written over, in maps without preallocation.
+        // SAFETY: the agent replaces whole entries, and the memory of one that is deleted or replaced meanwhile stays memory
+        // of the map until the program ends (RCU). It may be another entry's by then (`bpf_mem_cache_free` in the kernel's
+        // hashtab.c, since Linux 6.1): a packet that is under way while the tables change may be decided about by a mixture.
         unsafe { $map.get($key) }
     };
 }
@@ -198,9 +199,13 @@ impl Tables for Maps {
     #[inline(always)]
     fn flow(&self, key: &FlowKey) -> Option<&FlowEntry> {
         let flow = FLOWS.get_ptr(key)?;
-        // SAFETY: an entry stays readable until the program ends (RCU), and Cell<u64> is laid out as u64. What is in cells
-        // is changed in place, by several CPUs perhaps: a count may be lost, and nothing else.
+        // SAFETY: as in `get!`, and Cell<u64> is laid out as u64. What is in cells is changed in place, by several CPUs
+        // perhaps: a count may be lost, and nothing else.
         Some(unsafe { &*flow.cast::<FlowEntry>() })
+    }
+    #[inline(always)]
+    fn create_flow(&self, key: &FlowKey, flow: &Flow) -> bool {
+        FLOWS.insert(key, flow, BPF_NOEXIST.into()).is_ok()
     }
     #[inline(always)]
     fn write_flow(&self, key: &FlowKey, flow: &Flow) -> bool {

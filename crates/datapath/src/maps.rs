@@ -66,6 +66,12 @@ pub const LAYOUT: u32 = {
         size_of::<pipeline::flow::FlowKey>() as u64,
         size_of::<pipeline::flow::Flow>() as u64,
         size_of::<pipeline::flow::Usage>() as u64,
+        size_of::<pipeline::flow::FragmentKey>() as u64,
+        size_of::<pipeline::Fragmented>() as u64,
+        size_of::<pipeline::meter::MeterKey>() as u64,
+        size_of::<pipeline::meter::Meter>() as u64,
+        pipeline::flow::MAX_FRAGMENTED as u64,
+        pipeline::meter::MAX_METERS as u64,
         pipeline::flow::MAX_FLOWS as u64,
         pipeline::flow::MAX_EPOCHS as u64,
     ];

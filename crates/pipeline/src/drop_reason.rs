@@ -107,7 +107,7 @@ reasons! {
     /// The receiver's security groups.
     IngressRule = 34: "the security groups of the port that it is for do not let it in; add a rule that allows it";
     /// Too many flows.
-    FlowLimit = 35: "the port has as many flows, or as many half-open ones, as its limit allows";
+    FlowLimit = 35: "the port has as many flows, or as many half-open ones, as its limit allows, or the host as many as its table holds";
     /// A fragment whose packet is not known.
     FragmentLost = 36: "a fragment came without the first one of its packet, which says what it belongs to";
     /// A fragment that could rewrite what was judged.

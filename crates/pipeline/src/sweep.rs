@@ -3,6 +3,7 @@
 use crate::flow::{FlowEntry, FlowKey};
 use crate::headers::same_mac;
 use crate::tables::Tables;
+use crate::track::State;
 
 /// Whether a flow is over at the time `now`: its time has run out, or its port is gone.
 #[inline(always)]
@@ -16,9 +17,8 @@ pub fn is_over<T: Tables>(tables: &T, key: &FlowKey, flow: &FlowEntry, now: u64)
     }
 }
 
-/// Takes a flow that is forgotten off what its port has.
+/// Takes a flow that is forgotten off what its port has: the one with this counter slot.
 #[inline(always)]
-pub fn uncount<T: Tables>(tables: &T, flow: &FlowEntry) {
-    let state = flow.state();
-    tables.count_flow(flow.slot, state.opener, -1, -(state.phase.is_half_open() as i32));
+pub fn uncount<T: Tables>(tables: &T, slot: u32, state: State) {
+    tables.count_flow(slot, state.opener, -1, -(state.phase.is_half_open() as i32));
 }

@@ -415,6 +415,8 @@ pub trait Tables {
     fn epoch(&self, index: u32) -> u32;
     /// A flow at a port.
     fn flow(&self, key: &FlowKey) -> Option<&FlowEntry>;
+    /// Remembers a flow of which nothing is known; false if something is (another CPU was faster), or if there is no room.
+    fn create_flow(&self, key: &FlowKey, flow: &Flow) -> bool;
     /// Remembers a flow, in the place of what was known of it; false if there is no room.
     fn write_flow(&self, key: &FlowKey, flow: &Flow) -> bool;
     /// How many flows the port with this counter slot has that were opened this way.

@@ -4,7 +4,7 @@ mod common;
 
 use common::policies::{Remote, Told};
 use common::{GATEWAY, Net, Way, blue, echo, inner, ip, nvgre, packet, syn, udp};
-use pipeline::flow::FlowKey;
+use pipeline::flow::{FlowKey, Usage, epoch_index};
 use pipeline::policy::{Direction, PolicyFlags, RuleFlags};
 use pipeline::track::{Phase, State};
 use pipeline::{DropReason, Tables as _};
@@ -161,6 +161,75 @@ fn a_revoked_permission_cuts_what_is_under_way_in_both_directions() {
     assert_eq!(state_at_blue6(&net).unwrap().phase, Phase::Open);
 }
 
+/// Begins a new policy epoch for one VM network.
+fn turn(net: &Net, domain: u32) {
+    *net.memory.epochs.borrow_mut().entry(epoch_index(domain, 5001)).or_default() += 1;
+}
+
+#[test]
+fn a_permission_is_revoked_in_the_routing_domain_that_a_flow_has_come_into() {
+    let rule = allow_tcp(Direction::Ingress, 443);
+    let mut net = with(net(), BLUE6, PolicyFlags::EGRESS, &[rule]);
+    net.ports.values_mut().for_each(|port| port.domain = 0);
+    for (back, flags) in [(false, "syn"), (true, "syn ack"), (false, "ack")] {
+        net.port_sends(if back { BLUE6 } else { BLUE5 }, &tcp(back, flags));
+    }
+    // The VM subnet gets its first customer route: both epochs end, as `plan::epochs` says.
+    net.ports.values_mut().for_each(|port| port.domain = 1);
+    for domain in [0, 1] {
+        turn(&net, domain);
+    }
+    net.port_sends(BLUE5, &tcp(false, "ack")).went(&Way::Port(BLUE6));
+    net.port_sends(BLUE6, &tcp(true, "ack")).went(&Way::Port(BLUE5));
+    // From now on the flow is of the new one, and ends with that.
+    net.policies = Default::default();
+    net.policies.add(BLUE6, PolicyFlags::EGRESS, &[allow_tcp(Direction::Ingress, 80)]);
+    turn(&net, 1);
+    net.port_sends(BLUE5, &tcp(false, "ack")).dropped(DropReason::IngressRule);
+    net.port_sends(BLUE6, &tcp(true, "ack")).dropped(DropReason::IngressRule);
+}
+
+#[test]
+fn a_flow_table_without_room_closes_guarded_ports_alone() {
+    let net = with(net(), BLUE6, PolicyFlags::EGRESS, &[allow_tcp(Direction::Ingress, 443)]);
+    net.port_sends(BLUE5, &tcp(false, "syn")).went(&Way::Port(BLUE6));
+    net.memory.full.set(true);
+    // What is known goes on, and is still followed.
+    net.port_sends(BLUE6, &tcp(true, "syn ack")).went(&Way::Port(BLUE5));
+    net.port_sends(BLUE5, &tcp(false, "ack")).went(&Way::Port(BLUE6));
+    assert_eq!(state_at_blue6(&net).unwrap().phase, Phase::Open);
+    let new = udp(blue(5), blue(6), "10.0.0.6", "10.0.0.5", b"");
+    net.port_sends(BLUE6, &new).dropped(DropReason::FlowLimit);
+    let elsewhere = udp(GATEWAY, blue(5), "10.0.0.5", "10.0.1.5", b"");
+    net.port_sends(BLUE5, &elsewhere).went(&Way::Port(13));
+}
+
+#[test]
+fn a_port_whose_count_has_gone_below_zero_is_not_closed() {
+    let net = with(net(), BLUE6, PolicyFlags::EGRESS, &[allow_tcp(Direction::Ingress, 443)]);
+    // Two CPUs have both counted that one flow is half-open no longer.
+    let usage = Usage { flows: 0, half_open: u64::MAX - 4 };
+    net.memory.usage.borrow_mut().insert((BLUE6, Direction::Ingress), usage);
+    net.port_sends(BLUE5, &tcp(false, "syn")).went(&Way::Port(BLUE6));
+}
+
+#[test]
+fn what_has_the_numbers_of_the_links_own_business_and_is_for_one_vm_is_judged() {
+    let net = with(net(), BLUE5, PolicyFlags::INGRESS, &[]);
+    let mut igmp = udp(blue(6), blue(5), "10.0.0.5", "10.0.0.6", b"anything");
+    igmp[23] = 2;
+    net.port_sends(BLUE5, &igmp).dropped(DropReason::EgressRule);
+    let icmpv6 = |kind: u8, hops: u8| {
+        let mut frame = Vec::new();
+        let icmp = etherparse::Icmpv6Type::Unknown { type_u8: kind, code_u8: 0, bytes5to8: [0; 4] };
+        packet(blue(6), blue(5), "fd00::5", "fd00::6", hops).icmpv6(icmp).write(&mut frame, &[0; 16]).unwrap();
+        frame
+    };
+    for (kind, hops) in [(131, 64), (143, 1), (133, 64)] {
+        net.port_sends(BLUE5, &icmpv6(kind, hops)).dropped(DropReason::EgressRule);
+    }
+}
+
 #[test]
 fn an_icmp_error_about_a_flow_passes_and_another_does_not() {
     let net = with(net(), BLUE5, PolicyFlags::EGRESS, &[allow_tcp(Direction::Ingress, 80)]);
@@ -176,6 +245,12 @@ fn an_icmp_error_about_a_flow_passes_and_another_does_not() {
     let other = udp(blue(6), blue(5), "10.0.0.5", "10.0.0.8", b"anybody?");
     net.port_sends(BLUE6, &unreachable(&other[14..])).dropped(DropReason::IngressRule);
     net.port_sends(BLUE6, &unreachable(&asked[14..36])).dropped(DropReason::IngressRule);
+    // A flow whose permission has been revoked lets none in, though it is kept in case that is given back.
+    let mut net = net;
+    net.policies = Default::default();
+    net.policies.add(BLUE5, PolicyFlags::NONE, &[]);
+    net.memory.turn();
+    net.port_sends(BLUE6, &unreachable(&asked[14..])).dropped(DropReason::IngressRule);
 }
 
 /// An IPv4 fragment of a UDP datagram from port 1000 to port 2000: its offset in bytes and its payload.
@@ -208,7 +283,7 @@ fn fragments_belong_to_what_their_first_one_says() {
 }
 
 #[test]
-fn options_that_lead_a_packet_elsewhere_are_not_needed() {
+fn options_that_lead_a_packet_elsewhere_are_refused() {
     let net = net();
     let mut frame = udp(blue(6), blue(5), "10.0.0.5", "10.0.0.6", b"");
     // Loose source and record route, and router alert.

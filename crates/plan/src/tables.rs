@@ -169,6 +169,9 @@ impl Tables for HostTables {
         None
     }
 
+    fn create_flow(&self, _key: &FlowKey, _flow: &Flow) -> bool {
+        true
+    }
     fn write_flow(&self, _key: &FlowKey, _flow: &Flow) -> bool {
         true
     }

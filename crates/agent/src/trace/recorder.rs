@@ -162,6 +162,9 @@ impl Tables for Recorder<'_> {
         self.tables.flow(key)
     }
 
+    fn create_flow(&self, key: &FlowKey, flow: &Flow) -> bool {
+        self.tables.create_flow(key, flow)
+    }
     fn write_flow(&self, key: &FlowKey, flow: &Flow) -> bool {
         self.tables.write_flow(key, flow)
     }

@@ -18,7 +18,8 @@ use crate::world::World;
 type SetLimit = fn(&mut HostTables, Limit);
 
 const VSID: u32 = 5001;
-const MAC: craft::Mac = [6, 6, 0, 0, 0, 5];
+/// The MAC address of the first port.
+pub const MAC: craft::Mac = [6, 6, 0, 0, 0, 5];
 
 /// A port in a subnet with another one.
 fn tables(world: &World, rate: u32, burst: u32) -> HostTables {
@@ -128,12 +129,12 @@ fn what_the_agent_does_not_fetch_is_dropped_and_counted() {
 }
 
 /// The address of the port of a number.
-fn address(index: u8) -> Address {
+pub fn address(index: u8) -> Address {
     Address::v4([10, 0, 0, 5 + index])
 }
 
 /// Two ports that talk to each other; `limit` is changed into what is to be limited.
-fn with_limits(world: &World, limit: impl Fn(&mut HostTables)) -> HostTables {
+pub fn with_limits(world: &World, limit: impl Fn(&mut HostTables)) -> HostTables {
     let mut tables = tables(world, 1_000_000_000, u32::MAX);
     tables.host = tables.host.map(|host| Host { flags: HostFlags::LIMITED, ..host });
     for (ifindex, port) in &mut tables.ports {

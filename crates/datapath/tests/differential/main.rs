@@ -7,6 +7,7 @@
 mod agent_frames;
 mod coverage;
 mod craft;
+mod flows;
 mod groups;
 mod isolation;
 mod limits;

@@ -50,12 +50,18 @@ const DCCP: u8 = 33;
 const SCTP: u8 = 132;
 /// See [`DCCP`].
 const UDP_LITE: u8 = 136;
-/// ICMPv6 types of multicast listener discovery, version 1, and of Neighbor Discovery (RFC 2710, RFC 4861).
-const LINK_FIRST: u8 = 130;
-/// See [`LINK_FIRST`].
-const LINK_LAST: u8 = 137;
+/// ICMPv6 types of multicast listener discovery, version 1 (RFC 2710).
+const LISTENER_FIRST: u8 = 130;
+/// See [`LISTENER_FIRST`].
+const LISTENER_LAST: u8 = 132;
 /// ICMPv6 type of multicast listener reports, version 2 (RFC 3810).
 const LISTENER_REPORT: u8 = 143;
+/// ICMPv6 types of Neighbor Discovery (RFC 4861).
+const NEIGHBOR_FIRST: u8 = 133;
+/// See [`NEIGHBOR_FIRST`].
+const NEIGHBOR_LAST: u8 = 137;
+/// The hop limit without which Neighbor Discovery is not valid: no router has forwarded it (RFC 4861, 6.1, 7.1, 8.1).
+const NEIGHBOR_HOPS: u8 = 255;
 
 /// Whether the headers of a protocol begin with a source and a destination port.
 #[inline(always)]
@@ -95,7 +101,7 @@ pub fn read<P: Packet>(packet: &P, parsed: &Parsed, probe: &mut Probe) {
         }
     } else if ip.protocol == if ip.v4 { ip::ICMP } else { ip::ICMPV6 } {
         read_icmp(packet, parsed, probe);
-    } else if ip.protocol == IGMP && ip.v4 {
+    } else if ip.protocol == IGMP && ip.v4 && parsed.ethernet.is_group() {
         probe.kind = Kind::None;
     }
 }
@@ -109,7 +115,10 @@ fn read_icmp<P: Packet>(packet: &P, parsed: &Parsed, probe: &mut Probe) {
         return;
     };
     probe.icmp = u16::from_be_bytes([kind, code]);
-    let link = (LINK_FIRST..=LINK_LAST).contains(&kind) || kind == LISTENER_REPORT;
+    // Only as the link's own business do they pass by the rules: what else has their numbers is for somebody farther away.
+    let listener = (LISTENER_FIRST..=LISTENER_LAST).contains(&kind) || kind == LISTENER_REPORT;
+    let neighbor = (NEIGHBOR_FIRST..=NEIGHBOR_LAST).contains(&kind) && ip.ttl == NEIGHBOR_HOPS;
+    let link = neighbor || (listener && parsed.ethernet.is_group());
     if !ip.v4 && link && !ip.fragment {
         probe.kind = Kind::None;
     } else if icmp::is_error(ip.v4, kind) {

@@ -5,7 +5,7 @@
 //! judged packet by packet. ARP, Neighbor Discovery and multicast listener reports are the link's own business, and are
 //! guarded elsewhere.
 
-use crate::flow::{FlowKey, INGRESS_SHARE, epoch_index};
+use crate::flow::{ArrivalFlags, FlowKey, INGRESS_SHARE, WayFlags, epoch_index};
 use crate::headers::icmp;
 use crate::headers::ip::{self, Ip};
 use crate::packet::Packet;
@@ -198,7 +198,9 @@ fn has_room<T: Tables>(tables: &T, slot: u32, opener: Direction) -> bool {
         Direction::Egress => 1,
         Direction::Ingress => INGRESS_SHARE as u64,
     };
-    usage.flows < host.flow_limit as u64 * share && usage.half_open < host.half_open_limit as u64 * share
+    // Below zero, where CPUs that ended one flow at the same time have both counted that, there is room.
+    (usage.flows as i64) < (host.flow_limit as u64 * share) as i64
+        && (usage.half_open as i64) < (host.half_open_limit as u64 * share) as i64
 }
 
 /// What [`judge`] says of a packet that may pass; otherwise the number of a [`DropReason`].
@@ -288,11 +290,15 @@ fn begin(draft: &mut Draft, desk: &mut Desk, port: &Port, case: &Case, ip: &Ip, 
     question.service = probe.service();
 }
 
-/// Whether a flow is known at a port, and has not ended.
+/// Whether a flow is known at a port, let pass under the policy epoch of now, and has not ended.
 #[inline(always)]
 fn is_under_way<T: Tables>(tables: &T, key: &FlowKey) -> bool {
     match tables.flow(key) {
-        Some(flow) => !flow.state().is_over(key.protocol, flow.seen.get(), tables.now()),
+        Some(flow) => {
+            let state = flow.state();
+            // One that a change of the rules has cut is not deleted: it may be given back.
+            state.epoch == tables.epoch(flow.epoch_index) && !state.is_over(key.protocol, flow.seen.get(), tables.now())
+        }
         None => false,
     }
 }
@@ -325,7 +331,8 @@ fn ask<T: Tables>(tables: &T, desk: &mut Desk, key: &FlowKey, ifindex: u32) -> u
 fn track<T: Tables>(tables: &T, probe: &Probe, draft: &mut Draft, desk: &mut Desk) -> u32 {
     let Draft { key, flow, fate, len, before, before_slot, filtered } = draft;
     let (direction, ifindex) = (desk.question.direction, flow.ifindex);
-    let (now, epoch) = (tables.now(), tables.epoch(flow.epoch_index));
+    let index = flow.epoch_index;
+    let (now, epoch) = (tables.now(), tables.epoch(index));
     let mut new = Fate::Create;
     if let Some(known) = tables.flow(key) {
         let state = known.state();
@@ -336,7 +343,9 @@ fn track<T: Tables>(tables: &T, probe: &Probe, draft: &mut Draft, desk: &mut Des
         if over {
             new = Fate::Replace;
         } else {
-            if state.epoch != epoch {
+            // Epochs of two VM networks are two counts, and say nothing of one another.
+            let moved = known.epoch_index != index;
+            if moved || state.epoch != epoch {
                 desk.question.direction = state.opener;
                 desk.question.service = probe::service(key, state.opener);
                 let verdict = ask(tables, desk, key, ifindex);
@@ -346,6 +355,11 @@ fn track<T: Tables>(tables: &T, probe: &Probe, draft: &mut Draft, desk: &mut Des
             }
             let next = State { epoch, ..state }.advance(key.protocol, probe.flags, direction);
             known.copy_to(flow);
+            if moved {
+                flow.epoch_index = index;
+                flow.way.flags = WayFlags::NONE;
+                flow.arrival.flags = ArrivalFlags::NONE;
+            }
             flow.state = next.to_bits();
             flow.seen = now;
             flow.count(direction, *len);
@@ -376,8 +390,13 @@ pub fn remember<T: Tables>(tables: &T, work: &Work, far: bool) -> bool {
     if draft.fate == Fate::None {
         return true;
     }
-    if !tables.write_flow(&draft.key, &draft.flow) {
+    let created = draft.fate == Fate::Create && tables.create_flow(&draft.key, &draft.flow);
+    if !created && !tables.write_flow(&draft.key, &draft.flow) {
         return !draft.filtered;
+    }
+    if draft.fate == Fate::Create && !created {
+        // Another CPU was faster, and has counted it.
+        return true;
     }
     let (before, after) = (draft.before, State::from_bits(draft.flow.state));
     let (was, is) = (before.phase.is_half_open() as i32, after.phase.is_half_open() as i32);

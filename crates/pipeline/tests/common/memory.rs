@@ -18,11 +18,26 @@ pub struct Memory {
     pub usage: RefCell<BTreeMap<(u32, Direction), Usage>>,
     pub fragments: RefCell<BTreeMap<FragmentKey, &'static Fragmented>>,
     pub logged: RefCell<Vec<Logged>>,
+    /// There is no room for another flow.
+    pub full: Cell<bool>,
 }
 
 impl Memory {
-    /// Puts a flow in the place of what was known of it.
-    pub fn remember(&self, key: &FlowKey, flow: &Flow) {
+    /// Remembers a flow of which nothing is known.
+    pub fn create(&self, key: &FlowKey, flow: &Flow) -> bool {
+        !self.flows.borrow().contains_key(key) && self.write(key, flow)
+    }
+
+    /// Remembers a flow, in the place of what was known of it.
+    pub fn write(&self, key: &FlowKey, flow: &Flow) -> bool {
+        let fits = !self.full.get() || self.flows.borrow().contains_key(key);
+        if fits {
+            self.remember(key, flow);
+        }
+        fits
+    }
+
+    fn remember(&self, key: &FlowKey, flow: &Flow) {
         let entry = FlowEntry {
             seen: Cell::new(flow.seen),
             state: Cell::new(flow.state),

@@ -136,9 +136,11 @@ impl Tables for Net {
     fn flow(&self, key: &FlowKey) -> Option<&FlowEntry> {
         self.memory.flows.borrow().get(key).copied()
     }
+    fn create_flow(&self, key: &FlowKey, flow: &Flow) -> bool {
+        self.memory.create(key, flow)
+    }
     fn write_flow(&self, key: &FlowKey, flow: &Flow) -> bool {
-        self.memory.remember(key, flow);
-        true
+        self.memory.write(key, flow)
     }
     fn usage(&self, slot: u32, opener: Direction) -> Usage {
         self.memory.usage.borrow().get(&(slot, opener)).copied().unwrap_or_default()
