@@ -77,7 +77,8 @@ impl Settings {
     pub const PUNT_RATE: u32 = 10;
     /// DHCP messages and router solicitations at once where nothing is chosen.
     pub const PUNT_BURST: u32 = 20;
-    /// Flows of a port where nothing is chosen: what busy proxies have, and 16 such ports fill the table of a host.
+    /// Flows of a port where nothing is chosen: what busy proxies have. With those that others open
+    /// towards them ([`pipeline::flow::INGRESS_SHARE`]), four ports at both limits fill the table of a host.
     pub const FLOW_LIMIT: u32 = 65_536;
     /// Half-open flows where nothing is chosen: over 250 new ones a second that nobody answers.
     pub const HALF_OPEN_LIMIT: u32 = 16_384;

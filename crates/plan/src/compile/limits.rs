@@ -33,6 +33,7 @@ pub(crate) fn exceeded(tables: &HostTables) -> impl Iterator<Item = Finding> + u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pipeline::policy::{Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
     use pipeline::{
         Address, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey, Route, RouteKey, StationKey, Subnet,
     };
@@ -45,6 +46,12 @@ mod tests {
     fn full(more: u32) -> HostTables {
         let record = |vsid| (RecordKey { vsid, address: Address::default() }, Record::default());
         let route = |number| (RouteKey { prefix_len: 160, domain: [0; 4], address: address(number) }, Route::default());
+        let prefix = |number| {
+            let address = address(number);
+            (PrefixKey { address, ..PrefixKey::default() }, Matches::default())
+        };
+        let service =
+            |number: u32| (ServiceKey { side: number.to_be_bytes(), ..ServiceKey::default() }, Matches::default());
         HostTables {
             ports: (1..MAX_PORTS + more).map(|ifindex| (ifindex, Port::default())).collect(),
             records: (0..MAX_RECORDS + more).map(record).collect(),
@@ -56,6 +63,14 @@ mod tests {
             routes: (0..MAX_ROUTES + more).map(route).collect(),
             peers: (0..MAX_PEERS + more).map(|number| (PeerKey::first(address(number)), Peer::default())).collect(),
             providers: (0..MAX_PROVIDERS + more).map(|number| (address(number), Provider::default())).collect(),
+            policies: (0..MAX_POLICIES + more).map(|number| (number, Policy::default())).collect(),
+            rules: (0..MAX_ALL_RULES + more).map(|index| (RuleKey { side: 0, index }, Rule::default())).collect(),
+            prefixes: (0..MAX_MATCHES + more).map(prefix).collect(),
+            members: (0..MAX_MATCHES + more)
+                .map(|groups| (MemberKey { side: 0, groups }, Matches::default()))
+                .collect(),
+            services: (0..MAX_MATCHES + more).map(service).collect(),
+            words: (0..MAX_SET_WORDS + more).map(|word| (WordKey { set: 0, word }, 0)).collect(),
             ..HostTables::default()
         }
     }
@@ -64,10 +79,15 @@ mod tests {
     fn what_fits_passes_and_one_more_of_each_does_not() {
         assert_eq!(exceeded(&full(0)).count(), 0);
         let sentences: Vec<String> = exceeded(&full(1)).map(|finding| finding.to_string()).collect();
-        assert_eq!(sentences.len(), 8, "{sentences:?}");
+        assert_eq!(sentences.len(), 14, "{sentences:?}");
         assert_eq!(
             sentences[7],
             "the intent makes 65 provider addresses, and a host holds 64; spread its VMs over more hosts or VM networks"
         );
+        for (sentence, what) in
+            sentences[8..].iter().zip(["policies", "rules", "prefixes", "groups", "services", "words"])
+        {
+            assert!(sentence.starts_with("the intent makes ") && sentence.contains(what), "{sentence}");
+        }
     }
 }

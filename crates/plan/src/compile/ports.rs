@@ -68,6 +68,10 @@ pub(crate) fn entry(
     let network = port.physical.as_ref().map(|network| physical::number(context, network));
     let has = |flag| station.is_some_and(|station| station.flags.has(flag));
     let of_network = port.vsid.map(|vsid| context.limits(vsid)).unwrap_or_default();
+    let is_limited = [port.limits, of_network]
+        .iter()
+        .flat_map(|limits| [limits.egress, limits.ingress])
+        .any(|declared| limit(declared).is_set());
     let flags = [
         (matches!(link.kind, LinkKind::Veth { peer_in_other_namespace: true }), PortFlags::PEER),
         // In a physical network a port without addresses may have any that no other port has.
@@ -75,7 +79,7 @@ pub(crate) fn entry(
         (has(RecordFlags::FORWARDER), PortFlags::FORWARDER),
         (scoped(context, port, true), PortFlags::DHCP),
         (scoped(context, port, false), PortFlags::DHCP_V6),
-        (!port.limits.is_none() || !of_network.is_none(), PortFlags::LIMITED),
+        (is_limited, PortFlags::LIMITED),
     ];
     Some(Port {
         // Without its uplink the port is in no network, and what its VM sends must not reach the host's stack instead.

@@ -76,10 +76,13 @@ pub fn rule_at(intent: &Intent, port: &Port, direction: policy::Direction, index
     let names = group_set(&port.security_groups);
     let groups: Vec<&SecurityGroup> = names.iter().filter_map(|name| intent.security_group(name)).collect();
     let rules = in_order(&groups).into_iter().filter(|(_, rule)| side_of(rule.direction) == direction);
-    let declared = rules.map(|(group, rule)| format!("{rule} (security group {})", group.name));
+    let declared = rules.map(|(group, rule)| (group, Some(rule)));
     let members = groups.iter().filter(|group| group.ingress_default == IngressDefault::SameGroup);
-    let members = members.filter(|_| direction == policy::Direction::Ingress);
-    declared.chain(members.map(|group| format!("members of the same security group {}", group.name))).nth(index)
+    let members = members.filter(|_| direction == policy::Direction::Ingress).map(|group| (*group, None));
+    declared.chain(members).nth(index).map(|(group, rule)| match rule {
+        Some(rule) => format!("{rule} (security group {})", group.name),
+        None => format!("members of the same security group {}", group.name),
+    })
 }
 
 /// The place of a direction in the tables.
