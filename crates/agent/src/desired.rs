@@ -173,9 +173,11 @@ impl Desired {
                     let Some(refusal) = refusal.cloned() else { return step };
                     self.undo(step);
                     let offenders = match &refusal {
-                        Finding::GatewayMac { key, .. } | Finding::TooManyRules { key, .. } => {
+                        Finding::GatewayMac { key, .. } if wanted.contains_key(key) || self.is_controlled(key) => {
                             BTreeSet::from([key.clone()])
                         }
+                        Finding::TooManyRules { key, .. } if wanted.contains_key(key) => BTreeSet::from([key.clone()]),
+                        // What is refused may be the host's own, or a port whose group has grown: it is not to blame.
                         _ => latter_half(&wanted),
                     };
                     self.leave_out(&mut wanted, offenders, &refusal.to_string());

@@ -190,3 +190,28 @@ fn a_table_that_is_full_takes_what_fits_and_tries_the_rest_later() {
     assert_eq!(left.len(), many + 1 - there);
     assert!(left[0].contains("a host holds 64"), "{left:?}");
 }
+
+#[test]
+fn a_group_that_grows_too_large_for_a_port_is_left_out_and_not_the_port() {
+    for owner in ["the host", "the controller"] {
+        let mut desired = desired();
+        let port = "{kind: port, name: guarded, spec: {device: tap1, mac: 06-06-00-00-00-0c, vsid: 5001, \
+                    securityGroups: [acme/web/a, acme/web/b]}}";
+        match owner {
+            "the host" => {
+                let step = desired.declare(&sets(port)).unwrap();
+                settle(&mut desired, step);
+            }
+            _ => assert_eq!(control(&mut desired, sets(port)), [""; 0]),
+        }
+        let group = |name: &str, rules: usize| {
+            let rules: Vec<String> = (0..rules).map(|n| format!("\"ingress allow tcp {}\"", 1 + n)).collect();
+            sets(&format!("{{kind: security-group, name: acme/web/{name}, spec: {{rules: [{}]}}}}", rules.join(", ")))
+        };
+        assert_eq!(control(&mut desired, group("a", 9_000)), [""; 0]);
+        let left = control(&mut desired, group("b", 9_000));
+        assert!(left.len() == 1 && left[0].starts_with("security-group acme/web/b is left out: "), "{owner}: {left:?}");
+        assert!(desired.live.intent().get(&key_of(model::Kind::Port, "guarded")).is_some(), "{owner}");
+        assert_eq!(control(&mut desired, group("b", 2)), [""; 0], "{owner}");
+    }
+}

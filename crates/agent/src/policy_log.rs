@@ -19,8 +19,10 @@ pub fn watch(core: &Shared) -> Result<(), RunError> {
             return;
         }
         while let Some(logged) = logs.next_logged() {
+            // The agent is not kept from its work while the line is written.
+            let line = line(&lock(&core), &logged);
             // The target lets an operator ask for these lines alone: RUST_LOG=policy=info.
-            tracing::info!(target: "policy", "{}", line(&lock(&core), &logged));
+            tracing::info!(target: "policy", "{line}");
         }
     };
     std::thread::Builder::new()
