@@ -129,14 +129,6 @@ pub fn get(get: &Get, client: &Client, output: Output, streams: &mut Streams<'_>
     if get.target == Target::Flows {
         return flows::get(get, client, output, streams);
     }
-    if get.flows != OfFlows::default() {
-        return Err(CliError::Usage(
-            "--protocol, --address, --service and --state are for flows; leave them out".to_owned(),
-        ));
-    }
-    if get.limit.is_some() {
-        return Err(CliError::Usage("--limit is for the audit log and for flows; leave it out".to_owned()));
-    }
     let Some(kind) = get.target.host_kind() else {
         let drops = fetch_drops(client, &get.names)?;
         let text = match output {
@@ -162,6 +154,9 @@ pub fn get(get: &Get, client: &Client, output: Output, streams: &mut Streams<'_>
 
 /// `netvirt watch`: asks again and again, and prints what is different. An agent that restarts does not end it.
 pub fn watch(get: &Watch, client: &Client, output: Output, streams: &mut Streams<'_>) -> Result<(), CliError> {
+    if get.target == Target::Flows {
+        return Err(CliError::Usage("flows cannot be watched; ask with \"netvirt get\"".to_owned()));
+    }
     let mut watcher = Watcher::new(get.target, output);
     let mut silent = false;
     loop {
@@ -236,7 +231,10 @@ pub fn delete(
             return Err(CliError::Usage(sentence.to_owned()));
         }
         Some(target) => {
-            let Some(kind) = target.host_kind() else { return Ok(()) };
+            let Some(kind) = target.host_kind() else {
+                let sentence = "flows end by themselves, or when what allows them is taken back; none can be deleted";
+                return Err(CliError::Usage(sentence.to_owned()));
+            };
             let names = match (delete.names.as_slice(), delete.all) {
                 ([], true) => client.list(kind)?.into_iter().map(|item| item.name).collect(),
                 ([], false) => {

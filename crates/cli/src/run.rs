@@ -68,6 +68,9 @@ fn ask(cli: &Cli, environment: &Environment, streams: &mut Streams<'_>) -> Resul
         Verb::Delete(delete) => files::read(&delete.file, streams.input)?,
         _ => Vec::new(),
     };
+    if let Verb::Get(get) = &cli.verb {
+        must_fit(get)?;
+    }
     let question = question(&cli.verb, &texts)?;
     let (asked, knows) = (cli.global.ask(question, environment)?, question.knows);
     let result = match &asked.side {
@@ -90,6 +93,18 @@ fn ask(cli: &Cli, environment: &Environment, streams: &mut Streams<'_>) -> Resul
         hint(error, &asked, streams)?;
     }
     result
+}
+
+/// Refuses options that are not for what is asked for.
+fn must_fit(get: &args::Get) -> Result<(), CliError> {
+    let sentence = if get.flows != args::OfFlows::default() && get.target != Target::Flows {
+        "--protocol, --address, --service and --state are for flows; leave them out"
+    } else if get.limit.is_some() && !matches!(get.target, Target::Audit | Target::Flows) {
+        "--limit is for the audit log and for flows; leave it out"
+    } else {
+        return Ok(());
+    };
+    Err(CliError::Usage(sentence.to_owned()))
 }
 
 /// Says who was asked where the other one may have been meant. It comes before the error, which is the last word.

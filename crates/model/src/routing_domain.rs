@@ -44,7 +44,8 @@ impl Encapsulation {
 pub struct RoutingDomain {
     /// The routing domain. It may be declared before its customer routes are.
     pub rdid: RoutingDomainId,
-    /// How frames travel to other hosts. From them all encapsulations are taken.
+    /// How frames travel to other hosts. From them NVGRE is taken always, VXLAN and Geneve as soon as one routing domain of
+    /// this host has it.
     #[serde(default)]
     pub encapsulation: Encapsulation,
     /// What all its ports on one host send and are sent together, on each host.

@@ -8,9 +8,6 @@ use crate::run::Streams;
 
 /// `netvirt get`.
 pub fn get(controller: &Controller, get: &Get, streams: &mut Streams<'_>) -> Result<(), CliError> {
-    if get.limit.is_some() && get.target != Target::Audit {
-        return Err(CliError::Usage("--limit is for the audit log and for flows; leave it out".to_owned()));
-    }
     let Some(kind) = get.target.fabric_kind() else {
         return match get.target {
             Target::Audit => access::audit(controller, get, streams),

@@ -8,7 +8,7 @@ mod values;
 
 use clap::Subcommand;
 use model::fabric::ResourceName;
-use model::{Kind, QualifiedName, Resource, fabric as controller};
+use model::{Kind, QualifiedName, Resource, SecurityRule, fabric as controller};
 use serde_json::{Map, Value};
 
 use crate::args::Knows;
@@ -204,7 +204,7 @@ pub enum SetWhat {
         fields: SecurityGroupFields,
         /// Rule besides those that it has; may be repeated.
         #[arg(long = "add-rule", value_name = "RULE", conflicts_with = "rules")]
-        added: Vec<security::Rule>,
+        added: Vec<SecurityRule<QualifiedName>>,
     },
     /// Prefixes that rules of security groups name together.
     #[command(visible_alias = "as", alias = "address-sets")]

@@ -2,30 +2,13 @@
 
 use clap::Args;
 use model::fabric::ResourceName;
-use model::security::{Action, IngressDefault, RuleTextError};
+use model::security::{Action, IngressDefault};
 use model::{QualifiedName, SecurityRule};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::given;
 use super::values::{OrNothing, Prefix};
-
-/// A rule as it is typed, kept as the spec has it.
-#[derive(Clone, Debug)]
-pub struct Rule(SecurityRule<QualifiedName>);
-
-impl std::str::FromStr for Rule {
-    type Err = RuleTextError;
-    fn from_str(text: &str) -> Result<Self, RuleTextError> {
-        text.parse().map(Self)
-    }
-}
-
-impl Serialize for Rule {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
-    }
-}
 
 /// Fields of a security group.
 #[derive(Debug, Args, Serialize)]
@@ -35,7 +18,7 @@ pub struct SecurityGroupFields {
     /// udp 53 to set:resolvers priority 10 log"; may be repeated. With set, all rules anew; "" takes all away.
     #[arg(long = "rule", value_name = "RULE")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    rules: Vec<OrNothing<Rule>>,
+    rules: Vec<OrNothing<SecurityRule<QualifiedName>>>,
     /// At a controller: the VM network whose ports can be in it.
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -19,7 +19,7 @@ pub struct Allocation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Uuid>")]
     pub rdid: Option<RoutingDomainId>,
-    /// Of a VM subnet with isolation `nvgre`: its VSID.
+    /// Of a VM subnet of a network that is virtualized (`nvgre`, `vxlan`, `geneve`): its VSID.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<u32>", range(min = 4096, max = 16_777_214))]
     pub vsid: Option<Vsid>,

@@ -184,6 +184,8 @@ text_or_number!(
     schemars::json_schema!({
         "anyOf": [
             { "type": "string", "enum": ["any", "icmp", "tcp", "udp", "icmpv6", "sctp"] },
+            // The number of one without a name, as it is sent.
+            { "type": "string", "pattern": "^(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])$" },
             { "type": "integer", "minimum": 0, "maximum": 255 }
         ]
     })
