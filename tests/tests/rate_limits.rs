@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tests::fabric::Fabric;
 use tests::stage::Stage;
 use tests::tools::{Background, must_ping, run_any};
 
@@ -192,4 +193,43 @@ fn a_port_sends_and_is_sent_so_many_packets() {
         assert!(dropped > 10_000, "{dropped} of some 24,000 are counted as dropped\n{}", stage.all_drops(host));
         limit_port(&stage, host, port, mac, "{}");
     }
+}
+
+#[test]
+fn a_controller_tells_hosts_what_the_limits_are() {
+    let fabric = Fabric::up(&[("test01", 1, 0x02), ("test02", 2, 0x03)]);
+    fabric.apply(
+        "{kind: vm-network, name: AAA, spec: {logicalNetwork: TDIv2}}
+---
+{kind: vm-subnet, name: test, spec: {vmNetwork: AAA, prefixes: [10.10.0.0/16]}}
+---
+{kind: ip-pool, name: pool, spec: {vmSubnet: test, ranges: [10.10.1.100-10.10.1.130]}}
+",
+    );
+    fabric.port("test01", 1, 0x02, "--vm-network AAA");
+    fabric.port("test02", 2, 0x03, "--vm-network AAA");
+    for vm in ["test01", "test02"] {
+        fabric.lease(vm);
+    }
+    must_ping(&fabric.vm("test01"), "10.10.1.101");
+    let measure = || {
+        let [rate] = tcp_rates(&fabric.stage, [("test01", "test02", "10.10.1.101")], "-t 4");
+        rate
+    };
+    let set = |arguments: &[&str]| {
+        let arguments: Vec<&str> = ["set"].iter().chain(arguments).copied().chain(["--wait"]).collect();
+        fabric.try_op(&arguments).ok().unwrap_or_else(|error| panic!("{error}"));
+    };
+    set(&["port", "test01", "--egress-limit", "50 Mbit/s"]);
+    must_reach("egress of the port, 50 Mbit/s", 5e7, measure);
+    set(&["port", "test01", "--egress-limit", "", "--ingress-limit", "1 Gbit/s, 500000 packets/s"]);
+    set(&["vm-network", "AAA", "--ingress-limit", "100 Mbit/s, burst 4 MB"]);
+    let shown = fabric.op("describe port test01") + &fabric.op("describe vm-network AAA");
+    for limits in ["ingress 1 Gbit/s, 500000 packets/s\n", "ingress 100 Mbit/s, burst 4 MB\n"] {
+        assert!(shown.contains(limits), "{limits} in {shown}");
+    }
+    must_reach("ingress of the VM network at each host, 100 Mbit/s", 1e8, measure);
+    set(&["vm-network", "AAA", "--ingress-limit", ""]);
+    let got = measure();
+    assert!(got > 3e8, "{:.1} Mbit/s", got / 1e6);
 }

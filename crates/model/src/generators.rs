@@ -199,8 +199,8 @@ impl Limits {
     /// Limits that refuse nothing, so that what is decided does not depend on the time.
     fn generous() -> Self {
         let (most, burst) = (4_000_000_000, 1_000_000_000);
-        let limit =
-            Limit { bandwidth: Bandwidth::new(most).ok(), packets: Some(u32::MAX), burst: ByteSize::new(burst).ok() };
+        let packets = Some(std::num::NonZeroU32::MAX);
+        let limit = Limit { bandwidth: Bandwidth::new(most).ok(), packets, burst: ByteSize::new(burst).ok() };
         Self { egress: Some(limit), ingress: Some(limit) }
     }
 
@@ -211,15 +211,13 @@ impl Limits {
 }
 
 impl Limit {
-    /// Any limit, one that limits nothing among them.
+    /// Any limit.
     pub fn any() -> impl Strategy<Value = Self> {
-        let bandwidth = option::of((1..=4_000_000_000_u32).prop_map(|kilobits| Bandwidth::new(kilobits).ok()));
-        let burst = option::of((1..=1_000_000_000_u32).prop_map(|bytes| ByteSize::new(bytes).ok()));
-        (bandwidth, option::of(1..=u32::MAX), burst).prop_map(|(bandwidth, packets, burst)| Self {
-            bandwidth: bandwidth.flatten(),
-            packets,
-            burst: burst.flatten(),
-        })
+        let bandwidth = option::of((1..=4_000_000_000_u32).prop_filter_map("in range", |it| Bandwidth::new(it).ok()));
+        let burst = option::of((1..=1_000_000_000_u32).prop_filter_map("in range", |it| ByteSize::new(it).ok()));
+        let packets = option::of((1..=u32::MAX).prop_filter_map("not zero", std::num::NonZeroU32::new));
+        (bandwidth, packets, burst)
+            .prop_filter_map("limits something", |(bandwidth, packets, burst)| Self::new(bandwidth, packets, burst).ok())
     }
 }
 

@@ -11,6 +11,7 @@ use model::{LeaseTime, MacAddress, Name, QualifiedName, RoutingDomainId, VlanId,
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::limits::LimitFields;
 use super::security::SecurityFields;
 use super::values::{Address, Limit, OrNothing, Physical, Pool, Prefix, Route, SiteHost, SiteText, port_vsid};
 use super::{FieldsError, given};
@@ -209,6 +210,9 @@ pub struct VmNetworkFields {
     #[command(flatten)]
     #[serde(skip)]
     security: SecurityFields,
+    #[command(flatten)]
+    #[serde(skip)]
+    limits: LimitFields,
 }
 
 impl VmNetworkFields {
@@ -217,6 +221,7 @@ impl VmNetworkFields {
         if let Some(security) = self.security.given() {
             map.insert("security".to_owned(), security.into());
         }
+        self.limits.add_to(&mut map);
         map
     }
 }
@@ -334,6 +339,17 @@ pub struct PortFields {
     #[arg(long, value_name = "INTERFACE[.VLAN]")]
     #[serde(skip_serializing_if = "Option::is_none")]
     physical: Option<OrNothing<Physical>>,
+    #[command(flatten)]
+    #[serde(skip)]
+    limits: LimitFields,
+}
+
+impl PortFields {
+    pub(super) fn given(&self) -> Map<String, Value> {
+        let mut map = given(self);
+        self.limits.add_to(&mut map);
+        map
+    }
 }
 
 /// What a token allows, as it is typed.

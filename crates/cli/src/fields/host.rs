@@ -8,7 +8,9 @@ use model::{
     Vsid,
 };
 use serde::Serialize;
+use serde_json::{Map, Value};
 
+use super::limits::LimitFields;
 use super::values::{OrNothing, Physical, Prefix, Route, record_type, translation_method};
 
 /// Fields of a lookup record.
@@ -139,6 +141,17 @@ pub struct RoutingDomainFields {
     #[arg(long, value_parser = encapsulation)]
     #[serde(skip_serializing_if = "Option::is_none")]
     encapsulation: Option<Encapsulation>,
+    #[command(flatten)]
+    #[serde(skip)]
+    limits: LimitFields,
+}
+
+impl RoutingDomainFields {
+    pub(super) fn given(&self) -> Map<String, Value> {
+        let mut map = super::given(self);
+        self.limits.add_to(&mut map);
+        map
+    }
 }
 
 fn encapsulation(text: &str) -> Result<Encapsulation, String> {

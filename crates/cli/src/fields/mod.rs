@@ -2,6 +2,7 @@
 
 mod fabric;
 mod host;
+mod limits;
 mod security;
 mod spec;
 mod values;
@@ -313,7 +314,7 @@ impl CreateWhat {
             Self::CustomerRoute { name: None, fields } => spec::told(&given(fields)),
             Self::SecurityGroup { fields, .. } => spec::told(&given(fields)),
             Self::AddressSet { fields, .. } => spec::told(&given(fields)),
-            Self::Port { fields, .. } => spec::told(&given(fields)),
+            Self::Port { fields, .. } => spec::told(&fields.given()),
             _ => Knows::Controller,
         }
     }
@@ -328,7 +329,7 @@ impl CreateWhat {
             Self::ProviderAddress(fields) => assemble(Kind::ProviderAddress, None, given(fields)),
             Self::ProviderRoute(fields) => assemble(Kind::ProviderRoute, None, given(fields)),
             Self::DhcpScope(fields) => assemble(Kind::DhcpScope, None, given(fields)),
-            Self::RoutingDomain(fields) => assemble(Kind::RoutingDomain, None, given(fields)),
+            Self::RoutingDomain(fields) => assemble(Kind::RoutingDomain, None, fields.given()),
             Self::CustomerRoute { name: Some(name), .. } => Err(FieldsError::NameAtHost(name.clone())),
             Self::CustomerRoute { name: None, fields } => {
                 let given = only(&AT_HOST, given(fields))?;
@@ -342,7 +343,7 @@ impl CreateWhat {
                 assemble(Kind::AddressSet, Some(name.as_str()), only(&AT_HOST, given(fields))?)
             }
             Self::Port { name, fields } => {
-                let given = only(&AT_HOST, given(fields))?;
+                let given = only(&AT_HOST, fields.given())?;
                 AT_HOST.require(Kind::Port.as_str(), &given, &["device", "mac"])?;
                 assemble(Kind::Port, Some(name.as_str()), given)
             }
@@ -388,7 +389,7 @@ impl CreateWhat {
                 (Kind::CustomerRoute, name.as_ref().ok_or(FieldsError::NoName)?, given)
             }
             Self::Port { name, fields } => {
-                let mut given = only(&AT_CONTROLLER, given(fields))?;
+                let mut given = only(&AT_CONTROLLER, fields.given())?;
                 host.map(|host| given.insert("host".to_owned(), host.into()));
                 (Kind::Port, name, given)
             }
@@ -442,7 +443,7 @@ impl SetWhat {
             Self::CustomerRoute { fields, .. } => spec::told(&given(fields)),
             Self::SecurityGroup { fields, .. } => spec::told(&given(fields)),
             Self::AddressSet { fields, .. } => spec::told(&given(fields)),
-            Self::Port { fields, .. } => spec::told(&given(fields)),
+            Self::Port { fields, .. } => spec::told(&fields.given()),
             _ => Knows::Controller,
         }
     }
@@ -462,7 +463,7 @@ impl SetWhat {
             Self::ProviderAddress { name, fields } => (Kind::ProviderAddress, name, given(fields)),
             Self::ProviderRoute { name, fields } => (Kind::ProviderRoute, name, given(fields)),
             Self::DhcpScope { name, fields } => (Kind::DhcpScope, name, given(fields)),
-            Self::RoutingDomain { name, fields } => (Kind::RoutingDomain, name, given(fields)),
+            Self::RoutingDomain { name, fields } => (Kind::RoutingDomain, name, fields.given()),
             Self::CustomerRoute { name, fields } => (Kind::CustomerRoute, name, only(&AT_HOST, given(fields))?),
             Self::SecurityGroup { name, fields, added } => {
                 let given = only(&AT_HOST, given(fields))?;
@@ -472,7 +473,7 @@ impl SetWhat {
                 let given = only(&AT_HOST, given(fields))?;
                 (Kind::AddressSet, name, spec::adding("prefixes", added, given))
             }
-            Self::Port { name, fields } => (Kind::Port, name, only(&AT_HOST, given(fields))?),
+            Self::Port { name, fields } => (Kind::Port, name, only(&AT_HOST, fields.given())?),
             other => return Err(FieldsError::NotThere { kind: other.as_str(), place: AT_HOST.place }),
         };
         if given.is_empty() {
@@ -554,7 +555,7 @@ impl SetWhat {
             Self::IpPool { fields, added, .. } => spec::with_added("ranges", added, given(fields), spec),
             Self::CustomerRoute { fields, .. } => only(&AT_CONTROLLER, given(fields))?,
             Self::Port { fields, .. } => {
-                let mut given = only(&AT_CONTROLLER, given(fields))?;
+                let mut given = only(&AT_CONTROLLER, fields.given())?;
                 host.map(|host| given.insert("host".to_owned(), host.into()));
                 spec::leave_network(&given, spec);
                 given

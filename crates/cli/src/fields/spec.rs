@@ -201,12 +201,12 @@ pub fn clean(value: &mut Value) {
     }
 }
 
-/// Puts the given fields in the place of those of a spec; what is given as nothing is taken away. Of a quota each limit
-/// is a field of its own; other structures are replaced as a whole.
+/// Puts the given fields in the place of those of a spec; what is given as nothing is taken away. Of quotas, defaults of
+/// security and rate limits each part is a field of its own; other structures are replaced as a whole.
 pub fn merge(spec: &mut Value, given: Value) {
     let (Value::Object(spec), Value::Object(given)) = (spec, given) else { return };
     for (field, mut value) in given {
-        if let ("quota" | "security", Some(old)) = (field.as_str(), spec.get_mut(&field)) {
+        if let ("quota" | "security" | "limits", Some(old)) = (field.as_str(), spec.get_mut(&field)) {
             merge(old, value);
             continue;
         }

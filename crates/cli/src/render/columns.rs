@@ -66,6 +66,7 @@ const PORT: &[Column] = &[
     ("TO-VM-BYTES", "/status/counters/txBytes", true),
     ("IFINDEX", "/status/ifindex", true),
     ("SECURITY-GROUPS", "/spec/securityGroups", true),
+    ("LIMITS", "/spec/limits", true),
     ("MTU", "/status/mtu", true),
     ("SLOT", "/status/slot", true),
 ];
@@ -102,6 +103,7 @@ const ROUTING_DOMAIN: &[Column] = &[
     ("RDID", "/spec/rdid", false),
     ("ENCAPSULATION", "/spec/encapsulation", false),
     ("STATE", "/status/state", false),
+    ("LIMITS", "/spec/limits", true),
     ("VSIDS", "/status/vsids", true),
     ("REASON", "/status/reason", true),
 ];
@@ -167,8 +169,18 @@ pub fn text(value: Option<&Value>) -> String {
             list.iter().map(|value| text(Some(value))).collect::<Vec<_>>().join("; ")
         }
         Some(Value::Array(list)) => list.iter().map(|value| text(Some(value))).collect::<Vec<_>>().join(", "),
-        Some(other) => rule(other).unwrap_or_else(|| other.to_string()),
+        Some(other) => rule(other).or_else(|| limits(other)).unwrap_or_else(|| other.to_string()),
     }
+}
+
+/// Rate limits as they are typed, if the value is some.
+fn limits(value: &Value) -> Option<String> {
+    let directions = value.as_object()?;
+    let limit = |(direction, limit): (&String, &Value)| {
+        model::Limit::deserialize(limit).ok().map(|limit| format!("{direction} {limit}"))
+    };
+    let texts: Option<Vec<String>> = directions.iter().map(limit).collect();
+    texts.filter(|texts| !texts.is_empty()).map(|texts| texts.join("; "))
 }
 
 /// A rule of a security group as it is typed, if the value is one.

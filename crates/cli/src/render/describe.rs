@@ -26,11 +26,11 @@ const fn fields(kind: Kind) -> (&'static [&'static str], &'static [&'static str]
             &["vsid", "physical", "prefix", "gateway", "dnsServers", "dnsSuffixes", "routes", "leaseTime"],
             &["state", "ports"],
         ),
-        Kind::RoutingDomain => (&["rdid", "encapsulation"], &["state", "vsids"]),
+        Kind::RoutingDomain => (&["rdid", "encapsulation", "limits"], &["state", "vsids"]),
         Kind::SecurityGroup => (&["ingressDefault", "egressDefault", "rules"], &["state", "ports"]),
         Kind::AddressSet => (&["prefixes"], &["state", "securityGroups"]),
         Kind::Port => (
-            &["device", "mac", "vsid", "physical", "addresses", "securityGroups"],
+            &["device", "mac", "vsid", "physical", "addresses", "securityGroups", "limits"],
             &["state", "ifindex", "mtu", "slot"],
         ),
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AddressRange, Kind, MacRange, ResourceName, named};
 use crate::security::{Action, IngressDefault, SecurityRule};
-use crate::{ClasslessRoute, Encapsulation, LeaseTime, MacAddress, Name, RoutingDomainId, VlanId, Vsid};
+use crate::{ClasslessRoute, Encapsulation, LeaseTime, Limits, MacAddress, Name, RoutingDomainId, VlanId, Vsid};
 
 /// What a spec leaves out when nothing stands in it.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -224,6 +224,10 @@ pub struct VmNetwork {
     /// With virtualization: what becomes of flows of ports in security groups that no rule is about.
     #[serde(default, skip_serializing_if = "is_default", deserialize_with = "named::one")]
     pub security: Security,
+    /// With virtualization: how much its ports on one host may send and be sent together, on each host. An operator's to
+    /// choose.
+    #[serde(default, skip_serializing_if = "Limits::is_none", deserialize_with = "named::one")]
+    pub limits: Limits,
     /// For the reader only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -373,6 +377,9 @@ pub struct Port {
     /// Security groups of the VM network that it is in, beside those of its VM subnet. Without any, nothing is filtered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub security_groups: Vec<ResourceName>,
+    /// How much its VM may send and be sent, beside what its VM network may. An operator's to choose.
+    #[serde(skip_serializing_if = "Limits::is_none", deserialize_with = "named::one")]
+    pub limits: Limits,
     /// Name of the VM, for the reader only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vm_name: Option<String>,

@@ -107,11 +107,9 @@ pub(crate) fn limit(declared: Option<model::Limit>) -> Limit {
     const BURST_MS: u64 = 300;
     const LEAST_BURST: u32 = 256_000;
     const LEAST_PACKETS: u32 = 64;
-    let Some(declared) = declared.filter(|limit| limit.bandwidth.is_some() || limit.packets.is_some()) else {
-        return Limit::default();
-    };
+    let Some(declared) = declared else { return Limit::default() };
     let bandwidth = declared.bandwidth.map_or(0, model::Bandwidth::kilobits);
-    let packets = declared.packets.unwrap_or(0);
+    let packets = declared.packets.map_or(0, std::num::NonZeroU32::get);
     let usual = |a_second: u64| u32::try_from(a_second * BURST_MS / 1000).unwrap_or(MAX_BURST).min(MAX_BURST);
     Limit {
         bandwidth,

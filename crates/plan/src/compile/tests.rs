@@ -374,7 +374,7 @@ fn limits_are_in_the_tables_with_the_usual_bursts() {
     assert_eq!(subnet.ingress, Limit { bandwidth: 1000, burst: 2000, packets: 10, packet_burst: 64 });
     let least = model::Limit { bandwidth: Some("64 kbit/s".parse().unwrap()), ..model::Limit::default() };
     assert_eq!(ports::limit(Some(least)).burst, 256_000);
-    let most = model::Limit { bandwidth: Some("4000 Gbit/s".parse().unwrap()), packets: Some(u32::MAX), burst: None };
+    let most = model::Limit { bandwidth: Some("4000 Gbit/s".parse().unwrap()), packets: Some(std::num::NonZeroU32::MAX), burst: None };
     assert_eq!((ports::limit(Some(most)).burst, ports::limit(Some(most)).packet_burst), (1_000_000_000, 1_000_000_000));
 }
 

@@ -1,6 +1,7 @@
 //! What a tenant may declare by itself: virtualized VM networks, and what is in them. What reaches the physical
 //! network, says where a port is plugged, or names a number that all tenants share, is the operator's.
 
+use model::Limits;
 use model::fabric::{Addressing, Isolation, Key, Kind, Object, Port, Resource, ResourceName, Spec};
 
 use super::words::Named;
@@ -45,6 +46,12 @@ pub enum TenantRefusal {
         /// `host` or `device`.
         field: &'static str,
     },
+    /// How much of the network that all share it may use.
+    #[error(
+        "{}: limits say how much of the network that all tenants share it may use, and are an operator's to choose; leave \
+         them as they are, or ask an admin", Named(.0)
+    )]
+    Limits(Key),
     /// A number out of a space that all tenants share.
     #[error(
         "{}: {field} is a number that all tenants and hosts share, and an operator's to choose; leave it out and the \
@@ -110,6 +117,13 @@ impl Fabric {
         match (after?, was) {
             (Spec::Port(port), _) => self.port_by_tenant(key, port, before),
             (Spec::VmNetwork(new), old) => {
+                let limits = match old {
+                    Some(Spec::VmNetwork(old)) => old.limits,
+                    _ => Limits::default(),
+                };
+                if new.limits != limits {
+                    return Some(TenantRefusal::Limits(key).into());
+                }
                 let known = matches!(old, Some(Spec::VmNetwork(old)) if old.rdid == new.rdid);
                 (new.rdid.is_some() && !known).then(|| TenantRefusal::Number { key, field: "rdid" }.into())
             }
@@ -151,6 +165,9 @@ impl Fabric {
             if !same {
                 return Some(TenantRefusal::Placement { port: key, field }.into());
             }
+        }
+        if new.limits != old.limits {
+            return Some(TenantRefusal::Limits(key).into());
         }
         let isolation = self.physical_isolation(&key, &Spec::Port(new.clone()))?;
         // What was chosen in another VM network is chosen anew in this one.

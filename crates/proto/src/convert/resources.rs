@@ -267,7 +267,7 @@ fn scope_in(scope: wire::DhcpScope) -> Result<DhcpScope, WireError> {
 fn limits_out(limits: &Limits) -> Option<wire::Limits> {
     let limit = |limit: Limit| wire::Limit {
         bandwidth: limit.bandwidth.map(Bandwidth::kilobits),
-        packets: limit.packets,
+        packets: limit.packets.map(std::num::NonZeroU32::get),
         burst: limit.burst.map(ByteSize::bytes),
     };
     let Limits { egress, ingress } = *limits;
@@ -277,12 +277,11 @@ fn limits_out(limits: &Limits) -> Option<wire::Limits> {
 fn limits_in(limits: Option<wire::Limits>) -> Result<Limits, WireError> {
     let limit = |limit: wire::Limit| {
         let bandwidth = limit.bandwidth.map(Bandwidth::new).transpose();
+        let bandwidth = bandwidth.map_err(|error| refused("bandwidth", limit.bandwidth.unwrap_or(0), error))?;
         let burst = limit.burst.map(ByteSize::new).transpose();
-        Ok::<_, WireError>(Limit {
-            bandwidth: bandwidth.map_err(|error| refused("bandwidth", limit.bandwidth.unwrap_or(0), error))?,
-            packets: limit.packets,
-            burst: burst.map_err(|error| refused("burst", limit.burst.unwrap_or(0), error))?,
-        })
+        let burst = burst.map_err(|error| refused("burst", limit.burst.unwrap_or(0), error))?;
+        let packets = limit.packets.and_then(std::num::NonZeroU32::new);
+        Limit::new(bandwidth, packets, burst).map_err(|error| refused("packets", limit.packets.unwrap_or(0), error))
     };
     let wire::Limits { egress, ingress } = limits.unwrap_or_default();
     Ok(Limits { egress: egress.map(limit).transpose()?, ingress: ingress.map(limit).transpose()? })

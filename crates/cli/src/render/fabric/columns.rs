@@ -50,6 +50,7 @@ const VM_NETWORK: &[Column] = &[
     ("ISOLATION", Spec("/isolation"), false),
     ("REALIZED", Of(realized), false),
     ("RDID", Of(|item| or_none(item.status.allocation.rdid.as_ref())), true),
+    ("LIMITS", Spec("/limits"), true),
     ("DESCRIPTION", Spec("/description"), true),
 ];
 const VM_SUBNET: &[Column] = &[
@@ -101,6 +102,7 @@ const PORT: &[Column] = &[
     ("IP-POOL", Spec("/ipPool"), true),
     ("SECURITY-GROUPS", Spec("/securityGroups"), true),
     ("ADDRESSING", Of(|item| item.spec.get("addressing").map_or_else(|| "pool".to_owned(), |it| text(Some(it)))), true),
+    ("LIMITS", Spec("/limits"), true),
     ("VM", Spec("/vmName"), true),
 ];
 /// What every kind has.

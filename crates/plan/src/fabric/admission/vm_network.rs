@@ -29,6 +29,9 @@ impl Run<'_, '_> {
         if spec.security != Security::default() {
             self.check_isolation(key, "security", &key.name);
         }
+        if !spec.limits.is_none() {
+            self.check_isolation(key, "limits", &key.name);
+        }
         if let Some(rdid) = spec.rdid {
             match self.fabric.claims.owner(&Slot::Rdid(rdid)).filter(|owner| *owner != key).cloned() {
                 Some(owner) => {

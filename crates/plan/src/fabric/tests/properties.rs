@@ -121,8 +121,10 @@ fn any_network() -> impl Strategy<Value = String> {
     let rdid = prop_oneof![5 => Just(""), 1 => Just("rdid: 11111111-2222-3333-4444-000000005001, ")];
     let logical = prop_oneof![3 => Just("TDIv2"), 1 => Just("Office"), 1 => Just("Spare")];
     let security = prop_oneof![4 => Just(""), 1 => Just("security: {egress: deny, ingress: allow}, ")];
-    let spec = (logical, isolation, rdid, security)
-        .prop_map(|(on, isolation, rdid, security)| format!("logicalNetwork: {on}, {isolation}{security}{rdid}"));
+    let limits = prop_oneof![4 => Just(""), 1 => Just("limits: {egress: {bandwidth: 1 Gbit/s}}, ")];
+    let spec = (logical, isolation, rdid, security, limits).prop_map(|(on, isolation, rdid, security, limits)| {
+        format!("logicalNetwork: {on}, {isolation}{security}{limits}{rdid}")
+    });
     named("vm-network", &NETWORKS, spec)
 }
 
@@ -177,7 +179,7 @@ fn any_port() -> impl Strategy<Value = String> {
             "addresses: [10.0.0.3, 10.0.0.5], ",
         ][..],
     );
-    let device = prop_oneof![6 => Just(""), 1 => Just("device: tap0, ")];
+    let device = prop_oneof![6 => Just(""), 1 => Just("device: tap0, "), 1 => Just("limits: {ingress: {packets: 9}}, ")];
     let groups = prop_oneof![2 => Just(String::new()), 1 => list("securityGroups", &GROUPS, 1..3)];
     let spec = (
         field("host", &["host15", "host15", "host16", "host16", "host17", "host18"]),

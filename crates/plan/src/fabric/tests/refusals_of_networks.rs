@@ -80,6 +80,10 @@ fn isolation() {
         "VM network bare is the VM network of logical network Office without isolation, and there is one only; use that one, or \
          another isolation for VM network n",
     );
+    refused(
+        &network("logicalNetwork: Office, isolation: vlan, limits: {egress: {packets: 10}}"),
+        "VM network n: limits is for isolation nvgre, vxlan and geneve only, and VM network n has isolation vlan; leave it out",
+    );
     let subnet = |rest: &str| format!("{{kind: vm-subnet, name: s, spec: {{{rest}}}}}");
     refused(
         &subnet("vmNetwork: floor, vsid: 5001, vlan: 43"),

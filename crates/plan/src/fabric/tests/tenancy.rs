@@ -158,3 +158,28 @@ fn a_text_for_the_reader_has_a_limit() {
     let refused = world.refused(&network(crate::fabric::MAX_TEXT + 1));
     assert_eq!(refused, ["VM network N has 1025 characters in its description; at most 1024 are possible"]);
 }
+
+#[test]
+fn how_much_of_the_network_a_tenant_uses_is_the_operators_to_say() {
+    let mut world = world();
+    let sentence = |what: &str| {
+        format!(
+            "{what}: limits say how much of the network that all tenants share it may use, and are an operator's to choose; \
+             leave them as they are, or ask an admin"
+        )
+    };
+    let port = |limits: &str| {
+        format!("{{kind: port, name: test01, spec: {{host: host16, vmNetwork: AAA, limits: {limits}}}}}")
+    };
+    let network = |limits: &str| format!("{{kind: vm-network, name: AAA, spec: {{logicalNetwork: TDIv2, limits: {limits}}}}}");
+    let (slow, fast) = ("{egress: {bandwidth: 10 Mbit/s}}", "{egress: {bandwidth: 10 Gbit/s}}");
+    assert_eq!(confined(&world, &port(slow)), [sentence("port test01")]);
+    assert_eq!(confined(&world, &network(slow)), [sentence("VM network AAA")]);
+    world.apply(&port(slow));
+    world.apply(&network(slow));
+    assert_eq!((confined(&world, &port(slow)), confined(&world, &network(slow))), (vec![], vec![]));
+    for limits in [fast, "{}"] {
+        assert_eq!(confined(&world, &port(limits)), [sentence("port test01")], "{limits}");
+        assert_eq!(confined(&world, &network(limits)), [sentence("VM network AAA")], "{limits}");
+    }
+}

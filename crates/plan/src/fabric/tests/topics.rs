@@ -174,3 +174,24 @@ fn ports_of_two_tenants_may_have_one_name_on_a_host() {
     assert_eq!(port.allocation.addresses, world.get(Kind::Port, "test01").allocation.addresses);
     assert_eq!(world.fabric.subscriptions(&"host16".parse().unwrap()).len(), 3);
 }
+
+#[test]
+fn rate_limits_go_to_the_hosts() {
+    let mut world = World::new();
+    world.apply(AAA);
+    let domain = |world: &World| {
+        let all = world.fabric.topic(&network_of(world, "AAA")).into_iter().flat_map(|topic| topic.values());
+        all.filter(|item| matches!(item, Resource::RoutingDomain(_))).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(domain(&world), []);
+    let network = |rest: &str| format!("{{kind: vm-network, name: AAA, spec: {{logicalNetwork: TDIv2, {rest}}}}}");
+    world.apply(&network("limits: {egress: {bandwidth: 50 Mbit/s, burst: 1 MB}}"));
+    let limits = model::Limits { egress: "50 Mbit/s, burst 1 MB".parse().ok(), ingress: None };
+    assert!(matches!(domain(&world)[..], [Resource::RoutingDomain(domain)] if domain.limits == limits));
+    world.apply(&network("isolation: nvgre"));
+    assert_eq!(domain(&world), []);
+    let port = "{kind: port, name: test01, spec: {host: host16, vmNetwork: AAA, limits: {ingress: {packets: 2000}}}}";
+    world.apply(port);
+    let port = yaml(&world, &host("host16"));
+    assert!(port.contains("ingress:\n      packets: 2000"), "{port}");
+}

@@ -107,6 +107,7 @@ impl Fabric {
         let Some(network) = self.vm_network(key, &spec.vm_network) else { return Vec::new() };
         let mut plugged = model::Port::new(name, device, mac, None);
         plugged.addresses = one_of_each(&spec.prefixes, &given.addresses);
+        plugged.limits = port.limits;
         let topic = TopicId::Host(host.clone());
         if !network.isolation.is_virtualized() {
             plugged.physical = self.physical_of(host, &subnet_key);
@@ -127,17 +128,16 @@ impl Fabric {
     }
 }
 
-/// A virtualized VM network: how it travels, if this is not what hosts take for granted.
+/// A virtualized VM network: how it travels and what its limits are, if this is not what hosts take for granted.
 fn network_items(object: &Object, network: &VmNetwork) -> Vec<(TopicId, Resource)> {
-    match (object.allocation.rdid, network.isolation.encapsulation()) {
-        (Some(rdid), Some(encapsulation)) if encapsulation != Encapsulation::default() => {
-            vec![(
-                TopicId::Network(rdid),
-                Resource::RoutingDomain(RoutingDomain { rdid, encapsulation, limits: Limits::default() }),
-            )]
-        }
-        _ => Vec::new(),
+    let (Some(rdid), Some(encapsulation)) = (object.allocation.rdid, network.isolation.encapsulation()) else {
+        return Vec::new();
+    };
+    let domain = RoutingDomain { rdid, encapsulation, limits: network.limits };
+    if domain == (RoutingDomain { rdid, encapsulation: Encapsulation::default(), limits: Limits::default() }) {
+        return Vec::new();
     }
+    vec![(TopicId::Network(rdid), Resource::RoutingDomain(domain))]
 }
 
 /// The records of a virtualized port: one for each address, and of one whose addresses are learnt one without address.

@@ -1,0 +1,33 @@
+//! Rate limits as flags, of what has them at hosts and at a controller.
+
+use clap::Args;
+use model::Limit;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::given;
+use super::values::OrNothing;
+
+/// Rate limits of both directions.
+#[derive(Debug, Args, Serialize)]
+pub struct LimitFields {
+    /// Most that it may send: "50 Mbit/s", "2000 packets/s", or both, and how much at once: "50 Mbit/s, burst 1 MB". ""
+    /// takes the limit away.
+    #[arg(long = "egress-limit", value_name = "LIMIT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    egress: Option<OrNothing<Limit>>,
+    /// Most that it may be sent, likewise.
+    #[arg(long = "ingress-limit", value_name = "LIMIT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ingress: Option<OrNothing<Limit>>,
+}
+
+impl LimitFields {
+    /// Puts the field `limits` among others, if something of it is given.
+    pub(super) fn add_to(&self, fields: &mut Map<String, Value>) {
+        let limits = given(self);
+        if !limits.is_empty() {
+            fields.insert("limits".to_owned(), limits.into());
+        }
+    }
+}
