@@ -152,6 +152,8 @@ fn record(number: u32) -> Resource {
         rule: TranslationMethod::Encap,
         record_type: LookupRecordType::Static,
         vm_name: Some(format!("vm{number}")),
+        customer_id: None,
+        context: None,
         security_groups: Vec::new(),
     })
 }

@@ -73,6 +73,8 @@ pub fn record(intent: &Intent, vsid: Vsid, mac: MacAddress, address: IpAddr) -> 
         rule: TranslationMethod::Encap,
         record_type: LookupRecordType::Dynamic,
         vm_name: station.vm_name.clone(),
+        customer_id: station.customer_id,
+        context: station.context.clone(),
         security_groups: station.security_groups.clone(),
     })
 }

@@ -74,7 +74,11 @@ fn of_record(core: &Core, record: &LookupRecord) -> LookupRecordStatus {
         }
     };
     let bound = port.is_some_and(|port| core.ports().get(&port.name).is_some_and(|s| s.ifindex().is_some()));
-    let reason = if !in_tables {
+    let gateways = || core.intent().on_link_routes(record.vsid).map(CustomerRoute::gateway);
+    let is_gateway = || record.customer_address.is_some() && gateways().any(|it| it == record.customer_address);
+    let reason = if record.names_no_host() && is_gateway() {
+        Some("it notes the gateway of its subnet, for which this host answers itself".to_owned())
+    } else if !in_tables {
         Some("the kernel's tables do not have it".to_owned())
     } else if local && !bound {
         Some(format!("no port with MAC address {} is bound in VSID {} here", record.mac, record.vsid))

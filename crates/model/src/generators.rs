@@ -45,16 +45,19 @@ impl LookupRecord {
     pub fn any() -> impl Strategy<Value = Self> {
         let addresses = (option::of(any::<IpAddr>()), any::<IpAddr>());
         let vm_name = option::of("[ -~]{0,20}");
+        let notes = (vm_name, option::of(RoutingDomainId::any()), option::of("[ -~]{0,20}"));
         let groups = vec(QualifiedName::any(), 0..3);
-        (Vsid::any(), addresses, MacAddress::any(), any_rule(), any_record_type(), vm_name, groups).prop_map(
-            |(vsid, (customer_address, provider_address), mac, rule, record_type, vm_name, security_groups)| Self {
+        (Vsid::any(), addresses, MacAddress::any(), any_rule(), any_record_type(), notes, groups).prop_map(
+            |(vsid, (customer_address, provider_address), mac, rule, record_type, notes, security_groups)| Self {
                 vsid,
                 customer_address,
                 mac,
                 provider_address,
                 rule,
                 record_type,
-                vm_name,
+                vm_name: notes.0,
+                customer_id: notes.1,
+                context: notes.2,
                 security_groups,
             },
         )
@@ -367,6 +370,8 @@ impl Place {
             rule,
             record_type: vm.record_type,
             vm_name: Some(format!("vm{}", self.number)),
+            customer_id: None,
+            context: None,
             security_groups: Vec::new(),
         };
         let host = host_address(vm.host, vm.underlay_v6);
@@ -399,6 +404,22 @@ impl Place {
             next_hop: if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() },
             metric: 0,
         })
+    }
+
+    /// What HNV's scripts note of the gateway: its address, a MAC address, and no host.
+    fn gateway_note(self) -> LookupRecord {
+        LookupRecord {
+            vsid: self.vsid(),
+            customer_address: crate::gateway_of(self.prefix(false, false)),
+            mac: MacAddress::new([6, 7, 0, self.tenant, self.subnet, 1]).expect("unicast by construction"),
+            provider_address: Ipv4Addr::new(169, 254, 254, 254).into(),
+            rule: TranslationMethod::Encap,
+            record_type: LookupRecordType::Static,
+            vm_name: None,
+            customer_id: Some(self.rdid()),
+            context: Some("gateway".to_owned()),
+            security_groups: Vec::new(),
+        }
     }
 
     /// A route through the VM to what is outside of the tenant's subnets.
@@ -463,6 +484,9 @@ impl Intent {
                 for (subnet, vms) in (0..).zip(subnets) {
                     let place = Place { tenant, subnet, number: 0 };
                     resources.extend(place.on_link_routes().map(Resource::CustomerRoute));
+                    if vms.len().is_multiple_of(2) {
+                        resources.push(Resource::LookupRecord(place.gateway_note()));
+                    }
                     resources.extend(subnet_resources(place, vms));
                 }
             }

@@ -147,10 +147,27 @@ pub struct LookupRecord {
     /// For the reader only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vm_name: Option<String>,
+    /// The customer whose VM it is, for the reader only: any UUID, often that of the routing domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_id: Option<RoutingDomainId>,
+    /// A remark, for the reader only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
     /// The security groups that the VM is a member of, so that the rules of others can name it. The groups of a port
     /// of this host count for the records of its MAC address as well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub security_groups: Vec<QualifiedName>,
+}
+
+impl LookupRecord {
+    /// Whether its provider address names no host: it is link-local (RFC 3927, section 1; RFC 4291, section 2.5.6). So HNV's
+    /// scripts note the address of a subnet's gateway, which is no VM and for which each host answers itself.
+    pub const fn names_no_host(&self) -> bool {
+        match self.provider_address {
+            IpAddr::V4(address) => address.is_link_local(),
+            IpAddr::V6(address) => address.is_unicast_link_local(),
+        }
+    }
 }
 
 /// A customer route (NetVirtualizationCustomerRoute): inside a routing domain, which subnet or which VM leads to a

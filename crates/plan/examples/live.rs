@@ -143,6 +143,8 @@ fn record(number: u32) -> Result<Resource, Box<dyn Error>> {
         rule: TranslationMethod::Encap,
         record_type: LookupRecordType::Static,
         vm_name: Some(format!("vm{number}")),
+        customer_id: None,
+        context: None,
         security_groups: Vec::new(),
     }))
 }

@@ -26,6 +26,8 @@ fn record(number: u8, host: u8) -> Resource {
         rule: model::TranslationMethod::Encap,
         record_type: model::LookupRecordType::Static,
         vm_name: None,
+        customer_id: None,
+        context: None,
         security_groups: Vec::new(),
     })
 }

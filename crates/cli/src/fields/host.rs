@@ -45,6 +45,14 @@ pub struct LookupRecordFields {
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     vm_name: Option<String>,
+    /// The customer whose VM it is, a UUID, for the reader only.
+    #[arg(long, value_name = "UUID")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer_id: Option<OrNothing<RoutingDomainId>>,
+    /// A remark, for the reader only; "" takes it away.
+    #[arg(long = "remark", value_name = "TEXT")]
+    #[serde(rename = "context", skip_serializing_if = "Option::is_none")]
+    context_of_record: Option<String>,
     /// Security group that the VM is a member of; may be repeated. "" takes it out of all.
     #[arg(long = "security-group", value_name = "NAME")]
     #[serde(skip_serializing_if = "Vec::is_empty")]

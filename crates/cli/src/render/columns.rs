@@ -22,6 +22,8 @@ const LOOKUP_RECORD: &[Column] = &[
     ("VSID", "/spec/vsid", true),
     ("CUSTOMER-ADDRESS", "/spec/customerAddress", true),
     ("VM", "/spec/vmName", true),
+    ("CUSTOMER-ID", "/spec/customerId", true),
+    ("CONTEXT", "/spec/context", true),
     ("SECURITY-GROUPS", "/spec/securityGroups", true),
 ];
 const CUSTOMER_ROUTE: &[Column] = &[

@@ -16,7 +16,7 @@ const LABEL_WIDTH: usize = 20;
 const fn fields(kind: Kind) -> (&'static [&'static str], &'static [&'static str]) {
     match kind {
         Kind::LookupRecord => (
-            &["vsid", "customerAddress", "mac", "providerAddress", "rule", "type", "vmName", "securityGroups"],
+            &["vsid", "customerAddress", "mac", "providerAddress", "rule", "type", "vmName", "customerId", "context", "securityGroups"],
             &["state", "local", "port"],
         ),
         Kind::CustomerRoute => (&["rdid", "vsid", "prefix", "nextHop", "metric"], &["state"]),
@@ -42,6 +42,7 @@ pub(super) fn label(field: &str) -> String {
         "vsid" | "rdid" | "mac" | "vlan" => return field.to_uppercase(),
         "mtu" => return "MTU (bytes)".to_owned(),
         "vmName" => return "VM".to_owned(),
+        "customerId" => return "Customer ID".to_owned(),
         "vmNetwork" => return "VM Network".to_owned(),
         "vmNetworks" => return "VM Networks".to_owned(),
         "vmSubnet" => return "VM Subnet".to_owned(),

@@ -158,8 +158,10 @@ impl<'a> Checks<'a> {
     }
 
     fn lookup_record(&mut self, key: &Key, record: &LookupRecord) {
-        if record.vm_name.as_ref().is_some_and(|name| name.chars().any(char::is_control)) {
-            self.errors.push(IntentError::ControlCharacter { key: key.clone(), field: "vmName" });
+        for (field, text) in [("vmName", &record.vm_name), ("context", &record.context)] {
+            if text.as_ref().is_some_and(|text| text.chars().any(char::is_control)) {
+                self.errors.push(IntentError::ControlCharacter { key: key.clone(), field });
+            }
         }
         let (rule, record_type, provider) = (record.rule, record.record_type, record.provider_address);
         self.errors.extend(security::memberships(key, &record.security_groups));
@@ -202,6 +204,9 @@ impl<'a> Checks<'a> {
         }
         let routes = self.on_link(vsid);
         if let Some(prefix) = routes.iter().find(|route| route.gateway() == Some(address)).map(|route| route.prefix) {
+            if record.names_no_host() {
+                return;
+            }
             self.errors.push(IntentError::CustomerIsGateway { key: key.clone(), address, vsid, prefix });
             return;
         }

@@ -110,6 +110,8 @@ fn record_out(record: &LookupRecord) -> wire::LookupRecord {
         r#type: record_type.into(),
         vm_name: record.vm_name.clone(),
         security_groups: group_names_out(&record.security_groups),
+        customer_id: record.customer_id.map(|id| Bytes::copy_from_slice(id.as_bytes())),
+        context: record.context.clone(),
     }
 }
 
@@ -136,6 +138,8 @@ fn record_in(record: wire::LookupRecord) -> Result<LookupRecord, WireError> {
         rule,
         record_type,
         vm_name: record.vm_name,
+        customer_id: record.customer_id.as_ref().map(rdid_in).transpose()?,
+        context: record.context,
         security_groups: group_names_in("security_groups", record.security_groups)?,
     })
 }

@@ -24,6 +24,8 @@ fn record(number: u16) -> Resource {
         rule: model::TranslationMethod::Encap,
         record_type: model::LookupRecordType::Static,
         vm_name: None,
+        customer_id: None,
+        context: None,
         security_groups: Vec::new(),
     })
 }

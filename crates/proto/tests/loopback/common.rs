@@ -268,6 +268,8 @@ pub fn record(number: u32) -> Resource {
         rule: model::TranslationMethod::Encap,
         record_type: model::LookupRecordType::Static,
         vm_name: Some(format!("vm{number}")),
+        customer_id: None,
+        context: None,
         security_groups: Vec::new(),
     })
 }

@@ -222,6 +222,8 @@ fn intent(
         rule: model::TranslationMethod::Encap,
         record_type: model::LookupRecordType::Static,
         vm_name: None,
+        customer_id: None,
+        context: None,
         security_groups: of_remote.to_vec(),
     };
     let groups: BTreeMap<QualifiedName, SecurityGroup> =

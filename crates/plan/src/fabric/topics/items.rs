@@ -159,6 +159,8 @@ fn records(
         rule: TranslationMethod::Encap,
         record_type,
         vm_name: vm_name.clone(),
+        customer_id: None,
+        context: None,
         security_groups: groups.to_vec(),
     };
     match port.addressing {
