@@ -82,8 +82,7 @@ fn flows_are_spread_over_two_uplinks_and_each_keeps_to_one() {
         let [first, second] = packets.each_ref().map(flows);
         // Each host spreads what it sends itself; the inner source stands behind the outer one.
         for sender in [",10.0.0.5 ", ",10.0.0.7 "] {
-            let [one, other] =
-                [&first, &second].map(|flows| flows.iter().filter(|flow| flow.contains(sender)).count());
+            let [one, other] = [&first, &second].map(|flows| flows.iter().filter(|flow| flow.contains(sender)).count());
             assert!(one >= 2 && other >= 2, "{encapsulation}: {sender} sends {one} and {other} flows");
         }
         let shared: Vec<_> = first.intersection(&second).collect();

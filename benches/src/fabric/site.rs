@@ -107,6 +107,7 @@ impl Site {
             isolation: Isolation::Nvgre,
             rdid: None,
             security: model::fabric::Security::default(),
+            limits: model::Limits::default(),
             description: None,
         };
         let subnet = |prefix: &str| -> Result<VmSubnet, Error> {

@@ -205,7 +205,8 @@ fn a_group_that_grows_too_large_for_a_port_is_left_out_and_not_the_port() {
             _ => assert_eq!(control(&mut desired, sets(port)), [""; 0]),
         }
         let group = |name: &str, rules: usize| {
-            let rules: Vec<String> = (1..=rules).map(|n| format!("{{direction: ingress, protocol: tcp, ports: [{n}]}}")).collect();
+            let rules: Vec<String> =
+                (1..=rules).map(|n| format!("{{direction: ingress, protocol: tcp, ports: [{n}]}}")).collect();
             sets(&format!("{{kind: security-group, name: acme/web/{name}, spec: {{rules: [{}]}}}}", rules.join(", ")))
         };
         assert_eq!(control(&mut desired, group("a", 9_000)), [""; 0]);

@@ -124,6 +124,17 @@ fn create_and_set_put_each_flag_into_its_field() {
     controller.get("set port test01 --host host15");
     assert_eq!(spec("port test01")["host"], "host15");
     assert_eq!(spec("port test01")["vmSubnet"], "test", "what is not given stays");
+    controller.ok(
+        &["set", "port", "test01", "--egress-limit", "50 Mbit/s, burst 1 MB", "--ingress-limit", "9 packets/s"],
+        "",
+    );
+    let egress = json!({"bandwidth": "50 Mbit/s", "burst": "1 MB"});
+    assert_eq!(spec("port test01")["limits"], json!({"egress": egress, "ingress": {"packets": 9}}));
+    controller.ok(&["set", "port", "test01", "--ingress-limit", ""], "");
+    assert_eq!(spec("port test01")["limits"], json!({"egress": egress}));
+    controller.ok(&["set", "port", "test01", "--egress-limit", ""], "");
+    controller.ok(&["set", "vm-network", "AAA", "--egress-limit", "1 Gbit/s"], "");
+    assert_eq!(spec("vm-network AAA")["limits"], json!({"egress": {"bandwidth": "1 Gbit/s"}}));
     controller.ok(&["set", "port", "test01", "--vm-network", ""], "");
     assert_eq!(spec("port test01"), json!({"host": "host15"}));
     controller.get("set tenant blue --ports 5 --vm-networks none");

@@ -156,8 +156,8 @@ NAME           MAC                PROVIDER-ADDRESS  RULE   TYPE    PORT   STATE
         (
             "get lookup-records 5001/10.0.0.5 -o wide",
             "\
-NAME           MAC                PROVIDER-ADDRESS  RULE   TYPE    PORT   STATE     VSID  CUSTOMER-ADDRESS  VM      SECURITY-GROUPS
-5001/10.0.0.5  06-06-00-00-00-05  192.168.4.11      Encap  Static  blue1  in force  5001  10.0.0.5          <none>  <none>
+NAME           MAC                PROVIDER-ADDRESS  RULE   TYPE    PORT   STATE     VSID  CUSTOMER-ADDRESS  VM      CUSTOMER-ID  CONTEXT  SECURITY-GROUPS
+5001/10.0.0.5  06-06-00-00-00-05  192.168.4.11      Encap  Static  blue1  in force  5001  10.0.0.5          <none>  <none>       <none>   <none>
 ",
         ),
         (
@@ -209,6 +209,7 @@ VSID:                5001
 Physical:            <none>
 Addresses:           <none>
 Security Groups:     <none>
+Limits:              <none>
 Status:
   State:             bound
   Interface Index:   7
@@ -235,6 +236,8 @@ Provider Address:    192.168.4.11
 Rule:                Encap
 Type:                Static
 VM:                  <none>
+Customer ID:         <none>
+Context:             <none>
 Security Groups:     <none>
 Status:
   State:             in force
@@ -244,6 +247,43 @@ Status:
     );
     assert!(host.get("describe drops").starts_with("PORT    REASON        PACKETS  EXPLANATION\n"));
     assert!(host.get("describe port -o json").starts_with("[\n"));
+}
+
+#[test]
+fn limits_are_shown_as_they_are_typed() {
+    let host = Host::blue();
+    let rdid = "{11111111-2222-3333-4444-000000005001}";
+    host.ok(
+        &["set", "port", "blue1", "--egress-limit", "50 Mbit/s, burst 1 MB", "--ingress-limit", "2000 packets/s"],
+        "",
+    );
+    host.ok(&["create", "routing-domain", "--rdid", rdid, "--egress-limit", "1 Gbit/s"], "");
+    let port = host.get("describe port blue1");
+    let shown = "Limits:              egress 50 Mbit/s, burst 1 MB; ingress 2000 packets/s\n";
+    assert!(port.contains(shown), "{port}");
+    assert!(host.get("get ports -o wide").contains("egress 50 Mbit/s, burst 1 MB; ingress 2000 packets/s"));
+    assert!(host.get("describe routing-domain").contains("Limits:              egress 1 Gbit/s\n"));
+    // What is given takes the place of the whole limit of its direction, and leaves the other one.
+    host.ok(&["set", "port", "blue1", "--egress-limit", "3000 packets/s"], "");
+    assert!(host.get("describe port blue1").contains("egress 3000 packets/s; ingress 2000 packets/s\n"));
+    host.ok(&["set", "port", "blue1", "--egress-limit", "", "--ingress-limit", ""], "");
+    assert!(host.get("describe port blue1").contains("Limits:              <none>\n"));
+    let (code, error) = host.refused("set port blue1 --egress-limit fast");
+    assert!(code == 2 && error.contains("\"fast\" is no part of a limit"), "{error}");
+    let ended = host.run(&["set", "port", "blue1", "--egress-limit", "burst 1 MB"], "");
+    assert!(ended.code == 2 && ended.err.contains("a limit needs a bandwidth, packets a second, or both"), "{ended:?}");
+}
+
+#[test]
+fn flows_are_looked_at_and_nothing_else() {
+    let host = Host::blue();
+    for verb in ["watch flows", "get flows --watch", "delete flows --all"] {
+        let (code, error) = host.refused(verb);
+        assert!(code != 0 && error.contains("flows"), "{verb}: {error}");
+    }
+    for wrong in ["get ports --protocol tcp", "get ports --limit 5"] {
+        assert_eq!(host.refused(wrong).0, 2, "{wrong}");
+    }
 }
 
 #[test]

@@ -219,8 +219,9 @@ impl Limit {
         let bandwidth = option::of((1..=4_000_000_000_u32).prop_filter_map("in range", |it| Bandwidth::new(it).ok()));
         let burst = option::of((1..=1_000_000_000_u32).prop_filter_map("in range", |it| ByteSize::new(it).ok()));
         let packets = option::of((1..=u32::MAX).prop_filter_map("not zero", std::num::NonZeroU32::new));
-        (bandwidth, packets, burst)
-            .prop_filter_map("limits something", |(bandwidth, packets, burst)| Self::new(bandwidth, packets, burst).ok())
+        (bandwidth, packets, burst).prop_filter_map("limits something", |(bandwidth, packets, burst)| {
+            Self::new(bandwidth, packets, burst).ok()
+        })
     }
 }
 
@@ -410,7 +411,7 @@ impl Place {
     fn gateway_note(self) -> LookupRecord {
         LookupRecord {
             vsid: self.vsid(),
-            customer_address: crate::gateway_of(self.prefix(false, false)),
+            customer_address: crate::resource::gateway_of(self.prefix(false, false)),
             mac: MacAddress::new([6, 7, 0, self.tenant, self.subnet, 1]).expect("unicast by construction"),
             provider_address: Ipv4Addr::new(169, 254, 254, 254).into(),
             rule: TranslationMethod::Encap,

@@ -250,7 +250,9 @@ impl std::str::FromStr for Limit {
                     let packets = u32::try_from(number).ok().and_then(NonZeroU32::new);
                     once(&mut parts.packets, packets.ok_or_else(|| LimitError::Packets(part.to_owned()))?, part)?;
                 }
-                (None, Some((_, unit))) if BIT_UNITS.contains(&unit) => once(&mut parts.bandwidth, part.parse()?, part)?,
+                (None, Some((_, unit))) if BIT_UNITS.contains(&unit) => {
+                    once(&mut parts.bandwidth, part.parse()?, part)?
+                }
                 _ => return Err(LimitError::Part(part.to_owned())),
             }
         }

@@ -160,13 +160,10 @@ pub struct LookupRecord {
 }
 
 impl LookupRecord {
-    /// Whether its provider address names no host: it is link-local (RFC 3927, section 1; RFC 4291, section 2.5.6). So HNV's
-    /// scripts note the address of a subnet's gateway, which is no VM and for which each host answers itself.
+    /// Whether its provider address names no host: it is in 169.254.0.0/16 (RFC 3927, section 1). So HNV's scripts note the
+    /// address of a subnet's gateway, which is no VM and for which each host answers itself.
     pub const fn names_no_host(&self) -> bool {
-        match self.provider_address {
-            IpAddr::V4(address) => address.is_link_local(),
-            IpAddr::V6(address) => address.is_unicast_link_local(),
-        }
+        matches!(self.provider_address, IpAddr::V4(address) if address.is_link_local())
     }
 }
 

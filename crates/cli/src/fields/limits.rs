@@ -13,11 +13,11 @@ use super::values::OrNothing;
 pub struct LimitFields {
     /// Most that it may send: "50 Mbit/s", "2000 packets/s", or both, and how much at once: "50 Mbit/s, burst 1 MB". ""
     /// takes the limit away.
-    #[arg(long = "egress-limit", value_name = "LIMIT")]
+    #[arg(id = "egress_limit", long = "egress-limit", value_name = "LIMIT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     egress: Option<OrNothing<Limit>>,
     /// Most that it may be sent, likewise.
-    #[arg(long = "ingress-limit", value_name = "LIMIT")]
+    #[arg(id = "ingress_limit", long = "ingress-limit", value_name = "LIMIT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     ingress: Option<OrNothing<Limit>>,
 }

@@ -175,13 +175,16 @@ pub fn text(value: Option<&Value>) -> String {
     }
 }
 
-/// Rate limits as they are typed, if the value is some.
+/// A rate limit of one direction as it is typed, if the value is one.
+pub fn limit(value: &Value) -> Option<String> {
+    model::Limit::deserialize(value).ok().map(|limit| limit.to_string())
+}
+
+/// Rate limits of both directions, if the value is some.
 fn limits(value: &Value) -> Option<String> {
-    let directions = value.as_object()?;
-    let limit = |(direction, limit): (&String, &Value)| {
-        model::Limit::deserialize(limit).ok().map(|limit| format!("{direction} {limit}"))
-    };
-    let texts: Option<Vec<String>> = directions.iter().map(limit).collect();
+    let directions = value.as_object()?.iter();
+    let texts: Option<Vec<String>> =
+        directions.map(|(direction, value)| limit(value).map(|limit| format!("{direction} {limit}"))).collect();
     texts.filter(|texts| !texts.is_empty()).map(|texts| texts.join("; "))
 }
 

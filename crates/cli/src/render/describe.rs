@@ -16,7 +16,18 @@ const LABEL_WIDTH: usize = 20;
 const fn fields(kind: Kind) -> (&'static [&'static str], &'static [&'static str]) {
     match kind {
         Kind::LookupRecord => (
-            &["vsid", "customerAddress", "mac", "providerAddress", "rule", "type", "vmName", "customerId", "context", "securityGroups"],
+            &[
+                "vsid",
+                "customerAddress",
+                "mac",
+                "providerAddress",
+                "rule",
+                "type",
+                "vmName",
+                "customerId",
+                "context",
+                "securityGroups",
+            ],
             &["state", "local", "port"],
         ),
         Kind::CustomerRoute => (&["rdid", "vsid", "prefix", "nextHop", "metric"], &["state"]),

@@ -188,12 +188,13 @@ impl<'a> Checks<'a> {
             (true, true) => {}
             (true, false) => self.errors.push(IntentError::WildcardAddress { key: key.clone(), address }),
             (false, true) => self.errors.push(IntentError::UnspecifiedAddress { key: key.clone(), address }),
-            (false, false) => self.customer_address(key, record.vsid, address),
+            (false, false) => self.customer_address(key, record, address),
         }
     }
 
     /// The customer address of a record that stands for one VM.
-    fn customer_address(&mut self, key: &Key, vsid: Vsid, address: IpAddr) {
+    fn customer_address(&mut self, key: &Key, record: &LookupRecord, address: IpAddr) {
+        let vsid = record.vsid;
         if !is_unicast(address) {
             self.errors.push(IntentError::CustomerNotUnicast { key: key.clone(), address });
             return;

@@ -44,6 +44,13 @@ fn a_customer_address_is_one_that_a_vm_of_the_subnet_can_have() {
             )],
         );
     }
+    // Which HNV's scripts note, with a provider address of no host.
+    for gateway in ["10.0.0.1", "fd00::1"] {
+        let note = format!(
+            "vsid: 5001, customerAddress: '{gateway}', mac: 10-10-10-10-11-01, providerAddress: 169.254.254.254"
+        );
+        accepted("lookup-record", &note);
+    }
     for (address, prefix) in [("10.0.0.0", "10.0.0.0/24"), ("10.0.0.255", "10.0.0.0/24"), ("fd00::", "fd00::/64")] {
         refused(
             "lookup-record",

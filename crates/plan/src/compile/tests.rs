@@ -372,9 +372,13 @@ fn limits_are_in_the_tables_with_the_usual_bursts() {
     let egress = Limit { bandwidth: 100_000, burst: 3_750_000, packets: 1000, packet_burst: 300 };
     assert_eq!(subnet.egress, egress);
     assert_eq!(subnet.ingress, Limit { bandwidth: 1000, burst: 2000, packets: 10, packet_burst: 64 });
-    let least = model::Limit { bandwidth: Some("64 kbit/s".parse().unwrap()), ..model::Limit::default() };
+    let least = "64 kbit/s".parse::<model::Limit>().unwrap();
     assert_eq!(ports::limit(Some(least)).burst, 256_000);
-    let most = model::Limit { bandwidth: Some("4000 Gbit/s".parse().unwrap()), packets: Some(std::num::NonZeroU32::MAX), burst: None };
+    let most = model::Limit {
+        bandwidth: Some("4000 Gbit/s".parse().unwrap()),
+        packets: Some(std::num::NonZeroU32::MAX),
+        burst: None,
+    };
     assert_eq!((ports::limit(Some(most)).burst, ports::limit(Some(most)).packet_burst), (1_000_000_000, 1_000_000_000));
 }
 

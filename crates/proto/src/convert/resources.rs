@@ -138,7 +138,7 @@ fn record_in(record: wire::LookupRecord) -> Result<LookupRecord, WireError> {
         rule,
         record_type,
         vm_name: record.vm_name,
-        customer_id: record.customer_id.as_ref().map(rdid_in).transpose()?,
+        customer_id: record.customer_id.as_deref().map(rdid_in).transpose()?,
         context: record.context,
         security_groups: group_names_in("security_groups", record.security_groups)?,
     })

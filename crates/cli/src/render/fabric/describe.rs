@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::columns;
 use crate::render::NONE;
-use crate::render::columns::{rule, text};
+use crate::render::columns::{limit, rule, text};
 use crate::render::describe::{label, line, sentences};
 
 /// One resource.
@@ -34,6 +34,9 @@ pub fn describe(item: &Item) -> String {
 
 /// A field with all that is in it.
 fn tree(out: &mut String, indent: usize, field: &str, value: &Value) {
+    if let Some(limit) = limit(value) {
+        return line(out, indent, &label(field), &limit);
+    }
     match value {
         Value::Object(fields) => {
             // Writing into a String cannot fail.

@@ -179,7 +179,8 @@ fn any_port() -> impl Strategy<Value = String> {
             "addresses: [10.0.0.3, 10.0.0.5], ",
         ][..],
     );
-    let device = prop_oneof![6 => Just(""), 1 => Just("device: tap0, "), 1 => Just("limits: {ingress: {packets: 9}}, ")];
+    let device =
+        prop_oneof![6 => Just(""), 1 => Just("device: tap0, "), 1 => Just("limits: {ingress: {packets: 9}}, ")];
     let groups = prop_oneof![2 => Just(String::new()), 1 => list("securityGroups", &GROUPS, 1..3)];
     let spec = (
         field("host", &["host15", "host15", "host16", "host16", "host17", "host18"]),

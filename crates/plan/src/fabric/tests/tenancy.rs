@@ -171,7 +171,8 @@ fn how_much_of_the_network_a_tenant_uses_is_the_operators_to_say() {
     let port = |limits: &str| {
         format!("{{kind: port, name: test01, spec: {{host: host16, vmNetwork: AAA, limits: {limits}}}}}")
     };
-    let network = |limits: &str| format!("{{kind: vm-network, name: AAA, spec: {{logicalNetwork: TDIv2, limits: {limits}}}}}");
+    let network =
+        |limits: &str| format!("{{kind: vm-network, name: AAA, spec: {{logicalNetwork: TDIv2, limits: {limits}}}}}");
     let (slow, fast) = ("{egress: {bandwidth: 10 Mbit/s}}", "{egress: {bandwidth: 10 Gbit/s}}");
     assert_eq!(confined(&world, &port(slow)), [sentence("port test01")]);
     assert_eq!(confined(&world, &network(slow)), [sentence("VM network AAA")]);

@@ -187,7 +187,7 @@ fn rate_limits_go_to_the_hosts() {
     let network = |rest: &str| format!("{{kind: vm-network, name: AAA, spec: {{logicalNetwork: TDIv2, {rest}}}}}");
     world.apply(&network("limits: {egress: {bandwidth: 50 Mbit/s, burst: 1 MB}}"));
     let limits = model::Limits { egress: "50 Mbit/s, burst 1 MB".parse().ok(), ingress: None };
-    assert!(matches!(domain(&world)[..], [Resource::RoutingDomain(domain)] if domain.limits == limits));
+    assert!(matches!(&domain(&world)[..], [Resource::RoutingDomain(domain)] if domain.limits == limits));
     world.apply(&network("isolation: nvgre"));
     assert_eq!(domain(&world), []);
     let port = "{kind: port, name: test01, spec: {host: host16, vmNetwork: AAA, limits: {ingress: {packets: 2000}}}}";
