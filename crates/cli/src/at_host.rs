@@ -82,6 +82,9 @@ pub fn diff(texts: &[Text], client: &Client, streams: &mut Streams<'_>) -> Resul
 
 /// `netvirt trace`.
 pub fn trace(trace: &Trace, client: &Client, output: Output, streams: &mut Streams<'_>) -> Result<(), CliError> {
+    if !trace.tcp && !trace.udp && (trace.source_port.is_some() || trace.dest_port.is_some()) {
+        return Err(CliError::Usage("--source-port and --dest-port are for --tcp and --udp; say which".to_owned()));
+    }
     let report = client.trace(&trace_request(trace))?;
     let text = match output {
         Output::Json => render::json(&report)?,

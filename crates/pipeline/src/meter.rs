@@ -74,6 +74,10 @@ pub struct Size {
     pub packets: u32,
 }
 
+/// More than any frame counts for: 64 KiB, divided into segments as small as TCP makes them (`TCP_MIN_MSS`, 88 bytes), each
+/// with headers of its own.
+const LARGEST: Size = Size { bytes: 1 << 18, packets: 1 << 10 };
+
 /// Which meter: of a port or of a VM network, in one direction.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(C)]
@@ -130,27 +134,31 @@ pub const fn ticks(nanoseconds: u64) -> u64 {
 /// A frame passes as long as less than the burst is owed, however long it is, and is owed then: so a frame that stands for
 /// many segments may be longer than the burst, and the rate is kept all the same. Several CPUs may add at the same time: what
 /// is lost when two of them begin anew at once is nothing that a limit that bites would have missed.
+///
+/// More than the burst and the `largest` frame is owed only where another limit, a lower one, was in force before: what was
+/// owed to that is forgotten, or a port could be silent for a minute after its limit was raised.
 #[inline(always)]
-pub const fn step(paid_at: u64, now: u64, amount: u64, rate: u64, burst: u64) -> Step {
+pub const fn step(paid_at: u64, now: u64, amount: u64, rate: u64, burst: u64, largest: u64) -> Step {
     // No rate would be a division by zero, which the caller has ruled out; the verifier wants to see it.
     let rate = if rate == 0 { 1 } else { rate };
     let burst = if burst > MAX_BURST as u64 { MAX_BURST as u64 } else { burst };
     let owed = paid_at.saturating_sub(now);
-    let passes = owed == 0 || owed < burst * TICKS_A_SECOND / rate;
-    Step { passes, anew: owed == 0, cost: amount * TICKS_A_SECOND / rate }
+    let anew = owed == 0 || owed > (burst + largest) * TICKS_A_SECOND / rate;
+    let passes = anew || owed < burst * TICKS_A_SECOND / rate;
+    Step { passes, anew, cost: amount * TICKS_A_SECOND / rate }
 }
 
 impl Limit {
     /// What becomes of a meter's number of bandwidth.
     #[inline(always)]
     pub const fn of_bytes(&self, paid_at: u64, now: u64, size: Size) -> Step {
-        step(paid_at, now, size.bytes as u64, self.bandwidth as u64 * 125, self.burst as u64)
+        step(paid_at, now, size.bytes as u64, self.bandwidth as u64 * 125, self.burst as u64, LARGEST.bytes as u64)
     }
 
     /// What becomes of a meter's number of packets.
     #[inline(always)]
     pub const fn of_packets(&self, paid_at: u64, now: u64, size: Size) -> Step {
-        step(paid_at, now, size.packets as u64, self.packets as u64, self.packet_burst as u64)
+        step(paid_at, now, size.packets as u64, self.packets as u64, self.packet_burst as u64, LARGEST.packets as u64)
     }
 }
 
@@ -190,6 +198,23 @@ mod tests {
                 assert!(got.abs_diff(expected) <= slack, "{limit:?}, frames of {frame}: {got} for {expected}");
             }
         }
+    }
+
+    #[test]
+    fn what_was_owed_to_a_lower_limit_is_forgotten_when_it_is_raised() {
+        let slow = Limit { packets: 1, packet_burst: 64, ..Limit::default() };
+        let fast = Limit { packets: 1000, packet_burst: 300, ..Limit::default() };
+        let (now, one) = (ticks(SECOND), Size { bytes: 98, packets: 1 });
+        let mut paid_at = 0;
+        for _ in 0..200 {
+            let step = slow.of_packets(paid_at, now, one);
+            if step.passes {
+                paid_at = step.cost + if step.anew { now } else { paid_at };
+            }
+        }
+        assert!(!slow.of_packets(paid_at, now, one).passes, "the slow limit does not bite");
+        let step = fast.of_packets(paid_at, now, one);
+        assert!(step.passes && step.anew);
     }
 
     #[test]

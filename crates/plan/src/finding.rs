@@ -177,8 +177,8 @@ pub enum Finding {
     },
     /// A port in a security group that is not there.
     #[error(
-        "{key}: there is no security group \"{group}\", and so it opens nothing for the port; declare it with \"netvirt create \
-         security-group\""
+        "{key}: there is no security group \"{group}\": it opens nothing, and a port that is in no other neither sends nor is sent \
+         anything; declare it with \"netvirt create security-group\", or take the port out of it"
     )]
     NoSecurityGroup {
         /// The port.

@@ -11,8 +11,9 @@ use super::values::OrNothing;
 /// Rate limits of both directions.
 #[derive(Debug, Args, Serialize)]
 pub struct LimitFields {
-    /// Most that it may send: "50 Mbit/s", "2000 packets/s", or both, and how much at once: "50 Mbit/s, burst 1 MB". ""
-    /// takes the limit away.
+    /// Most that it may send: a bandwidth in kbit/s, Mbit/s or Gbit/s, packets, or both: "50 Mbit/s, 2000 packets/s". How much
+    /// passes at once, what passes in 300 ms if nothing is said, can be added in B, kB or MB: ", burst 4 MB"; with less TCP
+    /// does not reach the rate. "" takes the limit away.
     #[arg(id = "egress_limit", long = "egress-limit", value_name = "LIMIT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     egress: Option<OrNothing<Limit>>,

@@ -135,13 +135,31 @@ pub fn header(kind: Kind, wide: bool) -> Vec<String> {
 
 /// An item as a row of its kind's table.
 pub fn row(item: &Item, wide: bool) -> Vec<String> {
+    let cell = |column: &Column| short(whole(item, column));
+    shown(item.kind, wide).map(cell).collect()
+}
+
+/// The widest cell; what is longer is for `describe`.
+const WIDEST: usize = 200;
+
+/// A text that is not wider than tables can be.
+pub fn short(text: String) -> String {
+    if text.chars().count() <= WIDEST {
+        return text;
+    }
+    let kept: String = text.chars().take(WIDEST).collect();
+    format!("{kept}... (\"describe\" and -o yaml show all)")
+}
+
+/// A cell with all that belongs into it.
+fn whole(item: &Item, column: &Column) -> String {
     let cell =
         |(_, pointer, _): &Column| match pointer.split_at(pointer[1..].find('/').map_or(pointer.len(), |at| at + 1)) {
             ("/spec", rest) => text(item.spec.pointer(rest)),
             ("/status", rest) => text(item.status.pointer(rest)),
             _ => item.name.clone(),
         };
-    shown(item.kind, wide).map(cell).collect()
+    cell(column)
 }
 
 /// The headings of the table of drops.

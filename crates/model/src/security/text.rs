@@ -34,6 +34,14 @@ pub enum RuleTextError {
         /// What should stand there.
         wanted: &'static str,
     },
+    /// The same said twice.
+    #[error("the rule \"{rule}\" says \"{word}\" twice; say it once, and write another rule for the rest")]
+    Twice {
+        /// The text.
+        rule: String,
+        /// What stands twice.
+        word: String,
+    },
     /// A quotation that does not end.
     #[error("the rule \"{0}\" has a double quote that is not closed; close it")]
     Quote(String),
@@ -247,7 +255,12 @@ impl<N: FromStr<Err: fmt::Display>> FromStr for SecurityRule<N> {
         let mut rule = Self::new(direction, action);
         rule.protocol = reader.next("a protocol, or any,")?.parse()?;
         reader.service(&mut rule)?;
+        let mut said: Vec<String> = Vec::new();
         while let Some(word) = reader.words.next() {
+            if said.contains(&word) {
+                return Err(RuleTextError::Twice { rule: text.to_owned(), word });
+            }
+            said.push(word.clone());
             match (word.as_str(), direction) {
                 ("from", Direction::Ingress) | ("to", Direction::Egress) => rule.remote = reader.remote()?,
                 ("priority", _) => {

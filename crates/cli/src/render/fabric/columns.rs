@@ -5,7 +5,7 @@ use model::fabric::Kind;
 use serde_json::Value;
 
 use crate::render::NONE;
-use crate::render::columns::text;
+use crate::render::columns::{short, text};
 
 /// What stands in a cell.
 enum Cell {
@@ -143,9 +143,11 @@ pub fn header(kind: Kind, wide: bool, tenants: bool) -> Vec<String> {
 /// An item as a row of its kind's table.
 pub fn row(item: &Item, wide: bool, tenants: bool) -> Vec<String> {
     let owner = (tenants && item.kind.has_tenant()).then(|| or_none(item.tenant.as_ref()));
-    let cell = |(_, cell, _): &Column| match cell {
-        Spec(pointer) => text(item.spec.pointer(pointer)),
-        Of(function) => function(item),
+    let cell = |(_, cell, _): &Column| {
+        short(match cell {
+            Spec(pointer) => text(item.spec.pointer(pointer)),
+            Of(function) => function(item),
+        })
     };
     owner.into_iter().chain([item.name.to_string()]).chain(shown(item.kind, wide).map(cell)).collect()
 }

@@ -344,8 +344,8 @@ fn what_is_not_declared_opens_nothing_and_is_told() {
     assert_eq!(
         said,
         [
-            "port p: there is no security group \"b\", and so it opens nothing for the port; declare it with \"netvirt create \
-             security-group\"",
+            "port p: there is no security group \"b\": it opens nothing, and a port that is in no other neither sends nor is sent \
+             anything; declare it with \"netvirt create security-group\", or take the port out of it",
             "security-group a: its rules name address set \"nobody\", which is not there, and so they match nobody; declare it with \
              \"netvirt create address-set\"",
             "security-group a: its rules name security group \"strangers\", which is not declared here; correct the name if it is \
