@@ -1,5 +1,6 @@
-//! Provider addresses that the controller drew from a pool: they are put on the uplink, and taken from it when they are
-//! no longer declared. Addresses that somebody else has put there are never touched.
+//! Provider addresses that are declared and not on their interface yet, by the controller, which drew them from a pool, or by
+//! hand: they are put there, and taken away when they are no longer declared. Addresses that somebody else has put there
+//! are never touched.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -10,7 +11,7 @@ use ipnet::IpNet;
 use model::{Change, Key, Kind, Name, ProviderAddress, Resource};
 use serde::{Deserialize, Serialize};
 
-use super::files;
+use crate::session::files;
 
 /// An address on an interface.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -69,9 +70,17 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Those that an agent has added in an earlier life are remembered in the folder.
-    pub fn in_folder(folder: &Path) -> Self {
-        let path = folder.join("addresses.yaml");
+    /// Of the controller. Those that an agent has added in an earlier life are remembered in the folder.
+    pub fn of_controller(folder: &Path) -> Self {
+        Self::in_file(folder.join("addresses.yaml"))
+    }
+
+    /// Of this host's own declarations.
+    pub fn of_host(folder: &Path) -> Self {
+        Self::in_file(folder.join("own-addresses.yaml"))
+    }
+
+    fn in_file(path: PathBuf) -> Self {
         let text = files::read_text(&path).unwrap_or_else(|error| {
             tracing::warn!("{error}");
             None
@@ -96,6 +105,16 @@ impl Addresses {
                 Change::Delete(_) => {}
             }
         }
+    }
+
+    /// Takes over all that is declared.
+    pub fn set<'r>(&mut self, declared: impl Iterator<Item = &'r Resource>) {
+        self.wanted = declared
+            .filter_map(|resource| match resource {
+                Resource::ProviderAddress(address) => Some((resource.key(), address.clone())),
+                _ => None,
+            })
+            .collect();
     }
 
     /// Puts on the interfaces what is declared and not there. To be done before tables are made that need it.
@@ -206,7 +225,7 @@ mod tests {
         let interfaces = Fake::default();
         interfaces.add(&"eth0".parse().unwrap(), "192.168.4.11/24".parse().unwrap()).unwrap();
         let (host, pool) = (declared("192.168.4.11", "eth0"), declared("192.168.4.200", "eth0"));
-        let mut addresses = Addresses::in_folder(folder.path());
+        let mut addresses = Addresses::of_controller(folder.path());
         addresses.note(&[Change::Set(host.clone()), Change::Set(pool.clone())]);
         addresses.add_missing(&interfaces);
         addresses.delete_unwanted(&interfaces);
@@ -214,18 +233,18 @@ mod tests {
         let eth0 = "eth0".parse().unwrap();
         assert!(addresses.is_own(&eth0, "192.168.4.200".parse().unwrap()));
         assert!(!addresses.is_own(&eth0, "192.168.4.11".parse().unwrap()));
-        let mut later = Addresses::in_folder(folder.path());
+        let mut later = Addresses::of_controller(folder.path());
         later.note(&[Change::Set(host.clone()), Change::Set(pool.clone())]);
         later.note(&[Change::Delete(host.key()), Change::Delete(pool.key())]);
         later.delete_unwanted(&interfaces);
         assert_eq!(interfaces.addresses(), ["192.168.4.11/24"], "somebody else's stays");
-        assert!(Addresses::in_folder(folder.path()).own.is_empty());
+        assert!(Addresses::of_controller(folder.path()).own.is_empty());
     }
 
     #[test]
     fn what_cannot_be_added_is_said() {
         let folder = tempfile::tempdir().unwrap();
-        let mut addresses = Addresses::in_folder(folder.path());
+        let mut addresses = Addresses::of_controller(folder.path());
         addresses.note(&[Change::Set(declared("192.168.4.200", "eth7"))]);
         addresses.add_missing(&Fake::default());
         assert_eq!(addresses.problems(), ["there is no eth7"]);

@@ -9,6 +9,7 @@ use host::{LinkEvent, Netlink};
 use model::{Change, Intent, IntentError, Key, Kind, Name, Port, Resource};
 use plan::{Changes, Epochs, Facts, Finding, HostTables, Link, PortStatus, Severity, compile, diff, epochs};
 
+use crate::addresses::Addresses;
 use crate::config::Config;
 use crate::desired::{Desired, Refused, Step};
 use crate::error::RunError;
@@ -38,6 +39,8 @@ pub struct Core {
     uplinks: BTreeSet<Attachment>,
     saved: Saved,
     netlink: Netlink,
+    /// Provider addresses that this host declares itself and that it has put on its interfaces.
+    addresses: Addresses,
 }
 
 impl Core {
@@ -52,6 +55,9 @@ impl Core {
         let settings = config.settings();
         // Before anything is made: what cannot be carried out changes nothing.
         refuse(&compile(&declared, &facts::observe(&netlink, &HostTables::default())?, &settings).findings)?;
+        let mut addresses = Addresses::of_host(&config.state);
+        addresses.set(declared.resources());
+        addresses.add_missing(&netlink);
         let datapath = Datapath::open(&config.bpffs)?;
         let tables = datapath.tables()?;
         let mut desired = Desired::new(declared, facts::observe(&netlink, &tables)?, settings);
@@ -72,8 +78,10 @@ impl Core {
             uplinks: BTreeSet::new(),
             saved,
             netlink,
+            addresses,
         };
         core.take_over(&tables)?;
+        core.addresses.delete_unwanted(&core.netlink);
         Ok(core)
     }
 
@@ -100,6 +108,14 @@ impl Core {
     /// All that is to be in force: declared, said by the controller, learnt.
     pub const fn intent(&self) -> &Intent {
         self.desired.live.intent()
+    }
+
+    /// The interfaces of the host, as they are now.
+    ///
+    /// # Errors
+    /// When the kernel does not list them.
+    pub fn links(&self) -> Result<Vec<host::Link>, host::Error> {
+        self.netlink.links()
     }
 
     /// What was observed.
@@ -351,8 +367,25 @@ impl Core {
     /// Carries a set of changes out, wholly or not at all.
     pub fn change(&mut self, set: ChangeSet) -> Result<ChangeReport, Problem> {
         let (changes, results) = self.judge(&set)?;
-        self.look_again(&changes);
-        let step = self.desired.declare(&changes).map_err(|refused| match refused {
+        if set.dry_run {
+            return self.make(&changes, results, true);
+        }
+        // What the tables are made for must be there before, and what they do without may go after.
+        self.addresses.note(&changes);
+        self.addresses.add_missing(&self.netlink);
+        let result = self.make(&changes, results, false);
+        self.addresses.set(self.desired.declared.resources());
+        self.addresses.delete_unwanted(&self.netlink);
+        for problem in self.addresses.problems() {
+            tracing::warn!("provider addresses: {problem}");
+        }
+        result
+    }
+
+    /// Makes changes that were judged, or says what would come of them.
+    fn make(&mut self, changes: &[Change], results: Vec<ChangeResult>, dry_run: bool) -> Result<ChangeReport, Problem> {
+        self.look_again(changes);
+        let step = self.desired.declare(changes).map_err(|refused| match refused {
             Refused::Contradiction(errors) => contradiction(&errors),
             Refused::Findings(findings) => {
                 Problem::with_errors(ProblemType::Invalid, findings.iter().map(ToString::to_string).collect())
@@ -361,7 +394,7 @@ impl Core {
         let findings = self.desired.live.findings();
         let warnings = findings.iter().filter(|finding| finding.severity() == Severity::Warn);
         let findings: Vec<String> = warnings.map(ToString::to_string).collect();
-        if set.dry_run {
+        if dry_run {
             self.desired.undo(step);
             return Ok(ChangeReport { results, findings });
         }

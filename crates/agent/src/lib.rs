@@ -7,6 +7,7 @@
 //! **Invariant:** stopping, killing or upgrading the agent changes nothing for packets: programs, maps and links are
 //! pinned, and a start changes only what differs.
 
+mod addresses;
 mod config;
 mod core;
 mod desired;

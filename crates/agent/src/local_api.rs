@@ -1,10 +1,10 @@
 //! The agent's side of the northbound interface.
 
 use api::{
-    ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostApi, HostStatus, Item, Problem, TraceReport,
-    TraceRequest, UPLINK, UplinkStatus,
+    AddressState, ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostApi, HostStatus, InterfaceAddress,
+    InterfaceStatus, InterfaceVlan, Item, Problem, TraceReport, TraceRequest, UPLINK, UplinkStatus,
 };
-use model::{Key, Kind};
+use model::{Key, Kind, MacAddress};
 use pipeline::DropReason;
 
 use crate::core::{Core, device_name};
@@ -67,6 +67,13 @@ impl HostApi for LocalApi {
         flows::list(&lock(&self.0), &filter)
     }
 
+    fn interfaces(&self) -> Result<Vec<InterfaceStatus>, Problem> {
+        let links = lock(&self.0).links().map_err(|error| Problem::internal(error.to_string()))?;
+        let mut interfaces: Vec<InterfaceStatus> = links.iter().map(interface).collect();
+        interfaces.sort_by_key(|interface| interface.ifindex);
+        Ok(interfaces)
+    }
+
     fn trace(&self, request: TraceRequest) -> Result<TraceReport, Problem> {
         let core = lock(&self.0);
         // Over what the kernel holds, not over what we believe that it holds.
@@ -115,7 +122,38 @@ fn status(core: &Core) -> HostStatus {
         routes: core.intent().customer_routes().count(),
         drift: core.drift.clone(),
         findings: core.findings(),
+        gateway_mac: Some(core.settings.gateway_mac),
         controller: core.controller.clone(),
+    }
+}
+
+/// An interface as the kernel describes it.
+fn interface(link: &host::Link) -> InterfaceStatus {
+    let state = |state: &host::AddressState| match state {
+        host::AddressState::Tentative => AddressState::Tentative,
+        host::AddressState::Duplicate => AddressState::Duplicate,
+        host::AddressState::Deprecated => AddressState::Deprecated,
+        host::AddressState::Preferred => AddressState::Preferred,
+    };
+    let kind = match link.kind {
+        host::LinkKind::Veth => "veth",
+        host::LinkKind::Tun => "tap",
+        host::LinkKind::Bridge => "bridge",
+        host::LinkKind::Vxlan => "vxlan",
+        host::LinkKind::Other if link.vlan.is_some() => "vlan",
+        host::LinkKind::Other if link.mac.is_none_or(|mac| mac == [0; 6]) => "loopback",
+        host::LinkKind::Other => "ethernet",
+    };
+    let addresses = link.addresses.iter().zip(&link.states);
+    InterfaceStatus {
+        name: link.name.clone(),
+        ifindex: link.index,
+        mac: link.mac.and_then(|mac| MacAddress::new(mac).ok()),
+        mtu: link.mtu,
+        up: link.up && link.carrier,
+        kind: kind.to_owned(),
+        addresses: addresses.map(|(address, how)| InterfaceAddress { address: *address, state: state(how) }).collect(),
+        vlan: link.vlan.map(|(parent, id)| InterfaceVlan { parent, id }),
     }
 }
 

@@ -15,7 +15,8 @@ use tokio::net::UnixStream;
 
 use crate::paths::{self, MAX_ANSWER_BYTES, MAX_BODY_BYTES};
 use crate::{
-    ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostStatus, Item, Problem, TraceReport, TraceRequest,
+    ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostStatus, InterfaceStatus, Item, Problem,
+    TraceReport, TraceRequest,
 };
 
 /// How long a client waits for an answer unless told otherwise: writing every record that a host can have takes a while.
@@ -164,6 +165,14 @@ impl Client {
     /// [`ClientError`].
     pub fn flows(&self, filter: &FlowFilter) -> Result<FlowList, ClientError> {
         self.ask(Method::GET, &paths::flows(filter), None::<&()>)
+    }
+
+    /// See [`crate::HostApi::interfaces`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn interfaces(&self) -> Result<Vec<InterfaceStatus>, ClientError> {
+        self.ask(Method::GET, paths::INTERFACES, None::<&()>)
     }
 
     /// See [`crate::HostApi::trace`].

@@ -3,7 +3,8 @@
 use model::Kind;
 
 use crate::{
-    ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostStatus, Item, Problem, TraceReport, TraceRequest,
+    ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostStatus, InterfaceStatus, Item, Problem,
+    TraceReport, TraceRequest,
 };
 
 /// What a host can be asked.
@@ -34,6 +35,9 @@ pub trait HostApi: Send + Sync + 'static {
 
     /// The flows that meet a filter.
     fn flows(&self, filter: FlowFilter) -> Result<FlowList, Problem>;
+
+    /// The interfaces of the host, in the order of their indices.
+    fn interfaces(&self) -> Result<Vec<InterfaceStatus>, Problem>;
 
     /// What would become of a packet, decided by the function that the kernel runs over the tables that it reads.
     fn trace(&self, request: TraceRequest) -> Result<TraceReport, Problem>;

@@ -34,5 +34,8 @@ pub use item::{
 pub use paths::MAX_BODY_BYTES;
 pub use problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};
 pub use socket::{Socket, SocketError};
-pub use status::{ControllerStatus, DropCounter, HostStatus, UPLINK, UplinkStatus};
+pub use status::{
+    AddressState, ControllerStatus, DropCounter, HostStatus, InterfaceAddress, InterfaceStatus, InterfaceVlan, UPLINK,
+    UplinkStatus,
+};
 pub use trace::{TraceLookup, TraceProtocol, TraceReport, TraceRequest, TraceStep};

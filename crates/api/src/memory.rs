@@ -6,10 +6,10 @@ use std::sync::Mutex;
 use model::{Key, Kind, Resource};
 
 use crate::{
-    Change, ChangeReport, ChangeResult, ChangeSet, Counters, CustomerRouteStatus, DropCounter, FlowFilter, FlowList,
-    HostApi, HostStatus, Item, ItemStatus, LookupRecordStatus, Outcome, PortState, PortStatus, Problem, ProblemType,
-    ProviderAddressStatus, ProviderRouteStatus, TraceLookup, TraceReport, TraceRequest, TraceStep, UPLINK,
-    UplinkStatus,
+    AddressState, Change, ChangeReport, ChangeResult, ChangeSet, Counters, CustomerRouteStatus, DropCounter,
+    FlowFilter, FlowList, HostApi, HostStatus, InterfaceAddress, InterfaceStatus, Item, ItemStatus, LookupRecordStatus,
+    Outcome, PortState, PortStatus, Problem, ProblemType, ProviderAddressStatus, ProviderRouteStatus, TraceLookup,
+    TraceReport, TraceRequest, TraceStep, UPLINK, UplinkStatus,
 };
 
 /// See the module.
@@ -122,6 +122,7 @@ impl HostApi for MemoryHost {
             routes: count(Kind::CustomerRoute),
             drift: vec!["lookup record 5001/10.0.0.9 was in force but is not declared; it was removed".to_owned()],
             findings: Vec::new(),
+            gateway_mac: "00-00-5E-00-01-01".parse().ok(),
             controller: None,
         })
     }
@@ -171,6 +172,24 @@ impl HostApi for MemoryHost {
             self.get(Kind::Port, &port)?;
         }
         Ok(FlowList::default())
+    }
+
+    fn interfaces(&self) -> Result<Vec<InterfaceStatus>, Problem> {
+        let interface = |name: &str, ifindex, kind: &str, address: &str| InterfaceStatus {
+            name: name.to_owned(),
+            ifindex,
+            mac: format!("02-00-00-00-00-0{ifindex}").parse().ok(),
+            mtu: 1500,
+            up: true,
+            kind: kind.to_owned(),
+            addresses: address
+                .parse()
+                .map(|address| InterfaceAddress { address, state: AddressState::Preferred })
+                .into_iter()
+                .collect(),
+            vlan: None,
+        };
+        Ok(vec![interface("lo", 1, "loopback", "127.0.0.1/8"), interface("up0", 2, "ethernet", "192.168.4.11/24")])
     }
 
     /// The answer shows the shape of one; no packet is judged.

@@ -16,6 +16,7 @@ pub const CHANGES: &str = "/v1/changes";
 pub const DROPS: &str = "/v1/drops";
 pub const FLOWS: &str = "/v1/flows";
 pub const TRACE: &str = "/v1/trace";
+pub const INTERFACES: &str = "/v1/interfaces";
 pub const COLLECTION: &str = "/v1/{kind}";
 pub const RESOURCE: &str = "/v1/{kind}/{name}";
 

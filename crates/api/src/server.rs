@@ -50,6 +50,7 @@ fn router(api: Api) -> Router {
         .route(paths::DROPS, get(drops).delete(clear_drops))
         .route(paths::FLOWS, get(flows))
         .route(paths::TRACE, post(trace))
+        .route(paths::INTERFACES, get(interfaces))
         .route(paths::COLLECTION, get(list).post(create))
         .route(paths::RESOURCE, get(get_one).put(put).delete(delete))
         .fallback(no_such_path)
@@ -191,9 +192,13 @@ async fn trace(State(api): State<Api>, Body(body): Body) -> Answer {
     ok(&call(api, move |api| api.trace(request)).await?)
 }
 
+async fn interfaces(State(api): State<Api>) -> Answer {
+    ok(&call(api, |api| api.interfaces()).await?)
+}
+
 async fn no_such_path(uri: Uri) -> Failure {
     Failure(Problem::not_found(format!(
-        "there is no path {}; paths are /v1/status, /v1/changes, /v1/drops, /v1/trace, /v1/KINDS and /v1/KINDS/NAME, \
+        "there is no path {}; paths are /v1/status, /v1/changes, /v1/drops, /v1/flows, /v1/trace, /v1/interfaces, /v1/KINDS and /v1/KINDS/NAME, \
          with a slash in a name written as %2F",
         uri.path()
     )))

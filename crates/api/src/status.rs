@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+use model::MacAddress;
 use serde::{Deserialize, Serialize};
 
 /// The name that stands for the uplink where a port's name is expected.
@@ -19,6 +21,63 @@ pub struct UplinkStatus {
     pub mtu: u32,
     /// The provider addresses on it.
     pub addresses: Vec<IpAddr>,
+}
+
+/// How far the host is with an address of an interface (RFC 4862, section 5.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum AddressState {
+    /// Not yet known to be unique.
+    Tentative,
+    /// Another machine has it.
+    Duplicate,
+    /// For old connections alone.
+    Deprecated,
+    /// In use.
+    Preferred,
+}
+
+/// An address of an interface.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InterfaceAddress {
+    /// The address with the length of its on-link prefix.
+    pub address: IpNet,
+    /// How far the host is with it.
+    pub state: AddressState,
+}
+
+/// The interface that a VLAN is on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InterfaceVlan {
+    /// Interface index of the interface that carries it.
+    pub parent: u32,
+    /// The VLAN.
+    pub id: u16,
+}
+
+/// An interface of a host, whether or not netvirt has to do with it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InterfaceStatus {
+    /// Its name.
+    pub name: String,
+    /// Its interface index.
+    pub ifindex: u32,
+    /// MAC address, if it has one that an interface of a network can have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<MacAddress>,
+    /// Its MTU, in bytes.
+    pub mtu: u32,
+    /// Whether it is set up and has a carrier.
+    pub up: bool,
+    /// What it is: veth, tap, bridge, vxlan or other.
+    pub kind: String,
+    /// Its addresses.
+    pub addresses: Vec<InterfaceAddress>,
+    /// If it is a VLAN of another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<InterfaceVlan>,
 }
 
 /// The controller that a host has joined.
@@ -65,6 +124,9 @@ pub struct HostStatus {
     /// What is legal but probably not meant, one sentence each.
     #[serde(default)]
     pub findings: Vec<String>,
+    /// The MAC address of the distributed router.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway_mac: Option<MacAddress>,
     /// The controller, if the host has joined one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub controller: Option<ControllerStatus>,

@@ -294,6 +294,9 @@ impl HostApi for Broken {
     fn flows(&self, _: FlowFilter) -> Result<FlowList, Problem> {
         panic!("for the test")
     }
+    fn interfaces(&self) -> Result<Vec<api::InterfaceStatus>, Problem> {
+        Err(Problem::internal("the kernel does not say"))
+    }
     fn trace(&self, _: TraceRequest) -> Result<TraceReport, Problem> {
         Err(Problem::bad_request("no"))
     }

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use host::Netlink;
 use proto::client::ClientError;
 
-use super::addresses::Addresses;
 use super::enrolment::{Enrolment, EnrolmentError};
 use super::files::{self, FileError};
 use crate::RunError;
+use crate::addresses::Addresses;
 use crate::config::Config;
 use crate::core::Core;
 
@@ -106,7 +106,7 @@ fn forget(config: &Config) -> Result<(), LeaveError> {
     // As an agent that starts with nothing from a controller: what differs from that goes.
     Core::start(config, Vec::new())?;
     let netlink = Netlink::current().map_err(RunError::from)?;
-    Addresses::in_folder(&config.state).delete_unwanted(&netlink);
+    Addresses::of_controller(&config.state).delete_unwanted(&netlink);
     files::remove(&config.state.join("topics.log"))?;
     Ok(Enrolment::remove(&config.state)?)
 }

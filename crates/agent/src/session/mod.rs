@@ -3,10 +3,9 @@
 //! It runs on a thread of its own. Nothing waits for it: without a controller the host goes on with what it last knew,
 //! after a restart too.
 
-mod addresses;
 mod backoff;
 mod enrolment;
-mod files;
+pub(crate) mod files;
 mod join;
 mod journal;
 mod leave;
@@ -27,8 +26,8 @@ pub use join::{JoinError, JoinOptions, join};
 pub use leave::{LeaveError, LeaveOptions, Left, leave};
 pub use report::is_underlay;
 
+use crate::addresses::Addresses;
 use crate::run::{Shared, lock};
-use addresses::Addresses;
 use backoff::Backoff;
 use enrolment::{Enrolment, EnrolmentError};
 use files::FileError;
@@ -100,7 +99,7 @@ impl Controlled {
     pub fn read(folder: &Path) -> Result<Option<Self>, SessionError> {
         let Some(enrolment) = Enrolment::read(folder)? else { return Ok(None) };
         let (journal, mirror) = Journal::open(folder)?;
-        let mut addresses = Addresses::in_folder(folder);
+        let mut addresses = Addresses::of_controller(folder);
         let known: Vec<Change> = mirror.resources().into_iter().map(Change::Set).collect();
         addresses.note(&known);
         let renew_at = renew_at(&enrolment.identity);

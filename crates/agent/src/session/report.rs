@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use model::{LookupRecordType, MacAddress, Name, Vsid};
 use proto::{LearntAddress, PortReport, Report, Uplink};
 
-use super::addresses::Addresses;
+use crate::addresses::Addresses;
 use crate::core::Core;
 
 /// Whether other hosts could reach an address: it is of a scope wider than the link.

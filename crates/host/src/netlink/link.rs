@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
-use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
+use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 
 use crate::Mac;
 
@@ -21,6 +21,19 @@ pub enum LinkKind {
     Vxlan,
     /// Anything else, hardware and loopback included.
     Other,
+}
+
+/// How far the kernel is with an address (RFC 4862, section 5.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AddressState {
+    /// Not yet known to be unique.
+    Tentative,
+    /// Another machine has it.
+    Duplicate,
+    /// For old connections alone.
+    Deprecated,
+    /// In use.
+    Preferred,
 }
 
 /// A network device.
@@ -44,8 +57,12 @@ pub struct Link {
     pub carrier: bool,
     /// Number of the bridge that it is a port of.
     pub master: Option<u32>,
+    /// For a VLAN of another device: the number of that, and the VLAN.
+    pub vlan: Option<(u32, u16)>,
     /// Its addresses, in the kernel's order.
     pub addresses: Vec<IpNet>,
+    /// How far the kernel is with each of them.
+    pub states: Vec<AddressState>,
 }
 
 impl Link {
@@ -62,8 +79,11 @@ impl Link {
             up: flags.contains(LinkFlags::Up),
             carrier: flags.contains(LinkFlags::LowerUp),
             master: None,
+            vlan: None,
             addresses: Vec::new(),
+            states: Vec::new(),
         };
+        let (mut parent, mut vlan) = (None, None);
         for attribute in &message.attributes {
             match attribute {
                 LinkAttribute::IfName(name) => link.name.clone_from(name),
@@ -71,10 +91,15 @@ impl Link {
                 LinkAttribute::Address(bytes) => link.mac = Mac::try_from(bytes.as_slice()).ok(),
                 LinkAttribute::Controller(index) => link.master = Some(*index),
                 LinkAttribute::LinkNetNsId(_) => link.peer_elsewhere = true,
-                LinkAttribute::LinkInfo(infos) => link.kind = kind_of(infos),
+                LinkAttribute::Link(index) => parent = Some(*index),
+                LinkAttribute::LinkInfo(infos) => {
+                    link.kind = kind_of(infos);
+                    vlan = vlan_of(infos);
+                }
                 _ => {}
             }
         }
+        link.vlan = parent.zip(vlan);
         (!link.name.is_empty()).then_some(link)
     }
 }
@@ -91,6 +116,28 @@ fn kind_of(infos: &[LinkInfo]) -> LinkKind {
         Some(InfoKind::Bridge) => LinkKind::Bridge,
         Some(InfoKind::Vxlan) => LinkKind::Vxlan,
         _ => LinkKind::Other,
+    }
+}
+
+/// The VLAN among the details.
+fn vlan_of(infos: &[LinkInfo]) -> Option<u16> {
+    infos.iter().find_map(|info| match info {
+        LinkInfo::Data(InfoData::Vlan(details)) => details.iter().find_map(|detail| match detail {
+            InfoVlan::Id(id) => Some(*id),
+            _ => None,
+        }),
+        _ => None,
+    })
+}
+
+/// How far the kernel is with the address that a message is about.
+pub(crate) fn state_of(message: &AddressMessage) -> AddressState {
+    let flags = message.header.flags;
+    match () {
+        () if flags.contains(AddressHeaderFlags::Dadfailed) => AddressState::Duplicate,
+        () if flags.contains(AddressHeaderFlags::Tentative) => AddressState::Tentative,
+        () if flags.contains(AddressHeaderFlags::Deprecated) => AddressState::Deprecated,
+        () => AddressState::Preferred,
     }
 }
 

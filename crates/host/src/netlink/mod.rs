@@ -15,8 +15,8 @@ use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMe
 use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkMessage};
 use rtnetlink::{AddressMessageBuilder, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVxlan};
 
-pub(crate) use link::address_of;
-pub use link::{Link, LinkKind};
+pub use link::{AddressState, Link, LinkKind};
+pub(crate) use link::{address_of, state_of};
 pub use routes::Route;
 use socket::RequestSocket;
 pub(crate) use socket::split;
@@ -122,6 +122,7 @@ impl Netlink {
             };
             if let Some(link) = links.iter_mut().find(|link| link.index == index) {
                 link.addresses.push(address);
+                link.states.push(state_of(&message));
             }
         }
         Ok(links)
@@ -135,14 +136,13 @@ impl Netlink {
         let mut link = self.describe(name)?;
         let asked = RouteNetlinkMessage::GetAddress(AddressMessage::default());
         let answers = self.requests.dump("list the addresses", asked)?;
-        link.addresses = answers
-            .iter()
-            .filter_map(|answer| match answer {
-                RouteNetlinkMessage::NewAddress(message) => address_of(message),
-                _ => None,
-            })
-            .filter_map(|(index, address)| (index == link.index).then_some(address))
-            .collect();
+        for answer in &answers {
+            let RouteNetlinkMessage::NewAddress(message) = answer else { continue };
+            if let Some((_, address)) = address_of(message).filter(|(index, _)| *index == link.index) {
+                link.addresses.push(address);
+                link.states.push(state_of(message));
+            }
+        }
         Ok(link)
     }
 
