@@ -114,7 +114,8 @@ impl Controller {
 pub struct Host {
     /// Its name. Its agent's socket is named after it.
     pub name: Name,
-    /// Addresses of its uplink `eth0`; with an agent they are its provider addresses.
+    /// Addresses of its uplink `eth0`; with an agent they are its provider addresses. An agent may do without, until it
+    /// is told one.
     pub addresses: Vec<IpNet>,
     /// Whether it runs an agent; false for peers that are not netvirt.
     #[serde(default = "yes")]

@@ -72,7 +72,8 @@ impl Topology {
     fn check_host_addresses(&self, problems: &mut Vec<String>) {
         let mut owners = BTreeMap::new();
         for host in &self.hosts {
-            if host.addresses.is_empty() {
+            // One with an agent of its own may be given its provider addresses later.
+            if host.addresses.is_empty() && (host.joined || !host.agent) {
                 problems.push(format!("host {} has no address; list at least one under \"addresses\"", host.name));
             }
             for address in &host.addresses {
@@ -151,7 +152,10 @@ impl Topology {
                     .push(format!("{} is the MAC address of both {other} and {} in one VM subnet", vm.mac, vm.name));
             }
             for address in &vm.addresses {
-                if let Some(other) = addresses.insert((vm.vsid, address.addr()), &vm.name) {
+                // Who is in no subnet yet may be put into any.
+                if vm.vsid.is_some()
+                    && let Some(other) = addresses.insert((vm.vsid, address.addr()), &vm.name)
+                {
                     let address = address.addr();
                     problems.push(format!("{address} is an address of both {other} and {} in one VM subnet", vm.name));
                 }

@@ -21,7 +21,7 @@ struct Need {
 const TIERS: [&[&str]; 5] = [
     &["pipeline"],
     &["model", "plan", "dhcp"],
-    &["store", "api", "proto", "datapath", "host"],
+    &["store", "api", "proto", "datapath", "host", "powershell"],
     &["controller", "agent", "gateway", "cni", "cli", "console"],
     &["netvirt"],
 ];

@@ -26,6 +26,9 @@ pub enum CliError {
     /// The command line is grammatical, but asks for nothing that can be done.
     #[error("{0}")]
     Usage(String),
+    /// A script ended with this code, and has said why itself.
+    #[error("the script ended with code {0}")]
+    Script(u8),
     /// The agent, or the way to it.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -182,6 +185,7 @@ impl CliError {
                 | FabricError::WrongName { .. },
             )
             | Self::Context(_) => EXIT_NO_ANSWER,
+            Self::Script(code) => *code,
             Self::Usage(_) | Self::MixedFiles { .. } => EXIT_USAGE,
             Self::Fields(
                 FieldsError::Nothing(_)
@@ -204,7 +208,7 @@ impl CliError {
     pub fn lines(&self) -> String {
         let line = |sentence: &str| format!("error: {sentence}\n");
         match self {
-            Self::Different => String::new(),
+            Self::Different | Self::Script(_) => String::new(),
             Self::Client(ClientError::Refused(problem)) => problem.sentences().map(line).collect(),
             Self::Fabric(error) if error.problem().is_some_and(|problem| problem.sentences().count() > 1) => {
                 error.problem().into_iter().flat_map(|problem| problem.sentences()).map(line).collect()

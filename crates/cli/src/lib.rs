@@ -19,6 +19,7 @@ mod files;
 mod flows;
 mod lab;
 mod pipe;
+mod powershell;
 mod render;
 mod roles;
 mod run;

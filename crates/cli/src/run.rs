@@ -52,6 +52,7 @@ pub fn run(cli: &Cli, environment: &Environment, roles: Roles, streams: &mut Str
             streams.print(&format!("host {} left the controller at {}\n", left.host, left.controller))
         }
         Verb::Lab(verb) => crate::lab::run(verb, output, streams),
+        Verb::Powershell(verb) => crate::powershell::run(verb, &cli.global, environment, streams),
         Verb::Completion { shell } => {
             let script = crate::completion::script(*shell)?;
             streams.out.write_all(&script).map_err(CliError::Output)
@@ -99,6 +100,8 @@ fn ask(cli: &Cli, environment: &Environment, streams: &mut Streams<'_>) -> Resul
 fn must_fit(get: &args::Get) -> Result<(), CliError> {
     let sentence = if get.flows != args::OfFlows::default() && get.target != Target::Flows {
         "--protocol, --address, --service and --state are for flows; leave them out"
+    } else if get.limit == Some(0) {
+        "--limit 0 shows nothing; write 1 or more"
     } else if get.limit.is_some() && !matches!(get.target, Target::Audit | Target::Flows) {
         "--limit is for the audit log and for flows; leave it out"
     } else {

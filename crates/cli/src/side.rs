@@ -107,7 +107,7 @@ pub struct Question<'a> {
 
 impl Global {
     /// The socket to ask.
-    fn socket_path(&self, environment: &Environment) -> PathBuf {
+    pub fn socket_path(&self, environment: &Environment) -> PathBuf {
         let of_host = |name: &str| PathBuf::from(format!("{SOCKET_FOLDER}/{name}.sock"));
         match (&self.socket, &self.host, &environment.socket) {
             (Some(path), ..) => path.clone(),
@@ -118,7 +118,7 @@ impl Global {
     }
 
     /// The context to use, named or found.
-    fn context_path(&self, environment: &Environment) -> Option<PathBuf> {
+    pub fn context_path(&self, environment: &Environment) -> Option<PathBuf> {
         let named = self.context.clone().or_else(|| environment.context.as_ref().map(PathBuf::from));
         named.or_else(|| environment.usual_context())
     }

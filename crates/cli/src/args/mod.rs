@@ -122,6 +122,8 @@ pub enum Verb {
     /// Hosts, VMs and an underlay in network namespaces on this machine.
     #[command(subcommand)]
     Lab(crate::lab::LabVerb),
+    /// Carry out a script of PowerShell at hosts' agents, with the cmdlets of NetWNV; or commands from the terminal.
+    Powershell(crate::powershell::Powershell),
     /// Print the completion script for a shell; with it names are completed too, by asking who knows them.
     Completion {
         /// The shell.

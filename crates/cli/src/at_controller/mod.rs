@@ -6,6 +6,7 @@ mod read;
 mod wait;
 mod watch;
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use api::ProblemType;
@@ -37,6 +38,18 @@ pub struct Controller {
     /// The value of `--host`, where it is a field.
     host: Option<String>,
     output: Output,
+}
+
+/// The address of the first uplink of a host, as the controller of a context knows it; none if it does not know the host.
+///
+/// # Errors
+/// When the controller does not answer.
+pub fn host_address(context: &Path, host: &str) -> Result<Option<IpAddr>, CliError> {
+    let client = Client::new(&Context::read(context)?.endpoint())?;
+    let hosts = client.list_all(Kind::Host, None)?.items;
+    let Some(item) = hosts.iter().find(|item| item.name.as_str().eq_ignore_ascii_case(host)) else { return Ok(None) };
+    let address = item.spec.pointer("/uplinks/0/addresses/0").and_then(|address| address.as_str());
+    Ok(address.and_then(|address| address.parse::<ipnet::IpNet>().ok()).map(|address| address.addr()))
 }
 
 impl Controller {
