@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use lab::Node;
 use serde_json::Value;
+use tests::fabric::Fabric;
 use tests::stage::{LIMIT, Stage, program};
 use tests::tools::must_ping;
 
@@ -141,4 +142,50 @@ fn both_families_over_ipv6() {
     must_ping(&blue1, "fd00:7::1");
     let asked = scripts.text("Test-VMNetworkAdapter Blue1 -Sender -SenderIPAddress fd00::5 -ReceiverIPAddress fd00:0:0:2::9 -ComputerName WNVHOST1 | % Reached");
     assert_eq!(asked, "True\n");
+}
+
+#[test]
+fn an_exported_host_is_made_again() {
+    let scripts = Scripts::up();
+    scripts.run("dual-stack.ps1", &[]);
+    scripts.text(
+        "$nic = (Get-NetAdapter eth0 -CimSession WNVHOST1).ifIndex
+         New-NetVirtualizationProviderRoute -InterfaceIndex $nic -DestinationPrefix fd00:5::/64 -NextHop fd00:4::22 -Metric 7 -CimSession WNVHOST1
+         Set-NetVirtualizationLookupRecord -VMName Blue1 -Context 'it''s \"Blue\"' -CimSession WNVHOST1
+         Set-VMNetworkAdapter Red1 -MaximumBandwidth 50000000 -ComputerName WNVHOST1",
+    );
+    let before = declared(&scripts, 1);
+    assert!(before.len() > 15, "{before:#?}");
+    let folder = tempfile::tempdir().unwrap();
+    let exported = folder.path().join("h1.ps1").display().to_string();
+    std::fs::write(&exported, scripts.stage.ok(1, "export powershell")).unwrap();
+    scripts.text(
+        "Remove-NetVirtualizationLookupRecord; Remove-NetVirtualizationCustomerRoute; Remove-NetVirtualizationProviderRoute
+         Remove-NetVirtualizationProviderAddress
+         Get-VMNetworkAdapter * | Set-VMNetworkAdapter -VirtualSubnetId 0 -MaximumBandwidth 0",
+    );
+    assert!(!pings(&scripts.vm("Blue1"), "10.0.0.7"));
+    scripts.command(&exported, &[]);
+    assert_eq!(declared(&scripts, 1), before);
+    must_ping(&scripts.vm("Blue1"), "fd00:0:0:2::9");
+}
+
+#[test]
+fn what_hyper_v_had_is_a_controllers() {
+    let fabric = Fabric::up(&[("Blue1", 1, 0x05), ("Blue2", 2, 0x07)]);
+    let path = script("blue-red.ps1").display().to_string();
+    let words = ["import", "powershell", &path, "--logical-network", "TDIv2"];
+    let yaml = fabric.try_op(&words).ok().unwrap_or_else(|error| panic!("{error}"));
+    let names = [1, 2].map(|number| fabric.stage.host_name(number));
+    let yaml = yaml.replace("WNVHOST1", &names[0]).replace("WNVHOST2", &names[1]);
+    let made = fabric.apply(&yaml);
+    let blue = "customer-00000000000000000000000000005001";
+    assert!(made.contains(&format!("tenant \"{blue}\" created")), "{made}");
+    let ports = fabric.op(&format!("get ports -t {blue}"));
+    assert!(
+        ports.contains("Blue1-5001") && ports.contains("10.0.0.5") && ports.contains("10-10-10-10-11-05"),
+        "{ports}"
+    );
+    let networks = fabric.op(&format!("get vm-networks -t {blue} -o wide"));
+    assert!(networks.contains("{11111111-2222-3333-4444-000000005001}"), "{networks}");
 }

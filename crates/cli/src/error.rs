@@ -26,6 +26,9 @@ pub enum CliError {
     /// The command line is grammatical, but asks for nothing that can be done.
     #[error("{0}")]
     Usage(String),
+    /// It cannot be done, for a reason that is told already in a sentence.
+    #[error("{0}")]
+    Told(String),
     /// A script ended with this code, and has said why itself.
     #[error("the script ended with code {0}")]
     Script(u8),

@@ -53,6 +53,12 @@ pub fn run(cli: &Cli, environment: &Environment, roles: Roles, streams: &mut Str
         }
         Verb::Lab(verb) => crate::lab::run(verb, output, streams),
         Verb::Powershell(verb) => crate::powershell::run(verb, &cli.global, environment, streams),
+        Verb::Export(crate::powershell::ExportVerb::Powershell) => {
+            crate::powershell::export(&cli.global, environment, streams)
+        }
+        Verb::Import(crate::powershell::ImportVerb::Powershell(verb)) => {
+            crate::powershell::import(verb, &cli.global, streams)
+        }
         Verb::Completion { shell } => {
             let script = crate::completion::script(*shell)?;
             streams.out.write_all(&script).map_err(CliError::Output)

@@ -31,7 +31,7 @@ pub use names::{Name, NameError};
 pub use qualified_name::{QualifiedName, QualifiedNameError};
 pub use resource::{
     CustomerRoute, Key, Kind, KindError, LookupRecord, LookupRecordType, MAX_PATHS, Port, ProviderAddress,
-    ProviderRoute, Resource, TranslationMethod,
+    ProviderRoute, Resource, TranslationMethod, gateway_of,
 };
 pub use routing_domain::{Encapsulation, RoutingDomain, RoutingDomainId, RoutingDomainIdError};
 pub use scope::{ClasslessRoute, DhcpScope, PhysicalNetwork};

@@ -29,7 +29,10 @@ pub fn script(hosts: &mut dyn Hosts, host: Option<&str>) -> Result<String, Strin
     let mut left = Vec::new();
     section(&mut out, "Provider addresses", list(Kind::ProviderAddress)?, &interfaces, &mut left);
     section(&mut out, "Provider routes", list(Kind::ProviderRoute)?, &interfaces, &mut left);
-    section(&mut out, "Customer routes", list(Kind::CustomerRoute)?, &interfaces, &mut left);
+    let mut routes = list(Kind::CustomerRoute)?;
+    // Next hops are in prefixes that must be there before.
+    routes.sort_by_key(|route| !matches!(route, Resource::CustomerRoute(route) if route.is_on_link()));
+    section(&mut out, "Customer routes", routes, &interfaces, &mut left);
     section(&mut out, "Lookup records", list(Kind::LookupRecord)?, &interfaces, &mut left);
     section(&mut out, "Virtual machines", list(Kind::Port)?, &interfaces, &mut left);
     for kind in [Kind::RoutingDomain, Kind::DhcpScope, Kind::AddressSet, Kind::SecurityGroup] {

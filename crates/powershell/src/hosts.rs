@@ -112,6 +112,15 @@ pub trait Hosts {
     /// In a sentence.
     fn change(&mut self, host: Option<&str>, steps: &[Step]) -> Result<(), String>;
 
+    /// Whether a VM of this name is to be taken for granted, which is so where no host is but in thought; then it has a port.
+    ///
+    /// # Errors
+    /// In a sentence.
+    fn imagine(&mut self, host: Option<&str>, vm: &str) -> Result<bool, String> {
+        let _ = (host, vm);
+        Ok(false)
+    }
+
     /// The MAC address of the distributed router.
     ///
     /// # Errors

@@ -12,7 +12,7 @@
 pub mod cmdlets;
 pub mod export;
 pub mod hosts;
-#[cfg(any(test, feature = "memory"))]
+pub mod import;
 pub mod memory;
 pub mod render;
 pub mod run;

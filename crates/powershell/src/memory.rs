@@ -119,6 +119,30 @@ impl Hosts for Memory {
         })
     }
 
+    fn imagine(&mut self, host: Option<&str>, vm: &str) -> Result<bool, String> {
+        if !self.open {
+            return Ok(false);
+        }
+        let named: model::Name = vm.parse().map_err(|error: model::NameError| error.to_string())?;
+        self.with(host, |host| {
+            let known = host.intent.ports().any(|port| port.name == named)
+                || host.intent.lookup_records().any(|record| record.vm_name.as_deref() == Some(vm));
+            let number = u32::try_from(host.intent.ports().count() + 1).unwrap_or(u32::MAX);
+            // The MAC address of its record, if there is one, or else one that no other has.
+            let mac =
+                host.intent.lookup_records().find(|it| it.vm_name.as_deref() == Some(vm)).map(|record| record.mac);
+            let [.., a, b, c] = number.to_be_bytes();
+            let mac = mac.or_else(|| MacAddress::new([2, 0, 1, a, b, c]).ok());
+            let has_port = host.intent.ports().any(|port| Some(port.mac) == mac || port.name == named);
+            if let (Some(mac), false) = (mac, has_port) {
+                let port = Resource::Port(model::Port::new(named.clone(), named, mac, None));
+                // One that contradicts what is there is not imagined.
+                let _ = host.intent.apply([Change::Set(port)]);
+            }
+            Ok(known)
+        })
+    }
+
     fn gateway_mac(&mut self, host: Option<&str>) -> Result<MacAddress, String> {
         self.with(host, |_| "00-00-5E-00-01-01".parse().map_err(|error: model::MacAddressError| error.to_string()))
     }

@@ -148,7 +148,18 @@ Unsynchronized  : False
                 .complaint("Set-NetVirtualizationLookupRecord -CustomerAddress 10.0.0.5")
                 .contains("there is nothing to set")
         );
-        // By each filter, alone and together.
+    });
+}
+
+#[test]
+fn lookup_records_are_found_by_each_filter() {
+    test(|| {
+        let mut bench = Bench::new();
+        bench.out(&format!("{RECORD} | Out-Null"));
+        bench.out(
+            "Set-NetVirtualizationLookupRecord -ProviderAddress 192.168.4.22 -VMName x -Context 'Subnet 1' -Rule TranslationMethodNat \
+             -CustomerID '{00000000-0000-0000-0000-00000000123a}'",
+        );
         bench.out(
             "New-NetVirtualizationLookupRecord -CustomerAddress fd00::7 -VirtualSubnetID 6001 -MACAddress 08-08-00-00-00-07 \
              -ProviderAddress fd00:4::22 -Rule 1 -VMName Red2 -Type Static | Out-Null",
@@ -314,6 +325,13 @@ ManagedByCluster : False
             let told = bench.complaint(script);
             assert!(told.contains(word), "{told}");
         }
+    });
+}
+
+#[test]
+fn provider_routes() {
+    test(|| {
+        let mut bench = Bench::new();
         let route = "New-NetVirtualizationProviderRoute -InterfaceIndex 2 -DestinationPrefix 0.0.0.0/0 -NextHop 192.168.4.1 -Metric 5";
         assert_eq!(
             bench.out(route),

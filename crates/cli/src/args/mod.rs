@@ -124,6 +124,12 @@ pub enum Verb {
     Lab(crate::lab::LabVerb),
     /// Carry out a script of PowerShell at hosts' agents, with the cmdlets of NetWNV; or commands from the terminal.
     Powershell(crate::powershell::Powershell),
+    /// What this host is, in another's words.
+    #[command(subcommand)]
+    Export(crate::powershell::ExportVerb),
+    /// What others say, in a controller's words.
+    #[command(subcommand)]
+    Import(crate::powershell::ImportVerb),
     /// Print the completion script for a shell; with it names are completed too, by asking who knows them.
     Completion {
         /// The shell.

@@ -8,8 +8,9 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::mpsc;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use powershell::hosts::Console;
+use powershell::import::{Options, Source as Imported};
 use powershell::run::{MAX_STEPS, Shell, with_stack};
 
 use crate::CliError;
@@ -38,6 +39,71 @@ pub struct Powershell {
     /// Parameters of the script: -Name value, -Switch, or value.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
     pub arguments: Vec<String>,
+}
+
+/// `netvirt export`.
+#[derive(Debug, Subcommand)]
+pub enum ExportVerb {
+    /// Print the script of PowerShell that makes another host, a Windows host too, what this one is.
+    Powershell,
+}
+
+/// `netvirt import`.
+#[derive(Debug, Subcommand)]
+pub enum ImportVerb {
+    /// Print the YAML for a controller that scripts of PowerShell amount to, or what Get- cmdlets of NetWNV have written on
+    /// Windows hosts: Export-Clixml, Export-Csv, or the lists that they show. Nothing is declared.
+    Powershell(ImportPowershell),
+}
+
+/// `netvirt import powershell`.
+#[derive(Debug, Args)]
+pub struct ImportPowershell {
+    /// Files; "-" is the standard input. An output that says no computer's name is of the host that the file is named after.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// The logical network that VM networks are to stand on.
+    #[arg(long, value_name = "NAME", default_value = "underlay")]
+    pub logical_network: String,
+}
+
+/// Prints what a host is as a script.
+pub fn export(global: &Global, environment: &Environment, streams: &mut Streams<'_>) -> Result<(), CliError> {
+    let mut directory = Directory::new(None, global, environment)?;
+    let script = powershell::export::script(&mut directory, None).map_err(CliError::Told)?;
+    streams.print(&script)
+}
+
+/// Prints what files amount to as YAML.
+pub fn import(verb: &ImportPowershell, global: &Global, streams: &mut Streams<'_>) -> Result<(), CliError> {
+    let mut sources = Vec::new();
+    for file in &verb.files {
+        let Source::Script { name, text } = read(Some(file), streams)? else { continue };
+        sources.push(Imported { name, text });
+    }
+    let options = Options {
+        logical_network: verb.logical_network.clone(),
+        tenant: global.tenant.as_ref().map_or_else(|| "default".to_owned(), ToString::to_string),
+    };
+    // Scripts are carried out over hosts in memory, which takes as much stack as elsewhere.
+    let imported = with_stack(|| {
+        let imported = powershell::import::resources(&sources, &options)?;
+        let yaml = model::fabric::resources_to_yaml(&imported.resources).map_err(|error| vec![error.to_string()])?;
+        Ok::<_, Vec<String>>((yaml, imported.remarks))
+    });
+    let (yaml, remarks) = match imported.map_err(CliError::Output)? {
+        Ok(imported) => imported,
+        Err(wrong) => {
+            for sentence in &wrong {
+                streams.note(sentence)?;
+            }
+            return Err(CliError::Script(1));
+        }
+    };
+    for remark in remarks {
+        streams.print(&format!("# {remark}\n"))?;
+    }
+    streams.print(&yaml)
 }
 
 /// What a script says, on its way to the streams.
@@ -118,22 +184,28 @@ pub fn run(
 }
 
 fn source(verb: &Powershell, streams: &mut Streams<'_>) -> Result<Source, CliError> {
+    match &verb.command {
+        Some(command) => Ok(Source::Script { name: "-c".to_owned(), text: command.clone() }),
+        None => read(verb.file.as_ref(), streams),
+    }
+}
+
+fn read(file: Option<&PathBuf>, streams: &mut Streams<'_>) -> Result<Source, CliError> {
     let from_input = |streams: &mut Streams<'_>| -> Result<Source, CliError> {
         let mut text = String::new();
         let read = streams.input.read_to_string(&mut text);
         read.map_err(|error| CliError::Usage(format!("cannot read the script from the standard input: {error}")))?;
         Ok(Source::Script { name: "-".to_owned(), text })
     };
-    match (&verb.command, &verb.file) {
-        (Some(command), _) => Ok(Source::Script { name: "-c".to_owned(), text: command.clone() }),
-        (None, Some(file)) if file.as_os_str() == "-" => from_input(streams),
-        (None, Some(file)) => {
+    match file {
+        Some(file) if file.as_os_str() == "-" => from_input(streams),
+        Some(file) => {
             let name = file.display().to_string();
             let bytes = std::fs::read(file).map_err(|error| CliError::Usage(format!("cannot read {name}: {error}")))?;
             Ok(Source::Script { text: decoded(&name, &bytes)?, name })
         }
-        (None, None) if std::io::stdin().is_terminal() => Ok(Source::Prompt),
-        (None, None) => from_input(streams),
+        None if std::io::stdin().is_terminal() => Ok(Source::Prompt),
+        None => from_input(streams),
     }
 }
 

@@ -251,6 +251,9 @@ fn chosen(shell: &mut Shell, call: &Call<'_>) -> Result<Vec<Nic>, Stop> {
         return call.fail("it needs -VMName (a text; \"*\" is all VMs)");
     }
     for host in hosts(call)? {
+        for name in names.iter().map(Value::to_text).filter(|name| !wildcard::is_wild(name)) {
+            shell.hosts.imagine(host.as_deref(), &name).or_else(|error| call.fail(error))?;
+        }
         let mut all = nics(shell, call, host.as_deref())?;
         if let Some(adapter) = &adapter {
             // HNV calls every adapter so that has no other name.
@@ -448,5 +451,5 @@ fn test_adapter(shell: &mut Shell, call: &Call<'_>, emit: &mut Emit<'_>) -> Resu
         ("Reached", Value::Boolean(outcome.travels)),
         ("Explanation", Value::text(outcome.explanation)),
     ];
-    emit(shell, Object::new(&TEST, fields))
+    emit(shell, Object::value(&TEST, fields))
 }

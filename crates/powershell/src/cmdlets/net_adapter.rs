@@ -88,7 +88,7 @@ fn adapter(interface: &Interface, host: Option<&str>) -> Value {
         ("IPAddresses", Value::array(addresses)),
     ];
     fields.extend(host.map(|host| ("PSComputerName", text(host))));
-    Object::new(&ADAPTER, fields)
+    Object::value(&ADAPTER, fields)
 }
 
 /// The interfaces that the filters choose; a name that no interface has is told.
@@ -148,7 +148,7 @@ fn binding(interface: &Interface, enabled: bool) -> Value {
         ("ComponentID", Value::text(COMPONENT)),
         ("Enabled", Value::Boolean(enabled)),
     ];
-    Object::new(&BINDING, fields)
+    Object::value(&BINDING, fields)
 }
 
 /// The names of the interfaces with provider addresses.

@@ -254,7 +254,7 @@ mod tests {
     use crate::value::CUSTOM;
 
     fn object(fields: &[(&str, Value)]) -> Value {
-        Object::new(&CUSTOM, fields.iter().map(|(name, value)| (*name, value.clone())).collect())
+        Object::value(&CUSTOM, fields.iter().map(|(name, value)| (*name, value.clone())).collect())
     }
 
     #[test]
@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_cut() {
         let row = vec![("Name".to_owned(), Value::text("a long name")), ("Other".to_owned(), Value::text("x"))];
-        assert_eq!(table(&[row.clone()], Some(8), true), "\nName\n----\na long …\n\n");
+        assert_eq!(table(std::slice::from_ref(&row), Some(8), true), "\nName\n----\na long …\n\n");
         assert_eq!(table(&[row], Some(15), false), "\na long name x\n\n");
         let empty = vec![
             ("A".to_owned(), Value::Null),

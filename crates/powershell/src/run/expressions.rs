@@ -12,9 +12,9 @@ const ERROR_RECORD: Class = Class { name: "System.Management.Automation.ErrorRec
 /// A failure as a value.
 pub fn error_record(failure: &Failure) -> Value {
     let message = || Value::text(&failure.message);
-    let exception = Object::new(&CUSTOM, vec![("Message", message())]);
+    let exception = Object::value(&CUSTOM, vec![("Message", message())]);
     let fields = vec![("Exception", exception), ("Line", Value::Integer(failure.at.line.into())), ("Text", message())];
-    Object::new(&ERROR_RECORD, fields)
+    Object::value(&ERROR_RECORD, fields)
 }
 
 /// Where an index counts to; negative ones from the end.

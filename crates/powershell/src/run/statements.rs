@@ -38,6 +38,46 @@ impl Shell {
                 }
                 otherwise.as_ref().map_or(Ok(()), |block| self.block(block, emit))
             }
+            What::While { .. } | What::For { .. } | What::ForEach { .. } => self.repeat(statement, emit),
+            What::Function(function) => {
+                self.functions.insert(function.name.to_lowercase(), function.clone());
+                Ok(())
+            }
+            What::Return(value) => {
+                if let Some(value) = value {
+                    self.statement(value, emit)?;
+                }
+                Err(Stop::Return)
+            }
+            What::Throw(value) => {
+                let value = value.as_deref().map(|value| self.collect(value)).transpose()?;
+                let message = value.map_or_else(|| "ScriptHalted".to_owned(), |value| value.to_text());
+                Self::fail(at, message)
+            }
+            What::Exit(value) => {
+                let value = value.as_deref().map(|value| self.collect(value)).transpose()?;
+                Err(Stop::Exit(value.and_then(|value| value.to_integer()).unwrap_or(0)))
+            }
+            What::Break => Err(Stop::Break),
+            What::Continue => Err(Stop::Continue),
+            What::Try { body, catch, finally } => {
+                let mut result = self.block(body, emit);
+                if let (Err(Stop::Failed(failure)), Some(catch)) = (&result, catch) {
+                    let failure = failure.clone();
+                    result = self.catch(&failure, catch, emit);
+                }
+                if let Some(finally) = finally {
+                    self.block(finally, emit)?;
+                }
+                result
+            }
+        }
+    }
+
+    /// The loops.
+    fn repeat(&mut self, statement: &Statement, emit: &mut Emit<'_>) -> Result<(), Stop> {
+        let at = statement.at;
+        match &statement.what {
             What::While { condition, until, body_first, body } => {
                 let mut first = *body_first;
                 loop {
@@ -75,38 +115,7 @@ impl Shell {
                 }
                 Ok(())
             }
-            What::Function(function) => {
-                self.functions.insert(function.name.to_lowercase(), function.clone());
-                Ok(())
-            }
-            What::Return(value) => {
-                if let Some(value) = value {
-                    self.statement(value, emit)?;
-                }
-                Err(Stop::Return)
-            }
-            What::Throw(value) => {
-                let value = value.as_deref().map(|value| self.collect(value)).transpose()?;
-                let message = value.map_or_else(|| "ScriptHalted".to_owned(), |value| value.to_text());
-                Self::fail(at, message)
-            }
-            What::Exit(value) => {
-                let value = value.as_deref().map(|value| self.collect(value)).transpose()?;
-                Err(Stop::Exit(value.and_then(|value| value.to_integer()).unwrap_or(0)))
-            }
-            What::Break => Err(Stop::Break),
-            What::Continue => Err(Stop::Continue),
-            What::Try { body, catch, finally } => {
-                let mut result = self.block(body, emit);
-                if let (Err(Stop::Failed(failure)), Some(catch)) = (&result, catch) {
-                    let failure = failure.clone();
-                    result = self.catch(&failure, catch, emit);
-                }
-                if let Some(finally) = finally {
-                    self.block(finally, emit)?;
-                }
-                result
-            }
+            _ => Ok(()),
         }
     }
 

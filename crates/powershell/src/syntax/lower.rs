@@ -7,8 +7,8 @@ use std::rc::Rc;
 use poshtree::v2::{Node, NodeKind as N};
 
 use super::tree::{
-    Block, Cast, Expression, Function, Kind, Method, Operator, Parameter, Pipeline, Place, Simple, Stage, Statement,
-    Target, Unary, What,
+    Block, Cast, Expression, Function, Kind, Operator, Parameter, Pipeline, Place, Simple, Stage, Statement, Target,
+    Unary, What,
 };
 use super::{Known, Mistake, text, words};
 
@@ -27,13 +27,13 @@ pub struct Lowering<'a> {
 }
 
 /// What stands between brackets.
-fn inside(text: &str) -> &str {
+pub(super) fn inside(text: &str) -> &str {
     let text = text.trim();
     text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text).trim()
 }
 
 /// The elements of a list, which the parser keeps as the first and the list of the others.
-fn elements(node: &Node) -> Vec<&Node> {
+pub(super) fn elements(node: &Node) -> Vec<&Node> {
     let (mut all, mut rest) = (Vec::new(), node);
     while let N::ArrayLiteral(items) = &rest.kind {
         let Some((last, before)) = items.split_last() else { return all };
@@ -54,11 +54,12 @@ impl Lowering<'_> {
     }
 
     pub(super) fn wrong(&mut self, node: &Node, message: impl Into<String>) {
-        let at = self.at(node);
-        self.mistakes.push(Mistake { at, message: message.into() });
+        let (at, message) = (self.at(node), message.into());
+        let message = if message.is_empty() { "this is not understood".to_owned() } else { message };
+        self.mistakes.push(Mistake { at, message });
     }
 
-    fn unsupported(&mut self, node: &Node, what: &str, instead: &str) {
+    pub(super) fn unsupported(&mut self, node: &Node, what: &str, instead: &str) {
         self.wrong(node, format!("{what} is not supported; {instead}"));
     }
 
@@ -141,7 +142,17 @@ impl Lowering<'_> {
         cast
     }
 
+    /// A statement; what is none is told, whatever is wrong with it.
     pub(super) fn statement(&mut self, node: &Node) -> Option<Statement> {
+        let before = self.mistakes.len();
+        let statement = self.lowered(node);
+        if statement.is_none() && self.mistakes.len() == before {
+            self.wrong(node, "this is not understood");
+        }
+        statement
+    }
+
+    fn lowered(&mut self, node: &Node) -> Option<Statement> {
         let at = self.at(node);
         let what = match &node.kind {
             N::Pipeline(stages) => self.pipeline(stages)?,
@@ -363,12 +374,12 @@ impl Lowering<'_> {
         Some(Expression { kind, at: self.at(node) })
     }
 
-    fn expressions(&mut self, nodes: &[&Node]) -> Option<Vec<Expression>> {
+    pub(super) fn expressions(&mut self, nodes: &[&Node]) -> Option<Vec<Expression>> {
         let all: Vec<Option<Expression>> = nodes.iter().map(|node| self.expression(node)).collect();
         all.into_iter().collect()
     }
 
-    fn boxed(&mut self, node: &Node) -> Option<Box<Expression>> {
+    pub(super) fn boxed(&mut self, node: &Node) -> Option<Box<Expression>> {
         self.expression(node).map(Box::new)
     }
 
@@ -519,90 +530,5 @@ impl Lowering<'_> {
             })
             .collect();
         Some(Kind::Table(entries.into_iter().collect::<Option<_>>()?, ordered))
-    }
-
-    fn member(
-        &mut self,
-        node: &Node,
-        target: &Node,
-        member: &str,
-        is_static: bool,
-        arguments: Option<&Vec<Node>>,
-    ) -> Option<Kind> {
-        if member.is_empty() {
-            self.wrong(
-                node,
-                "the name of a property is expected behind the point; for odd names use [\"name\"] of a hash table",
-            );
-            return None;
-        }
-        // The parser keeps a list of arguments as one.
-        let arguments: Option<Vec<&Node>> = arguments.map(|arguments| match arguments.as_slice() {
-            [list @ Node { kind: N::ArrayLiteral(_), .. }] => elements(list),
-            other => other.iter().collect(),
-        });
-        if is_static {
-            return self.of_type(node, target, member, arguments.as_deref());
-        }
-        let (target, member) = self.owner(node, target, member)?;
-        let Some(arguments) = arguments else { return Some(Kind::Member(Box::new(target), member)) };
-        let method =
-            words::METHODS.iter().find(|(name, _)| member.eq_ignore_ascii_case(name)).map(|(_, method)| *method);
-        let Some(method): Option<Method> = method else {
-            let known: Vec<&str> = words::METHODS.iter().map(|(name, _)| *name).collect();
-            self.unsupported(node, &format!("method {member}"), &format!("the methods are {}", known.join(", ")));
-            return None;
-        };
-        let arguments = self.expressions(&arguments);
-        Some(Kind::Call(Box::new(target), method, arguments?))
-    }
-
-    /// Whose property or method it is, and its name: the parser keeps `.Exception.Message` as one name.
-    pub(super) fn owner(&mut self, node: &Node, target: &Node, member: &str) -> Option<(Expression, String)> {
-        let mut owner = self.expression(target)?;
-        let mut names: Vec<&str> = member.split('.').collect();
-        if let Some(odd) =
-            names.iter().find(|name| name.is_empty() || !name.chars().all(|it| it.is_alphanumeric() || it == '_'))
-        {
-            self.wrong(
-                node,
-                format!("\"{odd}\" is no name of a property; put blanks around an operator that stands behind one"),
-            );
-            return None;
-        }
-        let last = names.pop()?.to_owned();
-        for name in names {
-            let at = owner.at;
-            owner = Expression { kind: Kind::Member(Box::new(owner), name.to_owned()), at };
-        }
-        Some((owner, last))
-    }
-
-    fn of_type(&mut self, node: &Node, target: &Node, member: &str, arguments: Option<&[&Node]>) -> Option<Kind> {
-        let N::TypeExpression(name) = &target.kind else {
-            self.unsupported(node, ":: behind a value", "use a method of the value");
-            return None;
-        };
-        let name = inside(name).to_owned();
-        let Some((what, takes)) = words::of_type(&name, member) else {
-            self.unsupported(
-                node,
-                &format!("[{name}]::{member}"),
-                "those of types are [guid]::NewGuid, [guid]::Empty, [string]::IsNullOrEmpty, Join and Format, [math]::Min, Max, \
-                 Floor, Ceiling and Round",
-            );
-            return None;
-        };
-        let given = arguments.map(<[&Node]>::len);
-        let fits = match (takes, given) {
-            (None, None) => true,
-            (Some((least, most)), Some(given)) => (least..=most).contains(&given),
-            _ => false,
-        };
-        if !fits {
-            self.wrong(node, format!("[{name}]::{member} does not take these arguments"));
-            return None;
-        }
-        Some(Kind::Static(what, self.expressions(arguments.unwrap_or_default())?))
     }
 }

@@ -2,6 +2,7 @@
 
 mod commands;
 mod lower;
+mod members;
 pub(crate) mod text;
 pub mod tree;
 pub mod words;
@@ -59,7 +60,8 @@ pub fn parse(text: &str, known: &dyn Known) -> Result<Block, Vec<Mistake>> {
     let place = |offset: usize| place(text, &lines, offset);
     if !read.errors.is_empty() {
         let mistakes = read.errors.iter().take(MAX_TOLD);
-        return Err(mistakes.map(|it| Mistake { at: place(it.span.start), message: it.message.clone() }).collect());
+        let told = |message: &str| if message.is_empty() { "this is not understood" } else { message }.to_owned();
+        return Err(mistakes.map(|it| Mistake { at: place(it.span.start), message: told(&it.message) }).collect());
     }
     let mut functions = BTreeSet::new();
     read.script.walk(&mut |node| {

@@ -101,7 +101,7 @@ pub const FORMATTED: Class = Class { name: "netvirt.Formatted", view: View::Text
 
 impl Object {
     /// An object that stands for nothing of a host.
-    pub fn new(class: &'static Class, properties: Vec<(&str, Value)>) -> Value {
+    pub fn value(class: &'static Class, properties: Vec<(&str, Value)>) -> Value {
         Self::of(class, properties, None)
     }
 
@@ -172,7 +172,7 @@ impl Value {
     pub fn member(&self, name: &str) -> Self {
         let lower = name.to_ascii_lowercase();
         match self {
-            Self::Object(object) => object.get(name).unwrap_or_else(|| match lower.as_str() {
+            Self::Object(object) => object.get(name).unwrap_or(match lower.as_str() {
                 "count" | "length" => Self::Integer(1),
                 _ => Self::Null,
             }),

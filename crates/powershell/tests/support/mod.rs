@@ -57,8 +57,7 @@ impl Bench {
                 2
             }
         };
-        let ran = Ran { out: self.kept.out.take(), complaints: self.kept.complaints.take(), code };
-        ran
+        Ran { out: self.kept.out.take(), complaints: self.kept.complaints.take(), code }
     }
 
     /// What a script prints, when all goes well.

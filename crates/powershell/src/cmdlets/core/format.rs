@@ -68,7 +68,7 @@ fn inputs(call: &Call<'_>) -> Vec<Value> {
 }
 
 fn text(text: String) -> Value {
-    Object::new(&FORMATTED, vec![("Text", Value::text(text))])
+    Object::value(&FORMATTED, vec![("Text", Value::text(text))])
 }
 
 /// Rows of names and values.

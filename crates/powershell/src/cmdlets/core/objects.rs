@@ -334,7 +334,7 @@ fn measure_object(shell: &mut Shell, call: &Call<'_>, emit: &mut Emit<'_>) -> Re
         ("Minimum", if_on("Minimum", extreme(Ordering::Less))),
         ("Property", property.map_or(Value::Null, Value::text)),
     ];
-    emit(shell, Object::new(&MEASURE, fields))
+    emit(shell, Object::value(&MEASURE, fields))
 }
 
 const GROUP: Class = Class {
@@ -360,7 +360,7 @@ fn group_object(shell: &mut Shell, call: &Call<'_>, emit: &mut Emit<'_>) -> Resu
     for (name, items) in groups {
         let count = Value::Integer(size(items.len()));
         let group = if call.bound.is_on("NoElement") { Value::Null } else { Value::array(items) };
-        emit(shell, Object::new(&GROUP, vec![("Count", count), ("Name", Value::text(name)), ("Group", group)]))?;
+        emit(shell, Object::value(&GROUP, vec![("Count", count), ("Name", Value::text(name)), ("Group", group)]))?;
     }
     Ok(())
 }
@@ -371,7 +371,7 @@ fn new_object(shell: &mut Shell, call: &Call<'_>, emit: &mut Emit<'_>) -> Result
         _ => Table::default(),
     };
     let fields = properties.entries.iter().map(|(name, value)| (&**name, value.clone())).collect();
-    emit(shell, Object::new(&CUSTOM, fields))
+    emit(shell, Object::value(&CUSTOM, fields))
 }
 
 fn add_member(shell: &mut Shell, call: &Call<'_>, emit: &mut Emit<'_>) -> Result<(), Stop> {

@@ -116,7 +116,7 @@ fn get_command(shell: &mut Shell, call: &Call<'_>, emit: &mut Emit<'_>) -> Resul
             ("Name", Value::text(cmdlet.name)),
             ("Synopsis", Value::text(cmdlet.synopsis)),
         ];
-        emit(shell, Object::new(&COMMAND, fields))?;
+        emit(shell, Object::value(&COMMAND, fields))?;
     }
     Ok(())
 }
@@ -163,7 +163,7 @@ fn new_cim_session(shell: &mut Shell, call: &Call<'_>, emit: &mut Emit<'_>) -> R
             ("ComputerName", Value::text(&name)),
             ("Protocol", Value::text("netvirt")),
         ];
-        emit(shell, Object::new(&SESSION, fields))?;
+        emit(shell, Object::value(&SESSION, fields))?;
     }
     Ok(())
 }

@@ -35,7 +35,7 @@ pub(super) const CMDLETS: &[Cmdlet] = &[
 fn global(host: Option<&str>) -> Value {
     let mut fields = vec![("UseExternalRouter", Value::Boolean(false))];
     fields.extend(host.map(|host| ("PSComputerName", Value::text(host))));
-    Object::new(&CLASS, fields)
+    Object::value(&CLASS, fields)
 }
 
 fn get(shell: &mut Shell, call: &Call<'_>, emit: &mut Emit<'_>) -> Result<(), Stop> {

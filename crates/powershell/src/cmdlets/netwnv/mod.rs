@@ -17,6 +17,9 @@ use crate::hosts::{Entry, Interface, Source, Step};
 use crate::run::{Emit, Shell, Stop};
 use crate::value::{Class, Object, Value, wildcard};
 
+/// Properties under their names.
+type Properties = Vec<(&'static str, Value)>;
+
 /// One of the four kinds that are created, changed and removed.
 pub struct Sort {
     /// Behind the verb and the hyphen.
@@ -30,7 +33,7 @@ pub struct Sort {
     /// The filters of Get- and Remove-.
     filters: &'static [&'static str],
     /// The properties of a resource.
-    properties: fn(&Entry, &[Interface]) -> Vec<(&'static str, Value)>,
+    properties: fn(&Entry, &[Interface]) -> Properties,
     /// A new one.
     create: fn(&Bound, &[Interface]) -> Result<Resource, String>,
     /// One with the new values of Set-.

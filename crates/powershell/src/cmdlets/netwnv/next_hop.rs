@@ -129,7 +129,7 @@ fn select(shell: &mut Shell, call: &Call<'_>, emit: &mut Emit<'_>) -> Result<(),
             ("NextHopMACAddress", Value::text(mac_text(mac))),
         ];
         fields.extend(host.map(|host| ("PSComputerName", Value::text(host))));
-        emit(shell, Object::new(&CLASS, fields))?;
+        emit(shell, Object::value(&CLASS, fields))?;
     }
     Ok(())
 }
