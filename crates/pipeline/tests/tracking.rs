@@ -59,10 +59,11 @@ proptest! {
     #[test]
     fn the_machine_says_what_a_reader_of_the_whole_history_says(
         protocol in prop_oneof![3 => Just(ip::TCP), 1 => Just(ip::UDP), 1 => Just(ip::ICMP)],
-        history in prop::collection::vec(any_sent(), 1..12),
+        mut history in prop::collection::vec(any_sent(), 1..12),
     ) {
+        // A RST opens nothing.
+        history[0].1 &= !RST;
         let (opener, first) = history[0];
-        prop_assume!(first & RST == 0);
         let mut state = State::opened(opener, 7).advance(protocol, first & !SYN, opener);
         for (step, (from, flags)) in history.iter().enumerate() {
             if step > 0 {
