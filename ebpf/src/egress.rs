@@ -132,7 +132,7 @@ fn carry_out<const LINEAR: usize>(
             apply::translate(skb, &work.edit, translation)
                 .and_then(|()| apply::deliver(skb, *strip, &work.edit))
                 .map(|()| {
-                    count_to(*slot, meta.len);
+                    count_to(*slot, work.parsed.inner_len(meta.len));
                     let peer = *peer && work.edit.network != Network::Other && hook != Hook::Host;
                     let outer = strip.is_some_and(|strip| strip != Strip::TAG);
                     to_port(skb, *ifindex, peer, hook == Hook::Port || !outer)

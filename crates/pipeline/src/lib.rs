@@ -135,7 +135,8 @@ fn enter<'t, T: Tables>(
     work: &mut Work,
     verdict: &mut Verdict<'t>,
 ) {
-    let entering = Case { ifindex, direction: Direction::Ingress, remote_vsid, far: false, len: meta.len };
+    let len = work.parsed.inner_len(meta.len);
+    let entering = Case { ifindex, direction: Direction::Ingress, remote_vsid, far: false, len };
     if let Err(reason) = outcome(tables.judge(work, &entering)) {
         return verdict.drop(reason);
     }

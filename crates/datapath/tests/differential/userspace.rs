@@ -388,7 +388,7 @@ impl Finish<'_> {
                 self.reported = (verdict.code(), ifindex);
                 apply::translate(frame, &work.edit, &translation).map_err(no_room)?;
                 apply::deliver(frame, strip, &work.edit).map_err(no_room)?;
-                self.count_to(slot, len);
+                self.count_to(slot, work.parsed.inner_len(len));
             }
             Action::Encapsulate { tunnel } => {
                 self.reported = (verdict.code(), tunnel.peer.uplink);

@@ -158,7 +158,7 @@ pub fn from_uplink<'t, T: Tables>(tables: &'t T, meta: &Meta, work: &mut Work, v
     {
         return false;
     }
-    note(tables, flow, state, probe, Direction::Ingress, meta.len, now);
+    note(tables, flow, state, probe, Direction::Ingress, parsed.inner_len(meta.len), now);
     let (ifindex, slot, peer) = (arrival.ifindex, arrival.slot, arrival.flags.has(ArrivalFlags::PEER));
     let strip = Some(outer.strip());
     verdict.set(Action::Deliver { ifindex, slot, peer, strip, translation: Translation::default() });

@@ -72,9 +72,7 @@ fn admit<T: Tables>(tables: &T, key: &MeterKey, limit: &Limit, size: Size) -> bo
 /// What a frame counts for.
 #[inline(always)]
 fn size<P: Packet>(packet: &P, meta: &Meta, parsed: &Parsed) -> Size {
-    // Behind an outer header the frame begins where the network header does, less its Ethernet header.
-    let outer = (parsed.network as u32).saturating_sub(ETHERNET_LEN as u32);
-    let whole = meta.len.saturating_sub(outer);
+    let whole = parsed.inner_len(meta.len);
     if meta.segment == 0 {
         return Size { bytes: whole, packets: 1 };
     }

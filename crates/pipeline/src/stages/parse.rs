@@ -41,6 +41,14 @@ pub struct Parsed {
     arp: Arp,
 }
 
+impl Parsed {
+    /// Of the length of a frame what is the VM's: without what stands before its Ethernet header.
+    #[inline(always)]
+    pub const fn inner_len(&self, len: u32) -> u32 {
+        len.saturating_sub((self.network as u32).saturating_sub(ETHERNET_LEN as u32))
+    }
+}
+
 /// Reads the frame that begins at `base`, and makes the edit one that changes nothing.
 #[inline(always)]
 pub fn read<P: Packet>(packet: &P, meta: &Meta, base: usize, work: &mut Work) -> Result<(), DropReason> {
