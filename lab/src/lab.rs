@@ -1,6 +1,7 @@
 //! A lab that is up, and the verbs of `netvirt lab`.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -472,12 +473,10 @@ pub fn exec(lab: Option<&str>, node: &str, command: &[String]) -> LabError {
     if !host::process::is_root() {
         return LabError::NotRoot;
     }
-    let found = match lab {
-        Some(lab) => Lab::open(lab).and_then(|lab| lab.node(node)),
-        None => find_node(node),
-    };
-    let node = match found {
-        Ok(node) => node,
+    let found = lab.map_or_else(|| lab_of(node), |lab| Ok(lab.to_owned()));
+    let found = found.and_then(|lab| Ok((Lab::open(&lab)?.node(node)?, lab)));
+    let (node, its_lab) = match found {
+        Ok(found) => found,
         Err(error) => return error,
     };
     let program = command.first().map_or("sh", String::as_str);
@@ -487,8 +486,28 @@ pub fn exec(lab: Option<&str>, node: &str, command: &[String]) -> LabError {
     if let Some(context) = context_for(lab, node.name()) {
         process.env(controller::CONTEXT_VARIABLE, context);
     }
+    if let Err(error) = own_resolver(&its_lab, node.name()) {
+        return error;
+    }
     let source = process.exec();
     LabError::Run { program: program.to_owned(), node: node.name().to_owned(), source }
+}
+
+/// What a DHCP client writes in a VM about the machine it runs on is about the VM: it is given a file of its own for it.
+fn own_resolver(lab: &str, node: &str) -> Result<(), LabError> {
+    const RESOLVER: &str = "/etc/resolv.conf";
+    let is_vm = State::load(lab)?.topology.vms.iter().any(|vm| vm.name.as_str() == node);
+    // A link leads elsewhere, and whoever replaces it replaces the machine's.
+    if !is_vm || !fs::symlink_metadata(RESOLVER).is_ok_and(|it| it.is_file()) {
+        return Ok(());
+    }
+    let own = lab_folder(lab).join(format!("{node}.resolv.conf"));
+    let made = fs::File::options().create(true).append(true).open(&own).map(drop);
+    made.and_then(|()| host::process::cover(Path::new(RESOLVER), &own)).map_err(|source| LabError::File {
+        action: "put in the place of /etc/resolv.conf",
+        path: own,
+        source,
+    })
 }
 
 /// The context of the controller, if the node is one.
@@ -502,11 +521,6 @@ fn context_for(lab: Option<&str>, node: &str) -> Option<PathBuf> {
         let its = state.topology.controller.filter(|its| its.name.as_str() == node)?;
         Some(controller::context_path(lab, its.name.as_str()))
     })
-}
-
-/// The node of this name in the one lab that has it.
-fn find_node(name: &str) -> Result<Node, LabError> {
-    Lab::open(&lab_of(name)?)?.node(name)
 }
 
 /// The one lab that has a node of this name.

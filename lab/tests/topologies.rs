@@ -40,7 +40,7 @@ underlay: {kind: cable, mtu: 500}
 hosts:
   - {name: h1, addresses: [192.168.4.11/24]}
   - {name: h2, addresses: [192.168.4.11/24]}
-  - {name: router, addresses: []}
+  - {name: router, addresses: [], agent: false}
 vms:
   - {name: h1, host: h7, mac: 06-06-00-00-00-05, vsid: 5001, addresses: [10.0.0.5/24], mtu: 100}
   - name: v2

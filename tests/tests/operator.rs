@@ -6,7 +6,7 @@ use std::time::Duration;
 use lab::Output;
 use serde_json::Value;
 use tests::fabric::Fabric;
-use tests::stage::{eventually, program};
+use tests::stage::{LIMIT, Stage, eventually, program};
 use tests::tools::{must_ping, run};
 
 /// AAA with a subnet, a pool, and a port on each host.
@@ -131,4 +131,23 @@ fn the_shell_completes_names_that_the_controller_knows() {
     assert_eq!(complete("netvirt get ports --context /nowhere t"), [""]);
     let script = run(&fabric.controller(), &format!("{} completion bash", program().display()));
     assert!(script.contains("complete -o nospace"), "{script}");
+}
+
+#[test]
+fn what_a_vm_writes_about_its_machine_is_not_this_ones() {
+    let stage = Stage::blue_red();
+    let before = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let exec = |command: &str| {
+        let program = program();
+        let program = program.to_str().expect("a readable path");
+        stage
+            .host(1)
+            .output(&[program, "lab", "exec", "blue1", "--lab", stage.lab.name(), "--", "sh", "-c", command], LIMIT)
+            .unwrap()
+    };
+    let written = exec("echo nameserver 192.0.2.99 > /etc/resolv.conf && cat /etc/resolv.conf");
+    assert!(written.stdout.contains("192.0.2.99"), "{}{}", written.stdout, written.stderr);
+    assert_eq!(std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(), before);
+    // It finds it again.
+    assert!(exec("cat /etc/resolv.conf").stdout.contains("192.0.2.99"));
 }

@@ -1,6 +1,10 @@
-//! Telling one process from a later one with the same id.
+//! Telling one process from a later one with the same id, and what a process has for itself.
 
-use std::fs;
+use std::path::Path;
+use std::{fs, io};
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 
 /// When a process started, in clock ticks since the machine's boot (field 22 of /proc/PID/stat); absent when there is
 /// no such process, or only its unreaped remains. Together with the process id it names one process for good.
@@ -22,6 +26,18 @@ fn parse_start_time(stat: &str) -> Option<u64> {
 pub fn parent(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Puts a file over another one for this process, and what becomes of it, alone: the mounts of all others stay as they are.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn cover(path: &Path, with: &Path) -> io::Result<()> {
+    const NOTHING: Option<&str> = None;
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING)?;
+    mount(Some(with), path, NOTHING, MsFlags::MS_BIND, NOTHING)?;
+    Ok(())
 }
 
 /// Whether the caller is root.
