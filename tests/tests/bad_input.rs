@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lab::Output;
 use tests::stage::{Stage, program};
-use tests::tools::must_ping;
+use tests::tools::{must_ping, run};
 
 /// All that a host has, as programs read it.
 fn state(stage: &Stage) -> String {
@@ -71,11 +71,12 @@ fn contradictions_are_refused_all_or_nothing() {
         (record("10.0.0.9", "06-06-00-00-00-07", "192.168.4.11"), &["06-06-00-00-00-07", "192.168.4.11"][..]),
         // The same record twice in one file.
         (record("10.0.0.8", "06-06-00-00-00-09", "192.168.4.22"), &["5001/10.0.0.8 is declared twice"]),
-        // A provider address that the uplink has not.
+        // A provider address that the uplink could be given, and another that it could not.
         (
-            "---\nkind: provider-address\nspec: {address: 192.168.4.99, interface: eth0, prefixLength: 24}\n"
+            "---\nkind: provider-address\nspec: {address: 192.168.4.99, interface: eth0, prefixLength: 24}\n---\nkind: \
+             provider-address\nspec: {address: 192.168.4.98, interface: eth7, prefixLength: 24}\n"
                 .to_owned(),
-            &["eth0", "192.168.4.99", "ip address add 192.168.4.99/24 dev eth0"],
+            &["there is no interface \"eth7\""],
         ),
         (
             "---\nkind: provider-address\nspec: {address: 192.168.4.99, interface: eth7, prefixLength: 24}\n"
@@ -99,6 +100,17 @@ fn contradictions_are_refused_all_or_nothing() {
     }
     let output = stage.netvirt(1, &["delete", "lookup-record", "5001/10.0.0.7", "5001/10.0.0.200"]);
     refused(&stage, &before, &output, 1, &["5001/10.0.0.200"]);
+    let addresses = || run(&stage.host(1), "ip -br address show eth0");
+    assert!(!addresses().contains("192.168.4.99"), "what was refused has left an address: {}", addresses());
+    let given = "---\nkind: provider-address\nspec: {address: 192.168.4.99, interface: eth0, prefixLength: 24}\n";
+    let checked =
+        stage.ok(1, "create provider-address --address 192.168.4.99 --interface eth0 --prefix-length 24 --dry-run");
+    assert!(checked.contains("created"), "{checked}");
+    assert!(!addresses().contains("192.168.4.99"), "a dry run has left an address: {}", addresses());
+    assert!(stage.apply(1, given).ok().unwrap().contains("created"));
+    assert!(addresses().contains("192.168.4.99/24"), "{}", addresses());
+    stage.ok(1, "delete provider-address 192.168.4.99");
+    assert!(!addresses().contains("192.168.4.99"), "{}", addresses());
     // The good half alone is taken, and the tenants have not noticed anything.
     assert!(stage.apply(1, &good).ok().unwrap().contains("created"));
     must_ping(&stage.vm("blue1"), "10.0.0.7");

@@ -337,6 +337,22 @@ impl Core {
         self.observe(links);
     }
 
+    /// As if the provider addresses that would be put on interfaces were there.
+    fn pretend(&mut self, changes: &[Change]) {
+        let mut links: BTreeMap<Name, Option<Link>> = BTreeMap::new();
+        for change in changes {
+            let Change::Set(Resource::ProviderAddress(provider)) = change else { continue };
+            let Ok(address) = ipnet::IpNet::new(provider.address, provider.prefix_length) else { continue };
+            let known = self.facts().links.get(&provider.interface).cloned();
+            if let Some(link) = links.entry(provider.interface.clone()).or_insert(known)
+                && !link.addresses.iter().any(|known| known.addr() == address.addr())
+            {
+                link.addresses.push(address);
+            }
+        }
+        self.observe(links.into_iter().collect());
+    }
+
     /// Carries out what follows of what links are now.
     fn observe(&mut self, links: Vec<(Name, Option<Link>)>) {
         let ports: BTreeSet<Name> = {
@@ -368,11 +384,16 @@ impl Core {
     pub fn change(&mut self, set: ChangeSet) -> Result<ChangeReport, Problem> {
         let (changes, results) = self.judge(&set)?;
         if set.dry_run {
-            return self.make(&changes, results, true);
+            self.look_again(&changes);
+            self.pretend(&changes);
+            let result = self.make(&changes, results, true);
+            self.look_again(&changes);
+            return result;
         }
         // What the tables are made for must be there before, and what they do without may go after.
         self.addresses.note(&changes);
         self.addresses.add_missing(&self.netlink);
+        self.look_again(&changes);
         let result = self.make(&changes, results, false);
         self.addresses.set(self.desired.declared.resources());
         self.addresses.delete_unwanted(&self.netlink);
@@ -384,7 +405,6 @@ impl Core {
 
     /// Makes changes that were judged, or says what would come of them.
     fn make(&mut self, changes: &[Change], results: Vec<ChangeResult>, dry_run: bool) -> Result<ChangeReport, Problem> {
-        self.look_again(changes);
         let step = self.desired.declare(changes).map_err(|refused| match refused {
             Refused::Contradiction(errors) => contradiction(&errors),
             Refused::Findings(findings) => {

@@ -210,7 +210,7 @@ pub fn gateway_of(prefix: IpNet) -> Option<IpAddr> {
     })
 }
 
-/// A provider address of this host (NetVirtualizationProviderAddress). It must be configured on the interface.
+/// A provider address of this host (NetVirtualizationProviderAddress). The agent puts it on the interface if it is not there.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProviderAddress {

@@ -63,7 +63,7 @@ pub struct LookupRecordFields {
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProviderAddressFields {
-    /// The address; it must be configured on the interface.
+    /// The address; it is put on the interface if it is not there.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<IpAddr>,
