@@ -30,6 +30,7 @@ pub fn set(set: &Set, client: &Client, output: Output, streams: &mut Streams<'_>
         return Err(CliError::Usage("resources of a host have no revisions; leave --revision out".to_owned()));
     }
     let fields::Parts { kind, name, given } = set.what.at_host()?;
+    let name = written(kind, &name);
     let old = client.get(kind, &name)?;
     let changes = vec![Change::Replace(fields::changed(Key { kind, name }, old.spec, given)?)];
     change(changes, set.dry_run, client, output, streams)
@@ -107,11 +108,19 @@ pub fn status(client: &Client, output: Output, streams: &mut Streams<'_>) -> Res
     streams.print(&text)
 }
 
+/// A name as it is written: a routing domain's in braces, whether it was typed in them or not.
+fn written(kind: Kind, name: &str) -> String {
+    match (kind, name.parse::<model::RoutingDomainId>()) {
+        (Kind::RoutingDomain, Ok(rdid)) => rdid.to_string(),
+        _ => name.to_owned(),
+    }
+}
+
 /// The items of a kind with these names, or all.
 fn fetch(client: &Client, kind: Kind, names: &[String]) -> Result<Vec<Item>, ClientError> {
     match names {
         [] => client.list(kind),
-        names => names.iter().map(|name| client.get(kind, name)).collect(),
+        names => names.iter().map(|name| client.get(kind, &written(kind, name))).collect(),
     }
 }
 
@@ -246,7 +255,7 @@ pub fn delete(
                 }
                 (names, _) => names.to_vec(),
             };
-            names.into_iter().map(|name| Key { kind, name }).collect()
+            names.into_iter().map(|name| Key { kind, name: written(kind, &name) }).collect()
         }
     };
     change(keys.into_iter().map(Change::Delete).collect(), delete.dry_run, client, output, streams)

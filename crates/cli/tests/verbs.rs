@@ -258,6 +258,9 @@ fn limits_are_shown_as_they_are_typed() {
         "",
     );
     host.ok(&["create", "routing-domain", "--rdid", rdid, "--egress-limit", "1 Gbit/s"], "");
+    let bare = "11111111-2222-3333-4444-000000005001";
+    assert!(host.get(&format!("get routing-domain {bare}")).contains(rdid), "its braces may be left out");
+    host.ok(&["set", "routing-domain", bare, "--encapsulation", "vxlan"], "");
     let port = host.get("describe port blue1");
     let shown = "Limits:              egress 50 Mbit/s, burst 1 MB; ingress 2000 packets/s\n";
     assert!(port.contains(shown), "{port}");
