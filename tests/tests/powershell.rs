@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use lab::Node;
 use serde_json::Value;
 use tests::fabric::Fabric;
-use tests::stage::{LIMIT, Stage, program};
-use tests::tools::must_ping;
+use tests::stage::{LIMIT, Stage, eventually, program};
+use tests::tools::{Background, must_ping, run_any};
 
 fn script(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/powershell").join(name)
@@ -188,4 +188,106 @@ fn what_hyper_v_had_is_a_controllers() {
     );
     let networks = fabric.op(&format!("get vm-networks -t {blue} -o wide"));
     assert!(networks.contains("{11111111-2222-3333-4444-000000005001}"), "{networks}");
+}
+
+/// An sshd on a host, and what an ssh client needs to log in there.
+struct Ssh {
+    folder: tempfile::TempDir,
+    _server: Background,
+}
+
+impl Ssh {
+    fn start(host: &Node) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        for key in ["host", "user"] {
+            let made = std::process::Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f", &at(key)])
+                .status()
+                .expect("ssh-keygen runs");
+            assert!(made.success());
+        }
+        std::fs::create_dir_all("/run/sshd").unwrap();
+        let (key, users, pid) = (at("host"), at("user.pub"), at("pid"));
+        let server = format!(
+            "HostKey {key}\nAuthorizedKeysFile {users}\nPidFile {pid}\nPermitRootLogin prohibit-password\nStrictModes no\nUsePAM no\n"
+        );
+        std::fs::write(at("sshd"), server).unwrap();
+        let (user, known) = (at("user"), at("known"));
+        let client = format!("IdentityFile {user}\nUserKnownHostsFile {known}\nStrictHostKeyChecking accept-new\n");
+        std::fs::write(at("client"), client).unwrap();
+        std::fs::create_dir(at("bin")).unwrap();
+        let wrapper = at("bin/ssh");
+        std::fs::write(&wrapper, format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", at("client"))).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&wrapper, mode).unwrap();
+        let server = Background::start(host, &format!("/usr/sbin/sshd -D -e -f {}", at("sshd")));
+        let listens = || run_any(host, "ss -Hltn sport = :22").contains(":22");
+        assert!(eventually(LIMIT, listens), "{}", server.output());
+        Self { folder, _server: server }
+    }
+
+    fn path(&self) -> String {
+        format!("PATH={}:{}", self.folder.path().join("bin").display(), std::env::var("PATH").unwrap())
+    }
+}
+
+#[test]
+fn hosts_are_reached_through_ssh() {
+    let stage = Stage::blue_red();
+    let ssh = Ssh::start(&stage.host(2));
+    let hosts = ssh.folder.path().join("hosts.yaml");
+    let socket = format!("/run/netvirt/{}.sock", stage.host_name(2));
+    std::fs::write(&hosts, format!("HV2: ssh://root@192.168.4.22{socket}\nHV3: ssh://root@192.168.4.22:2222\n"))
+        .unwrap();
+    let program = program();
+    let run = |command: &str| {
+        let words = [
+            "env",
+            &ssh.path(),
+            program.to_str().unwrap(),
+            "powershell",
+            "--hosts",
+            hosts.to_str().unwrap(),
+            "-c",
+            command,
+        ];
+        stage.host(1).output(&words, LIMIT).expect("netvirt ends")
+    };
+    let shown = run("Get-NetVirtualizationProviderAddress -CimSession HV2 | % ProviderAddress");
+    assert!(shown.stdout.contains("192.168.4.22"), "{}{}", shown.stdout, shown.stderr);
+    let set = run("Set-NetVirtualizationLookupRecord -CustomerAddress 10.0.0.5 -Context there -CimSession HV2");
+    assert!(set.success(), "{}", set.stderr);
+    let records = stage.json(2, "get lookup-records");
+    let noted = records.as_array().unwrap().iter().filter(|record| record["spec"]["context"] == "there").count();
+    assert_eq!(noted, 2, "{records:#}");
+    // Where nobody listens, ssh's own words are told.
+    let refused = run("Get-VM -CimSession HV3");
+    assert!(
+        !refused.success() && refused.stderr.contains("ssh to root@192.168.4.22:2222 failed"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn what_a_controller_said_is_unsynchronized_when_it_is_lost() {
+    let mut fabric = Fabric::up(&[("test01", 1, 0x02)]);
+    fabric.apply(
+        "{kind: vm-network, name: AAA, spec: {logicalNetwork: TDIv2}}
+---
+{kind: vm-subnet, name: test, spec: {vmNetwork: AAA, prefixes: [10.10.0.0/16]}}
+---
+{kind: ip-pool, name: pool, spec: {vmSubnet: test, ranges: [10.10.1.100-10.10.1.130]}}
+",
+    );
+    fabric.port("test01", 1, 0x02, "--vm-network AAA --wait");
+    let state = |fabric: &Fabric| {
+        let command = "Get-NetVirtualizationLookupRecord | % { \"$($_.CustomerAddress) $($_.Unsynchronized)\" }";
+        let shown = fabric.stage.netvirt(1, &["powershell", "-c", command]);
+        shown.ok().unwrap_or_else(|error| panic!("{error}"))
+    };
+    assert_eq!(state(&fabric), "10.10.1.100 False\n");
+    fabric.stage.lab.kill_controller().unwrap();
+    assert!(eventually(LIMIT, || state(&fabric) == "10.10.1.100 True\n"), "{}", state(&fabric));
 }

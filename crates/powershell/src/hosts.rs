@@ -106,6 +106,14 @@ pub trait Hosts {
     /// In a sentence.
     fn list(&mut self, host: Option<&str>, kind: Kind) -> Result<Vec<Entry>, String>;
 
+    /// One resource, if it is there.
+    ///
+    /// # Errors
+    /// In a sentence.
+    fn get(&mut self, host: Option<&str>, key: &Key) -> Result<Option<Entry>, String> {
+        Ok(self.list(host, key.kind)?.into_iter().find(|entry| entry.resource.key() == *key))
+    }
+
     /// Carries out all steps, or none.
     ///
     /// # Errors
@@ -147,6 +155,9 @@ pub trait Console {
 
     /// Complains.
     fn complain(&mut self, text: &str);
+
+    /// Returns when all that was printed can be seen.
+    fn settle(&mut self) {}
 
     /// Asks yes or no; none when there is nobody to ask.
     fn confirm(&mut self, question: &str) -> Option<bool>;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use api::{Client, ClientError, Item, RealizedState, TraceProtocol, TraceRequest};
-use model::{Kind, MacAddress, Resource};
+use api::{Client, ClientError, Item, ProblemType, RealizedState, TraceProtocol, TraceRequest};
+use model::{Key, Kind, MacAddress, Resource};
 use powershell::hosts::{AddressState, Entry, Hosts, Interface, Outcome, Question, Step};
 use serde_json::{Map, Value};
 
@@ -120,6 +120,14 @@ fn told(error: ClientError) -> String {
     }
 }
 
+/// Whether a host knows what is wanted of it. One that has lost its controller does not.
+fn is_synchronized(client: &Client, kind: Kind) -> Result<bool, String> {
+    if kind != Kind::LookupRecord {
+        return Ok(true);
+    }
+    Ok(client.status().map_err(told)?.controller.is_none_or(|controller| controller.connected))
+}
+
 /// The resource of an item, and what is true of it.
 fn entry(item: Item, synchronized: bool) -> Result<Entry, String> {
     let in_force = item.status.get("state").is_none_or(|state| {
@@ -144,14 +152,20 @@ impl Hosts for Directory {
     fn list(&mut self, host: Option<&str>, kind: Kind) -> Result<Vec<Entry>, String> {
         let client = self.way(host)?;
         let items = client.list(kind).map_err(told)?;
-        // A host that has lost its controller does not know what that wants now.
-        let synchronized = match kind {
-            Kind::LookupRecord if !items.is_empty() => {
-                client.status().map_err(told)?.controller.is_none_or(|controller| controller.connected)
-            }
-            _ => true,
-        };
+        let synchronized = items.is_empty() || is_synchronized(client, kind)?;
         items.into_iter().map(|item| entry(item, synchronized)).collect()
+    }
+
+    fn get(&mut self, host: Option<&str>, key: &Key) -> Result<Option<Entry>, String> {
+        let client = self.way(host)?;
+        match client.get(key.kind, &key.name) {
+            Ok(item) => {
+                let synchronized = is_synchronized(client, key.kind)?;
+                entry(item, synchronized).map(Some)
+            }
+            Err(ClientError::Refused(problem)) if problem.problem_type == ProblemType::NotFound => Ok(None),
+            Err(error) => Err(told(error)),
+        }
     }
 
     fn change(&mut self, host: Option<&str>, steps: &[Step]) -> Result<(), String> {

@@ -110,6 +110,8 @@ pub fn import(verb: &ImportPowershell, global: &Global, streams: &mut Streams<'_
 enum Said {
     Out(String),
     Complaint(String),
+    /// All before it is to be written; whoever waits is told when it is.
+    Settle(mpsc::Sender<()>),
 }
 
 /// Sends what is printed to where the streams are: scripts are carried out on a thread with more stack.
@@ -129,7 +131,16 @@ impl Console for Sender {
         let _ = self.said.send(Said::Complaint(text.to_owned()));
     }
 
+    fn settle(&mut self) {
+        let (written, done) = mpsc::channel();
+        if self.said.send(Said::Settle(written)).is_ok() {
+            // Whoever writes may have ended.
+            let _ = done.recv();
+        }
+    }
+
     fn confirm(&mut self, question: &str) -> Option<bool> {
+        self.settle();
         self.terminal.then(|| prompt::confirm(question)).flatten()
     }
 
@@ -239,6 +250,7 @@ fn write(heard: &mpsc::Receiver<Said>, streams: &mut Streams<'_>) -> Result<(), 
     for said in heard {
         match said {
             Said::Out(text) => streams.print(&text)?,
+            Said::Settle(waiting) => drop(waiting.send(())),
             Said::Complaint(text) => {
                 streams.err.write_all(format!("{text}\n").as_bytes()).map_err(CliError::Output)?;
             }

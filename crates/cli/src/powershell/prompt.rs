@@ -97,6 +97,7 @@ pub fn run(shell: &mut Shell) -> i64 {
     let mut code = 0;
     loop {
         editor.set_helper(Some(Assistant { functions: shell.function_names(), variables: shell.variable_names() }));
+        shell.console.settle();
         let line = match editor.readline(PROMPT) {
             Ok(line) => line,
             Err(ReadlineError::Interrupted) => continue,

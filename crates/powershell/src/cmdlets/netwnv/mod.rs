@@ -162,16 +162,15 @@ fn new(shell: &mut Shell, call: &Call<'_>, emit: &mut Emit<'_>) -> Result<(), St
         let host = host.as_deref();
         let interfaces = interfaces(shell, call, sort, host)?;
         let resource = (sort.create)(call.bound, &interfaces).or_else(|error| call.fail(error))?;
-        let name = resource.key().name;
-        if !call.should(shell, call.cmdlet.name, &name)? {
+        let key = resource.key();
+        if !call.should(shell, call.cmdlet.name, &key.name)? {
             continue;
         }
         shell.hosts.change(host, &[Step::Create(resource)]).or_else(|error| call.fail(error))?;
         // As it is there now: what was left out has its value.
         let interfaces = self::interfaces(shell, call, sort, host)?;
-        let entries = shell.hosts.list(host, sort.kind).or_else(|error| call.fail(error))?;
-        for entry in entries.iter().filter(|entry| entry.resource.key().name == name) {
-            emit(shell, object(sort, entry, &interfaces, host))?;
+        if let Some(entry) = shell.hosts.get(host, &key).or_else(|error| call.fail(error))? {
+            emit(shell, object(sort, &entry, &interfaces, host))?;
         }
     }
     Ok(())
@@ -245,9 +244,8 @@ fn carry_out(
         }
         shell.hosts.change(host.as_deref(), &steps).or_else(|error| call.fail(error))?;
         if call.bound.is_on("PassThru") {
-            let there = shell.hosts.list(host.as_deref(), sort.kind).or_else(|error| call.fail(error))?;
             for resource in done {
-                let entry = there.iter().find(|entry| entry.resource == resource).cloned();
+                let entry = shell.hosts.get(host.as_deref(), &resource.key()).or_else(|error| call.fail(error))?;
                 let entry = entry.unwrap_or(Entry { resource, in_force: true, synchronized: true });
                 emit(shell, object(sort, &entry, &interfaces, host.as_deref()))?;
             }
