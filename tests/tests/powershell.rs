@@ -281,7 +281,7 @@ fn what_a_controller_said_is_unsynchronized_when_it_is_lost() {
 {kind: ip-pool, name: pool, spec: {vmSubnet: test, ranges: [10.10.1.100-10.10.1.130]}}
 ",
     );
-    fabric.port("test01", 1, 0x02, "--vm-network AAA --wait");
+    fabric.port("test01", 1, 0x02, "--vm-network AAA");
     let state = |fabric: &Fabric| {
         let command = "Get-NetVirtualizationLookupRecord | % { \"$($_.CustomerAddress) $($_.Unsynchronized)\" }";
         let shown = fabric.stage.netvirt(1, &["powershell", "-c", command]);

@@ -117,19 +117,25 @@ fn tcp_rates<const N: usize>(stage: &Stage, pairs: [Pair; N], options: &str) -> 
     })
 }
 
-/// What is measured must be the rate, within 5 %; where it is not, it must be so both times that it is measured again.
+/// What is measured must be the rate, within 5 %; where it is not, the median of it and four more must be.
 ///
 /// On a busy machine one time is not enough: a sender that is not run for long finds a full bucket when it goes on, and sends
 /// more than the rate in the time that is measured, or less when it is not run at its end.
 #[track_caller]
 fn must_reach(what: &str, rate: f64, mut measure: impl FnMut() -> f64) {
-    let mut is_reached = || {
+    let mut share = || {
         let got = measure();
         println!("{what}: {got:.0} of {rate:.0} a second, {:.3}", got / rate);
-        (0.95..=1.05).contains(&(got / rate))
+        got / rate
     };
-    let reached = is_reached() || (is_reached() && is_reached());
-    assert!(reached, "{what}: the rate is missed by more than 5 %, see above");
+    let is_reached = |share: f64| (0.95..=1.05).contains(&share);
+    let first = share();
+    if is_reached(first) {
+        return;
+    }
+    let mut shares = [first, share(), share(), share(), share()];
+    shares.sort_by(f64::total_cmp);
+    assert!(is_reached(shares[2]), "{what}: the rate is missed by more than 5 %, see above");
 }
 
 #[test]
