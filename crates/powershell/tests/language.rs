@@ -2,6 +2,10 @@
 
 mod support;
 
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
 use support::{Bench, test};
 
 #[track_caller]
@@ -196,6 +200,56 @@ fn what_goes_wrong_while_it_runs_is_told_with_its_place() {
 }
 
 #[test]
+fn what_is_thrown_goes_to_the_next_catch_outside_or_ends_the_script() {
+    test(|| {
+        for (script, expected) in [
+            ("function f { throw 'bad' }; try { f; 'on' } catch { \"caught $_\" }", "caught bad\n"),
+            ("try { 1..2 | % { throw \"bad $_\" }; 'on' } catch { \"caught $_\" }", "caught bad 1\n"),
+            ("function f { Get-VM -Name x -ErrorAction Stop; 'on' }; try { f; 'on' } catch { 'caught' }", "caught\n"),
+            ("try { 1 | % { Get-VM -Name x -ErrorAction Stop }; 'on' } catch { 'caught' }", "caught\n"),
+            // What is wrong with arguments too, in a function that was called there as well.
+            ("try { Start-Sleep -Seconds soon; 'on' } catch { 'caught' }", "caught\n"),
+            ("function f([int]$n) { $n }; try { f -n abc; 'on' } catch { 'caught' }", "caught\n"),
+            ("function f { Start-Sleep -Seconds soon; 'on' }; try { f; 'on' } catch { 'caught' }", "caught\n"),
+            // What is caught can be thrown again.
+            ("try { try { throw 'bad' } catch { throw } } catch { \"caught $_\" }", "caught bad\n"),
+            ("try { try { throw 'bad' } finally { 'end' } } catch { \"caught $_\" }", "end\ncaught bad\n"),
+        ] {
+            assert_eq!(Bench::new().out(script), expected, "{script}");
+        }
+        for script in ["function f { throw 'bad' }; f; 'on'", "1..2 | ForEach-Object { throw 'bad' }; 'on'"] {
+            let ran = Bench::new().run(script);
+            assert!(ran.code == 1 && ran.out.is_empty() && ran.complaints.len() == 1, "{script}: {ran:?}");
+        }
+        // Without a try, what is wrong with arguments is told.
+        let ran = Bench::new().run("Start-Sleep -Seconds soon; 'on'");
+        assert!(ran.code == 1 && ran.out == "on\n" && ran.complaints.len() == 1, "{ran:?}");
+    });
+}
+
+#[test]
+fn what_is_carried_out_can_be_stopped_from_outside() {
+    test(|| {
+        for script in ["try { while ($true) { } } catch { 'caught' }", "Start-Sleep -Seconds 1000"] {
+            let mut bench = Bench::new();
+            bench.shell.max_steps = u64::MAX;
+            let interrupted = bench.shell.interrupted.clone();
+            std::thread::scope(|scope| {
+                let (done, ended) = mpsc::channel();
+                scope.spawn(move || {
+                    let again = || ended.recv_timeout(Duration::from_millis(5));
+                    while again() == Err(RecvTimeoutError::Timeout) {
+                        interrupted.store(true, Ordering::Relaxed);
+                    }
+                });
+                assert!(bench.complaint(script).ends_with(": stopped"), "{script}");
+                done.send(()).unwrap();
+            });
+        }
+    });
+}
+
+#[test]
 fn a_script_has_parameters() {
     test(|| {
         let script = "param([string]$Nic = 'eth0', [string[]]$Hosts, [switch]$Clean)\n\"$Nic $($Hosts.Count) $Clean\"";
@@ -205,9 +259,15 @@ fn a_script_has_parameters() {
             (&["-Nic", "eth1", "-Clean"], "eth1 0 True\n"),
             (&["eth2", "-Hosts", "H1,H2"], "eth2 2 False\n"),
             (&["-Clean:$false", "-Hosts:H1"], "eth0 1 False\n"),
+            (&["-Nic", "-5"], "-5 0 False\n"),
         ] {
             let ran = bench.run_with(script, arguments);
             assert_eq!(ran.out, expected, "{arguments:?}: {ran:?}");
+        }
+        for arguments in [&["-Nic"][..], &["-Nic", "-Clean"]] {
+            let ran = bench.run_with(script, arguments);
+            assert!(ran.out.is_empty() && ran.code == 1, "{ran:?}");
+            assert!(ran.complaints[0].contains("the script: -Nic has no argument; give it one"), "{ran:?}");
         }
         let ran = bench.run_with(script, &["-Nope", "5"]);
         assert!(

@@ -1,6 +1,8 @@
 //! The prompt: lines with history, completion, and lines that go on while something is open.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use powershell::cmdlets::{self, bind};
 use powershell::run::Shell;
@@ -79,6 +81,21 @@ fn history() -> Option<PathBuf> {
     Some(folder.join("powershell-history"))
 }
 
+/// Ctrl-C ends the command, not the prompt; pressed again before that has come to its end, it ends the program.
+fn watch(interrupted: Arc<AtomicBool>) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("ctrl-c".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                if interrupted.swap(true, Ordering::Relaxed) {
+                    std::process::exit(130);
+                }
+            }
+        });
+    })?;
+    Ok(())
+}
+
 /// Reads commands and carries them out until the end of the input, or `exit`; its code.
 pub fn run(shell: &mut Shell) -> i64 {
     let mut editor = match Editor::<Assistant, DefaultHistory>::new() {
@@ -94,6 +111,9 @@ pub fn run(shell: &mut Shell) -> i64 {
         let _ = editor.load_history(path);
     }
     shell.file = "prompt".to_owned();
+    if let Err(error) = watch(shell.interrupted.clone()) {
+        shell.console.complain(&format!("Ctrl-C ends the prompt, not a command alone: {error}"));
+    }
     let mut code = 0;
     loop {
         editor.set_helper(Some(Assistant { functions: shell.function_names(), variables: shell.variable_names() }));

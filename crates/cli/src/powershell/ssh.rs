@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 const REMOTE: &str = "/run/netvirt/agent.sock";
 /// How long ssh may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What `env` says of a program that is not there.
+const NOT_FOUND: i32 = 127;
+const INSTEAD: &str = "install an ssh client, or name the agent's socket in the hosts file";
 
 /// A tunnel; it ends when it is dropped.
 pub struct Tunnel {
@@ -35,8 +38,20 @@ impl Tunnel {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
         let socket = folder.join("agent.sock");
-        let mut command = Command::new("ssh");
-        command.args(["-N", "-T", "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes", "-o", "ConnectTimeout=10"]);
+        // Ctrl-C at the prompt is for the command, not for the way to the host: ssh leaves what is ignored so.
+        let mut command = Command::new("env");
+        command.args([
+            "--ignore-signal=INT",
+            "ssh",
+            "-N",
+            "-T",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "ExitOnForwardFailure=yes",
+            "-o",
+            "ConnectTimeout=10",
+        ]);
         if let Some(port) = port {
             command.args(["-p", &port.to_string()]);
         }
@@ -44,7 +59,7 @@ impl Tunnel {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let ssh = command.spawn().map_err(|error| {
             let _ = std::fs::remove_dir_all(&folder);
-            format!("cannot run ssh: {error}; install an ssh client, or name the agent's socket in the hosts file")
+            format!("cannot run ssh: {error}; {INSTEAD}")
         })?;
         let mut tunnel = Self { ssh, folder, socket };
         tunnel.wait(target)?;
@@ -59,13 +74,17 @@ impl Tunnel {
     fn wait(&mut self, target: &str) -> Result<(), String> {
         let began = Instant::now();
         while !self.socket.exists() {
-            if let Ok(Some(_)) = self.ssh.try_wait() {
+            if let Ok(Some(ended)) = self.ssh.try_wait() {
                 let mut said = String::new();
                 if let Some(stderr) = &mut self.ssh.stderr {
                     // What cannot be read says nothing.
                     let _ = std::io::Read::read_to_string(stderr, &mut said);
                 }
-                return Err(format!("ssh to {target} failed: {}", said.trim().replace('\n', "; ")));
+                let said = said.trim().replace('\n', "; ");
+                return Err(match ended.code() {
+                    Some(NOT_FOUND) => format!("cannot run ssh: {said}; {INSTEAD}"),
+                    _ => format!("ssh to {target} failed: {said}"),
+                });
             }
             if began.elapsed() > PATIENCE {
                 return Err(format!("ssh to {target} does not get through within {} s", PATIENCE.as_secs()));

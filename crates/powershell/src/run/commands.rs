@@ -33,20 +33,23 @@ pub(super) fn of_command_line(arguments: &[String]) -> Vec<Given> {
     let mut given = Vec::new();
     let mut rest = arguments.iter().peekable();
     while let Some(argument) = rest.next() {
-        let name =
-            argument.strip_prefix('-').filter(|name| name.starts_with(|first: char| first.is_ascii_alphabetic()));
-        given.push(match name {
+        given.push(match parameter_name(argument) {
             None => Given::Positional(of_text(argument)),
             Some(name) => match name.split_once(':') {
                 Some((name, value)) => Given::Named(name.to_owned(), Some(of_text(value)), true),
                 None => {
-                    let value = rest.next_if(|next| !next.starts_with('-')).map(|value| of_text(value));
+                    let value = rest.next_if(|next| parameter_name(next).is_none()).map(|value| of_text(value));
                     Given::Named(name.to_owned(), value, false)
                 }
             },
         });
     }
     given
+}
+
+/// The name of a parameter out of a shell; a number below zero is none.
+fn parameter_name(argument: &str) -> Option<&str> {
+    argument.strip_prefix('-').filter(|name| name.starts_with(|first: char| first.is_ascii_alphabetic()))
 }
 
 /// A value out of a shell: several with commas between are an array.
@@ -133,7 +136,7 @@ impl Shell {
             None => self.variable("erroractionpreference").to_text(),
         };
         match action.to_lowercase().as_str() {
-            "stop" | "1" => Err(Stop::Failed(failure)),
+            "stop" | "1" => Err(Stop::Thrown(failure)),
             "silentlycontinue" | "ignore" | "0" | "4" => Ok(()),
             _ if command.discard.errors || self.quiet > 0 => Ok(()),
             _ => {
@@ -172,7 +175,8 @@ impl Shell {
         let Some(cmdlet) = cmdlets::find(name) else {
             return Self::fail(command.at, format!("the function {name} is not defined yet here"));
         };
-        let bound = bind::command_line(cmdlet, &given).or_else(|message| Self::fail(command.at, message))?;
+        let bound = bind::command_line(cmdlet, &given).or_else(|message| Self::fail(command.at, message));
+        let bound = self.binding(bound)?;
         Ok(Running::Cmdlet { cmdlet, bound, collected: Vec::new(), before: 0, command })
     }
 
@@ -300,7 +304,7 @@ impl Shell {
         if cmdlet.style == Style::All && input.is_none() && before == 0 && !bound.has("InputObject") {
             return Ok(());
         }
-        bind::whole(cmdlet, bound).or_else(|message| Self::fail(command.at, message))?;
+        self.binding(bind::whole(cmdlet, bound).or_else(|message| Self::fail(command.at, message)))?;
         let quiet = usize::from(command.discard.errors);
         self.quiet += quiet;
         let call = Call { cmdlet, bound, at: command.at, input, before, pipeline };
@@ -318,7 +322,8 @@ impl Shell {
         at: Place,
         emit: &mut Emit<'_>,
     ) -> Result<(), Stop> {
-        let variables = self.bind_parameters(&block.parameters, given, at, name)?;
+        let variables = self.bind_parameters(&block.parameters, given, at, name);
+        let variables = self.binding(variables)?;
         let result =
             self.in_scope(variables, |shell| shell.deeper(at, |shell| shell.statements(&block.statements, emit)));
         match result {
@@ -371,7 +376,8 @@ impl Shell {
                     };
                     let is_switch = parameter.cast.is_some_and(|cast| cast.to == Simple::Switch);
                     let value = match value {
-                        None => Value::Boolean(true),
+                        None if is_switch => Value::Boolean(true),
+                        None => return wrong(at, name, format!("-{} has no argument; give it one", parameter.name)),
                         Some(value) if is_switch && !tied => {
                             positional.push(value.clone());
                             Value::Boolean(true)
@@ -426,7 +432,7 @@ impl Shell {
         let failure = Failure { at: call.at, message: format!("{}: {message}", call.cmdlet.name) };
         let action = call.bound.text("ErrorAction").unwrap_or_else(|| self.variable("erroractionpreference").to_text());
         match action.to_lowercase().as_str() {
-            "stop" => Err(Stop::Failed(failure)),
+            "stop" => Err(Stop::Thrown(failure)),
             "silentlycontinue" | "ignore" => Ok(()),
             _ if self.quiet > 0 => Ok(()),
             _ => {

@@ -6,6 +6,8 @@ mod statements;
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::hosts::{Console, Hosts};
 use crate::render::Printer;
@@ -55,10 +57,19 @@ pub enum Stop {
     Exit(i64),
     /// A stage of the pipeline with this number has all that it wants.
     Enough(u64),
-    /// It went wrong.
+    /// A command went wrong: that is told and the script goes on, unless it was said to stop.
     Failed(Failure),
-    /// A bound was reached; no `try` holds that.
+    /// It went wrong, and goes to the `catch` that is next outside, or ends the script.
+    Thrown(Failure),
+    /// A bound was reached, or somebody stopped it; no `try` holds that.
     Bounded(Failure),
+}
+
+impl Stop {
+    /// As something that nobody tells on its way out.
+    pub(crate) fn thrown(self) -> Self {
+        if let Self::Failed(failure) = self { Self::Thrown(failure) } else { self }
+    }
 }
 
 /// Takes what is output.
@@ -87,6 +98,12 @@ pub struct Shell {
     pub failed: bool,
     /// How many times complaints are not told: a command throws its errors away.
     pub(crate) quiet: usize,
+    /// Set from outside, as by Ctrl-C, it ends what is carried out.
+    pub interrupted: Arc<AtomicBool>,
+    /// How many `try` are around what is carried out.
+    pub(crate) trying: usize,
+    /// What the `catch` around what is carried out have caught.
+    pub(crate) caught: Vec<Failure>,
 }
 
 /// How a script ended.
@@ -115,6 +132,9 @@ impl Shell {
             file: "netvirt".to_owned(),
             failed: false,
             quiet: 0,
+            interrupted: Arc::default(),
+            trying: 0,
+            caught: Vec::new(),
         }
     }
 
@@ -145,6 +165,7 @@ impl Shell {
     pub fn run(&mut self, script: &Block, arguments: &[String]) -> Ended {
         self.steps = 0;
         self.failed = false;
+        self.interrupted.store(false, Ordering::Relaxed);
         let result = self.script(script, arguments);
         self.flush();
         match result {
@@ -152,7 +173,7 @@ impl Shell {
                 Ended { code: i64::from(self.failed), by_exit: false }
             }
             Err(Stop::Exit(code)) => Ended { code, by_exit: true },
-            Err(Stop::Failed(failure) | Stop::Bounded(failure)) => {
+            Err(Stop::Failed(failure) | Stop::Thrown(failure) | Stop::Bounded(failure)) => {
                 self.complain(&failure);
                 Ended { code: 1, by_exit: false }
             }
@@ -195,6 +216,9 @@ impl Shell {
 
     /// Counts steps.
     pub(crate) fn step(&mut self, at: Place, steps: u64) -> Result<(), Stop> {
+        if self.interrupted.swap(false, Ordering::Relaxed) {
+            return Err(Stop::Bounded(Failure { at, message: "stopped".to_owned() }));
+        }
         self.steps = self.steps.saturating_add(steps);
         if self.steps > self.max_steps {
             let message = format!(
@@ -220,6 +244,12 @@ impl Shell {
 
     pub(crate) fn fail<T>(at: Place, message: impl Into<String>) -> Result<T, Stop> {
         Err(Stop::Failed(Failure { at, message: message.into() }))
+    }
+
+    /// What went wrong with the arguments of a command: within a `try` it is caught, else told (`about_Try_Catch_Finally`:
+    /// an error that ends a statement).
+    pub(crate) fn binding<T>(&self, result: Result<T, Stop>) -> Result<T, Stop> {
+        if self.trying > 0 { result.map_err(Stop::thrown) } else { result }
     }
 
     /// The value of a variable.

@@ -15,7 +15,8 @@ impl Shell {
 
     pub(crate) fn statement(&mut self, statement: &Statement, emit: &mut Emit<'_>) -> Result<(), Stop> {
         self.step(statement.at, 1)?;
-        self.deeper(statement.at, |shell| shell.carry_out(statement, emit))
+        // What a command could not do was told in it; the rest ends what it stands in.
+        self.deeper(statement.at, |shell| shell.carry_out(statement, emit)).map_err(Stop::thrown)
     }
 
     fn carry_out(&mut self, statement: &Statement, emit: &mut Emit<'_>) -> Result<(), Stop> {
@@ -51,8 +52,11 @@ impl Shell {
             }
             What::Throw(value) => {
                 let value = value.as_deref().map(|value| self.collect(value)).transpose()?;
-                let message = value.map_or_else(|| "ScriptHalted".to_owned(), |value| value.to_text());
-                Self::fail(at, message)
+                Err(Stop::Thrown(match (value, self.caught.last()) {
+                    (Some(value), _) => Failure { at, message: value.to_text() },
+                    (None, Some(caught)) => caught.clone(),
+                    (None, None) => Failure { at, message: "ScriptHalted".to_owned() },
+                }))
             }
             What::Exit(value) => {
                 let value = value.as_deref().map(|value| self.collect(value)).transpose()?;
@@ -61,8 +65,11 @@ impl Shell {
             What::Break => Err(Stop::Break),
             What::Continue => Err(Stop::Continue),
             What::Try { body, catch, finally } => {
+                let tried = usize::from(catch.is_some());
+                self.trying += tried;
                 let mut result = self.block(body, emit);
-                if let (Err(Stop::Failed(failure)), Some(catch)) = (&result, catch) {
+                self.trying -= tried;
+                if let (Err(Stop::Thrown(failure)), Some(catch)) = (&result, catch) {
                     let failure = failure.clone();
                     result = self.catch(&failure, catch, emit);
                 }
@@ -122,7 +129,9 @@ impl Shell {
     fn catch(&mut self, failure: &Failure, catch: &Block, emit: &mut Emit<'_>) -> Result<(), Stop> {
         let before = self.variable("_");
         self.assign("_", super::expressions::error_record(failure));
+        self.caught.push(failure.clone());
         let result = self.block(catch, emit);
+        self.caught.pop();
         self.assign("_", before);
         result
     }

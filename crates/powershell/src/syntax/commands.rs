@@ -64,7 +64,7 @@ impl Lowering<'_> {
             "3>" | "4>" | "5>" | "6>" if into_nothing => {}
             _ => {
                 let op = op.clone();
-                self.wrong(node, format!("the redirection {op} is not supported but to $null; use Out-File for files"));
+                self.wrong(node, format!("the redirection {op} is not supported but to $null; a shell can write what netvirt prints to a file"));
             }
         }
     }

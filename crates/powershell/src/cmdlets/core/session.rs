@@ -135,9 +135,16 @@ fn get_help(shell: &mut Shell, call: &Call<'_>, emit: &mut Emit<'_>) -> Result<(
     emit(shell, Value::text(text.trim_end()))
 }
 
-fn start_sleep(_: &mut Shell, call: &Call<'_>, _: &mut Emit<'_>) -> Result<(), Stop> {
+fn start_sleep(shell: &mut Shell, call: &Call<'_>, _: &mut Emit<'_>) -> Result<(), Stop> {
     let number = |name: &str| call.bound.integer(name).and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
-    std::thread::sleep(Duration::from_millis(number("Seconds") * 1000 + number("Milliseconds")));
+    let mut left = Duration::from_millis(number("Seconds").saturating_mul(1000).saturating_add(number("Milliseconds")));
+    // In pieces, so that it can be stopped.
+    while !left.is_zero() {
+        let piece = left.min(Duration::from_millis(50));
+        std::thread::sleep(piece);
+        left -= piece;
+        shell.step(call.at, 0)?;
+    }
     Ok(())
 }
 
