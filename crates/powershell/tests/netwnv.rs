@@ -57,7 +57,7 @@ fn each_parameter_refuses_what_it_does_not_take_with_its_name_the_value_and_what
                         &["'abc'", "10101010110", "'10:10:10:10:11'", "111010101105", "000000000000", "$null"]
                     }
                     Takes::Address => &["'10.0.0'", "'10.0.0.256'", "'fd00::g'", "''", "$null"],
-                    Takes::Prefix => &["'10.0.0.0/33'", "'x/24'", "'fd00::/129'", "$null"],
+                    Takes::Prefix => &["'10.0.0.0/33'", "10.0.0.0", "'x/24'", "'fd00::/129'", "$null"],
                     Takes::Guid => &["'{123}'", "5", "$null"],
                     Takes::Word(_) => &["'Nonsense'", "99", "$null"],
                     Takes::Switch => &["'yes'", "5"],

@@ -267,7 +267,7 @@ pub enum IntentError {
     /// The gateway's address given to a VM.
     #[error(
         "{key}: {address} is the gateway of VSID {vsid} (the lowest host address of {prefix}); give the VM another \
-         address"
+         address, or, to note the gateway alone, a provider address of 169.254.0.0/16"
     )]
     CustomerIsGateway {
         /// The record.

@@ -40,7 +40,7 @@ fn a_customer_address_is_one_that_a_vm_of_the_subnet_can_have() {
             &[&format!(
                 "lookup-record 5001/{gateway}: {gateway} is the gateway of VSID 5001 (the lowest host address of \
                  {prefix}); \
-                 give the VM another address"
+                 give the VM another address, or, to note the gateway alone, a provider address of 169.254.0.0/16"
             )],
         );
     }

@@ -207,9 +207,10 @@ impl Parameter {
                 Ok(address) => Value::text(address.to_string()),
                 Err(_) => return Err(wrong()),
             },
-            Takes::Prefix => match prefix(trimmed) {
-                Some(prefix) => Value::text(prefix.to_string()),
-                None => return Err(wrong()),
+            // An address alone is none: who left the length out of a network did not mean that one address.
+            Takes::Prefix => match trimmed.parse::<IpNet>() {
+                Ok(prefix) => Value::text(prefix.to_string()),
+                Err(_) => return Err(wrong()),
             },
             Takes::Guid => match uuid::Uuid::parse_str(trimmed) {
                 Ok(id) => Value::text(format!("{{{}}}", id.to_string().to_uppercase())),
@@ -239,11 +240,6 @@ pub fn mac_text(mac: MacAddress) -> String {
 /// A routing domain, or a customer, as HNV writes it.
 pub fn guid_text(id: RoutingDomainId) -> String {
     id.to_string().to_uppercase()
-}
-
-/// A prefix; an address alone is the prefix that has it alone.
-fn prefix(text: &str) -> Option<IpNet> {
-    text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 /// A word of an enumeration: its name, a beginning of it that no other has, or its number.
