@@ -99,6 +99,14 @@ impl Fabric {
         self.try_apply(yaml, &["--wait"]).ok().unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// The VM network AAA with the VM subnet `test`, 10.10.0.0/16, and a pool that begins with 10.10.1.100.
+    #[track_caller]
+    pub fn network(&self) {
+        self.op("create vm-network AAA --logical-network TDIv2");
+        self.op("create vm-subnet test --vm-network AAA --prefix 10.10.0.0/16");
+        self.op("create ip-pool pool --vm-subnet test --range 10.10.1.100-10.10.1.130");
+    }
+
     /// `netvirt apply OPTIONS` of this text at the controller's machine, whatever comes of it.
     #[track_caller]
     pub fn try_apply(&self, yaml: &str, options: &[&str]) -> Output {

@@ -8,17 +8,10 @@ use tests::fabric::Fabric;
 use tests::stage::eventually;
 use tests::tools::{Background, must_ping, run};
 
-/// AAA with a subnet and a pool.
-fn aaa(fabric: &Fabric) {
-    fabric.op("create vm-network AAA --logical-network TDIv2");
-    fabric.op("create vm-subnet test --vm-network AAA --prefix 10.10.0.0/16");
-    fabric.op("create ip-pool pool --vm-subnet test --range 10.10.1.100-10.10.1.130");
-}
-
 /// Two VMs in AAA, on two hosts, with their addresses.
 fn two_vms() -> Fabric {
     let fabric = Fabric::up(&[("test01", 1, 1), ("test02", 2, 2)]);
-    aaa(&fabric);
+    fabric.network();
     for (vm, host, mac) in [("test01", 1, 1), ("test02", 2, 2)] {
         fabric.port(vm, host, mac, "--vm-network AAA");
         fabric.lease(vm);
@@ -74,7 +67,7 @@ fn waiting_names_the_hosts_that_are_missing() {
 #[test]
 fn static_addresses_are_learnt_on_one_host_and_known_on_the_other() {
     let fabric = Fabric::up(&[("test01", 1, 1), ("test02", 2, 2)]);
-    aaa(&fabric);
+    fabric.network();
     for (vm, host, mac) in [("test01", 1, 1), ("test02", 2, 2)] {
         fabric.port(vm, host, mac, "--vm-network AAA --addressing learnt");
         run(&fabric.vm(vm), &format!("ip address add 10.10.7.{mac}/16 dev eth0"));
@@ -133,7 +126,7 @@ fn a_host_joins_once_with_a_token_and_never_again_when_it_is_deleted() {
     let hosts = fabric.json("get hosts");
     assert_eq!(hosts.as_array().unwrap().len(), 3, "{hosts}");
     // A host with ports cannot be deleted; the refusal names them.
-    aaa(&fabric);
+    fabric.network();
     let one = fabric.stage.host_name(1);
     fabric.port("test01", 1, 1, "--vm-network AAA");
     let refusal = fabric.refused(&format!("delete host {one}"));

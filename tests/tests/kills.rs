@@ -67,9 +67,7 @@ fn declared(fabric: &Fabric, vsid: u64) -> BTreeSet<(String, String, String)> {
 #[test]
 fn a_hundred_kills_lose_no_packet_and_no_truth() {
     let mut fabric = Fabric::up(&[("test01", 1, 1), ("test02", 2, 2)]);
-    fabric.op("create vm-network AAA --logical-network TDIv2");
-    fabric.op("create vm-subnet test --vm-network AAA --prefix 10.10.0.0/16");
-    fabric.op("create ip-pool pool --vm-subnet test --range 10.10.1.100-10.10.1.130");
+    fabric.network();
     for (vm, host, mac) in [("test01", 1, 1), ("test02", 2, 2)] {
         fabric.port(vm, host, mac, "--vm-network AAA");
         fabric.lease(vm);

@@ -12,9 +12,7 @@ use tests::tools::{must_ping, run};
 /// AAA with a subnet, a pool, and a port on each host.
 fn two_vms() -> Fabric {
     let fabric = Fabric::up(&[("test01", 1, 1), ("test02", 2, 2)]);
-    fabric.op("create vm-network AAA --logical-network TDIv2");
-    fabric.op("create vm-subnet test --vm-network AAA --prefix 10.10.0.0/16");
-    fabric.op("create ip-pool pool --vm-subnet test --range 10.10.1.100-10.10.1.130");
+    fabric.network();
     fabric.port("test01", 1, 1, "--vm-network AAA");
     fabric.port("test02", 2, 2, "--vm-network AAA");
     fabric

@@ -273,14 +273,7 @@ fn hosts_are_reached_through_ssh() {
 #[test]
 fn what_a_controller_said_is_unsynchronized_when_it_is_lost() {
     let mut fabric = Fabric::up(&[("test01", 1, 0x02)]);
-    fabric.apply(
-        "{kind: vm-network, name: AAA, spec: {logicalNetwork: TDIv2}}
----
-{kind: vm-subnet, name: test, spec: {vmNetwork: AAA, prefixes: [10.10.0.0/16]}}
----
-{kind: ip-pool, name: pool, spec: {vmSubnet: test, ranges: [10.10.1.100-10.10.1.130]}}
-",
-    );
+    fabric.network();
     fabric.port("test01", 1, 0x02, "--vm-network AAA");
     let state = |fabric: &Fabric| {
         let command = "Get-NetVirtualizationLookupRecord | % { \"$($_.CustomerAddress) $($_.Unsynchronized)\" }";

@@ -207,14 +207,7 @@ fn a_port_sends_and_is_sent_so_many_packets() {
 #[test]
 fn a_controller_tells_hosts_what_the_limits_are() {
     let fabric = Fabric::up(&[("test01", 1, 0x02), ("test02", 2, 0x03)]);
-    fabric.apply(
-        "{kind: vm-network, name: AAA, spec: {logicalNetwork: TDIv2}}
----
-{kind: vm-subnet, name: test, spec: {vmNetwork: AAA, prefixes: [10.10.0.0/16]}}
----
-{kind: ip-pool, name: pool, spec: {vmSubnet: test, ranges: [10.10.1.100-10.10.1.130]}}
-",
-    );
+    fabric.network();
     fabric.port("test01", 1, 0x02, "--vm-network AAA");
     fabric.port("test02", 2, 0x03, "--vm-network AAA");
     for vm in ["test01", "test02"] {

@@ -88,14 +88,9 @@ fn ten_thousand_rules_and_a_thousand_groups_come_into_force() {
 #[test]
 fn a_controller_tells_hosts_who_is_in_which_group() {
     let mut fabric = Fabric::up(&[("test01", 1, 0x02), ("test02", 2, 0x03), ("test03", 1, 0x04)]);
+    fabric.network();
     fabric.apply(
-        "{kind: vm-network, name: AAA, spec: {logicalNetwork: TDIv2}}
----
-{kind: vm-subnet, name: test, spec: {vmNetwork: AAA, prefixes: [10.10.0.0/16]}}
----
-{kind: ip-pool, name: pool, spec: {vmSubnet: test, ranges: [10.10.1.100-10.10.1.130]}}
----
-{kind: security-group, name: web, spec: {vmNetwork: AAA, rules: [{direction: ingress, protocol: icmp, remote: {securityGroup: clients}}]}}
+        "{kind: security-group, name: web, spec: {vmNetwork: AAA, rules: [{direction: ingress, protocol: icmp, remote: {securityGroup: clients}}]}}
 ---
 {kind: security-group, name: clients, spec: {vmNetwork: AAA}}
 ",

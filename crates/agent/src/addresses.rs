@@ -61,7 +61,7 @@ impl Interfaces for Netlink {
     }
 }
 
-/// The provider addresses that the controller declares, and which of them this agent has added.
+/// The provider addresses that are declared in one place, and which of them this agent has added.
 pub struct Addresses {
     path: PathBuf,
     wanted: BTreeMap<Key, ProviderAddress>,
@@ -92,7 +92,7 @@ impl Addresses {
         Self { path, wanted: BTreeMap::new(), own: own.unwrap_or_default(), problems: Vec::new() }
     }
 
-    /// Takes in what the controller says.
+    /// Takes in what is declared or deleted.
     pub fn note(&mut self, changes: &[Change]) {
         for change in changes {
             match change {

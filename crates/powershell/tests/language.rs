@@ -294,17 +294,16 @@ fn endless_loops_deep_nesting_and_growth_are_bounded() {
             "1..1000000 | ForEach-Object { $_ } | Out-Null",
             "$a = 1, 2; while ($true) { $a = $a + $a }",
         ] {
-            bounded(script, "");
+            bounded(script, "has taken 200000 steps");
         }
-        bounded("while ($true) { }", "has taken 200000 steps");
         bounded("function f { f }; f", "stand in each other");
-        bounded("$s = 'x' * 1000; while ($true) { $s = $s + $s }", "");
+        bounded("$s = 'x' * 1000; while ($true) { $s = $s + $s }", "has taken 200000 steps");
         bounded("'x' * 99999999", "a text in bytes");
         bounded("1..99999999", "an array of elements");
         let deep = format!("{}1{}", "(".repeat(5000), ")".repeat(5000));
-        assert!(!Bench::new().complaint(&deep).is_empty());
+        bounded(&deep, "nested too deeply");
         let blocks = format!("{}1{}", "if (1) { ".repeat(5000), "}".repeat(5000));
-        assert!(!Bench::new().complaint(&blocks).is_empty());
+        bounded(&blocks, "nested too deeply");
     });
 }
 
