@@ -143,9 +143,10 @@ pub const fn step(paid_at: u64, now: u64, amount: u64, rate: u64, burst: u64, la
     let rate = if rate == 0 { 1 } else { rate };
     let burst = if burst > MAX_BURST as u64 { MAX_BURST as u64 } else { burst };
     let owed = paid_at.saturating_sub(now);
-    let anew = owed == 0 || owed > (burst + largest) * TICKS_A_SECOND / rate;
-    let passes = anew || owed < burst * TICKS_A_SECOND / rate;
-    Step { passes, anew, cost: amount * TICKS_A_SECOND / rate }
+    let within = owed == 0 || owed < burst * TICKS_A_SECOND / rate;
+    // Asked of what would be dropped only: a division.
+    let anew = owed == 0 || !within && owed > (burst + largest) * TICKS_A_SECOND / rate;
+    Step { passes: within || anew, anew, cost: amount * TICKS_A_SECOND / rate }
 }
 
 impl Limit {
@@ -219,6 +220,11 @@ mod tests {
         );
         let step = fast.of_packets(paid_at, now, one);
         assert!(step.passes && step.anew);
+        // What the limit itself can have let pass is not forgotten.
+        let most = ticks(SECOND) + (300 + u64::from(LARGEST.packets)) * TICKS_A_SECOND / 1000;
+        let step = |paid_at| fast.of_packets(paid_at, now, one);
+        assert!(!step(most).passes && !step(most).anew);
+        assert!(step(most + 1).passes && step(most + 1).anew);
     }
 
     #[test]
@@ -229,7 +235,7 @@ mod tests {
                 let size = Size { bytes: 1 << 20, packets: 1 << 14 };
                 let steps =
                     [limit.of_bytes(paid_at, ticks(SECOND), size), limit.of_packets(paid_at, ticks(SECOND), size)];
-                assert!(steps.iter().all(|step| step.passes), "{limit:?} {paid_at} {steps:?}");
+                assert!(steps.iter().all(|step| step.passes && step.anew), "{limit:?} {paid_at} {steps:?}");
             }
         }
     }
