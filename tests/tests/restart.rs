@@ -189,7 +189,7 @@ fn a_device_that_goes_and_comes_back_is_bound_again() {
 }
 
 #[test]
-fn an_agent_starts_before_its_uplink_has_its_address() {
+fn an_address_that_is_not_on_its_uplink_is_put_there_or_told() {
     let mut stage = Stage::blue_red();
     let name = stage.host_name(1);
     must_ping(&stage.vm("blue1"), "10.0.0.7");

@@ -92,7 +92,7 @@ impl Addresses {
         Self { path, wanted: BTreeMap::new(), own: own.unwrap_or_default(), problems: Vec::new() }
     }
 
-    /// Takes in what is declared or deleted.
+    /// Takes in what is declared or deleted beside what is wanted so far.
     pub fn note(&mut self, changes: &[Change]) {
         for change in changes {
             match change {
@@ -107,7 +107,7 @@ impl Addresses {
         }
     }
 
-    /// Takes over all that is declared.
+    /// Takes over all that is declared, in place of what was wanted.
     pub fn set<'r>(&mut self, declared: impl Iterator<Item = &'r Resource>) {
         self.wanted = declared
             .filter_map(|resource| match resource {
@@ -166,6 +166,13 @@ impl Addresses {
     /// Whether this agent has put an address on an interface.
     pub fn is_own(&self, interface: &Name, address: IpAddr) -> bool {
         self.own.iter().any(|own| own.interface == *interface && own.address.addr() == address)
+    }
+
+    /// Writes what could not be done into the log.
+    pub fn tell_problems(&self) {
+        for problem in &self.problems {
+            tracing::warn!("provider addresses: {problem}");
+        }
     }
 
     /// What could not be done, one sentence each.

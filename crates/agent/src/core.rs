@@ -56,7 +56,7 @@ impl Core {
         // Before anything is made: what cannot be carried out changes nothing.
         refuse(&compile(&declared, &facts::observe(&netlink, &HostTables::default())?, &settings).findings)?;
         let mut addresses = Addresses::of_host(&config.state);
-        addresses.set(declared.resources());
+        addresses.set(providers(&declared));
         addresses.add_missing(&netlink);
         let datapath = Datapath::open(&config.bpffs)?;
         let tables = datapath.tables()?;
@@ -82,6 +82,7 @@ impl Core {
         };
         core.take_over(&tables)?;
         core.addresses.delete_unwanted(&core.netlink);
+        core.addresses.tell_problems();
         Ok(core)
     }
 
@@ -337,8 +338,8 @@ impl Core {
         self.observe(links);
     }
 
-    /// As if the provider addresses that would be put on interfaces were there.
-    fn pretend(&mut self, changes: &[Change]) {
+    /// As if the provider addresses that would be put on interfaces were there; to be taken back, and not carried out.
+    fn pretend(&mut self, changes: &[Change]) -> Step {
         let mut links: BTreeMap<Name, Option<Link>> = BTreeMap::new();
         for change in changes {
             let Change::Set(Resource::ProviderAddress(provider)) = change else { continue };
@@ -350,7 +351,7 @@ impl Core {
                 link.addresses.push(address);
             }
         }
-        self.observe(links.into_iter().collect());
+        Step::observed(self.desired.live.observe(links))
     }
 
     /// Carries out what follows of what links are now.
@@ -385,9 +386,9 @@ impl Core {
         let (changes, results) = self.judge(&set)?;
         if set.dry_run {
             self.look_again(&changes);
-            self.pretend(&changes);
+            let pretended = self.pretend(&changes);
             let result = self.make(&changes, results, true);
-            self.look_again(&changes);
+            self.desired.undo(pretended);
             return result;
         }
         // What the tables are made for must be there before, and what they do without may go after.
@@ -395,11 +396,9 @@ impl Core {
         self.addresses.add_missing(&self.netlink);
         self.look_again(&changes);
         let result = self.make(&changes, results, false);
-        self.addresses.set(self.desired.declared.resources());
+        self.addresses.set(providers(&self.desired.declared));
         self.addresses.delete_unwanted(&self.netlink);
-        for problem in self.addresses.problems() {
-            tracing::warn!("provider addresses: {problem}");
-        }
+        self.addresses.tell_problems();
         result
     }
 
@@ -540,4 +539,9 @@ fn refuse(findings: &[Finding]) -> Result<(), RunError> {
 pub fn host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "host".to_owned(), |name| name.trim().to_owned())
+}
+
+/// The provider addresses among what is declared.
+fn providers(declared: &Intent) -> impl Iterator<Item = &Resource> {
+    declared.of_kind(Kind::ProviderAddress).map(|(_, resource)| resource)
 }

@@ -71,7 +71,7 @@ pub struct InterfaceStatus {
     pub mtu: u32,
     /// Whether it is set up and has a carrier.
     pub up: bool,
-    /// What it is: veth, tap, bridge, vxlan or other.
+    /// What it is: veth, tap, bridge, vxlan, vlan, loopback or ethernet, which all others are.
     pub kind: String,
     /// Its addresses.
     pub addresses: Vec<InterfaceAddress>,
