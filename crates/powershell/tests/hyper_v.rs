@@ -5,6 +5,7 @@ mod support;
 use model::{Intent, resources_from_yaml};
 use powershell::cmdlets::bind;
 use powershell::cmdlets::parameter::Takes;
+use powershell::hosts::{Hosts, Step};
 use powershell::memory::{Host, Memory, interface};
 use support::{Bench, test};
 
@@ -73,6 +74,21 @@ fn adapters_are_set() {
         assert_eq!(port.limits.egress.unwrap().to_string(), "50 Mbit/s");
         bench.out("Set-VMNetworkAdapter red1 -VirtualSubnetId 0 -MaximumBandwidth 0");
         assert_eq!(bench.out("(Get-VMNetworkAdapter red1).VirtualSubnetId"), "0\n");
+        // Other parts of a limit stay.
+        let limits = |bench: &Bench| {
+            let hosts = bench.memory.hosts();
+            hosts[""].intent.ports().find(|port| port.name.as_str() == "red1").unwrap().limits.egress
+        };
+        assert_eq!(limits(&bench), None);
+        let limited = model::Port {
+            limits: model::Limits { egress: Some("100 packets/s".parse().unwrap()), ingress: None },
+            ..port.clone()
+        };
+        bench.memory.change(None, &[Step::Put(model::Resource::Port(limited))]).unwrap();
+        bench.out("Set-VMNetworkAdapter red1 -MaximumBandwidth 50000000");
+        assert_eq!(limits(&bench).unwrap().to_string(), "50 Mbit/s, 100 packets/s");
+        bench.out("Set-VMNetworkAdapter red1 -MaximumBandwidth 0");
+        assert_eq!(limits(&bench).unwrap().to_string(), "100 packets/s");
         for (script, word) in [
             ("Set-VMNetworkAdapter red1", "there is nothing to set"),
             ("Set-VMNetworkAdapter red1 -VirtualSubnetId 5", "-VirtualSubnetId \"5\": VSID 5 is out of range"),
@@ -126,9 +142,8 @@ fn the_way_between_two_addresses() {
         let mut bench = bench();
         let asked = "Test-VMNetworkAdapter -VMName Web -Sender -SenderIPAddress 10.0.0.9 -ReceiverIPAddress 10.0.0.5 -SequenceNumber 100 -NextHopMacAddress 101010101105";
         assert_eq!(bench.out(&format!("({asked}).Reached")), "True\n");
-        let back =
-            "Test-VMNetworkAdapter Web -Receiver -SenderIPAddress 10.0.0.5 -ReceiverIPAddress 10.0.0.9 | % Reached";
-        assert_eq!(bench.out(back), "True\n");
+        let back = "Test-VMNetworkAdapter Web -Receiver -SenderIPAddress 10.0.0.5 -ReceiverIPAddress 10.0.0.9 | % { \"$($_.SenderIPAddress) $($_.ReceiverIPAddress) $($_.Reached)\" }";
+        assert_eq!(bench.out(back), "10.0.0.5 10.0.0.9 True\n");
         for (script, word) in [
             (
                 "Test-VMNetworkAdapter Web -SenderIPAddress 10.0.0.5 -ReceiverIPAddress 10.0.0.7",

@@ -90,6 +90,10 @@ fn statements_and_functions() {
             ),
             ("$p = @{n = 3}; function D($n) { $n * 2 }; D @p; $q = , 4; D @q", "6\n8\n"),
             ("function Out { 1; 2 }; (Out).Count; $x = Out; $x[1]", "2\n2\n"),
+            (
+                "[string]::IsNullOrEmpty(' '); [string]::IsNullOrWhiteSpace(' '); [string]::IsNullOrEmpty($null)",
+                "False\nTrue\nTrue\n",
+            ),
             ("try { throw 'bad' } catch { \"caught $($_.Exception.Message)\" } finally { 'end' }", "caught bad\nend\n"),
             ("$x = if ($true) { 1 } else { 2 }; $x", "1\n"),
             ("& { param($p) \"got $p\" } 5; $b = { 'block' }; & $b", "got 5\nblock\n"),
@@ -208,6 +212,8 @@ fn what_is_thrown_goes_to_the_next_catch_outside_or_ends_the_script() {
             ("function f { Get-VM -Name x -ErrorAction Stop; 'on' }; try { f; 'on' } catch { 'caught' }", "caught\n"),
             ("try { 1 | % { Get-VM -Name x -ErrorAction Stop }; 'on' } catch { 'caught' }", "caught\n"),
             // What is wrong with arguments too, in a function that was called there as well.
+            ("$how = @{ErrorAction = 'Stop'}; try { Get-VM -Name x @how; 'on' } catch { 'caught' }", "caught\n"),
+            ("$ErrorActionPreference = 1; try { Get-VM -Name x; 'on' } catch { 'caught' }", "caught\n"),
             ("try { Start-Sleep -Seconds soon; 'on' } catch { 'caught' }", "caught\n"),
             ("function f([int]$n) { $n }; try { f -n abc; 'on' } catch { 'caught' }", "caught\n"),
             ("function f { Start-Sleep -Seconds soon; 'on' }; try { f; 'on' } catch { 'caught' }", "caught\n"),

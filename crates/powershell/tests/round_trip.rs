@@ -138,6 +138,8 @@ fn scripts_and_outputs_become_a_controllers_resources() {
         assert!(wrong[0].starts_with("net.ps1:1:1: there is no cmdlet"), "{wrong:?}");
         let wrong = import::resources(&[source("x.xml", "<Objs><Obj>")], &options).unwrap_err();
         assert!(wrong[0].starts_with("x.xml: this is no XML"), "{wrong:?}");
+        let wrong = import::resources(&[source("net.ps1", &format!("{SCRIPT}\nexit 3"))], &options).unwrap_err();
+        assert!(wrong[0].starts_with("net.ps1: the script gives up with code 3"), "{wrong:?}");
     });
 }
 

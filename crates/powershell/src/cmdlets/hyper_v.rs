@@ -333,7 +333,10 @@ fn set_adapter(shell: &mut Shell, call: &Call<'_>, emit: &mut Emit<'_>) -> Resul
             port.mac = mac.parse::<MacAddress>().or_else(|error| call.fail(format!("-StaticMacAddress: {error}")))?;
         }
         if let Some(bits) = call.bound.integer("MaximumBandwidth") {
-            port.limits.egress = bandwidth(call, bits)?;
+            let old = port.limits.egress;
+            // What limits nothing any more goes.
+            port.limits.egress =
+                Limit::new(bandwidth(call, bits)?, old.and_then(|it| it.packets), old.and_then(|it| it.burst)).ok();
         }
         put(shell, call, &nic, port, emit)?;
     }
@@ -351,14 +354,13 @@ fn subnet(call: &Call<'_>, parameter: &str, number: i64) -> Result<Option<Vsid>,
 }
 
 /// Bits a second, 0 for no limit.
-fn bandwidth(call: &Call<'_>, bits: i64) -> Result<Option<Limit>, Stop> {
+fn bandwidth(call: &Call<'_>, bits: i64) -> Result<Option<model::Bandwidth>, Stop> {
     if bits == 0 {
         return Ok(None);
     }
     let kilobits = u32::try_from((bits / 1000).max(1)).unwrap_or(u32::MAX);
-    let bandwidth =
-        model::Bandwidth::new(kilobits).or_else(|error| call.fail(format!("-MaximumBandwidth \"{bits}\": {error}")))?;
-    Ok(Some(Limit { bandwidth: Some(bandwidth), packets: None, burst: None }))
+    let bandwidth = model::Bandwidth::new(kilobits);
+    bandwidth.map(Some).or_else(|error| call.fail(format!("-MaximumBandwidth \"{bits}\": {error}")))
 }
 
 fn add_mapping(shell: &mut Shell, call: &Call<'_>, emit: &mut Emit<'_>) -> Result<(), Stop> {
@@ -442,8 +444,8 @@ fn test_adapter(shell: &mut Shell, call: &Call<'_>, emit: &mut Emit<'_>) -> Resu
         return call.fail(format!("it takes one adapter, and {} fit; say which with -Name", chosen.len()));
     };
     // The receiver's answer is what a VM there would send.
-    let (from, to) = if call.bound.is_on("Sender") { (from, to) } else { (to, from) };
-    let question = Question { port: nic.port.name.to_string(), from, to };
+    let way = if call.bound.is_on("Sender") { (from, to) } else { (to, from) };
+    let question = Question { port: nic.port.name.to_string(), from: way.0, to: way.1 };
     let outcome = shell.hosts.ask(nic.host.as_deref(), &question).or_else(|error| call.fail(error))?;
     let fields = vec![
         ("SenderIPAddress", Value::text(from.to_string())),

@@ -57,7 +57,17 @@ pub fn hosts(sources: &[Source]) -> Result<BTreeMap<String, Host>, Vec<String>> 
         let mut shell = Shell::new(Box::new(memory.clone()), Box::new(Silent(kept.clone())));
         shell.file.clone_from(&source.name);
         match shell.parse(&script) {
-            Ok(block) => drop(shell.run(&block, &[])),
+            Ok(block) => {
+                let ended = shell.run(&block, &[]);
+                // Half of a script is no host.
+                if ended.code != 0 && kept.complaints.borrow().is_empty() {
+                    let name = &source.name;
+                    return Err(vec![format!(
+                        "{name}: the script gives up with code {}; mend what it tests",
+                        ended.code
+                    )]);
+                }
+            }
             Err(mistakes) => {
                 return Err(mistakes.iter().map(|mistake| mistake.in_file(&source.name)).collect());
             }

@@ -78,6 +78,17 @@ impl Running<'_> {
             Self::Cmdlet { command, .. } | Self::Function { command, .. } => command,
         }
     }
+
+    /// What `-ErrorAction` says, if it was given.
+    fn error_action(&self) -> Option<String> {
+        match self {
+            Self::Cmdlet { bound, .. } => bound.text("ErrorAction"),
+            Self::Function { given, .. } => given.iter().find_map(|given| match given {
+                Given::Named(name, Some(value), _) if is_error_action(name) => Some(value.to_text()),
+                _ => None,
+            }),
+        }
+    }
 }
 
 impl Shell {
@@ -93,7 +104,10 @@ impl Shell {
             if let Stage::Command(command) = stage {
                 match self.prepare(command) {
                     Ok(running) => stages.push(running),
-                    Err(stop) => return self.complained(command, stop),
+                    Err(stop) => {
+                        let action = self.error_action(command)?;
+                        return self.complained(action, command.discard.errors, stop);
+                    }
                 }
             }
         }
@@ -125,25 +139,27 @@ impl Shell {
     }
 
     /// What went wrong in a command is told, and the script goes on, unless it was said to stop.
-    fn complained(&mut self, command: &Command, stop: Stop) -> Result<(), Stop> {
+    fn complained(&mut self, action: Option<String>, discard: bool, stop: Stop) -> Result<(), Stop> {
         let Stop::Failed(failure) = stop else { return Err(stop) };
-        let action = command.arguments.iter().find_map(|argument| match argument {
-            Argument::Named { name, value: Some(value), .. } if is_error_action(name) => Some(value),
-            _ => None,
-        });
-        let action = match action {
-            Some(expression) => self.evaluate(expression)?.to_text(),
-            None => self.variable("erroractionpreference").to_text(),
-        };
+        let action = action.unwrap_or_else(|| self.variable("erroractionpreference").to_text());
         match action.to_lowercase().as_str() {
             "stop" | "1" => Err(Stop::Thrown(failure)),
             "silentlycontinue" | "ignore" | "0" | "4" => Ok(()),
-            _ if command.discard.errors || self.quiet > 0 => Ok(()),
+            _ if discard || self.quiet > 0 => Ok(()),
             _ => {
                 self.complain(&failure);
                 Ok(())
             }
         }
+    }
+
+    /// What `-ErrorAction` says where the arguments could not be bound.
+    fn error_action(&mut self, command: &Command) -> Result<Option<String>, Stop> {
+        let said = command.arguments.iter().find_map(|argument| match argument {
+            Argument::Named { name, value: Some(value), .. } if is_error_action(name) => Some(value),
+            _ => None,
+        });
+        said.map(|value| self.evaluate(value).map(|value| value.to_text())).transpose()
     }
 
     fn prepare<'p>(&mut self, command: &'p Command) -> Result<Running<'p>, Stop> {
@@ -222,9 +238,9 @@ impl Shell {
                 self.call_cmdlet(cmdlet, bound, None, 0, number, command, out)
             }
         };
-        let command = first.command();
         // A cmdlet has carried out nothing more than it could; those behind it get their end.
-        result.or_else(|stop| self.complained(command, stop))
+        let discard = first.command().discard.errors;
+        result.or_else(|stop| self.complained(first.error_action(), discard, stop))
     }
 
     /// One object goes into the first of some stages.
@@ -254,8 +270,8 @@ impl Shell {
                 return Self::fail(command.at, message);
             }
         };
-        let command = first.command();
-        result.or_else(|stop| self.complained(command, stop))
+        let discard = first.command().discard.errors;
+        result.or_else(|stop| self.complained(first.error_action(), discard, stop))
     }
 
     /// All input was seen.
@@ -273,8 +289,8 @@ impl Shell {
         let input = std::mem::take(collected);
         let out = &mut |shell: &mut Self, value| shell.output(command, behind, number, value, emit);
         let result = self.call_cmdlet(cmdlet, bound, Some(input), 0, number, command, out);
-        let command = *command;
-        result.or_else(|stop| self.complained(command, stop))
+        let discard = command.discard.errors;
+        result.or_else(|stop| self.complained(stage.error_action(), discard, stop))
     }
 
     fn output(
@@ -430,16 +446,7 @@ impl Shell {
     /// Tells a failure of one of several things that a cmdlet does, and goes on with the others.
     pub(crate) fn tell(&mut self, call: &Call<'_>, message: impl std::fmt::Display) -> Result<(), Stop> {
         let failure = Failure { at: call.at, message: format!("{}: {message}", call.cmdlet.name) };
-        let action = call.bound.text("ErrorAction").unwrap_or_else(|| self.variable("erroractionpreference").to_text());
-        match action.to_lowercase().as_str() {
-            "stop" => Err(Stop::Thrown(failure)),
-            "silentlycontinue" | "ignore" => Ok(()),
-            _ if self.quiet > 0 => Ok(()),
-            _ => {
-                self.complain(&failure);
-                Ok(())
-            }
-        }
+        self.complained(call.bound.text("ErrorAction"), false, Stop::Failed(failure))
     }
 }
 

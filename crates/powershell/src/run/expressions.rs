@@ -339,7 +339,8 @@ fn of_type(what: Static, arguments: &[Value]) -> Result<Value, String> {
     Ok(match (what, arguments) {
         (Static::NewGuid, _) => Value::text(uuid::Uuid::new_v4().to_string()),
         (Static::EmptyGuid, _) => Value::text(uuid::Uuid::nil().to_string()),
-        (Static::IsNullOrEmpty, [text]) => Value::Boolean(text.to_text().trim().is_empty()),
+        (Static::IsNullOrEmpty, [text]) => Value::Boolean(text.to_text().is_empty()),
+        (Static::IsNullOrWhiteSpace, [text]) => Value::Boolean(text.to_text().trim().is_empty()),
         (Static::Join, [between, items]) => Value::text(operate::join(items, &between.to_text())?),
         (Static::Format, [template, rest @ ..]) => {
             let rest: Vec<Value> = rest.iter().flat_map(Value::items).collect();

@@ -451,6 +451,8 @@ pub enum Static {
     NewGuid,
     /// `[string]::IsNullOrEmpty(x)`.
     IsNullOrEmpty,
+    /// `[string]::IsNullOrWhiteSpace(x)`.
+    IsNullOrWhiteSpace,
     /// `[string]::Join(separator, list)`.
     Join,
     /// `[string]::Format(format, ...)`.

@@ -146,7 +146,8 @@ pub fn of_type(kind: &str, member: &str) -> Option<(Static, Option<(usize, usize
     Some(match (kind, member.to_ascii_lowercase().as_str()) {
         ("guid", "newguid") => (Static::NewGuid, Some((0, 0))),
         ("guid", "empty") => (Static::EmptyGuid, None),
-        ("string", "isnullorempty" | "isnullorwhitespace") => (Static::IsNullOrEmpty, Some((1, 1))),
+        ("string", "isnullorempty") => (Static::IsNullOrEmpty, Some((1, 1))),
+        ("string", "isnullorwhitespace") => (Static::IsNullOrWhiteSpace, Some((1, 1))),
         ("string", "join") => (Static::Join, Some((2, 2))),
         ("string", "format") => (Static::Format, Some((1, 64))),
         ("math", "min") => (Static::Min, Some((2, 2))),
