@@ -128,6 +128,8 @@ fn must_reach(what: &str, rate: f64, mut measure: impl FnMut() -> f64) {
         println!("{what}: {got:.0} of {rate:.0} a second, {:.3}", got / rate);
         got / rate
     };
+    // However busy the machine is, a limit limits.
+    let bounded = |share: f64| (0.5..=1.5).contains(&share);
     let is_reached = |share: f64| (0.95..=1.05).contains(&share);
     let first = share();
     if is_reached(first) {
@@ -135,7 +137,10 @@ fn must_reach(what: &str, rate: f64, mut measure: impl FnMut() -> f64) {
     }
     let mut shares = [first, share(), share(), share(), share()];
     shares.sort_by(f64::total_cmp);
-    assert!(is_reached(shares[2]), "{what}: the rate is missed by more than 5 %, see above");
+    assert!(
+        is_reached(shares[2]) && shares.into_iter().all(bounded),
+        "{what}: the rate is missed by more than 5 %, see above"
+    );
 }
 
 #[test]
