@@ -125,6 +125,39 @@ fn two_customers_behind_gateways_of_their_own() {
 }
 
 #[test]
+fn a_router_in_the_place_of_the_hosts() {
+    let scripts = Scripts::up();
+    scripts.run("blue-red.ps1", &[]);
+    let (blue1, blue2) = (scripts.vm("Blue1"), scripts.vm("Blue2"));
+    for (address, device) in [("10.0.0.1/32", "eth0"), ("172.16.7.1/32", "lo")] {
+        let added = blue2.output(&["ip", "address", "add", address, "dev", device], LIMIT).unwrap();
+        assert!(added.success(), "{}", added.stderr);
+    }
+    must_ping(&blue1, "10.0.0.1");
+    assert!(!pings(&blue1, "172.16.7.1"), "the hosts are the gateway, and have no route there");
+    let hosts = "-CimSession WNVHOST1, WNVHOST2";
+    scripts.text(&format!(
+        "Set-NetVirtualizationGlobal -UseExternalRouter $true {hosts}
+         New-NetVirtualizationLookupRecord -CustomerAddress 10.0.0.1 -VirtualSubnetID 5001 -MACAddress 101010101107 `
+            -ProviderAddress 192.168.4.22 -Rule TranslationMethodEncap {hosts}"
+    ));
+    let forget = ["ip", "neighbour", "flush", "dev", "eth0"];
+    assert!(blue1.output(&forget, LIMIT).unwrap().success());
+    must_ping(&blue1, "172.16.7.1");
+    // Whoever still sends to the hosts' MAC address is not routed around the router.
+    let stale = ["ip", "neighbour", "replace", "10.0.0.1", "lladdr", "02:4e:56:00:00:01", "dev", "eth0"];
+    assert!(blue1.output(&stale, LIMIT).unwrap().success());
+    assert!(!pings(&blue1, "172.16.7.1"));
+    must_ping(&blue1, "10.0.0.7");
+    scripts.text(&format!(
+        "Remove-NetVirtualizationLookupRecord -CustomerAddress 10.0.0.1 {hosts}
+         Set-NetVirtualizationGlobal -UseExternalRouter $false {hosts}"
+    ));
+    assert!(!pings(&blue1, "172.16.7.1"));
+    must_ping(&blue1, "10.0.0.1");
+}
+
+#[test]
 fn both_families_over_ipv6() {
     let scripts = Scripts::up();
     scripts.run("dual-stack.ps1", &[]);

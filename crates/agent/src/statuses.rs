@@ -1,9 +1,9 @@
 //! What the host knows of each resource: read off the tables that are in force.
 
 use api::{
-    AddressSetStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, Item, ItemStatus, LookupRecordStatus, PortStatus,
-    Problem, ProblemType, ProviderAddressStatus, ProviderRouteStatus, RealizedState, RoutingDomainStatus,
-    SecurityGroupStatus,
+    AddressSetStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, GlobalStatus, Item, ItemStatus,
+    LookupRecordStatus, PortStatus, Problem, ProblemType, ProviderAddressStatus, ProviderRouteStatus, RealizedState,
+    RoutingDomainStatus, SecurityGroupStatus,
 };
 use ipnet::IpNet;
 use model::{
@@ -26,6 +26,7 @@ pub fn item(core: &Core, resource: &Resource) -> Result<Item, Problem> {
         Resource::SecurityGroup(group) => ItemStatus::SecurityGroup(of_group(core, group)),
         Resource::AddressSet(set) => ItemStatus::AddressSet(of_set(core, set)),
         Resource::RoutingDomain(domain) => ItemStatus::RoutingDomain(of_routing_domain(core, domain)),
+        Resource::Global(_) => ItemStatus::Global(GlobalStatus { state: RealizedState::InForce }),
         Resource::ProviderRoute(route) => ItemStatus::ProviderRoute(of_provider_route(core, route)),
     };
     let key = resource.key();
@@ -74,9 +75,7 @@ fn of_record(core: &Core, record: &LookupRecord) -> LookupRecordStatus {
         }
     };
     let bound = port.is_some_and(|port| core.ports().get(&port.name).is_some_and(|s| s.ifindex().is_some()));
-    let gateways = || core.intent().on_link_routes(record.vsid).map(CustomerRoute::gateway);
-    let is_gateway = || record.customer_address.is_some() && gateways().any(|it| it == record.customer_address);
-    let reason = if record.names_no_host() && is_gateway() {
+    let reason = if core.intent().notes_gateway(record) {
         Some("it notes the gateway of its subnet, for which this host answers itself".to_owned())
     } else if !in_tables {
         Some("the kernel's tables do not have it".to_owned())
@@ -89,12 +88,7 @@ fn of_record(core: &Core, record: &LookupRecord) -> LookupRecordStatus {
 }
 
 fn of_route(core: &Core, route: &CustomerRoute) -> CustomerRouteStatus {
-    let better = core
-        .intent()
-        .customer_routes()
-        .filter(|other| other.rdid == route.rdid && other.prefix == route.prefix)
-        .min_by_key(|other| (other.metric, other.vsid, other.next_hop));
-    let reason = match better {
+    let reason = match plan::best_route(core.intent(), route.rdid, route.prefix) {
         Some(better) if better != route => Some(format!(
             "the route by {} in VSID {} has a better metric, {}",
             if better.is_on_link() { "on-link".to_owned() } else { better.next_hop.to_string() },

@@ -51,6 +51,8 @@ pub enum ItemStatus {
     AddressSet(AddressSetStatus),
     /// Of a routing domain.
     RoutingDomain(RoutingDomainStatus),
+    /// Of what holds of the host as a whole.
+    Global(GlobalStatus),
 }
 
 impl From<ItemStatus> for Value {
@@ -256,6 +258,14 @@ pub struct RoutingDomainStatus {
     /// VSIDs of its subnets on this host.
     #[serde(default)]
     pub vsids: Vec<u32>,
+}
+
+/// Status of what holds of a host as a whole.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GlobalStatus {
+    /// Whether it acts; it always does.
+    pub state: RealizedState,
 }
 
 /// Status of a provider route.

@@ -27,8 +27,8 @@ pub use client::{Client, ClientError, DEFAULT_TIMEOUT};
 pub use flows::{FLOWS, FlowFilter, FlowItem, FlowList, protocol_name, protocol_number};
 pub use host_api::HostApi;
 pub use item::{
-    AddressSetStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, Item, ItemStatus, LeaseState, LeaseStatus,
-    LookupRecordStatus, PortState, PortStatus, ProviderAddressStatus, ProviderRouteStatus, RealizedState,
+    AddressSetStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, GlobalStatus, Item, ItemStatus, LeaseState,
+    LeaseStatus, LookupRecordStatus, PortState, PortStatus, ProviderAddressStatus, ProviderRouteStatus, RealizedState,
     RoutingDomainStatus, SecurityGroupStatus, spec_of,
 };
 pub use paths::MAX_BODY_BYTES;

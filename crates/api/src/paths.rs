@@ -35,6 +35,7 @@ pub const fn plural(kind: Kind) -> &'static str {
         Kind::SecurityGroup => "security-groups",
         Kind::AddressSet => "address-sets",
         Kind::RoutingDomain => "routing-domains",
+        Kind::Global => "globals",
     }
 }
 

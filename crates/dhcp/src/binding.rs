@@ -21,6 +21,8 @@ pub struct Binding {
     /// Whether the host learns the port's addresses (a record of type L2Only): then those that the VM makes of an
     /// advertised prefix may be used (SLAAC). Elsewhere only declared addresses pass the source guard.
     pub learns: bool,
+    /// Whether the host itself is the gateway of the port's subnet. Elsewhere it advertises no router.
+    pub routes: bool,
 }
 
 /// An address to give, with the scope that it is in.

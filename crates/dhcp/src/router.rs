@@ -4,7 +4,8 @@
 //! prefix is advertised as on-link. VMs make no addresses of it (SLAAC) unless the host learns the port's addresses: no
 //! record would know them, and the source guard would drop what they send.
 //!
-//! In a physical network the gateway is somebody else, who advertises himself; there the lifetime as a router is 0, and
+//! In a physical network, and where routers are outside of the hosts, the gateway is somebody else, who advertises
+//! himself; there the lifetime as a router is 0, and
 //! only prefixes, DNS and flags are said.
 
 use std::net::Ipv6Addr;
@@ -56,7 +57,7 @@ pub fn router_advertisement(port: &Binding) -> Option<Vec<u8>> {
 fn advertisement(port: &Binding, destination: ([u8; 6], Ipv6Addr)) -> Option<Vec<u8>> {
     port.scopes_v6().next()?;
     let managed = port.leases_v6().next().is_some();
-    let routes = port.scopes_v6().any(|(_, scope)| scope.vsid.is_some() && scope.router().is_some());
+    let routes = port.routes && port.scopes_v6().any(|(_, scope)| scope.vsid.is_some() && scope.router().is_some());
     let header = RouterAdvertisementHeader {
         cur_hop_limit: HOP_LIMIT,
         managed_address_config: managed,
@@ -71,7 +72,7 @@ fn advertisement(port: &Binding, destination: ([u8; 6], Ipv6Addr)) -> Option<Vec
     for (prefix, scope) in port.scopes_v6() {
         let leased = port.leases_v6().any(|lease| lease.prefix == prefix);
         payload.extend(prefix_information(prefix, port.learns && !leased).to_bytes());
-        let own = scope.vsid.is_some();
+        let own = port.routes && scope.vsid.is_some();
         let prefixes = scope.routes.iter().filter_map(|route| match route.prefix {
             IpNet::V6(prefix) if own => Some(prefix),
             _ => None,

@@ -116,6 +116,13 @@ fn vms_make_addresses_only_where_the_host_learns_them() {
 }
 
 #[test]
+fn where_routers_are_outside_of_the_hosts_none_is_advertised() {
+    let heard = solicited(&Binding { routes: false, ..port() });
+    assert_eq!(heard.header.router_lifetime, 0);
+    assert!(heard.options.iter().all(|(kind, _)| *kind != 24), "a route leads through nobody");
+}
+
+#[test]
 fn in_a_physical_network_the_gateway_is_no_router() {
     let scope =
         "kind: dhcp-scope\nspec: {physical: {interface: eth0}, prefix: \"fd00:a::/64\", gateway: \"fd00:a::1\"}";

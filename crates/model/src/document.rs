@@ -13,8 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::security::{AddressSetSpec, SecurityGroupSpec};
 use crate::{
-    CustomerRoute, DhcpScope, Kind, Limits, LookupRecord, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress,
-    ProviderRoute, QualifiedName, Resource, RoutingDomain, Vsid,
+    CustomerRoute, DhcpScope, Global, Kind, Limits, LookupRecord, MacAddress, Name, PhysicalNetwork, Port,
+    ProviderAddress, ProviderRoute, QualifiedName, Resource, RoutingDomain, Vsid,
 };
 
 /// Why a text is no set of resources.
@@ -181,6 +181,7 @@ impl Serialize for Resource {
             Self::SecurityGroup(spec) => fields.serialize_field("spec", spec)?,
             Self::AddressSet(spec) => fields.serialize_field("spec", spec)?,
             Self::RoutingDomain(spec) => fields.serialize_field("spec", spec)?,
+            Self::Global(spec) => fields.serialize_field("spec", spec)?,
         }
         fields.end()
     }
@@ -224,6 +225,7 @@ enum Spec {
     SecurityGroup(SecurityGroupSpec),
     AddressSet(AddressSetSpec),
     RoutingDomain(RoutingDomain),
+    Global(Global),
 }
 
 /// Reads the spec of a kind.
@@ -242,6 +244,7 @@ impl<'de> DeserializeSeed<'de> for SpecOf {
             Kind::SecurityGroup => SecurityGroupSpec::deserialize(deserializer).map(Spec::SecurityGroup),
             Kind::AddressSet => AddressSetSpec::deserialize(deserializer).map(Spec::AddressSet),
             Kind::RoutingDomain => RoutingDomain::deserialize(deserializer).map(Spec::RoutingDomain),
+            Kind::Global => Global::deserialize(deserializer).map(Spec::Global),
         }
     }
 }
@@ -271,6 +274,7 @@ fn assemble(spec: Spec, name: Option<String>) -> Result<Resource, AssemblyError>
         Spec::ProviderRoute(route) => Resource::ProviderRoute(route),
         Spec::DhcpScope(scope) => Resource::DhcpScope(scope),
         Spec::RoutingDomain(domain) => Resource::RoutingDomain(domain),
+        Spec::Global(global) => Resource::Global(global),
         Spec::Port(PortSpec { device, mac, vsid, physical, addresses, security_groups, limits }) => {
             let name = name.ok_or(AssemblyError::Nameless(Kind::Port))?.parse()?;
             return Ok(Resource::Port(Port { name, device, mac, vsid, physical, addresses, security_groups, limits }));

@@ -9,10 +9,10 @@ use proptest::prelude::*;
 
 use crate::security::{Action, Direction, IngressDefault, PortRange, Protocol, Remote};
 use crate::{
-    AddressSet, Bandwidth, ByteSize, ClasslessRoute, CustomerRoute, DhcpScope, Encapsulation, Intent, LeaseTime, Limit,
-    Limits, LookupRecord, LookupRecordType, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress, ProviderRoute,
-    QualifiedName, Resource, RoutingDomain, RoutingDomainId, SecurityGroup, SecurityRule, TranslationMethod, VlanId,
-    Vsid,
+    AddressSet, Bandwidth, ByteSize, ClasslessRoute, CustomerRoute, DhcpScope, Encapsulation, Global, Intent,
+    LeaseTime, Limit, Limits, LookupRecord, LookupRecordType, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress,
+    ProviderRoute, QualifiedName, Resource, RoutingDomain, RoutingDomainId, SecurityGroup, SecurityRule,
+    TranslationMethod, VlanId, Vsid,
 };
 
 /// Any prefix without bits behind its length.
@@ -253,6 +253,7 @@ impl Resource {
             SecurityGroup::any().prop_map(Self::SecurityGroup),
             AddressSet::any().prop_map(Self::AddressSet),
             RoutingDomain::any().prop_map(Self::RoutingDomain),
+            any::<bool>().prop_map(|external_router| Self::Global(Global { external_router })),
         ]
     }
 }
@@ -423,6 +424,15 @@ impl Place {
         }
     }
 
+    /// A VM on another host that has the address of the gateway, and routes in its place.
+    fn external_router(self) -> LookupRecord {
+        LookupRecord {
+            provider_address: host_address(1, false),
+            context: Some("router".to_owned()),
+            ..self.gateway_note()
+        }
+    }
+
     /// A route through the VM to what is outside of the tenant's subnets.
     fn route_through(self, vm: &Vm) -> CustomerRoute {
         let everything: IpAddr = if vm.v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
@@ -471,11 +481,12 @@ fn underlay() -> Vec<Resource> {
 
 impl Intent {
     /// Any consistent intent: up to three tenants with the same addresses, both families inside and outside, all types
-    /// of record, all rules, ports; the host itself is 192.168.4.10 and fd01:0:0:4::10 on [`UPLINK`].
+    /// of record, all rules, ports, now and then with routers outside of the hosts; the host itself is 192.168.4.10 and fd01:0:0:4::10 on [`UPLINK`].
     pub fn any() -> impl Strategy<Value = Self> {
         let tenants = vec((vec(vec(any_vm(), 0..6), 1..4), option::of((any_encapsulation(), any::<bool>()))), 0..4);
-        (tenants, 0..3u8).prop_map(|(tenants, unvirtualized)| {
+        (tenants, 0..3u8, prop::bool::weighted(0.15)).prop_map(|(tenants, unvirtualized, external_router)| {
             let mut resources = underlay();
+            resources.extend(external_router.then_some(Resource::Global(Global { external_router })));
             for (tenant, (subnets, domain)) in (0..).zip(&tenants) {
                 let rdid = Place { tenant, subnet: 0, number: 0 }.rdid();
                 resources.extend(domain.map(|(encapsulation, limited)| {
@@ -486,7 +497,8 @@ impl Intent {
                     let place = Place { tenant, subnet, number: 0 };
                     resources.extend(place.on_link_routes().map(Resource::CustomerRoute));
                     if vms.len().is_multiple_of(2) {
-                        resources.push(Resource::LookupRecord(place.gateway_note()));
+                        let gateway = if external_router { place.external_router() } else { place.gateway_note() };
+                        resources.push(Resource::LookupRecord(gateway));
                     }
                     resources.extend(subnet_resources(place, vms));
                 }

@@ -8,6 +8,7 @@ mod document;
 pub mod fabric;
 #[cfg(feature = "generators")]
 pub mod generators;
+mod global;
 mod intent;
 mod lease;
 mod limits;
@@ -23,6 +24,7 @@ mod vlan;
 mod vsid;
 
 pub use document::{YamlError, YamlWriteError, resources_from_yaml, resources_to_yaml};
+pub use global::Global;
 pub use intent::{Change, Intent, IntentError, NetworkError, Replaced, SecurityError};
 pub use lease::{LeaseTime, LeaseTimeError};
 pub use limits::{Bandwidth, ByteSize, Limit, LimitError, Limits};

@@ -10,8 +10,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AddressSet, DhcpScope, Limits, MacAddress, Name, PhysicalNetwork, QualifiedName, RoutingDomain, RoutingDomainId,
-    SecurityGroup, Vsid,
+    AddressSet, DhcpScope, Global, Limits, MacAddress, Name, PhysicalNetwork, QualifiedName, RoutingDomain,
+    RoutingDomainId, SecurityGroup, Vsid,
 };
 
 /// The kinds of resource, by the names that people type.
@@ -36,19 +36,22 @@ pub enum Kind {
     AddressSet,
     /// [`RoutingDomain`].
     RoutingDomain,
+    /// [`Global`].
+    Global,
 }
 
 /// Why a word is no kind.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
     "there is no kind \"{0}\"; the kinds are lookup-record, customer-route, provider-address, provider-route, dhcp-scope, \
-     address-set, security-group, port, routing-domain"
+     address-set, security-group, port, routing-domain, global"
 )]
 pub struct KindError(pub String);
 
 impl Kind {
     /// All kinds, in the order in which they are shown and applied.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
+        Self::Global,
         Self::ProviderAddress,
         Self::ProviderRoute,
         Self::RoutingDomain,
@@ -72,6 +75,7 @@ impl Kind {
             Self::SecurityGroup => "security-group",
             Self::AddressSet => "address-set",
             Self::RoutingDomain => "routing-domain",
+            Self::Global => "global",
         }
     }
 }
@@ -309,6 +313,8 @@ pub enum Resource {
     AddressSet(AddressSet),
     /// See [`RoutingDomain`].
     RoutingDomain(RoutingDomain),
+    /// See [`Global`].
+    Global(Global),
 }
 
 /// Length of the name of most records: a VSID of eight digits, and the longest IPv4 address or a MAC address.
@@ -354,13 +360,15 @@ impl Resource {
             Self::SecurityGroup(_) => Kind::SecurityGroup,
             Self::AddressSet(_) => Kind::AddressSet,
             Self::RoutingDomain(_) => Kind::RoutingDomain,
+            Self::Global(_) => Kind::Global,
         }
     }
 
     /// The kind and the name that is unique in it: of a lookup record `VSID/CA` (`VSID/MAC` without a customer
     /// address), of a customer route `VSID/PREFIX/NEXTHOP`, of a provider address the address, of a provider route
     /// `PREFIX/NEXTHOP`, of a DHCP scope `VSID/PREFIX` (`INTERFACE/PREFIX` or `INTERFACE.VLAN/PREFIX` on a physical
-    /// network), of a port, security group and address set its name, of a routing domain its RDID.
+    /// network), of a port, security group and address set its name, of a routing domain its RDID, of what holds of the
+    /// host as a whole [`Global::NAME`].
     pub fn key(&self) -> Key {
         let name = match self {
             Self::LookupRecord(record) => record_name(record),
@@ -376,6 +384,7 @@ impl Resource {
             Self::SecurityGroup(group) => group.name.to_string(),
             Self::AddressSet(set) => set.name.to_string(),
             Self::RoutingDomain(domain) => domain.rdid.to_string(),
+            Self::Global(_) => Global::NAME.to_owned(),
         };
         Key { kind: self.kind(), name }
     }

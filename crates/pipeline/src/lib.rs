@@ -80,8 +80,7 @@ pub fn from_port<'t, P: Packet, T: Tables>(
     if segment::is_physical(port.vsid) {
         return physical::from_port(packet, tables, meta, port, &work.parsed, verdict);
     }
-    let gateway_mac = &host.gateway_mac;
-    let outcome = answer::decide(packet, tables, port, &work.parsed, gateway_mac, verdict);
+    let outcome = answer::decide(packet, tables, port, &work.parsed, &host.gateway_mac, verdict);
     if outcome == answer::Outcome::Done {
         return;
     }
@@ -89,7 +88,7 @@ pub fn from_port<'t, P: Packet, T: Tables>(
         return flood::from_port(tables, meta, port, work, verdict);
     }
     security::quote(packet, work);
-    if let Some(record) = forward::decide(packet, tables, port, work, gateway_mac, verdict) {
+    if let Some(record) = forward::decide(packet, tables, port, work, host, verdict) {
         send(packet, tables, meta, port, work, record, verdict);
     }
 }

@@ -47,6 +47,8 @@ flags! {
         GENEVE = 3;
         /// Some port has a limit, or its VM network has.
         LIMITED = 4;
+        /// Routers of VM subnets are outside of the hosts: nothing is routed here.
+        EXTERNAL_ROUTER = 5;
     }
 }
 

@@ -155,6 +155,7 @@ pub(crate) fn host(context: &Context, tables: &HostTables) -> Host {
         (context.intent.is_encapsulated_in(Encapsulation::Vxlan), HostFlags::VXLAN),
         (context.intent.is_encapsulated_in(Encapsulation::Geneve), HostFlags::GENEVE),
         (!tables.plain.is_empty(), HostFlags::PLAIN),
+        (context.intent.global().external_router, HostFlags::EXTERNAL_ROUTER),
         (tables.subnets.range(physical::LOWEST..).next().is_some(), HostFlags::PHYSICAL),
     ];
     Host {

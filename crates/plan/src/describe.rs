@@ -65,6 +65,7 @@ impl Readable for Host {
             (self.flags.has(HostFlags::PHYSICAL), "physical"),
             (self.flags.has(HostFlags::VXLAN), "VXLAN"),
             (self.flags.has(HostFlags::GENEVE), "Geneve"),
+            (self.flags.has(HostFlags::EXTERNAL_ROUTER), "external router"),
         ]);
         let Self { flood_rate, flood_burst, punt_rate, punt_burst, .. } = self;
         format!(

@@ -16,6 +16,7 @@ pub mod fabric;
 mod facts;
 mod finding;
 mod live;
+mod next_hop;
 mod tables;
 
 pub use address::{to_address, to_ip};
@@ -25,4 +26,5 @@ pub use epochs::{Epochs, epochs};
 pub use facts::{Facts, Link, LinkKind, Settings};
 pub use finding::{Finding, Severity};
 pub use live::{Live, Update};
+pub use next_hop::{NextHop, NextHopError, best_route, next_hop};
 pub use tables::HostTables;

@@ -195,12 +195,13 @@ impl Live {
         Update { replaced, links, ..update }
     }
 
-    /// Whether the change is about the underlay, on which all tables depend.
+    /// Whether the change is about the host itself or its underlay, on which all tables depend.
     fn is_global(&self, replaced: &[Replaced], links: &[(Name, Option<Link>)]) -> bool {
-        let underlay =
-            |resource: &Resource| matches!(resource, Resource::ProviderAddress(_) | Resource::ProviderRoute(_));
+        let of_host = |resource: &Resource| {
+            matches!(resource, Resource::ProviderAddress(_) | Resource::ProviderRoute(_) | Resource::Global(_))
+        };
         let after = |key: &SharedKey| self.given.intent.get_shared(key);
-        replaced.iter().any(|replaced| replaced.before.iter().chain(after(&replaced.key)).any(underlay))
+        replaced.iter().any(|replaced| replaced.before.iter().chain(after(&replaced.key)).any(of_host))
             || links.iter().any(|(name, _)| self.given.intent.is_uplink(name))
     }
 

@@ -27,6 +27,8 @@ pub fn script(hosts: &mut dyn Hosts, host: Option<&str>) -> Result<String, Strin
     );
     line(&mut out, "Import-Module NetWNV\n");
     let mut left = Vec::new();
+    // First: whether a record may have a gateway's address follows from it.
+    section(&mut out, "Routers", list(Kind::Global)?, &interfaces, &mut left);
     section(&mut out, "Provider addresses", list(Kind::ProviderAddress)?, &interfaces, &mut left);
     section(&mut out, "Provider routes", list(Kind::ProviderRoute)?, &interfaces, &mut left);
     let mut routes = list(Kind::CustomerRoute)?;
@@ -127,6 +129,9 @@ fn command(resource: &Resource, interfaces: &[Interface], left: &mut Vec<String>
                 quoted(port.name.as_str()),
                 port.vsid.map_or(0, model::Vsid::get)
             ))
+        }
+        Resource::Global(global) => {
+            Some(format!("Set-NetVirtualizationGlobal -UseExternalRouter ${}", global.external_router))
         }
         Resource::RoutingDomain(domain) => {
             if domain.encapsulation != Encapsulation::Nvgre || !domain.limits.is_none() {

@@ -21,7 +21,8 @@ pub fn binding(intent: &Intent, port: &Port, gateway_mac: MacAddress, mtu: u32) 
         port.addresses.clone()
     };
     let learns = records().any(|record| record.record_type == LookupRecordType::L2Only);
-    Some(Binding { mac: port.mac, addresses, scopes, gateway_mac, mtu, learns })
+    let routes = !intent.global().external_router;
+    Some(Binding { mac: port.mac, addresses, scopes, gateway_mac, mtu, learns, routes })
 }
 
 #[cfg(test)]

@@ -100,6 +100,7 @@ impl<'a> Words<'a> {
             (host.flags.has(HostFlags::PLAIN), "some packets travel unencapsulated"),
             (host.flags.has(HostFlags::VXLAN), "VXLAN is taken"),
             (host.flags.has(HostFlags::GENEVE), "Geneve is taken"),
+            (host.flags.has(HostFlags::EXTERNAL_ROUTER), "routers are outside of the hosts"),
         ]);
         format!("gateway MAC {}{flags}", mac(host.gateway_mac))
     }

@@ -65,6 +65,9 @@ pub enum Target {
     /// How a VM network travels, on a host.
     #[value(aliases = ["routing-domains", "rd", "rds"])]
     RoutingDomain,
+    /// What holds of a host as a whole.
+    #[value(aliases = ["globals"])]
+    Global,
     /// Counters of a host's dropped packets.
     #[value(aliases = ["drop"])]
     Drops,
@@ -92,6 +95,7 @@ impl Target {
             Self::SecurityGroup => Some(Kind::SecurityGroup),
             Self::AddressSet => Some(Kind::AddressSet),
             Self::RoutingDomain => Some(Kind::RoutingDomain),
+            Self::Global => Some(Kind::Global),
             _ => None,
         }
     }
@@ -123,6 +127,7 @@ impl Target {
             | Self::ProviderRoute
             | Self::DhcpScope
             | Self::RoutingDomain
+            | Self::Global
             | Self::Drops
             | Self::Flows => Knows::Host,
             _ => Knows::Controller,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use model::{
     Encapsulation, LeaseTime, LookupRecordType, MacAddress, Name, QualifiedName, RoutingDomainId, TranslationMethod,
     Vsid,
@@ -160,6 +160,16 @@ impl RoutingDomainFields {
         self.limits.add_to(&mut map);
         map
     }
+}
+
+/// Fields of what holds of a host as a whole.
+#[derive(Debug, Args, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GlobalFields {
+    /// Whether routers of VM subnets are outside of the hosts: then this host is no subnet's gateway.
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_router: Option<bool>,
 }
 
 fn encapsulation(text: &str) -> Result<Encapsulation, String> {

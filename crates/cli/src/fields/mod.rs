@@ -18,7 +18,7 @@ use fabric::{
     TokenFields, VmNetworkFields, VmSubnetFields,
 };
 use host::{
-    CustomerRouteFields, DhcpScopeFields, LookupRecordFields, ProviderAddressFields, ProviderRouteFields,
+    CustomerRouteFields, DhcpScopeFields, GlobalFields, LookupRecordFields, ProviderAddressFields, ProviderRouteFields,
     RoutingDomainFields,
 };
 use security::{AddressSetFields, SecurityGroupFields};
@@ -130,6 +130,9 @@ pub enum CreateWhat {
     /// At a host: how a VM network travels.
     #[command(visible_alias = "rd", alias = "routing-domains")]
     RoutingDomain(RoutingDomainFields),
+    /// At a host: what holds of it as a whole.
+    #[command(alias = "globals")]
+    Global(GlobalFields),
     /// A token with which to ask the controller; its secret is printed this once.
     #[command(alias = "tokens")]
     Token {
@@ -286,6 +289,15 @@ pub enum SetWhat {
         #[command(flatten)]
         fields: RoutingDomainFields,
     },
+    /// At a host: what holds of it as a whole.
+    #[command(alias = "globals")]
+    Global {
+        /// There is only one.
+        #[arg(default_value = model::Global::NAME)]
+        name: String,
+        #[command(flatten)]
+        fields: GlobalFields,
+    },
 }
 
 impl CreateWhat {
@@ -309,7 +321,8 @@ impl CreateWhat {
             | Self::ProviderAddress(_)
             | Self::ProviderRoute(_)
             | Self::DhcpScope(_)
-            | Self::RoutingDomain(_) => Knows::Host,
+            | Self::RoutingDomain(_)
+            | Self::Global(_) => Knows::Host,
             Self::CustomerRoute { name: Some(_), .. } => Knows::Controller,
             Self::CustomerRoute { name: None, fields } => spec::told(&given(fields)),
             Self::SecurityGroup { fields, .. } => spec::told(&given(fields)),
@@ -330,6 +343,7 @@ impl CreateWhat {
             Self::ProviderRoute(fields) => assemble(Kind::ProviderRoute, None, given(fields)),
             Self::DhcpScope(fields) => assemble(Kind::DhcpScope, None, given(fields)),
             Self::RoutingDomain(fields) => assemble(Kind::RoutingDomain, None, fields.given()),
+            Self::Global(fields) => assemble(Kind::Global, None, given(fields)),
             Self::CustomerRoute { name: Some(name), .. } => Err(FieldsError::NameAtHost(name.clone())),
             Self::CustomerRoute { name: None, fields } => {
                 let given = only(&AT_HOST, given(fields))?;
@@ -409,6 +423,7 @@ impl CreateWhat {
             Self::ProviderRoute(_) => "provider-route",
             Self::DhcpScope(_) => "dhcp-scope",
             Self::RoutingDomain(_) => "routing-domain",
+            Self::Global(_) => "global",
             Self::LogicalNetwork { .. } => "logical-network",
             Self::MacPool { .. } => "mac-pool",
             Self::Host { .. } => "host",
@@ -439,7 +454,8 @@ impl SetWhat {
             | Self::ProviderAddress { .. }
             | Self::ProviderRoute { .. }
             | Self::DhcpScope { .. }
-            | Self::RoutingDomain { .. } => Knows::Host,
+            | Self::RoutingDomain { .. }
+            | Self::Global { .. } => Knows::Host,
             Self::CustomerRoute { fields, .. } => spec::told(&given(fields)),
             Self::SecurityGroup { fields, .. } => spec::told(&given(fields)),
             Self::AddressSet { fields, .. } => spec::told(&given(fields)),
@@ -464,6 +480,7 @@ impl SetWhat {
             Self::ProviderRoute { name, fields } => (Kind::ProviderRoute, name, given(fields)),
             Self::DhcpScope { name, fields } => (Kind::DhcpScope, name, given(fields)),
             Self::RoutingDomain { name, fields } => (Kind::RoutingDomain, name, fields.given()),
+            Self::Global { name, fields } => (Kind::Global, name, given(fields)),
             Self::CustomerRoute { name, fields } => (Kind::CustomerRoute, name, only(&AT_HOST, given(fields))?),
             Self::SecurityGroup { name, fields, added } => {
                 let given = only(&AT_HOST, given(fields))?;
@@ -490,6 +507,7 @@ impl SetWhat {
             Self::ProviderRoute { .. } => "provider-route",
             Self::DhcpScope { .. } => "dhcp-scope",
             Self::RoutingDomain { .. } => "routing-domain",
+            Self::Global { .. } => "global",
             Self::LogicalNetwork { .. } => "logical-network",
             Self::MacPool { .. } => "mac-pool",
             Self::Host { .. } => "host",
@@ -564,7 +582,8 @@ impl SetWhat {
             | Self::ProviderAddress { .. }
             | Self::ProviderRoute { .. }
             | Self::DhcpScope { .. }
-            | Self::RoutingDomain { .. } => Map::new(),
+            | Self::RoutingDomain { .. }
+            | Self::Global { .. } => Map::new(),
         };
         if given.is_empty() {
             return Err(FieldsError::Nothing(kind.as_str()));

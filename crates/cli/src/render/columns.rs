@@ -110,6 +110,9 @@ const ROUTING_DOMAIN: &[Column] = &[
     ("REASON", "/status/reason", true),
 ];
 
+const GLOBAL: &[Column] =
+    &[("NAME", "/name", false), ("EXTERNAL-ROUTER", "/spec/externalRouter", false), ("STATE", "/status/state", false)];
+
 const fn columns(kind: Kind) -> &'static [Column] {
     match kind {
         Kind::LookupRecord => LOOKUP_RECORD,
@@ -121,6 +124,7 @@ const fn columns(kind: Kind) -> &'static [Column] {
         Kind::SecurityGroup => SECURITY_GROUP,
         Kind::AddressSet => ADDRESS_SET,
         Kind::RoutingDomain => ROUTING_DOMAIN,
+        Kind::Global => GLOBAL,
     }
 }
 

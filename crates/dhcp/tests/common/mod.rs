@@ -53,6 +53,7 @@ pub fn with(yaml: &str, addresses: &[&str]) -> Binding {
         gateway_mac: MacAddress::new(GATEWAY_MAC).unwrap(),
         mtu: 1458,
         learns: false,
+        routes: true,
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) fn contradictions(intent: &Intent, replaced: &[Replaced]) -> Vec<Inte
             Resource::AddressSet(set) => checks.errors.extend(security::address_set(key, set)),
             Resource::DhcpScope(scope) => checks.errors.extend(networks::scope(key, scope)),
             // There is one of each, by its name, and nothing that it could contradict.
-            Resource::RoutingDomain(_) => {}
+            Resource::RoutingDomain(_) | Resource::Global(_) => {}
         }
     }
     for vsid in &touched.subnets {
@@ -133,6 +133,12 @@ impl<'a> Touched<'a> {
             }
             Resource::ProviderRoute(_) => self.provider_routes = true,
             Resource::RoutingDomain(_) => {}
+            Resource::Global(_) => {
+                // Who has a gateway's address may be another question now.
+                for kind in [Kind::LookupRecord, Kind::CustomerRoute] {
+                    self.resources.extend(intent.of_kind(kind).map(|(key, _)| key));
+                }
+            }
             Resource::DhcpScope(scope) => {
                 self.networks.extend(Network::of(scope.vsid, scope.physical.as_ref()));
             }
@@ -203,8 +209,9 @@ impl<'a> Checks<'a> {
             self.errors.push(IntentError::CustomerLinkLocal { key: key.clone(), address });
             return;
         }
+        let hosts_route = !self.intent.global().external_router;
         let routes = self.on_link(vsid);
-        if let Some(prefix) = routes.iter().find(|route| route.gateway() == Some(address)).map(|route| route.prefix) {
+        if let Some(prefix) = gateway_in(routes, address).filter(|_| hosts_route) {
             if record.names_no_host() {
                 return;
             }
@@ -235,8 +242,9 @@ impl<'a> Checks<'a> {
             self.errors.push(IntentError::NextHopNotUnicast { key, next_hop });
             return;
         }
+        let hosts_route = !self.intent.global().external_router;
         let routes = self.on_link(vsid);
-        if routes.iter().any(|route| route.gateway() == Some(next_hop)) {
+        if hosts_route && gateway_in(routes, next_hop).is_some() {
             self.errors.push(IntentError::NextHopIsGateway { key, next_hop, vsid });
             return;
         }
@@ -435,6 +443,11 @@ impl<'a> Checks<'a> {
 
 fn route_key(route: &CustomerRoute) -> Key {
     Resource::CustomerRoute(route.clone()).key()
+}
+
+/// The prefix whose gateway's address this is.
+fn gateway_in(routes: &[&CustomerRoute], address: IpAddr) -> Option<IpNet> {
+    routes.iter().find(|route| route.gateway() == Some(address)).map(|route| route.prefix)
 }
 
 /// The prefixes of these routes that are of the address's family.

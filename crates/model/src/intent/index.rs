@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use ipnet::IpNet;
 
 use crate::{
-    Key, Kind, LookupRecord, MacAddress, Name, Port, QualifiedName, Resource, RoutingDomainId, SecurityGroup,
+    Global, Key, Kind, LookupRecord, MacAddress, Name, Port, QualifiedName, Resource, RoutingDomainId, SecurityGroup,
     SharedKey, TranslationMethod, Vsid,
 };
 
@@ -120,6 +120,8 @@ pub(super) struct Index {
     pub(super) members: Groups<QualifiedName>,
     /// Security groups by the other groups and the address sets that their rules name.
     pub(super) remotes: Groups<(Kind, QualifiedName)>,
+    /// What holds of the host as a whole.
+    pub(super) global: Global,
 }
 
 /// Lookup records, of which there may be very many at once, on their way into an [`Index`].
@@ -172,6 +174,7 @@ impl Index {
             Resource::ProviderAddress(address) => self.uplinks.put(address.interface.clone(), key, present),
             Resource::ProviderRoute(route) => self.uplinks.put(route.interface.clone(), key, present),
             Resource::DhcpScope(_) | Resource::RoutingDomain(_) | Resource::AddressSet(_) => {}
+            Resource::Global(global) => self.global = if present { *global } else { Global::default() },
             Resource::Port(port) => self.port(key, port, present),
             Resource::SecurityGroup(group) => self.security_group(key, group, present),
         }

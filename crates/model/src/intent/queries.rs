@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net};
 use super::Intent;
 use super::index::{LARGE_PART, lowest_station, station};
 use crate::{
-    AddressSet, CustomerRoute, DhcpScope, Encapsulation, Key, Kind, Limits, LookupRecord, MacAddress, Name,
+    AddressSet, CustomerRoute, DhcpScope, Encapsulation, Global, Key, Kind, Limits, LookupRecord, MacAddress, Name,
     PhysicalNetwork, Port, ProviderAddress, ProviderRoute, QualifiedName, Resource, RoutingDomainId, SecurityGroup,
     SharedKey, Vsid,
 };
@@ -185,6 +185,28 @@ impl Intent {
             Some(Resource::RoutingDomain(domain)) => domain.limits,
             _ => Limits::default(),
         }
+    }
+
+    /// What holds of the host as a whole.
+    pub const fn global(&self) -> Global {
+        self.index.global
+    }
+
+    /// The address of a subnet's gateway that an on-link route brings, for which the host itself stands.
+    pub fn gateway(&self, route: &CustomerRoute) -> Option<IpAddr> {
+        route.gateway().filter(|_| !self.global().external_router)
+    }
+
+    /// Whether this customer address is that of a subnet's gateway, and somebody else than the hosts stands for it.
+    pub fn is_external_router(&self, vsid: Vsid, address: IpAddr) -> bool {
+        self.global().external_router && self.on_link_routes(vsid).any(|route| route.gateway() == Some(address))
+    }
+
+    /// Whether a record only notes the gateway of its subnet, for which the host itself stands.
+    pub fn notes_gateway(&self, record: &LookupRecord) -> bool {
+        let mut routes = self.on_link_routes(record.vsid);
+        let gateway = record.customer_address.filter(|_| record.names_no_host());
+        gateway.is_some() && routes.any(|route| self.gateway(route) == gateway)
     }
 
     /// Whether a declared routing domain has this encapsulation.

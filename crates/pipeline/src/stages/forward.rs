@@ -9,7 +9,9 @@ use crate::headers::ip::{self, Ip};
 use crate::headers::same_mac;
 use crate::packet::Packet;
 use crate::stages::parse::Parsed;
-use crate::tables::{Address, Port, Record, RecordFlags, RecordKey, RouteFlags, RouteKey, StationKey, Tables};
+use crate::tables::{
+    Address, Host, HostFlags, Port, Record, RecordFlags, RecordKey, RouteFlags, RouteKey, StationKey, Tables,
+};
 use crate::verdict::{Action, Answer, Verdict, Work};
 use crate::{DropReason, Stage};
 
@@ -20,14 +22,18 @@ pub fn decide<'t, P: Packet, T: Tables>(
     tables: &'t T,
     port: &Port,
     work: &mut Work,
-    gateway_mac: &[u8; 6],
+    host: &Host,
     verdict: &mut Verdict<'t>,
 ) -> Option<&'t Record> {
     tables.enter(Stage::Forward);
     work.vsid = port.vsid;
     let to = work.parsed.ethernet.destination;
-    if same_mac(&to, gateway_mac) {
-        return route(packet, tables, port, work, gateway_mac, verdict);
+    if same_mac(&to, &host.gateway_mac) {
+        if host.flags.has(HostFlags::EXTERNAL_ROUTER) {
+            verdict.drop(DropReason::NoRecord);
+            return None;
+        }
+        return route(packet, tables, port, work, &host.gateway_mac, verdict);
     }
     let station = tables.station(&StationKey { vsid: port.vsid, mac: to, reserved: 0 });
     if station.is_some() {

@@ -12,11 +12,13 @@ use pipeline::{Address, Plain, Record, RecordFlags, RecordKey, StationKey};
 use super::{Compiled, Context, Station, port_key};
 use crate::{Finding, to_address};
 
-/// Whether a record makes its MAC address one that forwards for others: a gateway, or a VM that is the next hop of a
-/// customer route.
+/// Whether a record makes its MAC address one that forwards for others: a gateway, a VM that is the next hop of a customer
+/// route, or a router in place of the hosts.
 pub(crate) fn forwards(intent: &Intent, record: &LookupRecord) -> bool {
     record.record_type == LookupRecordType::GatewayWildcard
-        || record.customer_address.is_some_and(|address| intent.is_next_hop(record.vsid, address))
+        || record.customer_address.is_some_and(|address| {
+            intent.is_next_hop(record.vsid, address) || intent.is_external_router(record.vsid, address)
+        })
 }
 
 /// Fills `RECORDS`, `STATIONS` and `PLAIN`.
@@ -134,9 +136,9 @@ pub(crate) fn gateway(context: &Context) -> Record {
 /// The gateway's addresses that an on-link route brings: the one of its prefix, and its link-local address where there
 /// is IPv6.
 pub(crate) fn gateway_addresses(context: &Context, route: &CustomerRoute) -> impl Iterator<Item = IpAddr> + use<> {
-    let v6 = route.is_on_link() && route.prefix.addr().is_ipv6();
+    let v6 = !context.intent.global().external_router && route.is_on_link() && route.prefix.addr().is_ipv6();
     let link_local = v6.then(|| IpAddr::from(context.settings.gateway_mac.link_local()));
-    route.gateway().into_iter().chain(link_local)
+    context.intent.gateway(route).into_iter().chain(link_local)
 }
 
 fn gateways(context: &Context, compiled: &mut Compiled) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use model::{CustomerRoute, Encapsulation, LookupRecordType, RoutingDomainId, TranslationMethod, Vsid};
+use model::{CustomerRoute, Encapsulation, Intent, LookupRecordType, RoutingDomainId, TranslationMethod, Vsid};
 use pipeline::{Address, MAX_REPLICAS, Replica, ReplicaKey, Route, RouteFlags, RouteKey, Subnet, SubnetFlags};
 
 use super::ports::limit;
@@ -66,8 +66,8 @@ pub(crate) struct Members {
 
 impl Members {
     /// Adds what a customer route of the subnet says.
-    pub(crate) fn add(&mut self, route: &CustomerRoute) {
-        let Some(gateway) = route.gateway() else { return };
+    pub(crate) fn add(&mut self, intent: &Intent, route: &CustomerRoute) {
+        let Some(gateway) = intent.gateway(route) else { return };
         let known = if gateway.is_ipv4() { &mut self.gateway_v4 } else { &mut self.gateway_v6 };
         // A subnet with several prefixes speaks from the lowest of its gateways.
         *known = Some(known.map_or(gateway, |known| known.min(gateway)));
@@ -122,7 +122,7 @@ const fn flags(encapsulation: Encapsulation) -> SubnetFlags {
 fn members(context: &Context) -> BTreeMap<Vsid, Members> {
     let mut subnets = BTreeMap::<Vsid, Members>::new();
     for route in context.intent.customer_routes() {
-        subnets.entry(route.vsid).or_default().add(route);
+        subnets.entry(route.vsid).or_default().add(context.intent, route);
     }
     for record in context.intent.lookup_records() {
         let members = subnets.entry(record.vsid).or_default();

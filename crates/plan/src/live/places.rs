@@ -28,7 +28,9 @@ impl Place {
             Kind::ProviderRoute => Self::ProviderRoute(key),
             Kind::Port => Self::Port(key),
             Kind::SecurityGroup | Kind::AddressSet => Self::SecurityGroup(key),
-            Kind::LookupRecord | Kind::CustomerRoute | Kind::DhcpScope | Kind::RoutingDomain => Self::Record(key),
+            Kind::LookupRecord | Kind::CustomerRoute | Kind::DhcpScope | Kind::RoutingDomain | Kind::Global => {
+                Self::Record(key)
+            }
         }
     }
 }

@@ -8,9 +8,9 @@ use pipeline::{PeerKey, ReplicaKey};
 
 use super::Place;
 use super::step::Step;
-use crate::compile::subnets::{Members, entries, entry, order, route_key};
+use crate::compile::subnets::{Members, entries, entry, route_key};
 use crate::compile::underlay::{finding_of_peer, ways};
-use crate::to_address;
+use crate::{best_route, to_address};
 
 impl Step<'_> {
     /// `ROUTES`: the best route to each destination that is touched.
@@ -23,7 +23,7 @@ impl Step<'_> {
             }
         }
         for (rdid, prefix) in destinations {
-            if let Some(best) = self.context.intent.routes_to(rdid, prefix).min_by_key(|route| order(route)) {
+            if let Some(best) = best_route(self.context.intent, rdid, prefix) {
                 let (key, value) = entry(self.context, best);
                 self.edits.routes.set(key, Some(value));
             }
@@ -95,7 +95,7 @@ impl Step<'_> {
         }
         for (_, resource) in self.context.intent.in_subnet(Kind::CustomerRoute, vsid) {
             if let Resource::CustomerRoute(route) = resource {
-                members.add(route);
+                members.add(self.context.intent, route);
                 named = true;
             }
         }

@@ -125,8 +125,8 @@ impl Touched {
                     Resource::DhcpScope(scope) => self.scope(context, scope),
                     Resource::Port(port) => self.port(port),
                     Resource::RoutingDomain(domain) => self.domain(context, domain),
-                    // These are about the underlay, and with it all tables are made anew.
-                    Resource::ProviderAddress(_) | Resource::ProviderRoute(_) => {}
+                    // These are about the host itself, and with them all tables are made anew.
+                    Resource::ProviderAddress(_) | Resource::ProviderRoute(_) | Resource::Global(_) => {}
                     // What these touch is known already.
                     Resource::SecurityGroup(_) | Resource::AddressSet(_) => {}
                 }
@@ -164,8 +164,10 @@ impl Touched {
         self.destinations.insert((route.rdid, route.prefix));
         self.subnets.insert(route.vsid);
         self.addresses.extend(gateway_addresses(context, route).map(|address| (route.vsid, address)));
-        if let Some((_, router)) = context.intent.record_of(route.vsid, route.next_hop) {
-            self.stations.insert((router.vsid, router.mac));
+        for router in [Some(route.next_hop), route.gateway()].into_iter().flatten() {
+            if let Some((_, router)) = context.intent.record_of(route.vsid, router) {
+                self.stations.insert((router.vsid, router.mac));
+            }
         }
     }
 

@@ -26,11 +26,14 @@ struct Together {
     routes: BTreeMap<String, CustomerRoute>,
     /// Provider addresses, and whose they are.
     owners: BTreeMap<IpAddr, String>,
+    /// Whether a host has routers in its place.
+    external_router: bool,
 }
 
 pub(super) fn resources(hosts: &BTreeMap<String, Host>, options: &Options) -> Result<Imported, Vec<String>> {
     let (mut together, mut wrong) = (Together::default(), Vec::new());
     for (name, host) in hosts {
+        together.external_router |= host.intent.global().external_router;
         for provider in host.intent.provider_addresses() {
             together.owners.entry(provider.address).or_insert_with(|| name.clone());
         }
@@ -76,6 +79,13 @@ impl Making<'_> {
             self.remark(format!(
                 "VSID {vsid} has records and no customer route, so that nothing says which VM network it belongs to"
             ));
+        }
+        if self.together.external_router {
+            self.remark(
+                "-UseExternalRouter: a controller's hosts are the gateways of VM subnets; a VM with a gateway's address needs another one, \
+                 and customer routes with it as next hop"
+                    .to_owned(),
+            );
         }
         let mut tenants = BTreeSet::new();
         for (rdid, vsids) in &domains {

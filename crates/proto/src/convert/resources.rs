@@ -1,9 +1,9 @@
 //! Resources and their keys.
 
 use model::{
-    Bandwidth, ByteSize, ClasslessRoute, CustomerRoute, DhcpScope, Encapsulation, Key, Kind, LeaseTime, Limit, Limits,
-    LookupRecord, LookupRecordType, Port, ProviderAddress, ProviderRoute, Resource, RoutingDomain, RoutingDomainId,
-    TranslationMethod,
+    Bandwidth, ByteSize, ClasslessRoute, CustomerRoute, DhcpScope, Encapsulation, Global, Key, Kind, LeaseTime, Limit,
+    Limits, LookupRecord, LookupRecordType, Port, ProviderAddress, ProviderRoute, Resource, RoutingDomain,
+    RoutingDomainId, TranslationMethod,
 };
 use prost::Message as _;
 use prost::bytes::Bytes;
@@ -29,6 +29,9 @@ pub fn encode_item(resource: &Resource) -> Bytes {
         Resource::SecurityGroup(group) => Wire::SecurityGroup(group_out(group)),
         Resource::AddressSet(set) => Wire::AddressSet(set_out(set)),
         Resource::RoutingDomain(domain) => Wire::RoutingDomain(routing_domain_out(domain)),
+        Resource::Global(Global { external_router }) => {
+            Wire::Global(wire::Global { external_router: *external_router })
+        }
     };
     wire::Resource { resource: Some(resource) }.encode_to_vec().into()
 }
@@ -51,6 +54,7 @@ pub fn decode_shared(item: &Bytes) -> Result<Resource, WireError> {
         Wire::SecurityGroup(group) => Resource::SecurityGroup(group_in(group)?),
         Wire::AddressSet(set) => Resource::AddressSet(set_in(set)?),
         Wire::RoutingDomain(domain) => Resource::RoutingDomain(routing_domain_in(domain)?),
+        Wire::Global(wire::Global { external_router }) => Resource::Global(Global { external_router }),
     })
 }
 
@@ -66,6 +70,7 @@ pub fn key_out(key: &Key) -> wire::Key {
         Kind::SecurityGroup => wire::Kind::SecurityGroup,
         Kind::AddressSet => wire::Kind::AddressSet,
         Kind::RoutingDomain => wire::Kind::RoutingDomain,
+        Kind::Global => wire::Kind::Global,
     };
     wire::Key { kind: kind.into(), name: key.name.clone() }
 }
@@ -82,6 +87,7 @@ pub fn key_in(key: wire::Key) -> Result<Key, WireError> {
         Ok(wire::Kind::SecurityGroup) => Kind::SecurityGroup,
         Ok(wire::Kind::AddressSet) => Kind::AddressSet,
         Ok(wire::Kind::RoutingDomain) => Kind::RoutingDomain,
+        Ok(wire::Kind::Global) => Kind::Global,
         Ok(wire::Kind::Unspecified) | Err(_) => {
             return Err(refused("kind", key.kind, "this version of netvirt knows no such kind"));
         }
