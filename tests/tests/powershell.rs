@@ -254,7 +254,17 @@ impl Ssh {
         std::fs::write(&wrapper, format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", at("client"))).unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&wrapper, mode).unwrap();
-        let server = Background::start(host, &format!("/usr/sbin/sshd -D -e -f {}", at("sshd")));
+        // As on a machine of its own, the agent's socket is where agents have theirs.
+        let alone = format!(
+            "set -e\nmkdir {all} {own}\nmount --bind /run/netvirt {all}\nln -s {all}/{name}.sock {own}/agent.sock\nln -s {all}/{name}.sock {own}/{name}.sock\n\
+             mount --bind {own} /run/netvirt\nexec /usr/sbin/sshd -D -e -f {config}\n",
+            all = at("all"),
+            own = at("own"),
+            name = host.name(),
+            config = at("sshd")
+        );
+        std::fs::write(at("alone"), alone).unwrap();
+        let server = Background::start(host, &format!("unshare --mount --propagation private sh {}", at("alone")));
         let listens = || run_any(host, "ss -Hltn sport = :22").contains(":22");
         assert!(eventually(LIMIT, listens), "{}", server.output());
         Self { folder, _server: server }
@@ -300,6 +310,33 @@ fn hosts_are_reached_through_ssh() {
         !refused.success() && refused.stderr.contains("ssh to root@192.168.4.22:2222 failed"),
         "{}",
         refused.stderr
+    );
+}
+
+#[test]
+fn a_controllers_hosts_are_reached_through_ssh() {
+    let fabric = Fabric::up(&[("test01", 1, 0x02)]);
+    let ssh = Ssh::start(&fabric.stage.host(1));
+    let (program, context) = (program(), fabric.stage.lab.context().expect("a lab with a controller"));
+    let run = |command: &str| {
+        let context = format!("NETVIRT_CONTEXT={}", context.display());
+        let program = program.to_str().unwrap();
+        let words = ["env", &ssh.path(), &context, program, "powershell", "-c", command];
+        fabric.controller().output(&words, LIMIT).expect("netvirt ends")
+    };
+    // In capitals, as NetBIOS names are: there is no socket of that name here, so that the controller is asked.
+    let name = fabric.stage.host_name(1);
+    let shown =
+        run(&format!("(Get-NetVirtualizationProviderAddress -CimSession {}).ProviderAddress", name.to_uppercase()));
+    let address = shown.ok().unwrap_or_else(|error| panic!("{error}"));
+    let known = fabric.json(&format!("get host {name}"));
+    assert!(known.to_string().contains(address.trim()) && !address.trim().is_empty(), "{address}: {known:#}");
+    let unknown = run("Get-VM -CimSession HV9");
+    assert!(
+        unknown.stderr.contains("there is no host \"HV9\"")
+            && unknown.stderr.contains("nor does the controller know one"),
+        "{}",
+        unknown.stderr
     );
 }
 
