@@ -234,6 +234,25 @@ fn what_is_thrown_goes_to_the_next_catch_outside_or_ends_the_script() {
 }
 
 #[test]
+fn what_is_caught_says_what_went_wrong_and_no_more() {
+    let script = "try { Get-NetVirtualizationGlobal -CimSession nowhere -ErrorAction Stop } catch { \"$_|$($_.Exception.Message)\" }";
+    prints(script, "there is no host \"nowhere\"|there is no host \"nowhere\"\n");
+}
+
+#[test]
+fn who_mistypes_a_name_is_told_the_right_one() {
+    for (script, told) in [
+        ("Get-NetVirtualisationLookupRecord", "did you mean Get-NetVirtualizationLookupRecord?"),
+        ("Invoke-Something", "\"Get-Command\" lists those that there are"),
+    ] {
+        let wrong = Bench::new().complaint(script);
+        assert!(wrong.contains(told), "{script}: {wrong}");
+    }
+    let help = Bench::new().out("help");
+    assert!(help.contains("Get-Help CMDLET"), "{help}");
+}
+
+#[test]
 fn what_is_carried_out_can_be_stopped_from_outside() {
     test(|| {
         for script in ["try { while ($true) { } } catch { 'caught' }", "Start-Sleep -Seconds 1000"] {

@@ -7,7 +7,7 @@ mod net_adapter;
 pub mod netwnv;
 pub mod parameter;
 
-use crate::run::{Emit, Shell, Stop};
+use crate::run::{Emit, Failure, Shell, Stop};
 use crate::syntax::tree::Place;
 use crate::value::Value;
 use bind::Bound;
@@ -104,7 +104,12 @@ pub fn find(name: &str) -> Option<&'static Cmdlet> {
 impl Call<'_> {
     /// A complaint of this call.
     pub fn fail<T>(&self, message: impl std::fmt::Display) -> Result<T, Stop> {
-        Shell::fail(self.at, format!("{}: {message}", self.cmdlet.name))
+        Err(self.failure(message))
+    }
+
+    /// What this call complains of.
+    pub(crate) fn failure(&self, message: impl std::fmt::Display) -> Stop {
+        Stop::Failed(Failure { cmdlet: Some(self.cmdlet.name), ..Failure::new(self.at, message.to_string()) })
     }
 
     /// The hosts that it is sent to; `None` is the local one.

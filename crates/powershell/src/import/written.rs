@@ -14,6 +14,8 @@ pub fn script(name: &str, text: &str) -> Option<Result<String, String>> {
         comma_separated(text)
     } else if is_list(text) {
         Ok(list(text))
+    } else if is_table(text) {
+        Err("this is a table, in which values are cut; import what Export-Clixml or Export-Csv write, or Format-List shows".to_owned())
     } else {
         return None;
     };
@@ -142,6 +144,12 @@ fn is_list(text: &str) -> bool {
     })
 }
 
+/// Whether a text begins as a table does: names, and a line of dashes under them.
+fn is_table(text: &str) -> bool {
+    let under = text.lines().nth(1).unwrap_or_default();
+    under.starts_with('-') && under.chars().all(|letter| matches!(letter, '-' | ' '))
+}
+
 /// Objects as they are shown: a property a line, an empty line between objects; what is too long goes on in the next line.
 fn list(text: &str) -> Vec<Properties> {
     let (mut objects, mut object): (Vec<Properties>, Properties) = (Vec::new(), Vec::new());
@@ -170,6 +178,8 @@ mod tests {
 
     #[test]
     fn the_three_notations_say_the_same() {
+        let table = "CustomerAddress VirtualSubnetID\n--------------- ---------------\n10.0.0.5        5001\n";
+        assert!(script("H1.txt", table).unwrap().unwrap_err().contains("Export-Clixml"));
         let list = "\nCustomerAddress : 10.0.0.5\nVirtualSubnetID : 5001\nMACAddress      : 101010101105\nProviderAddress : 192.168.\n                  4.11\nCustomerID      : \nRule            : TranslationMethodEncap\nVMName          : Blue's 1\nUnusable        : False\n\n";
         let csv = "#TYPE Microsoft.Management.Infrastructure.CimInstance\n\"CustomerAddress\",\"VirtualSubnetID\",\"MACAddress\",\"ProviderAddress\",\"Rule\",\"VMName\",\"PSComputerName\"\n\"10.0.0.5\",\"5001\",\"101010101105\",\"192.168.4.11\",\"TranslationMethodEncap\",\"Blue's 1\",\"H1\"\n";
         let xml = r#"<Objs Version="1.1.0.1" xmlns="http://schemas.microsoft.com/powershell/2004/04"><Obj RefId="0"><TN RefId="0"><T>CimInstance</T></TN><Props><S N="CustomerAddress">10.0.0.5</S><U32 N="VirtualSubnetID">5001</U32><S N="MACAddress">101010101105</S><S N="ProviderAddress">192.168.4.11</S><By N="Rule">1</By><S N="VMName">Blue's 1</S><Nil N="CustomerID"/></Props><MS><Obj N="Rule" RefId="1"><ToString>TranslationMethodEncap</ToString><By>1</By></Obj><S N="PSComputerName">H1</S></MS></Obj></Objs>"#;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::{Emit, Failure, Shell, Stop};
+use super::{Emit, Shell, Stop};
 use crate::cmdlets::bind::{self, Bound, Given};
 use crate::cmdlets::{self, Call, Cmdlet, Style};
 use crate::syntax::Known;
@@ -26,7 +26,19 @@ impl Known for Callable<'_> {
         }
         bind::find(cmdlets::find(command)?, parameter).err()
     }
+
+    fn similar(&self, name: &str) -> Option<String> {
+        let functions = self.functions.values().map(|function| function.name.as_str());
+        let known = cmdlets::all().map(|cmdlet| cmdlet.name).chain(functions);
+        let likeness = |known: &str| strsim::normalized_damerau_levenshtein(&known.to_lowercase(), name);
+        let (likeness, best) =
+            known.map(|known| (likeness(known), known)).max_by(|one, other| one.0.total_cmp(&other.0))?;
+        (likeness >= SIMILAR).then(|| best.to_owned())
+    }
 }
+
+/// How much alike two names are, of 1, so that one may be meant by the other: two letters in ten are wrong at most.
+const SIMILAR: f64 = 0.8;
 
 /// The arguments of a script as a shell gives them: `-Name value`, `-Switch`, `value`.
 pub(super) fn of_command_line(arguments: &[String]) -> Vec<Given> {
@@ -445,8 +457,7 @@ impl Shell {
 
     /// Tells a failure of one of several things that a cmdlet does, and goes on with the others.
     pub(crate) fn tell(&mut self, call: &Call<'_>, message: impl std::fmt::Display) -> Result<(), Stop> {
-        let failure = Failure { at: call.at, message: format!("{}: {message}", call.cmdlet.name) };
-        self.complained(call.bound.text("ErrorAction"), false, Stop::Failed(failure))
+        self.complained(call.bound.text("ErrorAction"), false, call.failure(message))
     }
 }
 

@@ -42,6 +42,15 @@ pub struct Failure {
     pub at: Place,
     /// What, in a sentence.
     pub message: String,
+    /// The cmdlet that says so, if it is one.
+    pub cmdlet: Option<&'static str>,
+}
+
+impl Failure {
+    /// Something that went wrong in the script itself.
+    pub(crate) fn new(at: Place, message: impl Into<String>) -> Self {
+        Self { at, message: message.into(), cmdlet: None }
+    }
 }
 
 /// Why what is carried out does not go on.
@@ -210,14 +219,15 @@ impl Shell {
     pub(crate) fn complain(&mut self, failure: &Failure) {
         self.failed = true;
         self.flush();
-        let text = format!("{}:{}: {}", self.file, failure.at, failure.message);
+        let cmdlet = failure.cmdlet.map(|name| format!("{name}: ")).unwrap_or_default();
+        let text = format!("{}:{}: {cmdlet}{}", self.file, failure.at, failure.message);
         self.console.complain(&text);
     }
 
     /// Counts steps.
     pub(crate) fn step(&mut self, at: Place, steps: u64) -> Result<(), Stop> {
         if self.interrupted.swap(false, Ordering::Relaxed) {
-            return Err(Stop::Bounded(Failure { at, message: "stopped".to_owned() }));
+            return Err(Stop::Bounded(Failure::new(at, "stopped")));
         }
         self.steps = self.steps.saturating_add(steps);
         if self.steps > self.max_steps {
@@ -225,7 +235,7 @@ impl Shell {
                 "the script has taken {} steps, and would not end; allow more with --max-steps if it is meant to",
                 self.max_steps
             );
-            return Err(Stop::Bounded(Failure { at, message }));
+            return Err(Stop::Bounded(Failure::new(at, message)));
         }
         Ok(())
     }
@@ -234,7 +244,7 @@ impl Shell {
     pub(crate) fn deeper<T>(&mut self, at: Place, act: impl FnOnce(&mut Self) -> Result<T, Stop>) -> Result<T, Stop> {
         if self.depth >= MAX_DEPTH {
             let message = format!("more than {MAX_DEPTH} functions, blocks and expressions stand in each other here");
-            return Err(Stop::Bounded(Failure { at, message }));
+            return Err(Stop::Bounded(Failure::new(at, message)));
         }
         self.depth += 1;
         let result = act(self);
@@ -243,7 +253,7 @@ impl Shell {
     }
 
     pub(crate) fn fail<T>(at: Place, message: impl Into<String>) -> Result<T, Stop> {
-        Err(Stop::Failed(Failure { at, message: message.into() }))
+        Err(Stop::Failed(Failure::new(at, message)))
     }
 
     /// What went wrong with the arguments of a command: within a `try` it is caught, else told (`about_Try_Catch_Finally`:

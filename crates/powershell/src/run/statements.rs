@@ -53,9 +53,9 @@ impl Shell {
             What::Throw(value) => {
                 let value = value.as_deref().map(|value| self.collect(value)).transpose()?;
                 Err(Stop::Thrown(match (value, self.caught.last()) {
-                    (Some(value), _) => Failure { at, message: value.to_text() },
+                    (Some(value), _) => Failure::new(at, value.to_text()),
                     (None, Some(caught)) => caught.clone(),
-                    (None, None) => Failure { at, message: "ScriptHalted".to_owned() },
+                    (None, None) => Failure::new(at, "ScriptHalted"),
                 }))
             }
             What::Exit(value) => {

@@ -48,7 +48,10 @@ impl Lowering<'_> {
         let hint = if matches!(lower.as_str(), "if" | "for" | "foreach" | "while" | "switch") {
             format!("{lower} cannot stand here; put it into $( ... )")
         } else {
-            format!("there is no cmdlet or function {word}; \"Get-Command\" lists those that there are")
+            match self.known.similar(&lower) {
+                Some(meant) => format!("there is no cmdlet or function {word}; did you mean {meant}?"),
+                None => format!("there is no cmdlet or function {word}; \"Get-Command\" lists those that there are"),
+            }
         };
         self.wrong(name, hint);
         None

@@ -43,6 +43,9 @@ pub trait Known {
 
     /// Why a cmdlet does not take a parameter of this name; none when it does, or when it is a function that says so itself.
     fn wrong_parameter(&self, command: &str, parameter: &str) -> Option<String>;
+
+    /// The command that may have been meant by a name in lower case that none has.
+    fn similar(&self, name: &str) -> Option<String>;
 }
 
 /// Reads a script.

@@ -109,7 +109,7 @@ fn write_verbose(shell: &mut Shell, call: &Call<'_>, _: &mut Emit<'_>) -> Result
 fn write_error(_: &mut Shell, call: &Call<'_>, _: &mut Emit<'_>) -> Result<(), Stop> {
     // What a script complains of is told, and stops it, as any complaint.
     let message = call.bound.text("Message").unwrap_or_default();
-    Err(Stop::Failed(Failure { at: call.at, message }))
+    Err(Stop::Failed(Failure::new(call.at, message)))
 }
 
 fn out_host(shell: &mut Shell, call: &Call<'_>, _: &mut Emit<'_>) -> Result<(), Stop> {

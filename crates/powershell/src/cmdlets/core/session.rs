@@ -42,7 +42,7 @@ pub const CMDLETS: &[Cmdlet] = &[
     Cmdlet::new(
         "Get-Help",
         "Says what a cmdlet does and takes.",
-        &[Parameter::new("Name", Takes::Text).at(0).must()],
+        &[Parameter::new("Name", Takes::Text).at(0)],
         get_help,
     )
     .also(&["help", "man"]),
@@ -121,8 +121,16 @@ fn get_command(shell: &mut Shell, call: &Call<'_>, emit: &mut Emit<'_>) -> Resul
     Ok(())
 }
 
+/// What there is to know where no cmdlet is named.
+const OVERVIEW: &str =
+    "Get-Command               the cmdlets that there are; Get-Command *Lookup* those with such a name
+Get-Help CMDLET           what one does, and what its parameters take
+CMDLET -CimSession HOST   does it at another host
+CMDLET ... -WhatIf        says what it would do
+exit                      ends the prompt";
+
 fn get_help(shell: &mut Shell, call: &Call<'_>, emit: &mut Emit<'_>) -> Result<(), Stop> {
-    let name = call.bound.text("Name").unwrap_or_default();
+    let Some(name) = call.bound.text("Name") else { return emit(shell, Value::text(OVERVIEW)) };
     let Some(cmdlet) = crate::cmdlets::find(&name) else {
         return call.fail(format!("there is no cmdlet {name}; \"Get-Command\" lists those that there are"));
     };
