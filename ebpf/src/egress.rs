@@ -154,6 +154,13 @@ fn carry_out<const LINEAR: usize>(
                 .map(|()| to_underlay(peer))
                 .map_err(|NoRoom| DropReason::NoRoom)
         }
+        Action::Onward { peer, remote } => {
+            skb.report(verdict.code(), peer.uplink);
+            count_to(0, meta.len);
+            apply::onward(skb, peer, remote, &work.edit)
+                .map(|()| to_underlay(peer))
+                .map_err(|NoRoom| DropReason::NoRoom)
+        }
         Action::Wire { network } => {
             skb.report(verdict.code(), *network);
             count_to(0, meta.len);

@@ -13,15 +13,16 @@ use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf};
 use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, MAX_EPOCHS, MAX_FLOWS, MAX_FRAGMENTED, Usage};
 use pipeline::meter::{self, Bucket, Limit, MAX_METERS, Meter, MeterKey, Size, Step};
+use pipeline::moves::Move;
 use pipeline::policy::{
     Direction, Logged, MAX_ALL_RULES, MAX_MATCHES, MAX_POLICIES, MAX_SET_WORDS, Matches, MemberKey, Policy, PrefixKey,
     Rule, RuleKey, ServiceKey, WordKey,
 };
 use pipeline::stages::security::Case;
 use pipeline::{
-    Address, Counters, Fragmented, Host, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_PUNT, MAX_RECORDS, MAX_ROUTES,
-    MAX_SUBNETS, Peer, PeerKey, Plain, Port, Provider, Punted, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey,
-    StationKey, Subnet, Tables, Turn, Work,
+    Address, Counters, Fragmented, Host, MAX_MOVES, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_PUNT, MAX_RECORDS,
+    MAX_ROUTES, MAX_SUBNETS, Peer, PeerKey, Plain, Port, Provider, Punted, Record, RecordKey, Replica, ReplicaKey,
+    Route, RouteKey, StationKey, Subnet, Tables, Turn, Work,
 };
 
 /// How long the host's agent may stay away before the programs themselves forget flows that are over, in nanoseconds.
@@ -41,6 +42,11 @@ static PORTS: HashMap<u32, Port> = HashMap::pinned(MAX_PORTS, BPF_F_NO_PREALLOC)
 static RECORDS: HashMap<RecordKey, Record> = HashMap::pinned(MAX_RECORDS, BPF_F_NO_PREALLOC);
 #[map]
 static STATIONS: HashMap<StationKey, Record> = HashMap::pinned(MAX_RECORDS, BPF_F_NO_PREALLOC);
+#[map]
+static MOVES: HashMap<StationKey, Move> = HashMap::pinned(MAX_MOVES, BPF_F_NO_PREALLOC);
+/// Where the VMs of `MOVES` were heard.
+#[map]
+static HEARD: HashMap<StationKey, Address> = HashMap::pinned(MAX_MOVES, BPF_F_NO_PREALLOC);
 #[map]
 static SUBNETS: HashMap<u32, Subnet> = HashMap::pinned(MAX_SUBNETS, BPF_F_NO_PREALLOC);
 #[map]
@@ -128,6 +134,19 @@ impl Tables for Maps {
     #[inline(always)]
     fn station(&self, key: &StationKey) -> Option<&Record> {
         get!(STATIONS, key)
+    }
+    #[inline(always)]
+    fn moves(&self, key: &StationKey) -> Option<&Move> {
+        get!(MOVES, key)
+    }
+    #[inline(always)]
+    fn heard_at(&self, key: &StationKey) -> Option<&Address> {
+        get!(HEARD, key)
+    }
+    #[inline(always)]
+    fn hear(&self, key: &StationKey, provider: &Address) {
+        // As many as there may be in `MOVES`, so that there is room.
+        let _ = HEARD.insert(key, provider, 0);
     }
     #[inline(always)]
     fn subnet(&self, vsid: u32) -> Option<&Subnet> {

@@ -83,7 +83,8 @@ impl HostApi for LocalApi {
             let port = core.intent().port_on(device);
             Some(port.map_or_else(|| device.to_string(), |port| port.name.to_string()))
         };
-        crate::trace(&tables, core.intent(), &names, &request)
+        let heard = core.datapath.heard().map_err(internal)?;
+        crate::trace(&tables, &heard, core.intent(), &names, &request)
     }
 }
 

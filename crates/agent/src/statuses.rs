@@ -2,13 +2,13 @@
 
 use api::{
     AddressSetStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, GlobalStatus, Item, ItemStatus,
-    LookupRecordStatus, PortStatus, Problem, ProblemType, ProviderAddressStatus, ProviderRouteStatus, RealizedState,
-    RoutingDomainStatus, SecurityGroupStatus,
+    LookupRecordStatus, MigrationStatus, PortStatus, Problem, ProblemType, ProviderAddressStatus, ProviderRouteStatus,
+    RealizedState, RoutingDomainStatus, SecurityGroupStatus,
 };
 use ipnet::IpNet;
 use model::{
-    AddressSet, CustomerRoute, DhcpScope, LookupRecord, Port, ProviderAddress, ProviderRoute, Resource, RoutingDomain,
-    SecurityGroup,
+    AddressSet, CustomerRoute, DhcpScope, LookupRecord, Migration, Port, ProviderAddress, ProviderRoute, Resource,
+    RoutingDomain, SecurityGroup,
 };
 use pipeline::{RecordKey, RouteFlags, StationKey};
 use plan::PortState;
@@ -26,6 +26,7 @@ pub fn item(core: &Core, resource: &Resource) -> Result<Item, Problem> {
         Resource::SecurityGroup(group) => ItemStatus::SecurityGroup(of_group(core, group)),
         Resource::AddressSet(set) => ItemStatus::AddressSet(of_set(core, set)),
         Resource::RoutingDomain(domain) => ItemStatus::RoutingDomain(of_routing_domain(core, domain)),
+        Resource::Migration(migration) => ItemStatus::Migration(of_migration(core, migration)?),
         Resource::Global(_) => ItemStatus::Global(GlobalStatus { state: RealizedState::InForce }),
         Resource::ProviderRoute(route) => ItemStatus::ProviderRoute(of_provider_route(core, route)),
     };
@@ -155,6 +156,19 @@ fn of_routing_domain(core: &Core, domain: &RoutingDomain) -> RoutingDomainStatus
     vsids.dedup();
     let reason = vsids.is_empty().then(|| "no customer route names it".to_owned());
     RoutingDomainStatus { state: realized(&reason), reason, vsids }
+}
+
+fn of_migration(core: &Core, migration: &Migration) -> Result<MigrationStatus, Problem> {
+    let key = StationKey { vsid: migration.vsid.get(), mac: migration.mac.octets(), reserved: 0 };
+    let (record, other) = (core.tables().stations.get(&key), core.tables().moves.get(&key));
+    let (Some(record), Some(other)) = (record, other) else {
+        let reason = format!("no lookup record says where {} of VSID {} is", migration.mac, migration.vsid);
+        return Ok(MigrationStatus { state: RealizedState::NotInForce, reason: Some(reason), at: None });
+    };
+    let heard = core.datapath.heard().map_err(|error| Problem::new(ProblemType::Internal, error.to_string()))?;
+    let came = migration.to.is_some() && heard.get(&key) == Some(&other.there.provider);
+    let at = plan::to_ip(if came { other.there.provider } else { record.provider });
+    Ok(MigrationStatus { state: RealizedState::InForce, reason: None, at: Some(at) })
 }
 
 fn of_provider_route(core: &Core, route: &ProviderRoute) -> ProviderRouteStatus {

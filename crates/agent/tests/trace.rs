@@ -1,5 +1,6 @@
 //! What a trace tells an operator about the hosts of `examples/blue-red.yaml`, and about tenants with more than those.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use agent::trace;
@@ -105,7 +106,7 @@ impl Host {
     }
 
     fn ask(&self, request: &TraceRequest) -> Result<TraceReport, Problem> {
-        trace(&self.tables, &self.intent, &|ifindex| self.name_of(ifindex), request)
+        trace(&self.tables, &BTreeMap::new(), &self.intent, &|ifindex| self.name_of(ifindex), request)
     }
 
     fn report(&self, request: &TraceRequest) -> TraceReport {
@@ -468,7 +469,8 @@ fn a_port_that_cannot_be_traced_from_is_refused_with_what_to_do() {
     );
     let text = problem(&host, &request("plain", "10.0.0.7"), ProblemType::Invalid);
     assert!(text.starts_with("port plain has VSID 0, so its packets pass through"), "{text}");
-    let empty = trace(&HostTables::default(), &Intent::default(), &|_| None, &request("blue1", "10.0.0.7"));
+    let empty =
+        trace(&HostTables::default(), &BTreeMap::new(), &Intent::default(), &|_| None, &request("blue1", "10.0.0.7"));
     let text = empty.unwrap_err().detail;
     assert!(text.ends_with("this host has none; create one with \"netvirt create port\""), "{text}");
 }

@@ -53,6 +53,8 @@ pub enum ItemStatus {
     RoutingDomain(RoutingDomainStatus),
     /// Of what holds of the host as a whole.
     Global(GlobalStatus),
+    /// Of a migration.
+    Migration(MigrationStatus),
 }
 
 impl From<ItemStatus> for Value {
@@ -266,6 +268,20 @@ pub struct RoutingDomainStatus {
 pub struct GlobalStatus {
     /// Whether it acts; it always does.
     pub state: RealizedState,
+}
+
+/// Status of a migration.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MigrationStatus {
+    /// Whether it acts.
+    pub state: RealizedState,
+    /// Why it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Where this host takes the VM to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<IpAddr>,
 }
 
 /// Status of a provider route.

@@ -28,8 +28,8 @@ pub use flows::{FLOWS, FlowFilter, FlowItem, FlowList, protocol_name, protocol_n
 pub use host_api::HostApi;
 pub use item::{
     AddressSetStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, GlobalStatus, Item, ItemStatus, LeaseState,
-    LeaseStatus, LookupRecordStatus, PortState, PortStatus, ProviderAddressStatus, ProviderRouteStatus, RealizedState,
-    RoutingDomainStatus, SecurityGroupStatus, spec_of,
+    LeaseStatus, LookupRecordStatus, MigrationStatus, PortState, PortStatus, ProviderAddressStatus,
+    ProviderRouteStatus, RealizedState, RoutingDomainStatus, SecurityGroupStatus, spec_of,
 };
 pub use paths::MAX_BODY_BYTES;
 pub use problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};

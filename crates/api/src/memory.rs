@@ -72,6 +72,7 @@ fn item(resource: &Resource) -> Result<Item, Problem> {
         Resource::SecurityGroup(_) => ItemStatus::SecurityGroup(crate::SecurityGroupStatus::default()),
         Resource::AddressSet(_) => ItemStatus::AddressSet(crate::AddressSetStatus::default()),
         Resource::RoutingDomain(_) => ItemStatus::RoutingDomain(crate::RoutingDomainStatus::default()),
+        Resource::Migration(_) => ItemStatus::Migration(crate::MigrationStatus::default()),
         Resource::Global(_) => ItemStatus::Global(crate::GlobalStatus::default()),
         Resource::ProviderRoute(_) => ItemStatus::ProviderRoute(ProviderRouteStatus::default()),
     };

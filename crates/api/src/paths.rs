@@ -36,6 +36,7 @@ pub const fn plural(kind: Kind) -> &'static str {
         Kind::AddressSet => "address-sets",
         Kind::RoutingDomain => "routing-domains",
         Kind::Global => "globals",
+        Kind::Migration => "migrations",
     }
 }
 

@@ -7,13 +7,14 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 
 use aya::maps::lpm_trie::{Key as TrieKey, LpmTrie};
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
+use pipeline::moves::Move;
 use pipeline::policy::{
     MAX_ALL_RULES, MAX_MATCHES, MAX_POLICIES, MAX_SET_WORDS, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey,
     ServiceKey, WordKey,
 };
 use pipeline::{
-    Counters, Host, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS, Peer, PeerKey, Plain,
-    Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet,
+    Address, Counters, Host, MAX_MOVES, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS,
+    Peer, PeerKey, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet,
 };
 use plan::{Changes, HostTables, TableChanges};
 
@@ -35,6 +36,7 @@ pub const LAYOUT: u32 = {
         size_of::<RecordKey>() as u64,
         size_of::<StationKey>() as u64,
         size_of::<Record>() as u64,
+        size_of::<Move>() as u64,
         size_of::<Subnet>() as u64,
         size_of::<RouteKey>() as u64,
         size_of::<Route>() as u64,
@@ -47,6 +49,7 @@ pub const LAYOUT: u32 = {
         size_of::<Counters>() as u64,
         MAX_PORTS as u64,
         MAX_RECORDS as u64,
+        MAX_MOVES as u64,
         MAX_ROUTES as u64,
         MAX_SUBNETS as u64,
         MAX_PEERS as u64,
@@ -108,6 +111,7 @@ impl Datapath {
         self.upsert("PROVIDERS", &changes.providers)?;
         self.upsert("PEERS", &changes.peers)?;
         self.upsert("PLAIN", &changes.plain)?;
+        self.upsert("MOVES", &changes.moves)?;
         self.upsert_both("STATIONS", &changes.stations, "RECORDS", &changes.records)?;
         self.upsert("REPLICAS", &changes.replicas)?;
         self.upsert_trie("ROUTES", &changes.routes)?;
@@ -120,6 +124,11 @@ impl Datapath {
         self.delete("REPLICAS", &changes.replicas)?;
         self.delete("RECORDS", &changes.records)?;
         self.delete("STATIONS", &changes.stations)?;
+        self.delete("MOVES", &changes.moves)?;
+        // Before, the VM's next frame would have noted it again.
+        let heard =
+            TableChanges::<_, Address> { deletions: changes.moves.deletions.clone(), ..TableChanges::default() };
+        self.delete("HEARD", &heard)?;
         self.delete("PLAIN", &changes.plain)?;
         self.delete("PEERS", &changes.peers)?;
         self.delete("PROVIDERS", &changes.providers)?;
@@ -141,6 +150,7 @@ impl Datapath {
             ports: self.read("PORTS")?,
             records: self.read("RECORDS")?,
             stations: self.read("STATIONS")?,
+            moves: self.read("MOVES")?,
             subnets: self.read("SUBNETS")?,
             routes: self.read_trie("ROUTES")?,
             peers: self.read("PEERS")?,
@@ -154,6 +164,14 @@ impl Datapath {
             words: self.read("WORDS")?,
             rules: self.read("RULES")?,
         })
+    }
+
+    /// Where the VMs that move were heard, as far as they were.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn heard(&self) -> Result<BTreeMap<StationKey, Address>, Error> {
+        self.read("HEARD")
     }
 
     fn read_host(&self) -> Result<Option<Host>, Error> {

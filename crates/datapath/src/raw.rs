@@ -32,6 +32,7 @@ layouts!(
     RouteKey,
     StationKey,
     Subnet,
+    pipeline::moves::Move,
     pipeline::flow::Flow,
     pipeline::flow::FlowKey,
     pipeline::flow::FragmentKey,

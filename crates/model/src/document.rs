@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::security::{AddressSetSpec, SecurityGroupSpec};
 use crate::{
-    CustomerRoute, DhcpScope, Global, Kind, Limits, LookupRecord, MacAddress, Name, PhysicalNetwork, Port,
+    CustomerRoute, DhcpScope, Global, Kind, Limits, LookupRecord, MacAddress, Migration, Name, PhysicalNetwork, Port,
     ProviderAddress, ProviderRoute, QualifiedName, Resource, RoutingDomain, Vsid,
 };
 
@@ -182,6 +182,7 @@ impl Serialize for Resource {
             Self::AddressSet(spec) => fields.serialize_field("spec", spec)?,
             Self::RoutingDomain(spec) => fields.serialize_field("spec", spec)?,
             Self::Global(spec) => fields.serialize_field("spec", spec)?,
+            Self::Migration(spec) => fields.serialize_field("spec", spec)?,
         }
         fields.end()
     }
@@ -226,6 +227,7 @@ enum Spec {
     AddressSet(AddressSetSpec),
     RoutingDomain(RoutingDomain),
     Global(Global),
+    Migration(Migration),
 }
 
 /// Reads the spec of a kind.
@@ -245,6 +247,7 @@ impl<'de> DeserializeSeed<'de> for SpecOf {
             Kind::AddressSet => AddressSetSpec::deserialize(deserializer).map(Spec::AddressSet),
             Kind::RoutingDomain => RoutingDomain::deserialize(deserializer).map(Spec::RoutingDomain),
             Kind::Global => Global::deserialize(deserializer).map(Spec::Global),
+            Kind::Migration => Migration::deserialize(deserializer).map(Spec::Migration),
         }
     }
 }
@@ -275,6 +278,7 @@ fn assemble(spec: Spec, name: Option<String>) -> Result<Resource, AssemblyError>
         Spec::DhcpScope(scope) => Resource::DhcpScope(scope),
         Spec::RoutingDomain(domain) => Resource::RoutingDomain(domain),
         Spec::Global(global) => Resource::Global(global),
+        Spec::Migration(migration) => Resource::Migration(migration),
         Spec::Port(PortSpec { device, mac, vsid, physical, addresses, security_groups, limits }) => {
             let name = name.ok_or(AssemblyError::Nameless(Kind::Port))?.parse()?;
             return Ok(Resource::Port(Port { name, device, mac, vsid, physical, addresses, security_groups, limits }));

@@ -10,9 +10,9 @@ use proptest::prelude::*;
 use crate::security::{Action, Direction, IngressDefault, PortRange, Protocol, Remote};
 use crate::{
     AddressSet, Bandwidth, ByteSize, ClasslessRoute, CustomerRoute, DhcpScope, Encapsulation, Global, Intent,
-    LeaseTime, Limit, Limits, LookupRecord, LookupRecordType, MacAddress, Name, PhysicalNetwork, Port, ProviderAddress,
-    ProviderRoute, QualifiedName, Resource, RoutingDomain, RoutingDomainId, SecurityGroup, SecurityRule,
-    TranslationMethod, VlanId, Vsid,
+    LeaseTime, Limit, Limits, LookupRecord, LookupRecordType, MacAddress, Migration, Name, PhysicalNetwork, Port,
+    ProviderAddress, ProviderRoute, QualifiedName, Resource, RoutingDomain, RoutingDomainId, SecurityGroup,
+    SecurityRule, TranslationMethod, VlanId, Vsid,
 };
 
 /// Any prefix without bits behind its length.
@@ -253,8 +253,22 @@ impl Resource {
             SecurityGroup::any().prop_map(Self::SecurityGroup),
             AddressSet::any().prop_map(Self::AddressSet),
             RoutingDomain::any().prop_map(Self::RoutingDomain),
+            Migration::any().prop_map(Self::Migration),
             any::<bool>().prop_map(|external_router| Self::Global(Global { external_router })),
         ]
+    }
+}
+
+impl Migration {
+    /// Any migration, whether or not it makes sense.
+    pub fn any() -> impl Strategy<Value = Self> {
+        let place = || option::of(any::<IpAddr>());
+        (Vsid::any(), MacAddress::any(), place(), place()).prop_map(|(vsid, mac, to, from)| Self {
+            vsid,
+            mac,
+            to,
+            from,
+        })
     }
 }
 
@@ -278,12 +292,15 @@ struct Vm {
     /// Whether a customer route leads to it.
     routes: bool,
     metric: u8,
+    /// The other host of one that moves, and whether it has come from there.
+    moves: Option<(u8, bool)>,
 }
 
 fn any_vm() -> impl Strategy<Value = Vm> {
     let switches = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), prop::bool::weighted(0.2));
-    (0..4u8, any_rule(), any_record_type(), switches, any::<u8>()).prop_map(
-        |(host, rule, record_type, (v4, v6, underlay_v6, port, routes), metric)| Vm {
+    let moves = option::weighted(0.25, (0..4u8, any::<bool>()));
+    (0..4u8, any_rule(), any_record_type(), switches, any::<u8>(), moves).prop_map(
+        |(host, rule, record_type, (v4, v6, underlay_v6, port, routes), metric, moves)| Vm {
             host,
             rule,
             record_type,
@@ -293,6 +310,7 @@ fn any_vm() -> impl Strategy<Value = Vm> {
             port,
             routes,
             metric,
+            moves,
         },
     )
 }
@@ -433,6 +451,14 @@ impl Place {
         }
     }
 
+    /// The other place of a VM that moves. Only what is encapsulated does.
+    fn migration(self, vm: &Vm) -> Option<Migration> {
+        let (other, from) = vm.moves.filter(|(other, _)| *other != vm.host && vm.rule == TranslationMethod::Encap)?;
+        let place = host_address(other, vm.underlay_v6);
+        let (to, from) = if from { (None, Some(place)) } else { (Some(place), None) };
+        Some(Migration { vsid: self.vsid(), mac: self.mac(), to, from })
+    }
+
     /// A route through the VM to what is outside of the tenant's subnets.
     fn route_through(self, vm: &Vm) -> CustomerRoute {
         let everything: IpAddr = if vm.v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
@@ -449,7 +475,9 @@ impl Place {
         let name = format!("t{}s{}v{}", self.tenant, self.subnet, self.number);
         let device = format!("tap-{name}").parse().expect("a name by construction");
         let name = name.parse().expect("a name by construction");
-        (vm.host == 0 && vm.port).then(|| {
+        let here =
+            vm.host == 0 || self.migration(vm).is_some_and(|it| it.other() == Some(host_address(0, vm.underlay_v6)));
+        (here && vm.port).then(|| {
             let limits = if vm.metric.is_multiple_of(3) { Limits::generous() } else { Limits::default() };
             Port { limits, ..Port::new(name, device, self.mac(), Some(self.vsid())) }
         })
@@ -527,6 +555,7 @@ fn subnet_resources(place: Place, vms: &[Vm]) -> Vec<Resource> {
         if vm.routes {
             resources.push(Resource::CustomerRoute(place.route_through(vm)));
         }
+        resources.extend(place.migration(vm).map(Resource::Migration));
         resources.extend(place.port(vm).map(Resource::Port));
     }
     resources

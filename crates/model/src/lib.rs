@@ -13,6 +13,7 @@ mod intent;
 mod lease;
 mod limits;
 mod mac;
+mod migration;
 mod names;
 mod qualified_name;
 mod resource;
@@ -29,6 +30,7 @@ pub use intent::{Change, Intent, IntentError, NetworkError, Replaced, SecurityEr
 pub use lease::{LeaseTime, LeaseTimeError};
 pub use limits::{Bandwidth, ByteSize, Limit, LimitError, Limits};
 pub use mac::{MacAddress, MacAddressError};
+pub use migration::Migration;
 pub use names::{Name, NameError};
 pub use qualified_name::{QualifiedName, QualifiedNameError};
 pub use resource::{

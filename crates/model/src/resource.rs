@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AddressSet, DhcpScope, Global, Limits, MacAddress, Name, PhysicalNetwork, QualifiedName, RoutingDomain,
+    AddressSet, DhcpScope, Global, Limits, MacAddress, Migration, Name, PhysicalNetwork, QualifiedName, RoutingDomain,
     RoutingDomainId, SecurityGroup, Vsid,
 };
 
@@ -38,25 +38,29 @@ pub enum Kind {
     RoutingDomain,
     /// [`Global`].
     Global,
+    /// [`Migration`].
+    Migration,
 }
 
 /// Why a word is no kind.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
     "there is no kind \"{0}\"; the kinds are lookup-record, customer-route, provider-address, provider-route, dhcp-scope, \
-     address-set, security-group, port, routing-domain, global"
+     address-set, security-group, port, routing-domain, global, \
+     migration"
 )]
 pub struct KindError(pub String);
 
 impl Kind {
     /// All kinds, in the order in which they are shown and applied.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Global,
         Self::ProviderAddress,
         Self::ProviderRoute,
         Self::RoutingDomain,
         Self::CustomerRoute,
         Self::LookupRecord,
+        Self::Migration,
         Self::DhcpScope,
         Self::AddressSet,
         Self::SecurityGroup,
@@ -76,6 +80,7 @@ impl Kind {
             Self::AddressSet => "address-set",
             Self::RoutingDomain => "routing-domain",
             Self::Global => "global",
+            Self::Migration => "migration",
         }
     }
 }
@@ -315,6 +320,8 @@ pub enum Resource {
     RoutingDomain(RoutingDomain),
     /// See [`Global`].
     Global(Global),
+    /// See [`Migration`].
+    Migration(Migration),
 }
 
 /// Length of the name of most records: a VSID of eight digits, and the longest IPv4 address or a MAC address.
@@ -361,6 +368,7 @@ impl Resource {
             Self::AddressSet(_) => Kind::AddressSet,
             Self::RoutingDomain(_) => Kind::RoutingDomain,
             Self::Global(_) => Kind::Global,
+            Self::Migration(_) => Kind::Migration,
         }
     }
 
@@ -368,7 +376,7 @@ impl Resource {
     /// address), of a customer route `VSID/PREFIX/NEXTHOP`, of a provider address the address, of a provider route
     /// `PREFIX/NEXTHOP`, of a DHCP scope `VSID/PREFIX` (`INTERFACE/PREFIX` or `INTERFACE.VLAN/PREFIX` on a physical
     /// network), of a port, security group and address set its name, of a routing domain its RDID, of what holds of the
-    /// host as a whole [`Global::NAME`].
+    /// host as a whole [`Global::NAME`], of a migration `VSID/MAC`.
     pub fn key(&self) -> Key {
         let name = match self {
             Self::LookupRecord(record) => record_name(record),
@@ -385,6 +393,7 @@ impl Resource {
             Self::AddressSet(set) => set.name.to_string(),
             Self::RoutingDomain(domain) => domain.rdid.to_string(),
             Self::Global(_) => Global::NAME.to_owned(),
+            Self::Migration(migration) => format!("{}/{}", migration.vsid, migration.mac),
         };
         Key { kind: self.kind(), name }
     }

@@ -11,7 +11,7 @@ use crate::headers::transport::{self, Clamp};
 use crate::headers::{ETHERNET_LEN, EthernetWords, Words, neighbor, part, put};
 use crate::packet::{AnyOffset, ChecksumField, Frame, Network, NoRoom};
 use crate::segment;
-use crate::tables::Address;
+use crate::tables::{Address, Peer};
 use crate::verdict::{Action, Answer, Edit, Strip, Translation, Tunnel, Verdict};
 
 /// Hop limit of what the gateway says itself.
@@ -212,6 +212,17 @@ pub fn plain<F: Frame>(frame: &mut F, edit: &Edit) -> Result<(), NoRoom> {
     // The MAC addresses are the underlay's business; the kernel's neighbour table fills them in.
     let [.., ethertype] = edit.ethernet;
     frame.store_words(0, &[0, 0, 0, 0, 0, 0, ethertype])
+}
+
+/// For the host that the receiver has gone to, as it came but for the outer addresses; the [`Edit`] is of the outer header.
+///
+/// # Errors
+/// When the kernel has no room.
+#[inline(always)]
+pub fn onward<F: Frame>(frame: &mut F, peer: &Peer, remote: &Address, edit: &Edit) -> Result<(), NoRoom> {
+    translate_checksum(frame, edit, Some(&peer.local), Some(remote))?;
+    rewrite(frame, edit, Some(&peer.local), Some(remote))?;
+    plain(frame, edit)
 }
 
 /// For another host, encapsulated, after [`edit()`]; `len` is the frame's length.

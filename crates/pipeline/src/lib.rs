@@ -20,6 +20,7 @@ pub mod encapsulation;
 pub mod flow;
 pub mod headers;
 pub mod meter;
+pub mod moves;
 mod packet;
 pub mod paths;
 pub mod policy;
@@ -73,6 +74,9 @@ pub fn from_port<'t, P: Packet, T: Tables>(
     }
     if let Err(reason) = source_guard::check(packet, tables, meta, port, &work.parsed) {
         return verdict.drop(reason);
+    }
+    if port.flags.has(PortFlags::AWAITS) {
+        moves::heard(tables, port);
     }
     if punt::decide(packet, tables, meta, port, &work.parsed, verdict) {
         return;
@@ -230,7 +234,10 @@ fn encapsulated<'t, P: Packet, T: Tables>(
         return;
     }
     if let Err(reason) = origin::check(packet, tables, meta, &work.outer, &work.parsed, &host.gateway_mac) {
-        return verdict.drop(reason);
+        if !reason.is_of_provider() || !moves::was_sent_on(tables, &work.outer, &work.parsed) {
+            return verdict.drop(reason);
+        }
+        work.probe.plain = false;
     }
     security::quote(packet, work);
     let Some(port) = deliver::encapsulated(packet, tables, meta, work, verdict) else { return };

@@ -9,6 +9,7 @@ pub use crate::address::Address;
 use crate::encapsulation::Encapsulation;
 use crate::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
 use crate::meter::{Limit, MeterKey, Size};
+use crate::moves::Move;
 use crate::policy::{Direction, Logged, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use crate::stages::security::{self, Case};
 
@@ -16,6 +17,8 @@ use crate::stages::security::{self, Case};
 pub const MAX_PORTS: u32 = 4096;
 /// Most lookup records on one host, over all VM subnets (the `RECORDS` and the `STATIONS` map each).
 pub const MAX_RECORDS: u32 = 1 << 18;
+/// Most VMs that move at a time, of those that one host knows.
+pub const MAX_MOVES: u32 = 1 << 14;
 /// Most customer routes on one host, over all routing domains.
 pub const MAX_ROUTES: u32 = 1 << 16;
 /// Most VM subnets known to one host.
@@ -90,6 +93,8 @@ flags! {
         DHCP_V6 = 4;
         /// The port has a limit, or its VM network has.
         LIMITED = 5;
+        /// Its VM is on another host and is to come (`MOVES`): the first that it sends says that it has.
+        AWAITS = 6;
     }
 }
 
@@ -160,6 +165,8 @@ flags! {
         BARE = 6;
         /// Record type Dynamic: learnt from the VM's own ARP or ND.
         DYNAMIC = 7;
+        /// The VM moves to another host, or has come from one: `MOVES` has its other place ([`crate::moves`]).
+        MOVES = 8;
     }
 }
 
@@ -386,6 +393,12 @@ pub trait Tables {
     fn record(&self, key: &RecordKey) -> Option<&Record>;
     /// Where a MAC address of a VM subnet is.
     fn station(&self, key: &StationKey) -> Option<&Record>;
+    /// The other place of a VM that moves.
+    fn moves(&self, key: &StationKey) -> Option<&Move>;
+    /// The provider address of the host at which a VM that moves was heard.
+    fn heard_at(&self, key: &StationKey) -> Option<&Address>;
+    /// Notes at which it was heard.
+    fn hear(&self, key: &StationKey, provider: &Address);
     /// The VM subnet.
     fn subnet(&self, vsid: u32) -> Option<&Subnet>;
     /// The customer route with the longest prefix that matches a key made by [`RouteKey::exact`].

@@ -181,6 +181,13 @@ pub enum Action<'t> {
         /// Addresses to translate.
         translation: Translation<'t>,
     },
+    /// From another host to a third one, as it came but for the outer addresses: its receiver has gone there.
+    Onward {
+        /// How to reach it.
+        peer: &'t Peer,
+        /// Its provider address.
+        remote: &'t Address,
+    },
     /// Out of the uplink of a physical network.
     Wire {
         /// Number of the network ([`crate::segment`]).
@@ -344,6 +351,7 @@ const RELAY: u32 = 11;
 const PUNT: u32 = 12;
 const WIRE: u32 = 13;
 const HOST: u32 = 14;
+const ONWARD: u32 = 15;
 
 #[inline(always)]
 const fn from_mac(mac: [u8; 6]) -> [u32; 2] {
@@ -410,6 +418,11 @@ impl<'t> Verdict<'t> {
                 self.kind = PLAIN;
                 self.peer = Some(peer);
                 self.translate(translation);
+            }
+            Action::Onward { peer, remote } => {
+                self.kind = ONWARD;
+                self.peer = Some(peer);
+                self.first = Some(remote);
             }
             Action::Answer(Answer::Arp(mac)) => self.put(ARP, from_mac(mac)),
             Action::Answer(Answer::Neighbor { mac, router }) => {
@@ -482,6 +495,7 @@ impl<'t> Verdict<'t> {
                 }
             }
             (PLAIN, Some(peer), _) => Action::Plain { peer, translation: self.translation() },
+            (ONWARD, Some(peer), Some(remote)) => Action::Onward { peer, remote },
             (ARP, ..) => Action::Answer(Answer::Arp(to_mac([a, b]))),
             (NEIGHBOR, ..) => Action::Answer(Answer::Neighbor { mac: to_mac([a, b]), router: c != 0 }),
             (ECHO, ..) => Action::Answer(Answer::Echo),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pipeline::moves::Move;
 use pipeline::policy::{Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::{
     Address, Host, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey,
@@ -68,6 +69,8 @@ pub struct Changes {
     pub records: TableChanges<RecordKey, Record>,
     /// See [`HostTables::stations`].
     pub stations: TableChanges<StationKey, Record>,
+    /// See [`HostTables::moves`].
+    pub moves: TableChanges<StationKey, Move>,
     /// See [`HostTables::subnets`].
     pub subnets: TableChanges<u32, Subnet>,
     /// See [`HostTables::routes`].
@@ -101,6 +104,7 @@ impl Changes {
             + self.ports.len()
             + self.records.len()
             + self.stations.len()
+            + self.moves.len()
             + self.subnets.len()
             + self.routes.len()
             + self.peers.len()
@@ -128,6 +132,7 @@ pub fn diff(old: &HostTables, new: &HostTables) -> Changes {
         ports: TableChanges::between(&old.ports, &new.ports),
         records: TableChanges::between(&old.records, &new.records),
         stations: TableChanges::between(&old.stations, &new.stations),
+        moves: TableChanges::between(&old.moves, &new.moves),
         subnets: TableChanges::between(&old.subnets, &new.subnets),
         routes: TableChanges::between(&old.routes, &new.routes),
         peers: TableChanges::between(&old.peers, &new.peers),
@@ -152,6 +157,7 @@ impl HostTables {
         changes.ports.apply(&mut self.ports);
         changes.records.apply(&mut self.records);
         changes.stations.apply(&mut self.stations);
+        changes.moves.apply(&mut self.moves);
         changes.subnets.apply(&mut self.subnets);
         changes.routes.apply(&mut self.routes);
         changes.peers.apply(&mut self.peers);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use pipeline::moves::{Move, MoveFlags};
 use pipeline::{
     Address, Host, HostFlags, Peer, PeerFlags, PeerKey, Plain, Port, PortFlags, Provider, Record, RecordFlags,
     RecordKey, Replica, ReplicaKey, Route, RouteFlags, RouteKey, StationKey, Subnet, SubnetFlags, segment,
@@ -32,6 +33,7 @@ impl Changes {
         describe_table(&mut lines, "provider", &self.providers);
         describe_table(&mut lines, "replica", &self.replicas);
         describe_table(&mut lines, "plain", &self.plain);
+        describe_table(&mut lines, "move", &self.moves);
         lines
     }
 }
@@ -138,8 +140,16 @@ impl Readable for Record {
             (self.flags.has(RecordFlags::NAT), "nat"),
             (self.flags.has(RecordFlags::BARE), "bare"),
             (self.flags.has(RecordFlags::DYNAMIC), "dynamic"),
+            (self.flags.has(RecordFlags::MOVES), "moves"),
         ]);
         format!("MAC {} at {} interface {}{flags}", Mac(self.mac), self.provider, self.ifindex)
+    }
+}
+
+impl Readable for Move {
+    fn readable(&self) -> String {
+        let direction = if self.flags.has(MoveFlags::FROM) { "from" } else { "to" };
+        format!("{direction} {} interface {}", self.there.provider, self.there.ifindex)
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
 use pipeline::meter::{Limit, MeterKey, Size};
+use pipeline::moves::Move;
 use pipeline::policy::{Direction, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::{
     Address, Fragmented, Host, Peer, PeerKey, Plain, Port, Provider, Record, RecordKey, Replica, ReplicaKey, Route,
@@ -22,6 +23,8 @@ pub struct HostTables {
     pub records: BTreeMap<RecordKey, Record>,
     /// Where a MAC address is.
     pub stations: BTreeMap<StationKey, Record>,
+    /// The other places of VMs that move.
+    pub moves: BTreeMap<StationKey, Move>,
     /// VM subnets by VSID.
     pub subnets: BTreeMap<u32, Subnet>,
     /// Customer routes.
@@ -105,6 +108,17 @@ impl Tables for HostTables {
     fn station(&self, key: &StationKey) -> Option<&Record> {
         self.stations.get(key)
     }
+
+    fn moves(&self, key: &StationKey) -> Option<&Move> {
+        self.moves.get(key)
+    }
+
+    /// What is noted beside the tables is not in them.
+    fn heard_at(&self, _: &StationKey) -> Option<&Address> {
+        None
+    }
+
+    fn hear(&self, _: &StationKey, _: &Address) {}
 
     fn subnet(&self, vsid: u32) -> Option<&Subnet> {
         self.subnets.get(&vsid)

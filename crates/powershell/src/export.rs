@@ -37,7 +37,7 @@ pub fn script(hosts: &mut dyn Hosts, host: Option<&str>) -> Result<String, Strin
     section(&mut out, "Customer routes", routes, &interfaces, &mut left);
     section(&mut out, "Lookup records", list(Kind::LookupRecord)?, &interfaces, &mut left);
     section(&mut out, "Virtual machines", list(Kind::Port)?, &interfaces, &mut left);
-    for kind in [Kind::RoutingDomain, Kind::DhcpScope, Kind::AddressSet, Kind::SecurityGroup] {
+    for kind in [Kind::RoutingDomain, Kind::DhcpScope, Kind::AddressSet, Kind::SecurityGroup, Kind::Migration] {
         section(&mut out, "", list(kind)?, &interfaces, &mut left);
     }
     if !left.is_empty() {
@@ -143,7 +143,7 @@ fn command(resource: &Resource, interfaces: &[Interface], left: &mut Vec<String>
             }
             None
         }
-        Resource::DhcpScope(_) | Resource::SecurityGroup(_) | Resource::AddressSet(_) => {
+        Resource::DhcpScope(_) | Resource::SecurityGroup(_) | Resource::AddressSet(_) | Resource::Migration(_) => {
             left.push(resource.key().to_string());
             None
         }

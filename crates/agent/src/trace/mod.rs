@@ -7,9 +7,11 @@
 //! **Invariant:** no decision is made here. The verdict is that of [`pipeline::from_port`], and nothing changes: neither
 //! tables nor counters nor what a port may still flood.
 
+use std::collections::BTreeMap;
+
 use api::{Problem, TraceReport, TraceRequest};
 use model::Intent;
-use pipeline::{HostFlags, Verdict, Work};
+use pipeline::{Address, HostFlags, StationKey, Verdict, Work};
 use plan::HostTables;
 
 mod decode;
@@ -26,13 +28,14 @@ use words::Words;
 
 /// Says what would become of a packet.
 ///
-/// `tables` are those in force, `intent` is what they were made of, and `names` gives the name of the port, or else of
+/// `tables` are those in force, `heard` where VMs that move were heard, `intent` is what they were made of, and `names` gives the name of the port, or else of
 /// the interface, with an interface index.
 ///
 /// # Errors
 /// When there is no such port, it is not virtualized, its device is absent, or no VM would send such a packet.
 pub fn trace(
     tables: &HostTables,
+    heard: &BTreeMap<StationKey, Address>,
     intent: &Intent,
     names: &dyn Fn(u32) -> Option<String>,
     request: &TraceRequest,
@@ -40,7 +43,7 @@ pub fn trace(
     let words = Words::new(intent, names);
     let sender = sender(tables, intent, &request.from)?;
     let sent = packet::build(tables, intent, &sender, request)?;
-    let recorder = Recorder::new(tables, &words, sender.ifindex);
+    let recorder = Recorder::new(tables, heard, &words, sender.ifindex);
     let (mut work, mut verdict) = (Work::default(), Verdict::default());
     let mut room = sent.room();
     let frame = sent.frame(&mut room);

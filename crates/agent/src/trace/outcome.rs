@@ -76,6 +76,9 @@ pub(super) fn carry_out(tables: &Recorder, words: &Words, sent: &Sent, work: &Wo
         Action::Wire { network } => apply::tag(&mut frame, *network).map(|()| journey.to_wire(*network, &frame)),
         Action::Host { network } => apply::tag(&mut frame, *network).map(|()| journey.to_host(*network, &frame)),
         Action::Punt { .. } => Ok(journey.punted(&frame)),
+        Action::Onward { peer, remote } => {
+            apply::onward(&mut frame, peer, remote, &work.edit).map(|()| journey.sent_on(peer, remote, &frame))
+        }
         Action::Relay { peer } => Ok(journey.relayed(peer, &frame)),
     };
     result.unwrap_or_else(|NoRoom| Outcome::dropped(DropReason::NoRoom))
@@ -164,6 +167,18 @@ impl Journey<'_> {
     fn relayed(&self, peer: &Peer, frame: &Buffer) -> Outcome {
         Outcome {
             verdict: format!("sent on by {}", self.words.interface(peer.uplink)),
+            output: decode::frame(frame.as_slice()),
+            ..Outcome::default()
+        }
+    }
+
+    /// Not the fate of a frame from a port, only of one of another host whose receiver has gone to a third one.
+    fn sent_on(&self, peer: &Peer, remote: &Address, frame: &Buffer) -> Outcome {
+        Outcome {
+            verdict: format!(
+                "sent on to {remote}, where its receiver has gone, by {}",
+                self.words.interface(peer.uplink)
+            ),
             output: decode::frame(frame.as_slice()),
             ..Outcome::default()
         }

@@ -1,6 +1,6 @@
 //! A trace of any packet over any intent says what the pipeline says without anybody listening.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use api::{Problem, TraceProtocol, TraceReport, TraceRequest};
@@ -111,7 +111,7 @@ fn any_case() -> impl Strategy<Value = (Intent, HostTables, TraceRequest)> {
 }
 
 fn ask(case: &(Intent, HostTables, TraceRequest)) -> Result<TraceReport, Problem> {
-    trace(&case.1, &case.0, &name_of, &case.2)
+    trace(&case.1, &BTreeMap::new(), &case.0, &name_of, &case.2)
 }
 
 proptest! {
@@ -128,7 +128,8 @@ proptest! {
         let mut room = sent.room();
         pipeline::from_port(&sent.frame(&mut room), &tables, &sent.meta(), &mut work, &mut verdict);
         let words = Words::new(&intent, &name_of);
-        let recorder = Recorder::new(&tables, &words, sender.ifindex);
+        let heard = BTreeMap::new();
+        let recorder = Recorder::new(&tables, &heard, &words, sender.ifindex);
         let outcome = outcome::carry_out(&recorder, &words, &sent, &work, &verdict);
         prop_assert_eq!(&report.verdict, &outcome.verdict);
         prop_assert_eq!(&report.reason, &outcome.reason.map(|reason| reason.name().to_owned()));

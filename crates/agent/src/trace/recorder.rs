@@ -1,10 +1,12 @@
 //! The host's tables with somebody who takes down each stage and each look-up.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use api::{TraceLookup, TraceStep};
 use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
 use pipeline::meter::{Limit, MeterKey, Size};
+use pipeline::moves::Move;
 use pipeline::policy::{Direction, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::stages::security::{self, Case};
 use pipeline::{
@@ -18,6 +20,8 @@ use super::words::{self, Words};
 /// Tables that answer as those of the host and remember what they were asked.
 pub(super) struct Recorder<'t> {
     tables: &'t HostTables,
+    /// Where VMs that move were heard.
+    heard: &'t BTreeMap<StationKey, Address>,
     words: &'t Words<'t>,
     /// Interface index of the port that the frame comes from.
     from: u32,
@@ -25,8 +29,13 @@ pub(super) struct Recorder<'t> {
 }
 
 impl<'t> Recorder<'t> {
-    pub fn new(tables: &'t HostTables, words: &'t Words<'t>, from: u32) -> Self {
-        Self { tables, words, from, steps: RefCell::default() }
+    pub fn new(
+        tables: &'t HostTables,
+        heard: &'t BTreeMap<StationKey, Address>,
+        words: &'t Words<'t>,
+        from: u32,
+    ) -> Self {
+        Self { tables, heard, words, from, steps: RefCell::default() }
     }
 
     /// What was taken down.
@@ -81,6 +90,21 @@ impl Tables for Recorder<'_> {
         self.note("station", Words::station_key(key), found.map(|record| self.words.record(record)));
         found
     }
+
+    fn moves(&self, key: &StationKey) -> Option<&Move> {
+        let found = self.tables.moves(key);
+        self.note("move", Words::station_key(key), found.map(|to| self.words.other_place(to)));
+        found
+    }
+
+    fn heard_at(&self, key: &StationKey) -> Option<&Address> {
+        let found = self.heard.get(key);
+        self.note("heard at", Words::station_key(key), found.map(ToString::to_string));
+        found
+    }
+
+    /// A packet that is only thought of is not heard.
+    fn hear(&self, _: &StationKey, _: &Address) {}
 
     fn subnet(&self, vsid: u32) -> Option<&Subnet> {
         let found = self.tables.subnet(vsid);

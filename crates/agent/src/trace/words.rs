@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::{Intent, RoutingDomainId};
+use pipeline::moves::{Move, MoveFlags};
 use pipeline::policy::{Direction, Policy, PolicyFlags, Rule, RuleFlags, RuleKey};
 use pipeline::{
     Host, HostFlags, Peer, PeerFlags, PeerKey, Plain, Port, PortFlags, Provider, Record, RecordFlags, RecordKey,
@@ -147,8 +148,13 @@ impl<'a> Words<'a> {
             0 => String::new(),
             ifindex => format!(" (port {} of this host)", self.interface(ifindex)),
         };
-        let flags = flags([(has(RecordFlags::FORWARDER), "forwards for others")]);
+        let flags = flags([(has(RecordFlags::FORWARDER), "forwards for others"), (has(RecordFlags::MOVES), "moves")]);
         format!("{} at {}{port}, {rule}, {record_type}{flags}", mac(record.mac), record.provider)
+    }
+
+    pub fn other_place(&self, other: &Move) -> String {
+        let direction = if other.flags.has(MoveFlags::FROM) { "has come from" } else { "is to go" };
+        format!("{direction}: {}", self.record(&other.there))
     }
 
     pub fn subnet(&self, subnet: &Subnet) -> String {

@@ -68,6 +68,9 @@ pub enum Target {
     /// What holds of a host as a whole.
     #[value(aliases = ["globals"])]
     Global,
+    /// A VM that moves to another host while it runs, on a host.
+    #[value(aliases = ["migrations"])]
+    Migration,
     /// Counters of a host's dropped packets.
     #[value(aliases = ["drop"])]
     Drops,
@@ -96,6 +99,7 @@ impl Target {
             Self::AddressSet => Some(Kind::AddressSet),
             Self::RoutingDomain => Some(Kind::RoutingDomain),
             Self::Global => Some(Kind::Global),
+            Self::Migration => Some(Kind::Migration),
             _ => None,
         }
     }
@@ -128,6 +132,7 @@ impl Target {
             | Self::DhcpScope
             | Self::RoutingDomain
             | Self::Global
+            | Self::Migration
             | Self::Drops
             | Self::Flows => Knows::Host,
             _ => Knows::Controller,

@@ -172,6 +172,42 @@ pub struct GlobalFields {
     external_router: Option<bool>,
 }
 
+/// Fields of a migration.
+#[derive(Debug, Args, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MigrationFields {
+    /// VSID of the VM's subnet.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vsid: Option<Vsid>,
+    /// MAC address of the VM.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mac: Option<MacAddress>,
+    /// Provider address of the host that it will be on.
+    #[arg(long, conflicts_with = "from")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<IpAddr>,
+    /// Provider address of the host that it was on.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<IpAddr>,
+}
+
+impl MigrationFields {
+    /// A VM has one other place: what says the one takes the other back.
+    pub(super) fn given(&self) -> Map<String, Value> {
+        let mut map = super::given(self);
+        if self.to.is_some() {
+            map.insert("from".to_owned(), Value::Null);
+        }
+        if self.from.is_some() {
+            map.insert("to".to_owned(), Value::Null);
+        }
+        map
+    }
+}
+
 fn encapsulation(text: &str) -> Result<Encapsulation, String> {
     Encapsulation::ALL
         .into_iter()

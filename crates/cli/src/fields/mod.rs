@@ -18,8 +18,8 @@ use fabric::{
     TokenFields, VmNetworkFields, VmSubnetFields,
 };
 use host::{
-    CustomerRouteFields, DhcpScopeFields, GlobalFields, LookupRecordFields, ProviderAddressFields, ProviderRouteFields,
-    RoutingDomainFields,
+    CustomerRouteFields, DhcpScopeFields, GlobalFields, LookupRecordFields, MigrationFields, ProviderAddressFields,
+    ProviderRouteFields, RoutingDomainFields,
 };
 use security::{AddressSetFields, SecurityGroupFields};
 
@@ -133,6 +133,9 @@ pub enum CreateWhat {
     /// At a host: what holds of it as a whole.
     #[command(alias = "globals")]
     Global(GlobalFields),
+    /// At a host: a VM that moves to another host while it runs.
+    #[command(alias = "migrations")]
+    Migration(MigrationFields),
     /// A token with which to ask the controller; its secret is printed this once.
     #[command(alias = "tokens")]
     Token {
@@ -298,16 +301,25 @@ pub enum SetWhat {
         #[command(flatten)]
         fields: GlobalFields,
     },
+    /// At a host: a VM that moves to another host while it runs.
+    #[command(alias = "migrations")]
+    Migration {
+        /// VSID/MAC, as "netvirt get" shows it.
+        name: String,
+        #[command(flatten)]
+        fields: MigrationFields,
+    },
 }
 
 impl CreateWhat {
     /// What each kind cannot be made without. What ports and customer routes need depends on who keeps them.
-    pub const REQUIRED: [(&str, &[&str]); 9] = [
+    pub const REQUIRED: [(&str, &[&str]); 10] = [
         ("lookup-record", &["vsid", "mac", "provider_address"]),
         ("provider-address", &["address", "interface", "prefix_length"]),
         ("provider-route", &["prefix", "next_hop", "interface"]),
         ("dhcp-scope", &["prefix"]),
         ("routing-domain", &["rdid"]),
+        ("migration", &["vsid", "mac"]),
         ("mac-pool", &["ranges"]),
         ("vm-network", &["logical_network"]),
         ("vm-subnet", &["vm_network"]),
@@ -322,7 +334,8 @@ impl CreateWhat {
             | Self::ProviderRoute(_)
             | Self::DhcpScope(_)
             | Self::RoutingDomain(_)
-            | Self::Global(_) => Knows::Host,
+            | Self::Global(_)
+            | Self::Migration(_) => Knows::Host,
             Self::CustomerRoute { name: Some(_), .. } => Knows::Controller,
             Self::CustomerRoute { name: None, fields } => spec::told(&given(fields)),
             Self::SecurityGroup { fields, .. } => spec::told(&given(fields)),
@@ -344,6 +357,7 @@ impl CreateWhat {
             Self::DhcpScope(fields) => assemble(Kind::DhcpScope, None, given(fields)),
             Self::RoutingDomain(fields) => assemble(Kind::RoutingDomain, None, fields.given()),
             Self::Global(fields) => assemble(Kind::Global, None, given(fields)),
+            Self::Migration(fields) => assemble(Kind::Migration, None, fields.given()),
             Self::CustomerRoute { name: Some(name), .. } => Err(FieldsError::NameAtHost(name.clone())),
             Self::CustomerRoute { name: None, fields } => {
                 let given = only(&AT_HOST, given(fields))?;
@@ -424,6 +438,7 @@ impl CreateWhat {
             Self::DhcpScope(_) => "dhcp-scope",
             Self::RoutingDomain(_) => "routing-domain",
             Self::Global(_) => "global",
+            Self::Migration(_) => "migration",
             Self::LogicalNetwork { .. } => "logical-network",
             Self::MacPool { .. } => "mac-pool",
             Self::Host { .. } => "host",
@@ -455,7 +470,8 @@ impl SetWhat {
             | Self::ProviderRoute { .. }
             | Self::DhcpScope { .. }
             | Self::RoutingDomain { .. }
-            | Self::Global { .. } => Knows::Host,
+            | Self::Global { .. }
+            | Self::Migration { .. } => Knows::Host,
             Self::CustomerRoute { fields, .. } => spec::told(&given(fields)),
             Self::SecurityGroup { fields, .. } => spec::told(&given(fields)),
             Self::AddressSet { fields, .. } => spec::told(&given(fields)),
@@ -481,6 +497,7 @@ impl SetWhat {
             Self::DhcpScope { name, fields } => (Kind::DhcpScope, name, given(fields)),
             Self::RoutingDomain { name, fields } => (Kind::RoutingDomain, name, fields.given()),
             Self::Global { name, fields } => (Kind::Global, name, given(fields)),
+            Self::Migration { name, fields } => (Kind::Migration, name, fields.given()),
             Self::CustomerRoute { name, fields } => (Kind::CustomerRoute, name, only(&AT_HOST, given(fields))?),
             Self::SecurityGroup { name, fields, added } => {
                 let given = only(&AT_HOST, given(fields))?;
@@ -508,6 +525,7 @@ impl SetWhat {
             Self::DhcpScope { .. } => "dhcp-scope",
             Self::RoutingDomain { .. } => "routing-domain",
             Self::Global { .. } => "global",
+            Self::Migration { .. } => "migration",
             Self::LogicalNetwork { .. } => "logical-network",
             Self::MacPool { .. } => "mac-pool",
             Self::Host { .. } => "host",
@@ -583,7 +601,8 @@ impl SetWhat {
             | Self::ProviderRoute { .. }
             | Self::DhcpScope { .. }
             | Self::RoutingDomain { .. }
-            | Self::Global { .. } => Map::new(),
+            | Self::Global { .. }
+            | Self::Migration { .. } => Map::new(),
         };
         if given.is_empty() {
             return Err(FieldsError::Nothing(kind.as_str()));

@@ -113,6 +113,16 @@ const ROUTING_DOMAIN: &[Column] = &[
 const GLOBAL: &[Column] =
     &[("NAME", "/name", false), ("EXTERNAL-ROUTER", "/spec/externalRouter", false), ("STATE", "/status/state", false)];
 
+const MIGRATION: &[Column] = &[
+    ("VSID", "/spec/vsid", false),
+    ("MAC", "/spec/mac", false),
+    ("TO", "/spec/to", false),
+    ("FROM", "/spec/from", false),
+    ("AT", "/status/at", false),
+    ("STATE", "/status/state", false),
+    ("REASON", "/status/reason", true),
+];
+
 const fn columns(kind: Kind) -> &'static [Column] {
     match kind {
         Kind::LookupRecord => LOOKUP_RECORD,
@@ -125,6 +135,7 @@ const fn columns(kind: Kind) -> &'static [Column] {
         Kind::AddressSet => ADDRESS_SET,
         Kind::RoutingDomain => ROUTING_DOMAIN,
         Kind::Global => GLOBAL,
+        Kind::Migration => MIGRATION,
     }
 }
 

@@ -38,6 +38,7 @@ const fn fields(kind: Kind) -> (&'static [&'static str], &'static [&'static str]
             &["state", "ports"],
         ),
         Kind::RoutingDomain => (&["rdid", "encapsulation", "limits"], &["state", "vsids"]),
+        Kind::Migration => (&["vsid", "mac", "to", "from"], &["state", "at"]),
         Kind::Global => (&["externalRouter"], &["state"]),
         Kind::SecurityGroup => (&["ingressDefault", "egressDefault", "rules"], &["state", "ports"]),
         Kind::AddressSet => (&["prefixes"], &["state", "securityGroups"]),

@@ -24,6 +24,8 @@ pub struct Coverage {
     pub sound: u64,
     /// Flows that both remembered, over all batches.
     pub flows: u64,
+    /// VMs that both heard at their new places, over all batches.
+    pub heard: u64,
     /// Frames whose flow was known.
     pub known: u64,
     kinds: BTreeMap<&'static str, u64>,
@@ -54,6 +56,7 @@ impl Coverage {
         // Half of what the fixed seed draws: without these nobody would miss the flow table.
         let (flows, known) = (self.flows, self.known);
         assert!(flows >= 400 && known >= 700, "{flows} flows are remembered, {known} frames find theirs known");
+        assert!(self.heard >= 20, "{} VMs were heard at their new places", self.heard);
     }
 }
 
@@ -62,6 +65,7 @@ impl std::fmt::Display for Coverage {
         writeln!(f, "{} frames compared, {} taken by user space alone", self.compared, self.refused)?;
         writeln!(f, "{} sound ones were sent on, and sound they came out", self.sound)?;
         writeln!(f, "{} flows were remembered, {} frames found theirs known", self.flows, self.known)?;
+        writeln!(f, "{} VMs were heard at their new places", self.heard)?;
         writeln!(f, "frames:")?;
         self.tried.iter().try_for_each(|(what, count)| writeln!(f, "  {count:6} {what}"))?;
         writeln!(f, "verdicts:")?;

@@ -125,6 +125,9 @@ impl Comparison<'_> {
         self.memory.turn();
         self.datapath.clear_flows().expect("the flows can be forgotten");
         self.memory.clear();
+        // A VM that moves in the batch before and in this one stays heard.
+        let heard = self.datapath.heard().expect("where VMs were heard");
+        *self.memory.heard.borrow_mut() = heard.into_iter().map(|(key, at)| (key, &*Box::leak(Box::new(at)))).collect();
         self.tables = tables;
         self.broken = broken;
         let slots: BTreeSet<u32> = self.tables.ports.values().map(|port| port.slot).chain([0]).collect();
@@ -163,6 +166,7 @@ impl Comparison<'_> {
             }
         }
         self.flows(batch);
+        self.heard(batch);
         assert_eq!(counts, Counts::default(), "user space counted for slots that no port has");
     }
 
@@ -233,6 +237,16 @@ impl Comparison<'_> {
             }
         }
         self.coverage.flows += kernel.len() as u64;
+    }
+
+    /// Compares where both have heard VMs that move.
+    fn heard(&mut self, batch: u64) {
+        let own: BTreeMap<_, _> = self.memory.heard.borrow().iter().map(|(key, at)| (*key, **at)).collect();
+        let kernel = self.datapath.heard().expect("where VMs were heard");
+        if kernel != own {
+            self.mismatches.push(format!("batch {batch}: VMs were heard at {kernel:?}, and should be at {own:?}"));
+        }
+        self.coverage.heard += kernel.len() as u64;
     }
 
     /// A tag beside the frame, which a test run cannot have.

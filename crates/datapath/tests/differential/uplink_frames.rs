@@ -3,7 +3,7 @@
 use datapath::Role;
 use pipeline::encapsulation;
 use pipeline::headers::ETHERNET_LEN;
-use pipeline::{Address, Encapsulation, Peer, PeerKey, Record, RecordKey, Tunnel};
+use pipeline::{Address, Encapsulation, Peer, PeerKey, Record, RecordFlags, RecordKey, StationKey, Tunnel};
 use rand::Rng as _;
 use rand::seq::{IndexedRandom as _, IteratorRandom as _};
 
@@ -35,6 +35,14 @@ impl Frames<'_> {
         let any = records.choose(self.rng);
         let station = self.tables.stations.iter().filter(|(key, _)| key.vsid == vsid);
         let local_station = station.filter(|(_, record)| record.ifindex != 0).map(|(key, _)| key.mac).choose(self.rng);
+        let moving = self.tables.records.iter().filter(|(key, record)| {
+            key.vsid == vsid && key.address.is_v4() == v4 && record.flags.has(RecordFlags::MOVES)
+        });
+        if let Some((key, record)) = moving.choose(self.rng)
+            && self.rng.random_bool(0.3)
+        {
+            return Some((key.address, record.mac));
+        }
         match (local, any, local_station) {
             (Some((key, record)), ..) if self.rng.random_bool(0.85) => Some((key.address, record.mac)),
             (_, _, Some(mac)) if self.rng.random_bool(0.8) => Some((self.unknown(v4), mac)),
@@ -96,7 +104,12 @@ impl Frames<'_> {
             }
         };
         let frame = self.tagged(craft::ethernet(mac, source_mac, ethertype, &payload));
-        Some((frame, vsid, record.provider, segment, what))
+        let other = self.tables.moves.get(&StationKey { vsid: key.vsid, mac: record.mac, reserved: 0 });
+        let provider = match other {
+            Some(other) if self.rng.random_bool(0.4) => other.there.provider,
+            _ => record.provider,
+        };
+        Some((frame, vsid, provider, segment, what))
     }
 
     /// An encapsulated frame, right or wrong.

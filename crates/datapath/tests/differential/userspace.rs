@@ -9,6 +9,7 @@ use pipeline::apply::{self, Dressed};
 use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
 use pipeline::headers::{EthernetWords, Words};
 use pipeline::meter::{Limit, MeterKey, Size};
+use pipeline::moves::Move;
 use pipeline::policy::{Direction, Logged, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::stages::flood;
 use pipeline::{
@@ -45,6 +46,15 @@ impl Tables for Recorder<'_> {
     }
     fn station(&self, key: &StationKey) -> Option<&Record> {
         self.tables.station(key)
+    }
+    fn moves(&self, key: &StationKey) -> Option<&Move> {
+        self.tables.moves(key)
+    }
+    fn heard_at(&self, key: &StationKey) -> Option<&Address> {
+        self.memory.heard.borrow().get(key).copied()
+    }
+    fn hear(&self, key: &StationKey, provider: &Address) {
+        self.memory.heard.borrow_mut().insert(*key, Box::leak(Box::new(*provider)));
     }
     fn subnet(&self, vsid: u32) -> Option<&Subnet> {
         self.tables.subnet(vsid)
@@ -292,6 +302,7 @@ pub fn kind(verdict: &Verdict) -> &'static str {
             (Encapsulation::Geneve, false) => "encapsulate in Geneve over IPv6",
         },
         Action::Plain { .. } => "plain",
+        Action::Onward { .. } => "send on",
         Action::Answer(Answer::Arp(_)) => "answer ARP",
         Action::Answer(Answer::Neighbor { .. }) => "answer ND",
         Action::Answer(Answer::Echo) => "answer echo",
@@ -314,8 +325,9 @@ pub fn kind(verdict: &Verdict) -> &'static str {
 }
 
 /// All names that [`kind`] gives.
-pub const KINDS: [&str; 30] = [
+pub const KINDS: [&str; 31] = [
     "pass",
+    "send on",
     "drop",
     "deliver, decapsulated",
     "deliver, decapsulated from UDP",
@@ -401,6 +413,11 @@ impl Finish<'_> {
                 self.count_to(0, len);
                 apply::translate(frame, &work.edit, &translation).map_err(no_room)?;
                 apply::plain(frame, &work.edit).map_err(no_room)?;
+            }
+            Action::Onward { peer, remote } => {
+                self.reported = (verdict.code(), peer.uplink);
+                self.count_to(0, len);
+                apply::onward(frame, peer, remote, &work.edit).map_err(no_room)?;
             }
             Action::Flood(flood) => {
                 self.reported = (verdict.code(), flood.to);

@@ -129,6 +129,17 @@ fn seen_from(intent: &Intent, host: u8, rng: &mut ChaCha8Rng) -> Intent {
             )));
         }
     }
+    for migration in intent.migrations().filter(|migration| migration.other().as_ref().is_some_and(own)) {
+        if rng.random_bool(0.85) && stations.insert((migration.vsid, migration.mac)) {
+            let number = stations.len();
+            resources.push(Resource::Port(Port::new(
+                format!("p{number}").parse().expect("a name"),
+                format!("tap-p{number}").parse().expect("a name"),
+                migration.mac,
+                Some(migration.vsid),
+            )));
+        }
+    }
     Intent::new(resources).unwrap_or_else(|errors| panic!("the view of host {host} contradicts itself: {errors:?}"))
 }
 

@@ -10,8 +10,8 @@ use super::index::{Station, station, wire_address};
 use super::networks::{self, Network};
 use super::{Intent, IntentError, Replaced, security};
 use crate::{
-    CustomerRoute, Key, Kind, LookupRecord, LookupRecordType, MAX_PATHS, Name, Port, ProviderAddress, ProviderRoute,
-    Resource, RoutingDomainId, SharedKey, TranslationMethod, Vsid,
+    CustomerRoute, Key, Kind, LookupRecord, LookupRecordType, MAX_PATHS, Migration, Name, Port, ProviderAddress,
+    ProviderRoute, Resource, RoutingDomainId, SharedKey, TranslationMethod, Vsid,
 };
 
 /// What a change may have brought into contradiction: single resources, and groups whose members must agree.
@@ -61,6 +61,7 @@ pub(super) fn contradictions(intent: &Intent, replaced: &[Replaced]) -> Vec<Inte
             Resource::DhcpScope(scope) => checks.errors.extend(networks::scope(key, scope)),
             // There is one of each, by its name, and nothing that it could contradict.
             Resource::RoutingDomain(_) | Resource::Global(_) => {}
+            Resource::Migration(migration) => checks.migration(key, migration),
         }
     }
     for vsid in &touched.subnets {
@@ -113,6 +114,8 @@ impl<'a> Touched<'a> {
     fn resource(&mut self, intent: &'a Intent, resource: &Resource) {
         match resource {
             Resource::LookupRecord(record) => {
+                let of_vm = intent.migration_of(record.vsid, record.mac).map(|it| Resource::Migration(*it).key());
+                self.resources.extend(of_vm.and_then(|key| intent.resources.get_key_value(&key)).map(|(key, _)| key));
                 self.stations.push(station(record.vsid, record.mac));
                 self.wires.insert(record.provider_address);
                 self.wires.extend(wire_address(record));
@@ -132,7 +135,7 @@ impl<'a> Touched<'a> {
                 self.devices.insert(provider.interface.clone());
             }
             Resource::ProviderRoute(_) => self.provider_routes = true,
-            Resource::RoutingDomain(_) => {}
+            Resource::RoutingDomain(_) | Resource::Migration(_) => {}
             Resource::Global(_) => {
                 // Who has a gateway's address may be another question now.
                 for kind in [Kind::LookupRecord, Kind::CustomerRoute] {
@@ -229,6 +232,23 @@ impl<'a> Checks<'a> {
         let on_link = prefixes(routes, address);
         if !on_link.is_empty() {
             self.errors.push(IntentError::CustomerNotOnLink { key: key.clone(), address, vsid, on_link });
+        }
+    }
+
+    fn migration(&mut self, key: &Key, migration: &Migration) {
+        let key = || key.clone();
+        let (Some(other), true) = (migration.other(), migration.to.is_some() != migration.from.is_some()) else {
+            self.errors.push(IntentError::MigrationDirection { key: key() });
+            return;
+        };
+        self.provider_is_unicast(&key(), other);
+        for (record, found) in self.intent.records_at(migration.vsid, migration.mac) {
+            let record = Key::clone(record);
+            if found.rule != TranslationMethod::Encap {
+                self.errors.push(IntentError::MigrationRule { key: key(), record, rule: found.rule });
+            } else if found.provider_address == other {
+                self.errors.push(IntentError::MigrationPlace { key: key(), record, provider: other });
+            }
         }
     }
 

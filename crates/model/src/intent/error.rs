@@ -264,6 +264,36 @@ pub enum IntentError {
         /// Its customer address.
         address: IpAddr,
     },
+    /// A migration without a direction, or with both.
+    #[error("{key}: a VM moves to a host or has come from one; give one of \"to\" and \"from\"")]
+    MigrationDirection {
+        /// The migration.
+        key: Key,
+    },
+    /// A VM moves whose host no encapsulated packet finds.
+    #[error(
+        "{key}: {record} has rule {rule:?}, and only what is encapsulated can move while it runs; give it rule Encap"
+    )]
+    MigrationRule {
+        /// The migration.
+        key: Key,
+        /// The VM's record.
+        record: Key,
+        /// Its rule.
+        rule: TranslationMethod,
+    },
+    /// A VM moves to where it is.
+    #[error(
+        "{key}: {provider} is where {record} says that the VM is already; give the provider address of another host"
+    )]
+    MigrationPlace {
+        /// The migration.
+        key: Key,
+        /// The VM's record.
+        record: Key,
+        /// Provider address of both.
+        provider: IpAddr,
+    },
     /// The gateway's address given to a VM.
     #[error(
         "{key}: {address} is the gateway of VSID {vsid} (the lowest host address of {prefix}); give the VM another \
@@ -440,7 +470,9 @@ impl IntentError {
             | Self::CustomerIsSubnetAddress { key, .. }
             | Self::CustomerNotOnLink { key, .. }
             | Self::RecordFamilies { key, .. }
-            | Self::TooManyPaths { key, .. } => vec![key],
+            | Self::TooManyPaths { key, .. }
+            | Self::MigrationDirection { key } => vec![key],
+            Self::MigrationRule { key, record, .. } | Self::MigrationPlace { key, record, .. } => vec![record, key],
             Self::AmbiguousRoutes { first, second, .. }
             | Self::StationOnTwoHosts { first, second, .. }
             | Self::WireAddressTwice { first, second, .. }

@@ -1,15 +1,15 @@
 //! What the resources of an intent are found by, beside their keys, so that a change costs about its own size however
 //! much else is declared.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use ipnet::IpNet;
 
 use crate::{
-    Global, Key, Kind, LookupRecord, MacAddress, Name, Port, QualifiedName, Resource, RoutingDomainId, SecurityGroup,
-    SharedKey, TranslationMethod, Vsid,
+    Global, Key, Kind, LookupRecord, MacAddress, Migration, Name, Port, QualifiedName, Resource, RoutingDomainId,
+    SecurityGroup, SharedKey, TranslationMethod, Vsid,
 };
 
 /// A key that is not above any other: where a group begins.
@@ -122,6 +122,8 @@ pub(super) struct Index {
     pub(super) remotes: Groups<(Kind, QualifiedName)>,
     /// What holds of the host as a whole.
     pub(super) global: Global,
+    /// Migrations by subnet and MAC address.
+    pub(super) migrations: BTreeMap<Station, Migration>,
 }
 
 /// Lookup records, of which there may be very many at once, on their way into an [`Index`].
@@ -174,6 +176,13 @@ impl Index {
             Resource::ProviderAddress(address) => self.uplinks.put(address.interface.clone(), key, present),
             Resource::ProviderRoute(route) => self.uplinks.put(route.interface.clone(), key, present),
             Resource::DhcpScope(_) | Resource::RoutingDomain(_) | Resource::AddressSet(_) => {}
+            Resource::Migration(migration) => {
+                let station = station(migration.vsid, migration.mac);
+                match present {
+                    true => drop(self.migrations.insert(station, *migration)),
+                    false => drop(self.migrations.remove(&station)),
+                }
+            }
             Resource::Global(global) => self.global = if present { *global } else { Global::default() },
             Resource::Port(port) => self.port(key, port, present),
             Resource::SecurityGroup(group) => self.security_group(key, group, present),

@@ -8,9 +8,9 @@ use ipnet::{IpNet, Ipv4Net};
 use super::Intent;
 use super::index::{LARGE_PART, lowest_station, station};
 use crate::{
-    AddressSet, CustomerRoute, DhcpScope, Encapsulation, Global, Key, Kind, Limits, LookupRecord, MacAddress, Name,
-    PhysicalNetwork, Port, ProviderAddress, ProviderRoute, QualifiedName, Resource, RoutingDomainId, SecurityGroup,
-    SharedKey, Vsid,
+    AddressSet, CustomerRoute, DhcpScope, Encapsulation, Global, Key, Kind, Limits, LookupRecord, MacAddress,
+    Migration, Name, PhysicalNetwork, Port, ProviderAddress, ProviderRoute, QualifiedName, Resource, RoutingDomainId,
+    SecurityGroup, SharedKey, Vsid,
 };
 
 /// What takes the resources of one kind out of their enum.
@@ -190,6 +190,22 @@ impl Intent {
     /// What holds of the host as a whole.
     pub const fn global(&self) -> Global {
         self.index.global
+    }
+
+    /// The migrations, in the order of their VSIDs.
+    pub fn migrations(&self) -> impl Iterator<Item = &Migration> {
+        self.index.migrations.values()
+    }
+
+    /// The migration of a VM.
+    pub fn migration_of(&self, vsid: Vsid, mac: MacAddress) -> Option<&Migration> {
+        self.index.migrations.get(&station(vsid, mac))
+    }
+
+    /// The migrations of a subnet's VMs.
+    pub fn migrations_in(&self, vsid: Vsid) -> impl Iterator<Item = &Migration> {
+        let all = self.index.migrations.range((vsid, [0; 6])..=(vsid, [0xff; 6]));
+        all.map(|(_, migration)| migration)
     }
 
     /// The address of a subnet's gateway that an on-link route brings, for which the host itself stands.

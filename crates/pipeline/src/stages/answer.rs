@@ -9,7 +9,7 @@ use crate::headers::neighbor;
 use crate::headers::same_mac;
 use crate::packet::Packet;
 use crate::stages::parse::Parsed;
-use crate::tables::{Address, Port, RecordFlags, RecordKey, SubnetFlags, Tables};
+use crate::tables::{Address, Port, PortFlags, RecordFlags, RecordKey, SubnetFlags, Tables};
 use crate::verdict::{Action, Answer, Verdict};
 use crate::{DropReason, Stage};
 
@@ -71,6 +71,10 @@ fn unknown<'t, T: Tables>(tables: &'t T, port: &Port, verdict: &mut Verdict<'t>)
 fn answer_arp<'t, T: Tables>(tables: &'t T, port: &Port, arp: &Arp, verdict: &mut Verdict<'t>) -> Outcome {
     // Replies to everybody, and requests for one's own address, are announcements (RFC 5227, 2.3).
     let announcement = !arp.request || arp.target == arp.sender;
+    // A VM that has come says so, and all hosts that know it must hear it.
+    if announcement && port.flags.has(PortFlags::AWAITS) {
+        return Outcome::GoOn;
+    }
     let Some(record) = tables.record(&RecordKey { vsid: port.vsid, address: Address::v4(arp.target) }) else {
         return unknown(tables, port, verdict);
     };

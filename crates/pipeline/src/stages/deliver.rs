@@ -1,13 +1,14 @@
 //! Stage "deliver": which port of this host is it for? Last stage from the uplink.
 
 use crate::encapsulation::{self, Outer};
-use crate::headers::transport;
-use crate::packet::{Meta, Packet};
+use crate::headers::{ETHERNET_LEN, ethernet, transport};
+use crate::moves;
+use crate::packet::{Meta, Network, Packet};
 use crate::paths;
 use crate::stages::parse::Parsed;
 use crate::stages::{flood, locate};
-use crate::tables::{Plain, Port, RecordKey, StationKey, Tables};
-use crate::verdict::{Edit, Translation, Verdict, Work};
+use crate::tables::{Plain, Port, Record, RecordFlags, RecordKey, StationKey, Tables};
+use crate::verdict::{Action, Edit, Translation, Verdict, Work};
 use crate::{DropReason, Stage};
 
 /// ECN field of a packet whose sender does not know ECN (RFC 3168, section 5).
@@ -38,6 +39,17 @@ pub fn encapsulated<'t, P: Packet, T: Tables>(
         verdict.drop(DropReason::NoRecord);
         return None;
     };
+    let mut station = station;
+    if station.flags.has(RecordFlags::MOVES) {
+        // Where it is may be another question with the next packet.
+        work.probe.plain = false;
+        if let Some(record) = moves::onward(tables, work.outer.vsid, station) {
+            send_on(tables, record, work, verdict);
+            return None;
+        }
+        station = moves::now(tables, work.outer.vsid, station);
+    }
+    let Work { outer, parsed, edit, .. } = work;
     if station.ifindex == 0 {
         verdict.drop(DropReason::NoPort);
         return None;
@@ -45,6 +57,27 @@ pub fn encapsulated<'t, P: Packet, T: Tables>(
     clamp(packet, tables, outer, parsed, edit);
     let port = locate::to_port(tables, outer.vsid, station.ifindex, Some(strip), Translation::default(), verdict)?;
     Some((port, station.ifindex))
+}
+
+/// Sends a frame on as it came, in our own name, to the host that its receiver has gone to.
+#[inline(always)]
+fn send_on<'t, T: Tables>(tables: &'t T, record: &'t Record, work: &mut Work, verdict: &mut Verdict<'t>) {
+    let Work { outer_ip, parsed, edit, .. } = work;
+    let peer = paths::choose(tables, &record.provider, parsed.hash());
+    let Some(peer) = peer.filter(|peer| peer.local.is_v4() == outer_ip.v4) else {
+        return verdict.drop(DropReason::NoPeer);
+    };
+    let (network, ethertype) = match outer_ip.v4 {
+        true => (Network::V4, ethernet::IPV4),
+        false => (Network::V6, ethernet::IPV6),
+    };
+    edit.routed = false;
+    edit.congestion = false;
+    edit.clamp.offset = 0;
+    edit.network = network;
+    edit.at = ETHERNET_LEN as u16;
+    edit.ethernet = [0, 0, 0, 0, 0, 0, ethertype.to_be()];
+    verdict.set(Action::Onward { peer, remote: &record.provider });
 }
 
 /// The mark that the underlay set to say that it is congested goes to the inner packet, or drops it if that cannot

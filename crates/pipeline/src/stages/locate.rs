@@ -3,6 +3,7 @@
 use crate::encapsulation;
 use crate::headers::icmp::IcmpError;
 use crate::headers::transport;
+use crate::moves;
 use crate::packet::{Meta, Packet};
 use crate::paths;
 use crate::stages::parse::Parsed;
@@ -24,6 +25,12 @@ pub fn decide<'t, P: Packet, T: Tables>(
     verdict: &mut Verdict<'t>,
 ) -> Option<u32> {
     tables.enter(Stage::Locate);
+    let mut record = record;
+    if record.flags.has(RecordFlags::MOVES) {
+        // Where it is may be another question with the next packet.
+        work.probe.plain = false;
+        record = moves::now(tables, work.vsid, record);
+    }
     if record.ifindex != 0 {
         let port = to_port(tables, work.vsid, record.ifindex, None, Translation::default(), verdict)?;
         known::way_to_port(work, port, record.ifindex);

@@ -8,6 +8,7 @@ use crate::headers::arp::Arp;
 use crate::headers::ip::{self, Ip};
 use crate::headers::neighbor;
 use crate::headers::same_mac;
+use crate::moves;
 use crate::packet::{Meta, Packet};
 use crate::paths;
 use crate::stages::forward;
@@ -36,7 +37,7 @@ pub fn check<P: Packet, T: Tables>(
         if let Some(record) = tables.record(&RecordKey { vsid: outer.vsid, address: ip.source })
             && same_mac(&record.mac, &parsed.ethernet.source)
         {
-            at(tables, record, outer)?;
+            at(tables, outer.vsid, record, outer)?;
             return check_nd(packet, tables, outer, parsed, ip, Some(record));
         }
     }
@@ -47,7 +48,7 @@ pub fn check<P: Packet, T: Tables>(
             None => DropReason::UnknownSubnet,
         });
     };
-    at(tables, station, outer)?;
+    at(tables, outer.vsid, station, outer)?;
     if let Some(ip) = parsed.ip() {
         check_nd(packet, tables, outer, parsed, ip, Some(station))?;
         return ip_of_station(packet, tables, meta, outer, parsed, ip, station);
@@ -58,11 +59,10 @@ pub fn check<P: Packet, T: Tables>(
     }
 }
 
-/// Compares the outer source with where a record says its VM is. Nobody speaks from outside for what is on this host: not
-/// for its VMs, by taking its own provider address, nor for a gateway, whose record names no provider address.
+/// Compares the outer source with where the record of a VM subnet says its VM is.
 #[inline(always)]
-fn at<T: Tables>(tables: &T, record: &Record, outer: &Outer) -> Result<(), DropReason> {
-    if record.provider == outer.source && !record.flags.has(RecordFlags::LOCAL) {
+fn at<T: Tables>(tables: &T, vsid: u32, record: &Record, outer: &Outer) -> Result<(), DropReason> {
+    if moves::came_from(tables, vsid, record, outer) {
         return Ok(());
     }
     Err(match paths::any(tables, &outer.source) {
@@ -125,7 +125,7 @@ fn routed<T: Tables>(tables: &T, outer: &Outer, source: &Address) -> Result<(), 
     let subnet = tables.subnet(outer.vsid).ok_or(DropReason::UnknownSubnet)?;
     let (mut vsid, mut missing) = (0, DropReason::NoRoute);
     match forward::resolve(tables, subnet.domain, source, &mut vsid, &mut missing) {
-        Some(record) => at(tables, record, outer),
+        Some(record) => at(tables, vsid, record, outer),
         None => Err(DropReason::UnknownSource),
     }
 }

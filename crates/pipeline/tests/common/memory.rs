@@ -5,9 +5,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use pipeline::Fragmented;
 use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
 use pipeline::policy::{Direction, Logged};
+use pipeline::{Address, Fragmented, StationKey};
 
 /// Flows, how many each port has, fragmented packets, epochs, and what rules wanted to be logged.
 #[derive(Default)]
@@ -16,6 +16,8 @@ pub struct Memory {
     pub epochs: RefCell<BTreeMap<u32, u32>>,
     pub flows: RefCell<BTreeMap<FlowKey, &'static FlowEntry>>,
     pub usage: RefCell<BTreeMap<(u32, Direction), Usage>>,
+    /// Where VMs that move were heard.
+    pub heard: RefCell<BTreeMap<StationKey, &'static Address>>,
     pub fragments: RefCell<BTreeMap<FragmentKey, &'static Fragmented>>,
     pub logged: RefCell<Vec<Logged>>,
     /// There is no room for another flow.

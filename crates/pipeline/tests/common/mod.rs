@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use etherparse::{NetSlice, PacketBuilder, PacketBuilderStep, SlicedPacket, TransportSlice};
 use pipeline::flow::{Flow, FlowEntry, FlowKey, FragmentKey, Usage};
 use pipeline::meter::{Limit, MeterKey, Size};
+use pipeline::moves::Move;
 use pipeline::policy::{Direction, Logged, Matches, MemberKey, Policy, PrefixKey, Rule, RuleKey, ServiceKey, WordKey};
 use pipeline::{
     Action, Address, Buffer, DropReason, Flood, Fragmented, Host, HostFlags, Meta, Peer, PeerFlags, PeerKey, Plain,
@@ -59,6 +60,7 @@ pub struct Net {
     pub ports: BTreeMap<u32, Port>,
     pub records: BTreeMap<RecordKey, Record>,
     pub stations: BTreeMap<StationKey, Record>,
+    pub moves: BTreeMap<StationKey, Move>,
     pub subnets: BTreeMap<u32, Subnet>,
     pub routes: Vec<(RouteKey, Route)>,
     pub peers: BTreeMap<PeerKey, Peer>,
@@ -84,6 +86,15 @@ impl Tables for Net {
     }
     fn station(&self, key: &StationKey) -> Option<&Record> {
         self.stations.get(key)
+    }
+    fn moves(&self, key: &StationKey) -> Option<&Move> {
+        self.moves.get(key)
+    }
+    fn heard_at(&self, key: &StationKey) -> Option<&Address> {
+        self.memory.heard.borrow().get(key).copied()
+    }
+    fn hear(&self, key: &StationKey, provider: &Address) {
+        self.memory.heard.borrow_mut().insert(*key, Box::leak(Box::new(*provider)));
     }
     fn subnet(&self, vsid: u32) -> Option<&Subnet> {
         self.subnets.get(&vsid)
@@ -353,6 +364,9 @@ impl Net {
             Action::Wire { network } => apply::tag(frame, network).map(|()| Way::Wire(network)),
             Action::Host { network } => apply::tag(frame, network).map(|()| Way::Host(network)),
             Action::Punt { vsid } => Ok(Way::Agent(vsid)),
+            Action::Onward { peer, remote } => {
+                apply::onward(frame, peer, remote, &work.edit).map(|()| Way::Onward(*remote))
+            }
             Action::Relay { peer } => Ok(Way::Relay(peer.next_hop)),
         };
         result.unwrap_or(Way::Drop(DropReason::NoRoom))
@@ -377,6 +391,7 @@ pub enum Way {
     Wire(u32),
     Host(u32),
     Relay(Address),
+    Onward(Address),
 }
 
 /// What became of a frame.

@@ -1,7 +1,7 @@
 //! Whether the tables fit into the kernel's maps.
 
 use pipeline::policy::{MAX_ALL_RULES, MAX_MATCHES, MAX_POLICIES, MAX_SET_WORDS};
-use pipeline::{MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS};
+use pipeline::{MAX_MOVES, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_RECORDS, MAX_ROUTES, MAX_SUBNETS};
 
 use crate::{Finding, HostTables};
 
@@ -14,6 +14,7 @@ pub(crate) fn exceeded(tables: &HostTables) -> impl Iterator<Item = Finding> + u
         ("ports", tables.ports.len(), MAX_PORTS - 1),
         ("lookup records, those of gateways and link-local addresses included", tables.records.len(), MAX_RECORDS),
         ("MAC addresses", tables.stations.len(), MAX_RECORDS),
+        ("VMs that move", tables.moves.len(), MAX_MOVES),
         ("addresses that travel unencapsulated", tables.plain.len(), MAX_RECORDS),
         ("VM subnets", tables.subnets.len(), MAX_SUBNETS),
         ("customer routes", tables.routes.len(), MAX_ROUTES),

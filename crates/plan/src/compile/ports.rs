@@ -72,6 +72,8 @@ pub(crate) fn entry(
         .iter()
         .flat_map(|limits| [limits.egress, limits.ingress])
         .any(|declared| limit(declared).is_set());
+    let migration = port.vsid.and_then(|vsid| context.intent.migration_of(vsid, port.mac));
+    let awaits = migration.and_then(|migration| migration.to).is_some_and(|to| context.own.contains(&to));
     let flags = [
         (matches!(link.kind, LinkKind::Veth { peer_in_other_namespace: true }), PortFlags::PEER),
         // In a physical network a port without addresses may have any that no other port has.
@@ -80,6 +82,7 @@ pub(crate) fn entry(
         (scoped(context, port, true), PortFlags::DHCP),
         (scoped(context, port, false), PortFlags::DHCP_V6),
         (is_limited, PortFlags::LIMITED),
+        (awaits, PortFlags::AWAITS),
     ];
     Some(Port {
         // Without its uplink the port is in no network, and what its VM sends must not reach the host's stack instead.

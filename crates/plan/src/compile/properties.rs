@@ -184,7 +184,11 @@ proptest! {
             prop_assert!(hosts.iter().all(|host| tables.peers.contains_key(&pipeline::PeerKey::first(*host))));
             prop_assert!(!remote.iter().any(|replica| tables.providers.contains_key(&replica.provider)));
             let stations = tables.stations.iter().filter(|(key, record)| key.vsid == *vsid && !is_plain(record));
-            let providers = stations.map(|(_, record)| record.provider);
+            // What moves is heard at both places.
+            let moves = tables.moves.iter().filter(|(key, _)| key.vsid == *vsid).map(|(_, other)| other.there.provider);
+            let without_record = case.0.migrations().filter(|it| it.vsid.get() == *vsid).filter_map(|it| it.other());
+            let moves = moves.chain(without_record.map(crate::to_address));
+            let providers = stations.map(|(_, record)| record.provider).chain(moves);
             let expected: BTreeSet<Address> =
                 providers.filter(|provider| !tables.providers.contains_key(provider)).collect();
             prop_assert_eq!(hosts, expected);

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use model::{
     CustomerRoute, Intent, Key, Kind, LookupRecord, LookupRecordType, MacAddress, Resource, TranslationMethod, Vsid,
 };
+use pipeline::moves::{Move, MoveFlags};
 use pipeline::{Address, Plain, Record, RecordFlags, RecordKey, StationKey};
 
 use super::{Compiled, Context, Station, port_key};
@@ -49,6 +50,9 @@ pub(super) fn records(context: &Context, compiled: &mut Compiled) {
         compiled.findings.extend(findings_of(context, key, record));
     }
     for ((vsid, mac), (_, station)) in stations {
+        if let Some(other) = move_of(context, vsid, mac, station) {
+            compiled.tables.moves.insert(station_key(vsid, mac), other);
+        }
         if let Some(station) = of_mac_address(station) {
             compiled.tables.stations.insert(station_key(vsid, mac), station);
         }
@@ -84,8 +88,30 @@ pub(crate) fn of_mac_address(mut merged: Record) -> Option<Record> {
 }
 
 /// The properties of a [`Record`] that are the VM's and not the address's.
-const STATION_FLAGS: u16 =
-    RecordFlags::LOCAL.0 | RecordFlags::L2_ONLY.0 | RecordFlags::FORWARDER.0 | RecordFlags::NAT.0 | RecordFlags::BARE.0;
+const STATION_FLAGS: u16 = RecordFlags::LOCAL.0
+    | RecordFlags::L2_ONLY.0
+    | RecordFlags::FORWARDER.0
+    | RecordFlags::NAT.0
+    | RecordFlags::BARE.0
+    | RecordFlags::MOVES.0;
+
+/// The other place of a station whose VM moves, `merged` being what its records say.
+pub(crate) fn move_of(context: &Context, vsid: Vsid, mac: MacAddress, merged: Record) -> Option<Move> {
+    let migration = context.intent.migration_of(vsid, mac)?;
+    let other = migration.other()?;
+    let here = context.own.contains(&other);
+    let port = context.intent.port_at(vsid, mac).filter(|_| here);
+    let link = port.and_then(|port| context.facts.links.get(&port.device));
+    let flags = RecordFlags(merged.flags.0 & STATION_FLAGS & !RecordFlags::LOCAL.0);
+    let there = Record {
+        flags: if here { flags.with(RecordFlags::LOCAL) } else { flags },
+        ifindex: link.map_or(0, |link| link.ifindex),
+        provider: to_address(other),
+        ..merged
+    };
+    let flags = if migration.from.is_some() { MoveFlags::FROM } else { MoveFlags::NONE };
+    Some(Move { there, flags })
+}
 
 fn is_plain(record: Record) -> bool {
     record.flags.has(RecordFlags::NAT) || record.flags.has(RecordFlags::BARE)
@@ -93,8 +119,10 @@ fn is_plain(record: Record) -> bool {
 
 /// What a record says of its address.
 pub(crate) fn entry(context: &Context, station: &Station, record: &LookupRecord) -> Record {
+    let (local, moves) = (context.is_local(record), context.intent.migration_of(record.vsid, record.mac).is_some());
     let flags = [
-        (context.is_local(record), RecordFlags::LOCAL),
+        (local, RecordFlags::LOCAL),
+        (moves, RecordFlags::MOVES),
         (station.forwards, RecordFlags::FORWARDER),
         (record.record_type == LookupRecordType::GatewayWildcard, RecordFlags::WILDCARD),
         (record.record_type == LookupRecordType::L2Only, RecordFlags::L2_ONLY),
@@ -105,7 +133,8 @@ pub(crate) fn entry(context: &Context, station: &Station, record: &LookupRecord)
     Record {
         mac: record.mac.octets(),
         flags: flags.into_iter().filter(|(set, _)| *set).fold(RecordFlags::NONE, |all, (_, flag)| all.with(flag)),
-        ifindex: station.ifindex,
+        // The port of a VM that moves is there at both of its places.
+        ifindex: if moves && !local { 0 } else { station.ifindex },
         groups: station.groups,
         provider: to_address(record.provider_address),
     }
@@ -179,6 +208,8 @@ pub(crate) fn findings_of(context: &Context, key: &Key, record: &LookupRecord) -
     }
     match (context.is_local(record), context.intent.port_at(vsid, mac)) {
         (true, None) => findings.push(Finding::NoPort { key: key(), provider, mac, vsid }),
+        // Its port waits for it here, or has not gone yet.
+        (false, Some(_)) if context.intent.migration_of(vsid, mac).is_some() => {}
         (false, Some(port)) => findings.push(Finding::PortElsewhere { port: port_key(port), key: key(), provider }),
         _ => {}
     }

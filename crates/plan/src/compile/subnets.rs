@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use model::{CustomerRoute, Encapsulation, Intent, LookupRecordType, RoutingDomainId, TranslationMethod, Vsid};
+use model::{
+    CustomerRoute, Encapsulation, Intent, LookupRecordType, Migration, RoutingDomainId, TranslationMethod, Vsid,
+};
 use pipeline::{Address, MAX_REPLICAS, Replica, ReplicaKey, Route, RouteFlags, RouteKey, Subnet, SubnetFlags};
 
 use super::ports::limit;
@@ -65,6 +67,11 @@ pub(crate) struct Members {
 }
 
 impl Members {
+    /// Adds the other place of a VM that moves: what all of the subnet hear is heard at both.
+    pub(crate) fn move_to(&mut self, context: &Context, migration: &Migration) {
+        self.hosts.extend(migration.other().filter(|other| !context.own.contains(other)));
+    }
+
     /// Adds what a customer route of the subnet says.
     pub(crate) fn add(&mut self, intent: &Intent, route: &CustomerRoute) {
         let Some(gateway) = intent.gateway(route) else { return };
@@ -131,6 +138,9 @@ fn members(context: &Context) -> BTreeMap<Vsid, Members> {
         if record.rule == TranslationMethod::Encap && !context.is_local(record) {
             members.hosts.insert(record.provider_address);
         }
+    }
+    for migration in context.intent.migrations() {
+        subnets.entry(migration.vsid).or_default().move_to(context, migration);
     }
     for port in context.intent.ports() {
         let Some(vsid) = port.vsid else { continue };

@@ -82,10 +82,17 @@ pub(super) fn peers(context: &Context, compiled: &mut Compiled) {
     for record in context.intent.lookup_records().filter(|record| !context.is_local(record)) {
         remotes.entry(record.provider_address).or_insert(record);
     }
-    for (provider, record) in remotes {
+    let mut remotes: BTreeMap<IpAddr, Key> =
+        remotes.into_iter().map(|(provider, record)| (provider, record_key(record))).collect();
+    for migration in context.intent.migrations() {
+        if let Some(other) = migration.other().filter(|other| !context.own.contains(other)) {
+            remotes.entry(other).or_insert_with(|| Resource::Migration(*migration).key());
+        }
+    }
+    for (provider, named_by) in remotes {
         let key = |path| PeerKey { provider: to_address(provider), path };
         compiled.tables.peers.extend((0..).map(key).zip(ways(context, provider)));
-        compiled.findings.extend(finding_of_peer(context, provider, || Some(record_key(record))));
+        compiled.findings.extend(finding_of_peer(context, provider, || Some(named_by)));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The edits of the tables that change without being made anew.
 
+use pipeline::moves::Move;
 use pipeline::{
     Address, Peer, PeerKey, Plain, Port, Record, RecordKey, Replica, ReplicaKey, Route, RouteKey, StationKey, Subnet,
 };
@@ -14,6 +15,7 @@ pub(super) struct Edits {
     pub(super) ports: Edit<u32, Port>,
     pub(super) records: Edit<RecordKey, Record>,
     pub(super) stations: Edit<StationKey, Record>,
+    pub(super) moves: Edit<StationKey, Move>,
     pub(super) subnets: Edit<u32, Subnet>,
     pub(super) routes: Edit<RouteKey, Route>,
     pub(super) peers: Edit<PeerKey, Peer>,
@@ -30,6 +32,7 @@ impl Edits {
             ports: self.ports.carry_out(&mut tables.ports),
             records: self.records.carry_out(&mut tables.records),
             stations: self.stations.carry_out(&mut tables.stations),
+            moves: self.moves.carry_out(&mut tables.moves),
             subnets: self.subnets.carry_out(&mut tables.subnets),
             routes: self.routes.carry_out(&mut tables.routes),
             peers: self.peers.carry_out(&mut tables.peers),

@@ -28,9 +28,12 @@ impl Place {
             Kind::ProviderRoute => Self::ProviderRoute(key),
             Kind::Port => Self::Port(key),
             Kind::SecurityGroup | Kind::AddressSet => Self::SecurityGroup(key),
-            Kind::LookupRecord | Kind::CustomerRoute | Kind::DhcpScope | Kind::RoutingDomain | Kind::Global => {
-                Self::Record(key)
-            }
+            Kind::LookupRecord
+            | Kind::CustomerRoute
+            | Kind::DhcpScope
+            | Kind::RoutingDomain
+            | Kind::Global
+            | Kind::Migration => Self::Record(key),
         }
     }
 }

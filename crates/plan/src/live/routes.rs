@@ -8,9 +8,19 @@ use pipeline::{PeerKey, ReplicaKey};
 
 use super::Place;
 use super::step::Step;
+use crate::compile::Context;
 use crate::compile::subnets::{Members, entries, entry, route_key};
 use crate::compile::underlay::{finding_of_peer, ways};
 use crate::{best_route, to_address};
+
+/// The first migration to or from a host that is another one.
+fn first_move_to(context: &Context, provider: IpAddr) -> Option<Key> {
+    if context.own.contains(&provider) {
+        return None;
+    }
+    let first = context.intent.migrations().find(|migration| migration.other() == Some(provider))?;
+    Some(Resource::Migration(*first).key())
+}
 
 impl Step<'_> {
     /// `ROUTES`: the best route to each destination that is touched.
@@ -33,7 +43,7 @@ impl Step<'_> {
     /// `PEERS`: the hosts that records lead to.
     pub(super) fn peers(&mut self) {
         for provider in self.touched.peers.take() {
-            let leads = self.state.census.leads_to(provider);
+            let leads = self.state.census.leads_to(provider) || first_move_to(self.context, provider).is_some();
             let ways = if leads { ways(self.context, provider) } else { Vec::new() };
             let key = |path| PeerKey { provider: to_address(provider), path };
             let before = self.state.tables.peers.get(&key(0)).map_or(0, |peer| u32::from(peer.paths));
@@ -49,7 +59,8 @@ impl Step<'_> {
     fn first_to(&self, provider: IpAddr) -> Option<Key> {
         let records = self.context.intent.records_to(provider);
         let elsewhere = records.filter(|(_, record)| !self.context.is_local(record)).map(|(key, _)| key);
-        elsewhere.min().map(|key| Key::clone(key))
+        let moves = || first_move_to(self.context, provider);
+        elsewhere.min().map(|key| Key::clone(key)).or_else(moves)
     }
 
     /// The subnets whose routing domain has come, gone, or has another number: their ports name it too.
@@ -89,6 +100,10 @@ impl Step<'_> {
             ..Members::default()
         };
         let mut named = counts.is_some();
+        for migration in self.context.intent.migrations_in(vsid) {
+            members.move_to(self.context, migration);
+            named = true;
+        }
         for port in self.context.intent.ports_in(vsid) {
             members.ports.extend(self.context.facts.links.get(&port.device).map(|link| link.ifindex));
             named = true;

@@ -11,7 +11,7 @@ use super::{Place, State};
 use crate::address::mac_of_link_local;
 use crate::compile::Context;
 use crate::compile::records::{
-    entry, findings_of, gateway, gateway_addresses, merge, of_mac_address, on_wire, station_key,
+    entry, findings_of, gateway, gateway_addresses, merge, move_of, of_mac_address, on_wire, station_key,
 };
 use crate::{PortState, to_address};
 
@@ -66,6 +66,8 @@ impl Step<'_> {
                 let findings = findings_of(self.context, key, record);
                 self.find_of(key, findings);
             }
+            let other = merged.and_then(|merged| move_of(self.context, vsid, mac, merged));
+            self.edits.moves.set(station_key(vsid, mac), other);
             self.edits.stations.set(station_key(vsid, mac), merged.and_then(of_mac_address));
             // Where IPv6 begins or ends to be spoken, those of all stations are touched anyway.
             if self.state.speaking.contains(&vsid) {
@@ -74,6 +76,7 @@ impl Step<'_> {
             // What a port may do follows from its station.
             self.touched.ports.extend(port.map(|port| port.name.clone()));
         }
+        self.edits.moves.put_in_order();
         self.edits.stations.put_in_order();
         for key in std::mem::take(&mut self.touched.gone) {
             self.find_of(&key, Vec::new());

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use model::{
-    CustomerRoute, DhcpScope, LookupRecord, MacAddress, Name, Port, QualifiedName, Replaced, Resource, RoutingDomain,
-    RoutingDomainId, SharedKey, Vsid,
+    CustomerRoute, DhcpScope, LookupRecord, MacAddress, Migration, Name, Port, QualifiedName, Replaced, Resource,
+    RoutingDomain, RoutingDomainId, SharedKey, Vsid,
 };
 
 use super::{Given, State};
@@ -127,6 +127,7 @@ impl Touched {
                     Resource::RoutingDomain(domain) => self.domain(context, domain),
                     // These are about the host itself, and with them all tables are made anew.
                     Resource::ProviderAddress(_) | Resource::ProviderRoute(_) | Resource::Global(_) => {}
+                    Resource::Migration(migration) => self.migration(context, migration),
                     // What these touch is known already.
                     Resource::SecurityGroup(_) | Resource::AddressSet(_) => {}
                 }
@@ -158,6 +159,14 @@ impl Touched {
         self.addresses.extend(record.customer_address.map(|address| (record.vsid, address)));
         self.wires.extend(on_wire(record).map(|(wire, _)| to_ip(wire)));
         self.peers.insert(record.provider_address);
+    }
+
+    /// Where a VM is that moves, who hears its subnet, and what its port may expect.
+    fn migration(&mut self, context: &Context, migration: &Migration) {
+        self.stations.insert((migration.vsid, migration.mac));
+        self.subnets.insert(migration.vsid);
+        self.peers.extend(migration.other());
+        self.ports.extend(context.intent.port_at(migration.vsid, migration.mac).map(|port| port.name.clone()));
     }
 
     fn route(&mut self, context: &Context, route: &CustomerRoute) {

@@ -2,7 +2,7 @@
 
 use model::{
     Bandwidth, ByteSize, ClasslessRoute, CustomerRoute, DhcpScope, Encapsulation, Global, Key, Kind, LeaseTime, Limit,
-    Limits, LookupRecord, LookupRecordType, Port, ProviderAddress, ProviderRoute, Resource, RoutingDomain,
+    Limits, LookupRecord, LookupRecordType, Migration, Port, ProviderAddress, ProviderRoute, Resource, RoutingDomain,
     RoutingDomainId, TranslationMethod,
 };
 use prost::Message as _;
@@ -29,6 +29,12 @@ pub fn encode_item(resource: &Resource) -> Bytes {
         Resource::SecurityGroup(group) => Wire::SecurityGroup(group_out(group)),
         Resource::AddressSet(set) => Wire::AddressSet(set_out(set)),
         Resource::RoutingDomain(domain) => Wire::RoutingDomain(routing_domain_out(domain)),
+        Resource::Migration(migration) => Wire::Migration(wire::Migration {
+            vsid: migration.vsid.get(),
+            mac: mac_out(migration.mac),
+            to: migration.to.map(address_out),
+            from: migration.from.map(address_out),
+        }),
         Resource::Global(Global { external_router }) => {
             Wire::Global(wire::Global { external_router: *external_router })
         }
@@ -54,6 +60,12 @@ pub fn decode_shared(item: &Bytes) -> Result<Resource, WireError> {
         Wire::SecurityGroup(group) => Resource::SecurityGroup(group_in(group)?),
         Wire::AddressSet(set) => Resource::AddressSet(set_in(set)?),
         Wire::RoutingDomain(domain) => Resource::RoutingDomain(routing_domain_in(domain)?),
+        Wire::Migration(migration) => Resource::Migration(Migration {
+            vsid: vsid_in("vsid", migration.vsid)?,
+            mac: mac_in("mac", &migration.mac)?,
+            to: migration.to.map(|bytes| address_in("to", &bytes)).transpose()?,
+            from: migration.from.map(|bytes| address_in("from", &bytes)).transpose()?,
+        }),
         Wire::Global(wire::Global { external_router }) => Resource::Global(Global { external_router }),
     })
 }
@@ -71,6 +83,7 @@ pub fn key_out(key: &Key) -> wire::Key {
         Kind::AddressSet => wire::Kind::AddressSet,
         Kind::RoutingDomain => wire::Kind::RoutingDomain,
         Kind::Global => wire::Kind::Global,
+        Kind::Migration => wire::Kind::Migration,
     };
     wire::Key { kind: kind.into(), name: key.name.clone() }
 }
@@ -88,6 +101,7 @@ pub fn key_in(key: wire::Key) -> Result<Key, WireError> {
         Ok(wire::Kind::AddressSet) => Kind::AddressSet,
         Ok(wire::Kind::RoutingDomain) => Kind::RoutingDomain,
         Ok(wire::Kind::Global) => Kind::Global,
+        Ok(wire::Kind::Migration) => Kind::Migration,
         Ok(wire::Kind::Unspecified) | Err(_) => {
             return Err(refused("kind", key.kind, "this version of netvirt knows no such kind"));
         }
