@@ -3,6 +3,7 @@
 
 use lab::Node;
 use serde_json::Value;
+use tests::fabric::Fabric;
 use tests::stage::{LIMIT, Stage, eventually};
 use tests::tools::{Background, must_not_ping, must_ping, run_any};
 
@@ -139,6 +140,62 @@ fn what_comes_to_the_old_host_is_sent_on_once() {
         "{kind: lookup-record, spec: {vsid: 5001, customerAddress: 10.0.0.7, mac: 06-06-00-00-00-07, providerAddress: 192.168.5.22}}",
     );
     must_not_ping(&blue1, "10.0.0.7");
+}
+
+#[test]
+fn a_controller_follows_a_vm() {
+    let mut fabric = Fabric::up(&[("test01", 1, 0x02), ("test02", 1, 0x03)]);
+    fabric.network();
+    fabric.port("test01", 1, 0x02, "--vm-network AAA");
+    fabric.port("test02", 1, 0x03, "--vm-network AAA");
+    for vm in ["test01", "test02"] {
+        fabric.lease(vm);
+    }
+    let (test01, test02) = (fabric.vm("test01"), fabric.vm("test02"));
+    must_ping(&test02, "10.10.1.100");
+    let (from, to) = (fabric.stage.host_name(1), fabric.stage.host_name(2));
+    fabric.op(&format!("set port test01 --migrate-to {to} --wait"));
+    // Both hosts have the port, and both know both places.
+    assert!(fabric.stage.ok(2, "get ports").contains("test01"));
+    let known = fabric.stage.json(2, "get migrations");
+    assert_eq!(known.as_array().map(Vec::len), Some(1), "{known:#}");
+    must_ping(&test02, "10.10.1.100");
+    let pings = Background::start(&test02, "ping -n -i 0.02 -c 200 10.10.1.100");
+    fabric.stage.lab.plug_vm(test01.name(), &to).expect("the cable is free");
+    assert!(eventually(LIMIT, || fabric.stage.ok(2, "get ports").contains("bound")));
+    run_any(&test01, "arping -U -c 1 -w 1 -I eth0 10.10.1.100");
+    let host = || fabric.json("get port test01")["spec"]["host"].as_str().map(str::to_owned);
+    assert!(eventually(LIMIT, || host() == Some(to.clone())), "{:#}", fabric.json("get port test01"));
+    // When all know, nothing is left of it: not at the host that it has left either.
+    let settled = || {
+        let port = fabric.json("get port test01");
+        port["status"]["allocation"]["cameFrom"].is_null() && port["spec"]["migrateTo"].is_null()
+    };
+    assert!(eventually(LIMIT, settled), "{:#}", fabric.json("get port test01"));
+    let left = || fabric.stage.json(1, "get migrations").as_array().is_some_and(Vec::is_empty);
+    assert!(eventually(LIMIT, left) && !fabric.stage.ok(1, "get ports").contains("test01"));
+    must_ping(&test02, "10.10.1.100");
+    must_ping(&test01, "10.10.1.101");
+    drop(pings);
+    // It keeps its address when it asks again, and can go back.
+    assert!(fabric.lease("test01").address.starts_with("10.10.1.100"));
+    fabric.op(&format!("set port test01 --migrate-to {from} --wait"));
+    // It stays after all.
+    fabric.op("set port test01 --migrate-to  --wait".replace("--migrate-to ", "--migrate-to=").as_str());
+    let left = || fabric.stage.json(1, "get migrations").as_array().is_some_and(Vec::is_empty);
+    assert!(eventually(LIMIT, left) && !fabric.stage.ok(1, "get ports").contains("test01"));
+    must_ping(&test02, "10.10.1.100");
+    // What cannot be is refused.
+    for (arguments, told) in [
+        (format!("set port test01 --migrate-to {to}"), "already"),
+        ("set port test01 --migrate-to nowhere".to_owned(), "nowhere"),
+        ("create port idle --vm-network AAA --migrate-to nowhere".to_owned(), "nowhere"),
+        (format!("create port idle --vm-network AAA --migrate-to {to}"), "on no host"),
+        (format!("create port loose --host {from} --migrate-to {to}"), "nvgre, vxlan or geneve"),
+    ] {
+        let refused = fabric.refused(&arguments);
+        assert!(refused.contains(told), "{arguments}: {refused}");
+    }
 }
 
 #[test]

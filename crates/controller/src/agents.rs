@@ -7,7 +7,7 @@ use std::time::Duration;
 use model::fabric::{Addressing, Key, Kind, ResourceName, Spec};
 use model::{MacAddress, Vsid};
 use plan::fabric::{Change, Fabric, TopicId};
-use proto::{HostFacts, JoinAsk, Joined, LearntAddress, Peer, Refused, Report, TopicContent};
+use proto::{HostFacts, JoinAsk, Joined, LearntAddress, Peer, Refused, Report, Station, TopicContent};
 use store::Transaction;
 
 use crate::commit::Actor;
@@ -137,6 +137,7 @@ impl proto::Controller for Controller {
             follow_uplinks(&self.0, host, &report.uplinks);
         }
         learn(&self.0, host, &report.learnt);
+        arrive(&self.0, host, &report.arrived);
     }
 }
 
@@ -203,6 +204,22 @@ fn learn(core: &Core, host: &ResourceName, learnt: &[LearntAddress]) {
         if let Err(problem) = done {
             tracing::warn!(%host, "what {port} was heard to use cannot be taken over: {problem}");
         }
+    }
+}
+
+/// Takes over that VMs which were to move to a host were heard there: their ports are on it from now on.
+fn arrive(core: &Core, host: &ResourceName, arrived: &[Station]) {
+    if arrived.is_empty() {
+        return;
+    }
+    let actor = Actor::new(format!("host {host}"));
+    let done = core.transact(&actor, false, |state| {
+        let ports = state.fabric.ports_at(host, |vsid, mac| arrived.contains(&Station { vsid, mac }));
+        let moved = ports.into_iter().filter_map(|port| state.fabric.arrived(&port, host));
+        Ok(Work::Changes(moved.map(|resource| Change::Put { resource, revision: None }).collect()).into())
+    });
+    if let Err(problem) = done {
+        tracing::error!(%host, "VMs have come, and their ports cannot be put there: {problem}");
     }
 }
 

@@ -90,6 +90,8 @@ pub enum Work {
     Changes(Vec<Change>),
     /// A host heard a port use these addresses.
     Learn(Key, Vec<IpAddr>),
+    /// All hosts know that the VM of a port has moved.
+    Settle(Key),
 }
 
 impl From<Work> for Prepared {
@@ -406,7 +408,33 @@ impl Core {
     pub fn follow_acks(&self) {
         while let Some(hosts) = self.acks.next() {
             self.take_acks(&hosts);
+            self.settle_arrivals();
             std::thread::sleep(ACK_PAUSE);
+        }
+    }
+
+    /// Where all hosts know by now that a VM has moved, nothing need be sent on any more.
+    fn settle_arrivals(&self) {
+        let settled: Vec<Key> = {
+            let state = self.state();
+            let arrivals: Vec<Key> = state.fabric.arrivals().cloned().collect();
+            if arrivals.is_empty() {
+                return;
+            }
+            self.view(&state, |view| {
+                let view = view.brief();
+                let known = |port: &Key| {
+                    let object = state.fabric.get(port)?;
+                    view.realized(object).map(|realized| realized.everywhere())
+                };
+                arrivals.into_iter().filter(|port| known(port) == Some(true)).collect()
+            })
+        };
+        for port in settled {
+            let actor = Actor::new("controller".to_owned());
+            if let Err(problem) = self.transact(&actor, false, |_| Ok(Work::Settle(port.clone()).into())) {
+                tracing::warn!("that {port} has moved is still noted: {problem}");
+            }
         }
     }
 
@@ -469,6 +497,7 @@ fn carry_out(fabric: &mut Fabric, work: &Work, revision: u64) -> Result<Transiti
     Ok(match work {
         Work::Nothing => Transition::default(),
         Work::Changes(changes) => fabric.change(changes, context).map_err(|refusals| problem(&refusals))?,
+        Work::Settle(port) => fabric.settle(port, context).unwrap_or_default(),
         Work::Learn(port, addresses) => fabric.learn(port, addresses, context).unwrap_or_default(),
     })
 }

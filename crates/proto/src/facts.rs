@@ -35,6 +35,17 @@ pub struct Report {
     pub learnt: Vec<LearntAddress>,
     /// The uplinks as they are now.
     pub uplinks: Vec<Uplink>,
+    /// The VMs that were to move to this host while they run, and were heard here.
+    pub arrived: Vec<Station>,
+}
+
+/// A VM, as its subnet knows it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Station {
+    /// The subnet.
+    pub vsid: Vsid,
+    /// Its MAC address.
+    pub mac: MacAddress,
 }
 
 /// A port on its host.

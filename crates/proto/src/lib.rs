@@ -29,7 +29,7 @@ pub use controller::{Controller, JoinAsk, Joined, Peer, Refused, TopicContent};
 pub use convert::WireError;
 pub use digest::Digest;
 pub use encoded::Encoded;
-pub use facts::{HostFacts, LearntAddress, PortReport, Report, Uplink};
+pub use facts::{HostFacts, LearntAddress, PortReport, Report, Station, Uplink};
 pub use hub::{Hub, Limits, Standing, snapshot};
 pub use mirror::{Heard, Mirror, Update};
 pub use plan::fabric::{TopicChange, TopicId};

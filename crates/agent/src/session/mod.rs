@@ -330,10 +330,10 @@ impl Controlled {
         let report = {
             let core = lock(core);
             match &self.reported {
-                // Only the uplinks may have changed.
+                // Only the uplinks may have changed, and who has come.
                 Some(last) if core.generation == self.generation && self.addresses.problems().is_empty() => {
                     let uplinks = report::uplinks(&core, &self.enrolment.at.uplinks, &self.addresses);
-                    Report { uplinks, ..last.clone() }
+                    Report { uplinks, arrived: report::arrived(&core), ..last.clone() }
                 }
                 _ => {
                     self.generation = core.generation;

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use model::{LookupRecordType, MacAddress, Name, Vsid};
-use proto::{LearntAddress, PortReport, Report, Uplink};
+use model::{LookupRecordType, MacAddress, Migration, Name, Vsid};
+use pipeline::StationKey;
+use proto::{LearntAddress, PortReport, Report, Station, Uplink};
 
 use crate::addresses::Addresses;
 use crate::core::Core;
@@ -36,7 +37,29 @@ pub fn report(core: &Core, names: &[Name], addresses: &Addresses) -> Report {
         findings: core.findings().into_iter().chain(addresses.problems().iter().cloned()).collect(),
         learnt: learnt(core),
         uplinks: uplinks(core, names, addresses),
+        arrived: arrived(core),
     }
+}
+
+/// The VMs that were to move to this host, and were heard here. The kernel hears them, and tells nobody: it is asked.
+pub fn arrived(core: &Core) -> Vec<Station> {
+    let own: BTreeSet<IpAddr> = core.intent().provider_addresses().map(|provider| provider.address).collect();
+    let mut awaited = core.intent().migrations().filter(|it| it.to.is_some_and(|to| own.contains(&to))).peekable();
+    if awaited.peek().is_none() {
+        return Vec::new();
+    }
+    let heard = match core.datapath.heard() {
+        Ok(heard) => heard,
+        Err(error) => {
+            tracing::error!("which VMs have come cannot be read: {error}");
+            return Vec::new();
+        }
+    };
+    let is_here = |migration: &&Migration| {
+        let key = StationKey { vsid: migration.vsid.get(), mac: migration.mac.octets(), reserved: 0 };
+        heard.get(&key).is_some_and(|at| migration.to == Some(plan::to_ip(*at)))
+    };
+    awaited.filter(is_here).map(|it| Station { vsid: it.vsid, mac: it.mac }).collect()
 }
 
 /// The addresses that this host's own VMs were heard to use. An address stays in it when the controller has taken it

@@ -311,6 +311,10 @@ pub struct PortFields {
     #[arg(long = "security-group", value_name = "NAME")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     security_groups: Vec<OrNothing<QualifiedName>>,
+    /// At a controller: the host that its VM is about to move to while it runs; "" when it stays where it is.
+    #[arg(long, value_name = "HOST")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    migrate_to: Option<OrNothing<ResourceName>>,
     /// At a controller: the VM network; "" disconnects the port.
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]

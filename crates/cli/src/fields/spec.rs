@@ -108,7 +108,7 @@ pub struct Place {
 pub const AT_HOST: Place = Place {
     place: "a host",
     other: "a controller with --context FILE",
-    foreign: &["vmNetwork", "vmSubnet", "ipPool", "addressing", "vmName", "description"],
+    foreign: &["vmNetwork", "vmSubnet", "ipPool", "addressing", "vmName", "migrateTo", "description"],
 };
 
 /// A controller.

@@ -40,6 +40,11 @@ pub struct Allocation {
     /// Of a port whose addressing is `learnt`: the customer addresses that its host heard it use.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub learnt: Vec<IpAddr>,
+    /// Of a port whose VM has moved while it ran: the host that it was on, for as long as some host may not know yet. What
+    /// comes there for the VM is sent on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub came_from: Option<ResourceName>,
 }
 
 /// A resource as the controller keeps it.

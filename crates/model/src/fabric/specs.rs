@@ -351,6 +351,10 @@ pub struct Port {
     /// The host that it is plugged on; none while the VM is nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<ResourceName>,
+    /// The host that its VM is about to move to while it runs (live migration). The port is on both until the VM is heard
+    /// on the other one; then that becomes its host, and this is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migrate_to: Option<ResourceName>,
     /// The host's device: a tap, or the host's end of a veth; the port's name if it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]

@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use model::fabric::{Key, Kind, Object, ResourceName, Spec};
+use model::fabric::{Key, Kind, Object, Port, ResourceName, Spec};
 
 use super::claims::Slot;
 use super::{Fabric, slots};
@@ -33,6 +33,8 @@ pub(super) struct Index {
     networks: Counts<Key, ResourceName>,
     /// The addresses that uplinks have by themselves.
     uplinks: HashMap<IpAddr, usize>,
+    /// Ports that have come from another host while their VMs ran.
+    arrivals: BTreeSet<Arc<Key>>,
 }
 
 /// How many there are of each second key with each first one; what there is none of is not there.
@@ -69,6 +71,12 @@ impl Index {
                 }
             }
         }
+        if object.allocation.came_from.is_some() {
+            match more {
+                true => self.arrivals.insert(id.clone()),
+                false => self.arrivals.remove(id),
+            };
+        }
         let counter = self.counts.entry((id.tenant.clone(), id.kind)).or_default();
         *counter = if more { *counter + 1 } else { counter.saturating_sub(1) };
         if let Spec::Host(host) = &object.resource.spec {
@@ -81,13 +89,15 @@ impl Index {
             }
         }
         if let Spec::Port(port) = &object.resource.spec
-            && let (Some(host), Some(subnet)) = (&port.host, &object.allocation.vm_subnet)
+            && let Some(subnet) = &object.allocation.vm_subnet
         {
             let subnet = id.sibling(Kind::VmSubnet, subnet);
-            count(&mut self.hosts, &subnet, host, more);
-            count(&mut self.placements, host, &subnet, more);
-            if let Some(network) = &port.vm_network {
-                count(&mut self.networks, &id.sibling(Kind::VmNetwork, network), host, more);
+            for host in hosts_of(port, object) {
+                count(&mut self.hosts, &subnet, host, more);
+                count(&mut self.placements, host, &subnet, more);
+                if let Some(network) = &port.vm_network {
+                    count(&mut self.networks, &id.sibling(Kind::VmNetwork, network), host, more);
+                }
             }
         }
     }
@@ -95,6 +105,11 @@ impl Index {
     /// Who refers to it by name.
     pub(super) fn users(&self, key: &Key) -> impl DoubleEndedIterator<Item = &Arc<Key>> + use<'_> {
         self.users.get(key).into_iter().flatten()
+    }
+
+    /// The ports that have come from another host while their VMs ran.
+    pub(super) fn arrivals(&self) -> impl Iterator<Item = &Key> {
+        self.arrivals.iter().map(AsRef::as_ref)
     }
 
     /// How many of a kind a tenant has.
@@ -133,10 +148,17 @@ impl Index {
     }
 }
 
+/// The hosts that must know a port's VM network for its sake: its own, the one that it is to move to, and the one that it has
+/// come from.
+fn hosts_of<'a>(port: &'a Port, object: &'a Object) -> impl Iterator<Item = &'a ResourceName> {
+    port.host.iter().chain(&port.migrate_to).chain(&object.allocation.came_from)
+}
+
 /// Whether a port is still on its host and in its subnet, so that the index is the same with either.
 fn stays(before: &Object, after: &Object) -> bool {
     after.resource.kind() == Kind::Port
         && before.allocation.vm_subnet == after.allocation.vm_subnet
+        && before.allocation.came_from == after.allocation.came_from
         && slots::references(before) == slots::references(after)
 }
 

@@ -531,6 +531,26 @@ pub enum Refusal {
         /// The logical network of its VM network.
         network: Key,
     },
+    /// A VM that moves to where it is.
+    #[error("{}: it is on {} already; give --migrate-to another host", Named(.port), Named(.host))]
+    MigratesToItself {
+        /// The port.
+        port: Key,
+        /// Its host.
+        host: Key,
+    },
+    /// Who is nowhere moves nowhere.
+    #[error("{}: it is on no host, so that it cannot move; put it on one with --host", Named(.port))]
+    MigratesFromNowhere {
+        /// The port.
+        port: Key,
+    },
+    /// What no lookup record leads to cannot be followed.
+    #[error("{}: only a port of a VM network of isolation nvgre, vxlan or geneve can move while its VM runs; connect it to one, or put it on the other host with --host", Named(.port))]
+    CannotMigrate {
+        /// The port.
+        port: Key,
+    },
     /// A port on an uplink.
     #[error("{}: \"{device}\" is an uplink of {}; a port's device is the tap or veth of one VM: name that with \"--device\"", Named(.key), Named(.host))]
     DeviceIsUplink {

@@ -53,6 +53,7 @@ pub(super) fn references(object: &Object) -> Vec<Key> {
         Spec::CustomerRoute(route) => references.push(key.sibling(Kind::VmNetwork, &route.vm_network)),
         Spec::Port(port) => {
             references.extend(port.host.as_ref().map(|host| Key::global(Kind::Host, host)));
+            references.extend(port.migrate_to.as_ref().map(|host| Key::global(Kind::Host, host)));
             references.extend(port.vm_network.as_ref().map(|network| key.sibling(Kind::VmNetwork, network)));
             let subnet = object.allocation.vm_subnet.as_ref().or(port.vm_subnet.as_ref());
             references.extend(subnet.map(|subnet| key.sibling(Kind::VmSubnet, subnet)));
@@ -99,7 +100,7 @@ impl Fabric {
                     let addresses = allocation.addresses.iter().chain(&allocation.learnt);
                     slots.extend(addresses.map(|address| Slot::Address(subnet.uid, *address)));
                 }
-                if let Some(host) = &port.host {
+                for host in port.host.iter().chain(&port.migrate_to) {
                     slots.extend(device_of(&key.name, port).map(|device| Slot::Device(host.clone(), device)));
                     slots.extend(host_port_name(&key).map(|name| Slot::HostPort(host.clone(), name)));
                 }

@@ -161,7 +161,11 @@ impl Fabric {
             Some(Spec::Port(old)) => old,
             _ => &nothing,
         };
-        for (field, same) in [("host", old.host == new.host), ("device", old.device == new.device)] {
+        for (field, same) in [
+            ("host", old.host == new.host),
+            ("migrateTo", old.migrate_to == new.migrate_to),
+            ("device", old.device == new.device),
+        ] {
             if !same {
                 return Some(TenantRefusal::Placement { port: key, field }.into());
             }

@@ -1,7 +1,7 @@
 //! What a host says of itself.
 
 use super::values::{WireError, address_in, address_out, mac_in, mac_out, name_in, prefix_in, prefix_out, vsid_in};
-use crate::{HostFacts, LearntAddress, PortReport, Report, Uplink, wire};
+use crate::{HostFacts, LearntAddress, PortReport, Report, Station, Uplink, wire};
 
 pub fn facts_out(facts: &HostFacts) -> wire::HostFacts {
     wire::HostFacts { version: facts.version.clone(), uplinks: facts.uplinks.iter().map(uplink_out).collect() }
@@ -24,6 +24,7 @@ pub fn report_out(report: &Report) -> wire::Report {
         findings: report.findings.clone(),
         learnt: report.learnt.iter().map(learnt).collect(),
         uplinks: report.uplinks.iter().map(uplink_out).collect(),
+        arrived: report.arrived.iter().map(|it| wire::Station { vsid: it.vsid.get(), mac: mac_out(it.mac) }).collect(),
     }
 }
 
@@ -43,7 +44,12 @@ pub fn report_in(report: wire::Report) -> Result<Report, WireError> {
         findings: report.findings,
         learnt: report.learnt.into_iter().map(learnt).collect::<Result<_, _>>()?,
         uplinks: uplinks_in(report.uplinks)?,
+        arrived: report.arrived.into_iter().map(station_in).collect::<Result<_, _>>()?,
     })
+}
+
+fn station_in(station: wire::Station) -> Result<Station, WireError> {
+    Ok(Station { vsid: vsid_in("arrived.vsid", station.vsid)?, mac: mac_in("arrived.mac", &station.mac)? })
 }
 
 fn uplink_out(uplink: &Uplink) -> wire::Uplink {

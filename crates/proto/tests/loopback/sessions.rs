@@ -162,6 +162,10 @@ async fn a_report_arrives_as_it_was_said() {
             addresses: vec!["fd00::1/64".parse().unwrap()],
             mtu: 9000,
         }],
+        arrived: vec![proto::Station {
+            vsid: model::Vsid::new(5001).unwrap(),
+            mac: "06-06-00-00-00-05".parse().unwrap(),
+        }],
     };
     agent.session.report(&report).await.unwrap();
     served.until_called(&format!("report host1 {report:?}"), 1).await;

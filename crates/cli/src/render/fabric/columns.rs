@@ -99,6 +99,7 @@ const PORT: &[Column] = &[
     ("HOST", Spec("/host"), false),
     ("DEVICE", Of(device), false),
     ("REALIZED", Of(realized), false),
+    ("MIGRATE-TO", Spec("/migrateTo"), true),
     ("IP-POOL", Spec("/ipPool"), true),
     ("SECURITY-GROUPS", Spec("/securityGroups"), true),
     ("ADDRESSING", Of(|item| item.spec.get("addressing").map_or_else(|| "pool".to_owned(), |it| text(Some(it)))), true),

@@ -22,6 +22,7 @@ mod ip_pool;
 mod learn;
 mod logical_network;
 mod mac_pool;
+mod migration;
 mod port;
 mod quota;
 mod request;

@@ -7,6 +7,7 @@ use model::fabric::{Addressing, Allocation, Isolation, Key, Kind, Object, Port, 
 
 use super::checks::{overlap, twice};
 use super::logical_network::vlans;
+use super::migration::came_from;
 use super::{MAX_ADDRESSES, MAX_HOST_PORTS, Run};
 use crate::fabric::allocation::{gateway_mac, plausible_range};
 use crate::fabric::claims::Slot;
@@ -57,9 +58,15 @@ impl Fabric {
         pools.any(|(_, pool)| self.may_give(subnet, pool, address))
     }
 
-    /// Why a port cannot be on its host, if it cannot.
+    /// Why a port cannot be on its host, or cannot move to another one, if it cannot.
     pub(super) fn misplaced(&self, key: &Key, spec: &Port) -> Option<Refusal> {
-        let (host, at) = self.host(spec.host.as_ref()?)?;
+        let there = spec.host.as_ref().and_then(|host| self.misplaced_at(key, spec, host));
+        there.or_else(|| self.immovable(key, spec))
+    }
+
+    /// Why a port cannot be on this host, if it cannot.
+    pub(super) fn misplaced_at(&self, key: &Key, spec: &Port, host: &ResourceName) -> Option<Refusal> {
+        let (host, at) = self.host(host)?;
         let host = host.key();
         let device = device_of(&key.name, spec)?;
         if at.uplinks.iter().any(|uplink| uplink.interface == device) {
@@ -109,7 +116,7 @@ impl Run<'_, '_> {
     /// What stays of what a port was given.
     pub(super) fn kept_of_port(&self, key: &Key, given: &Allocation, before: &Port, spec: &Port) -> Allocation {
         let mac = given.mac.filter(|mac| spec.mac.is_none_or(|wanted| wanted == *mac));
-        let mut kept = Allocation { mac, ..Allocation::default() };
+        let mut kept = Allocation { mac, came_from: came_from(given, before, spec), ..Allocation::default() };
         let Some(network) = spec.vm_network.as_ref().filter(|network| before.vm_network.as_ref() == Some(network))
         else {
             return kept;
@@ -276,7 +283,7 @@ impl Run<'_, '_> {
     fn check_owned(&mut self, key: &Key, spec: &Port) {
         let mut wanted: Vec<(String, Slot)> = Vec::new();
         wanted.extend(spec.mac.map(|mac| (format!("MAC address {mac}"), Slot::Mac(mac))));
-        if let Some(host) = &spec.host {
+        for host in spec.host.iter().chain(&spec.migrate_to) {
             let device = device_of(&key.name, spec);
             wanted.extend(
                 device.map(|device| (format!("device {device} of host {host}"), Slot::Device(host.clone(), device))),
@@ -298,7 +305,7 @@ impl Run<'_, '_> {
                 self.refuse(key, refusal);
             }
         }
-        if let Some(host) = &spec.host {
+        for host in spec.host.iter().chain(&spec.migrate_to) {
             let count = self.fabric.index.placed_on(host).map(|(_, count)| count).sum();
             if count > MAX_HOST_PORTS {
                 let host = Key::global(Kind::Host, host);

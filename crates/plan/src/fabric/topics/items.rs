@@ -3,10 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use model::fabric::{Addressing, CustomerRoute, Key, Kind, Object, Port, Spec, VmNetwork, VmSubnet};
+use model::fabric::{Addressing, CustomerRoute, Key, Kind, Object, Port, ResourceName, Spec, VmNetwork, VmSubnet};
 use model::{
-    Encapsulation, Limits, LookupRecord, LookupRecordType, ProviderAddress, QualifiedName, Resource, RoutingDomain,
-    RoutingDomainId, TranslationMethod, Vsid,
+    Encapsulation, Limits, LookupRecord, LookupRecordType, Migration, ProviderAddress, QualifiedName, Resource,
+    RoutingDomain, RoutingDomainId, TranslationMethod, Vsid,
 };
 
 use super::Contributor;
@@ -119,10 +119,21 @@ impl Fabric {
         plugged.vsid = Some(vsid);
         plugged.security_groups = self.qualified_groups(key);
         let plugged_groups = plugged.security_groups.clone();
-        let mut items = vec![(topic, Resource::Port(plugged))];
+        // At both places of a VM that moves, so that it finds its network there.
+        let there = port.migrate_to.iter().map(|to| (TopicId::Host(to.clone()), Resource::Port(plugged.clone())));
+        let mut items: Vec<(TopicId, Resource)> = there.collect();
+        items.push((topic, Resource::Port(plugged)));
         if let Some(provider) = self.provider_of(host, &network.logical_network) {
             let records = records(object, port, vsid, provider.0.addr(), &plugged_groups);
             items.extend(records.into_iter().map(|record| (TopicId::Network(rdid), Resource::LookupRecord(record))));
+            let place = |host: &ResourceName| Some(self.provider_of(host, &network.logical_network)?.0.addr());
+            let to = port.migrate_to.as_ref().and_then(place);
+            let from =
+                given.came_from.as_ref().and_then(place).filter(|from| to.is_none() && *from != provider.0.addr());
+            if to.or(from).is_some() {
+                let migration = Resource::Migration(Migration { vsid, mac, to, from });
+                items.push((TopicId::Network(rdid), migration));
+            }
         }
         items
     }

@@ -1,0 +1,72 @@
+//! VMs that move to another host while they run.
+//!
+//! An operator says where a port is to go (`migrateTo`); hosts hear when its VM is there, and the controller takes that over;
+//! when all know, nothing more is late.
+
+use model::fabric::{Allocation, Key, Port, Resource, ResourceName, Spec};
+use model::{MacAddress, Vsid};
+
+use super::Run;
+use crate::fabric::{Context, Fabric, Refusal, TopicId, Transition};
+
+impl Fabric {
+    /// The port of a VM that was heard on a host that it was to move to, as it is from then on: on that host.
+    pub fn arrived(&self, port: &Key, host: &ResourceName) -> Option<Resource> {
+        let (object, spec) = self.port(port)?;
+        if spec.migrate_to.as_ref() != Some(host) {
+            return None;
+        }
+        let moved = Port { host: Some(host.clone()), migrate_to: None, ..spec.clone() };
+        Some(Resource { spec: Spec::Port(moved), ..object.resource.clone() })
+    }
+
+    /// The ports that a host is told of, by VSID and MAC address.
+    pub fn ports_at(&self, host: &ResourceName, is_one: impl Fn(Vsid, MacAddress) -> bool) -> Vec<Key> {
+        let topic = self.topic(&TopicId::Host(host.clone()));
+        let ports = topic.into_iter().flat_map(|topic| topic.values()).filter_map(|resource| match resource {
+            model::Resource::Port(port) => Some(port),
+            _ => None,
+        });
+        let wanted = ports.filter(|port| port.vsid.is_some_and(|vsid| is_one(vsid, port.mac)));
+        wanted.filter_map(|port| Some(self.port_on_host(host, &port.name)?.key())).collect()
+    }
+
+    /// The ports whose VMs have moved and of which some host may not know that yet.
+    pub fn arrivals(&self) -> impl Iterator<Item = &Key> {
+        self.index.arrivals()
+    }
+
+    /// Takes in that all hosts know where a port's VM has gone: what was late has come. `None` if it has not moved.
+    pub fn settle(&mut self, port: &Key, context: Context<'_>) -> Option<Transition> {
+        self.port(port)?.0.allocation.came_from.as_ref()?;
+        let mut run = Run::new(self, context);
+        run.allocate(port, |given| given.came_from = None);
+        run.finish(vec![port.clone()]).ok()
+    }
+
+    /// Why a port's VM cannot move to another host while it runs, if it shall.
+    pub(super) fn immovable(&self, key: &Key, spec: &Port) -> Option<Refusal> {
+        let to = spec.migrate_to.as_ref()?;
+        let Some(host) = &spec.host else { return Some(Refusal::MigratesFromNowhere { port: key.clone() }) };
+        if to == host {
+            return Some(Refusal::MigratesToItself {
+                port: key.clone(),
+                host: Key::global(model::fabric::Kind::Host, to),
+            });
+        }
+        let network = spec.vm_network.as_ref().and_then(|name| self.vm_network(key, name));
+        if network.is_none_or(|network| !network.isolation.is_virtualized()) {
+            return Some(Refusal::CannotMigrate { port: key.clone() });
+        }
+        self.misplaced_at(key, spec, to)
+    }
+}
+
+/// Where a port's VM has come from while it ran: with the change that puts it on the host that it was to move to, the one
+/// before; and that stays until the port is put elsewhere.
+pub(super) fn came_from(given: &Allocation, before: &Port, spec: &Port) -> Option<ResourceName> {
+    if before.host == spec.host {
+        return given.came_from.clone();
+    }
+    before.host.clone().filter(|_| spec.host.is_some() && before.migrate_to == spec.host)
+}
