@@ -52,6 +52,13 @@ impl World {
         fabric.learn(port, addresses, Context { revision: *revision, now: *revision * 1000, uuid: &mut uuid })
     }
 
+    pub fn settle(&mut self, port: &Key) -> Option<Transition> {
+        self.revision += 1;
+        let Self { fabric, revision, .. } = self;
+        let mut uuid = || unreachable!("nothing is made");
+        fabric.settle(port, Context { revision: *revision, now: *revision * 1000, uuid: &mut uuid })
+    }
+
     /// What "netvirt apply" does with a text.
     #[track_caller]
     pub fn try_apply(&mut self, yaml: &str) -> Result<Transition, Vec<Refusal>> {

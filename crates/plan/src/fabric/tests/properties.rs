@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use model::Intent;
-use model::fabric::{Key, Kind, ResourceName};
+use model::fabric::{Key, Kind, Object, ResourceName, Spec};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{Index, select};
 
 use super::{BASE, PHYSICAL, State, World, puts, resource};
 use crate::fabric::{Change, Fabric, Outcome, Topic, TopicId, Transition};
@@ -17,6 +17,34 @@ use crate::fabric::{Change, Fabric, Outcome, Topic, TopicId, Transition};
 enum Event {
     Set(Vec<Change>),
     Learn(Key, Vec<IpAddr>),
+    /// One of the ports is to move to a host.
+    Depart(Index, ResourceName),
+    /// One of the VMs that are to move is heard on the other host.
+    Arrive(Index),
+    /// One of those that have moved is known to be there.
+    Settle(Index),
+}
+
+/// One of the ports that are somewhere, as it is when its VM is to move.
+fn departing(fabric: &Fabric, which: Index, host: &ResourceName) -> Option<Change> {
+    let placed = |object: &&Object| matches!(&object.resource.spec, Spec::Port(port) if port.host.is_some());
+    let ports: Vec<&Object> = fabric.iter().filter(placed).collect();
+    let mut resource = ports.get(which.index(ports.len().max(1)))?.resource.clone();
+    if let Spec::Port(port) = &mut resource.spec {
+        port.migrate_to = Some(host.clone());
+    }
+    Some(Change::Put { resource, revision: None })
+}
+
+/// The port that one of the VMs has which are to move, as it is when its VM has come.
+fn arrived(fabric: &Fabric, which: Index) -> Option<Change> {
+    let ports = fabric.iter().filter_map(|object| {
+        let Spec::Port(port) = &object.resource.spec else { return None };
+        fabric.arrived(&object.key(), port.migrate_to.as_ref()?)
+    });
+    let ports: Vec<_> = ports.collect();
+    let resource = ports.get(which.index(ports.len().max(1)))?.clone();
+    Some(Change::Put { resource, revision: None })
 }
 
 const TENANTS: [&str; 2] = ["default", "blue team"];
@@ -189,11 +217,12 @@ fn any_port() -> impl Strategy<Value = String> {
         extra,
         device,
         groups,
+        prop_oneof![4 => Just(String::new()), 1 => field("migrateTo", &["host15", "host16", "host17"])],
     )
-        .prop_map(|(host, network, subnet, extra, device, groups)| {
+        .prop_map(|(host, network, subnet, extra, device, groups, to)| {
             // A port without VM network cannot name what only a connected one has.
             let rest = if network.is_empty() { String::new() } else { format!("{network}{subnet}{extra}{groups}") };
-            format!("{host}{device}{rest}")
+            format!("{host}{to}{device}{rest}")
         });
     named("port", &PORTS, spec)
 }
@@ -252,7 +281,11 @@ fn any_event() -> impl Strategy<Value = Event> {
         let addresses = addresses.iter().map(|text| text.trim_matches('\'').parse().unwrap()).collect();
         Event::Learn(Key::new(Kind::Port, Some(tenant.parse().unwrap()), port.parse().unwrap()), addresses)
     });
-    prop_oneof![10 => few(change).prop_map(Event::Set), 1 => learn]
+    let arrive = any::<Index>().prop_map(Event::Arrive);
+    let settle = any::<Index>().prop_map(Event::Settle);
+    let depart = (any::<Index>(), select(&HOSTS[..]));
+    let depart = depart.prop_map(|(which, host)| Event::Depart(which, host.parse().unwrap()));
+    prop_oneof![10 => few(change).prop_map(Event::Set), 1 => learn, 2 => depart, 2 => arrive, 1 => settle]
 }
 
 /// The fabric in which histories begin: both kinds of logical network, and something of everything on them.
@@ -348,6 +381,18 @@ fn run(events: Vec<Event>, seed: u64) -> Result<(), TestCaseError> {
     let mut claims: BTreeMap<String, Key> =
         first.claims.iter().map(|claim| (claim.key.clone(), claim.owner.clone())).collect();
     for event in events {
+        let event = match event {
+            Event::Depart(..) | Event::Arrive(_) => {
+                let change = match &event {
+                    Event::Depart(which, host) => departing(&world.fabric, *which, host),
+                    Event::Arrive(which) => arrived(&world.fabric, *which),
+                    _ => None,
+                };
+                let Some(change) = change else { continue };
+                Event::Set(vec![change])
+            }
+            event => event,
+        };
         let before = State::of(&world.fabric);
         let mut other = world.clone();
         let transition = match &event {
@@ -359,13 +404,21 @@ fn run(events: Vec<Event>, seed: u64) -> Result<(), TestCaseError> {
                     continue;
                 }
             },
-            Event::Learn(port, addresses) => match world.learn(port, addresses) {
-                Some(transition) => transition,
-                None => {
+            Event::Learn(..) | Event::Settle(_) | Event::Depart(..) | Event::Arrive(..) => {
+                let heard = match &event {
+                    Event::Learn(port, addresses) => world.learn(port, addresses),
+                    Event::Settle(which) => {
+                        let ports: Vec<Key> = world.fabric.arrivals().cloned().collect();
+                        ports.get(which.index(ports.len().max(1))).and_then(|port| world.settle(port))
+                    }
+                    Event::Set(_) | Event::Depart(..) | Event::Arrive(..) => None,
+                };
+                let Some(transition) = heard else {
                     prop_assert_eq!(State::of(&world.fabric), before);
                     continue;
-                }
-            },
+                };
+                transition
+            }
         };
         let after = State::of(&world.fabric);
         if let Event::Set(changes) = &event {
@@ -423,11 +476,20 @@ fn histories_are_both_legal_and_illegal() {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
-    let (mut legal, mut illegal, mut kinds) = (0, 0, BTreeSet::new());
+    let (mut legal, mut illegal, mut arrivals, mut kinds) = (0, 0, 0, BTreeSet::new());
     for _ in 0..64 {
         let mut world = start();
         for event in vec(any_event(), 40).new_tree(&mut runner).unwrap().current() {
-            let Event::Set(changes) = event else { continue };
+            let changes = match event {
+                Event::Set(changes) => changes,
+                Event::Depart(which, host) => departing(&world.fabric, which, &host).into_iter().collect(),
+                Event::Arrive(which) => {
+                    let changes: Vec<Change> = arrived(&world.fabric, which).into_iter().collect();
+                    arrivals += changes.len();
+                    changes
+                }
+                Event::Learn(..) | Event::Settle(_) => continue,
+            };
             match world.change(&changes) {
                 Ok(_) => legal += 1,
                 Err(refusals) => {
@@ -442,6 +504,7 @@ fn histories_are_both_legal_and_illegal() {
         }
     }
     assert!(legal > 150 && illegal > 150 && kinds.len() > 25, "{legal} legal, {illegal} illegal, {kinds:?}");
+    assert!(arrivals > 20, "{arrivals} VMs have come");
 }
 
 #[test]
