@@ -154,7 +154,13 @@ fn a_controller_follows_a_vm() {
     let (test01, test02) = (fabric.vm("test01"), fabric.vm("test02"));
     must_ping(&test02, "10.10.1.100");
     let (from, to) = (fabric.stage.host_name(1), fabric.stage.host_name(2));
-    fabric.op(&format!("set port test01 --migrate-to {to} --wait"));
+    let program = tests::stage::program();
+    let context = fabric.stage.lab.context().expect("a lab with a controller");
+    let command = format!("env NETVIRT_CONTEXT={} {} migrate test01 --to {to}", context.display(), program.display());
+    let mut migrating = Background::start(&fabric.controller(), &command);
+    migrating.await_words("move its VM there");
+    let twice = fabric.refused(&format!("migrate test01 --to {to}"));
+    assert!(twice.contains("on its way") && twice.contains(&from), "{twice}");
     // Both hosts have the port, and both know both places.
     assert!(fabric.stage.ok(2, "get ports").contains("test01"));
     let known = fabric.stage.json(2, "get migrations");
@@ -166,6 +172,8 @@ fn a_controller_follows_a_vm() {
     run_any(&test01, "arping -U -c 1 -w 1 -I eth0 10.10.1.100");
     let host = || fabric.json("get port test01")["spec"]["host"].as_str().map(str::to_owned);
     assert!(eventually(LIMIT, || host() == Some(to.clone())), "{:#}", fabric.json("get port test01"));
+    let said = migrating.finish(LIMIT);
+    assert!(said.contains(&format!("is on {to}: its VM was heard there after")), "{said}");
     // When all know, nothing is left of it: not at the host that it has left either.
     let settled = || {
         let port = fabric.json("get port test01");
@@ -179,9 +187,9 @@ fn a_controller_follows_a_vm() {
     drop(pings);
     // It keeps its address when it asks again, and can go back.
     assert!(fabric.lease("test01").address.starts_with("10.10.1.100"));
-    fabric.op(&format!("set port test01 --migrate-to {from} --wait"));
-    // It stays after all.
-    fabric.op("set port test01 --migrate-to  --wait".replace("--migrate-to ", "--migrate-to=").as_str());
+    // It stays after all: nobody moves it.
+    let stays = fabric.refused(&format!("migrate test01 --to {from} --timeout 1s"));
+    assert!(stays.contains("was not heard") && stays.contains(&format!("stays on {to}")), "{stays}");
     let left = || fabric.stage.json(1, "get migrations").as_array().is_some_and(Vec::is_empty);
     assert!(eventually(LIMIT, left) && !fabric.stage.ok(1, "get ports").contains("test01"));
     must_ping(&test02, "10.10.1.100");

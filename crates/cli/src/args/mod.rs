@@ -15,7 +15,7 @@ use crate::fields::CreateWhat;
 use crate::roles::{AgentOptions, ControllerOptions, JoinOptions, LeaveOptions};
 
 pub use target::{Knows, Target};
-pub use verbs::{Apply, Create, Delete, Describe, Diff, Get, OfFlows, Set, StoreVerb, Trace, Watch, duration};
+pub use verbs::{Apply, Create, Delete, Describe, Diff, Get, Migrate, OfFlows, Set, StoreVerb, Trace, Watch, duration};
 
 const AFTER_HELP: &str = "\
 A host's agent is asked with --host or --socket, a controller with --context. Without them, kinds that only one of the
@@ -105,6 +105,8 @@ pub enum Verb {
     Apply(Apply),
     /// Show what "apply" would change, as a unified diff.
     Diff(Diff),
+    /// Let the network follow a VM that is moved to another host while it runs.
+    Migrate(Migrate),
     /// Say what becomes of a packet, stage by stage, by the function that the kernel runs.
     Trace(Trace),
     /// Show how the host or the controller is.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use model::MacAddress;
+use model::fabric::ResourceName;
 
 use super::Target;
 use crate::fields::{CreateWhat, SetWhat};
@@ -112,6 +113,19 @@ pub struct Set {
     pub revision: Option<u64>,
     #[command(flatten)]
     pub waiting: Waiting,
+}
+
+/// `netvirt migrate`.
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// The VM's port.
+    pub port: String,
+    /// The host that its VM will run on.
+    #[arg(long, value_name = "HOST")]
+    pub to: ResourceName,
+    /// How long to wait for the VM's first sign of life there, after which the port stays where it is.
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub timeout: Duration,
 }
 
 /// `netvirt delete`.

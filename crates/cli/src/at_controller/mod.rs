@@ -2,6 +2,7 @@
 
 mod access;
 mod change;
+mod migrate;
 mod read;
 mod wait;
 mod watch;
@@ -19,6 +20,7 @@ use crate::side::Environment;
 
 pub use access::store;
 pub use change::{apply, create, delete, diff, set};
+pub use migrate::migrate;
 pub use read::{describe, get, status};
 pub use watch::watch;
 
