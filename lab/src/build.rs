@@ -1,6 +1,6 @@
-//! Builds namespaces, underlay and VMs' cables.
+//! Builds namespaces, underlay, VMs' cables and guests' taps.
 
-use host::{Namespace, Netlink, Offload, Route, VethEnd};
+use host::{Namespace, Netlink, Offload, Route, TapOptions, VethEnd};
 use ipnet::IpNet;
 
 use crate::LabError;
@@ -113,7 +113,11 @@ pub(crate) fn build(topology: &Topology) -> Result<(), LabError> {
         }
     }
     for (vm, device) in topology.vms.iter().zip(topology.vm_devices()) {
-        build_vm(topology, vm, &device)?;
+        if vm.is_guest() {
+            build_tap(topology, vm, &device)?;
+        } else {
+            build_vm(topology, vm, &device)?;
+        }
     }
     Ok(())
 }
@@ -196,6 +200,18 @@ fn build_vm(topology: &Topology, vm: &Vm, device: &str) -> Result<(), LabError> 
     Ok(())
 }
 
+/// The tap of a guest in its host. It goes with the host's namespace.
+fn build_tap(topology: &Topology, vm: &Vm, device: &str) -> Result<(), LabError> {
+    let host = Site::open(topology, vm.host.as_str())?;
+    // QEMU opens the tap with the same options, or not at all.
+    let options = TapOptions { vnet_hdr: true, multi_queue: vm.queues() > 1 };
+    host.netlink.create_tap(device, options).in_node(&host.name)?;
+    if let Some(mtu) = vm.mtu {
+        host.netlink.set_mtu(device, mtu).in_node(&host.name)?;
+    }
+    connect(topology, vm, &host, device)
+}
+
 /// Sets the host's end of a VM's cable up, wherever it came from.
 fn connect(topology: &Topology, vm: &Vm, host: &Site, device: &str) -> Result<(), LabError> {
     let agent = topology.hosts.iter().find(|its| its.name.as_str() == host.name && its.agent);
@@ -221,10 +237,12 @@ pub(crate) fn unplug(topology: &Topology, vm: &Vm, host: &str, device: &str) -> 
     from.netlink.move_link(device, &to.namespace, Some(PARKED)).in_node(host)
 }
 
-/// Sets the MTU of both ends of a VM's cable. A veth drops what is larger than the MTU of the end that receives.
-pub(crate) fn set_vm_mtu(topology: &Topology, vm: &str, host: &str, device: &str, mtu: u32) -> Result<(), LabError> {
+/// Sets the MTU of both ends of a VM's cable, or of a guest's tap. A veth drops what is larger than the MTU of the end that
+/// receives.
+pub(crate) fn set_vm_mtu(topology: &Topology, vm: &Vm, host: &str, device: &str, mtu: u32) -> Result<(), LabError> {
     Site::open(topology, host)?.netlink.set_mtu(device, mtu).in_node(host)?;
-    Site::open(topology, vm)?.netlink.set_mtu(ETH0, mtu).in_node(vm)
+    let name = vm.name.as_str();
+    if vm.is_guest() { Ok(()) } else { Site::open(topology, name)?.netlink.set_mtu(ETH0, mtu).in_node(name) }
 }
 
 /// Switches what the topology names.

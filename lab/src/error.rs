@@ -139,6 +139,58 @@ pub enum LabError {
         /// The log's last lines.
         tail: String,
     },
+    /// What guests are made of is not here.
+    #[error("guests cannot be started: {0}")]
+    GuestImage(String),
+    /// A guest did not come up, or does not take its settings.
+    #[error("guest {vm} {problem}; the end of its console {log} is:\n{tail}")]
+    Guest {
+        /// The guest.
+        vm: String,
+        /// What happened.
+        problem: String,
+        /// Where its console is kept.
+        log: PathBuf,
+        /// The console's last lines, and what QEMU said.
+        tail: String,
+    },
+    /// The QEMU of a guest does not run.
+    #[error(
+        "guest {vm} does not run, its QEMU has ended; take the lab down with \"netvirt lab down {lab}\" and bring it up again"
+    )]
+    GuestGone {
+        /// The lab.
+        lab: String,
+        /// The guest.
+        vm: String,
+    },
+    /// Somebody pulls at a guest's cable.
+    #[error(
+        "VM {0} is a guest (\"kind: vm\"), whose interface goes where its QEMU is; a guest is moved by live migration, not \
+         by its cable"
+    )]
+    GuestCable(String),
+    /// Somebody asks this machine's kernel for what is another's.
+    #[error("VM {0} is a guest (\"kind: vm\"), whose devices its own kernel has; run \"ip\" in it instead")]
+    GuestDevices(String),
+    /// A command cannot be run in a guest.
+    #[error("cannot run {program} in guest {vm}: {source}")]
+    InGuest {
+        /// The command.
+        program: String,
+        /// The guest.
+        vm: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// QEMU does not do what it was ordered to.
+    #[error("QEMU at {path}: {problem}")]
+    Qmp {
+        /// Where it takes orders.
+        path: PathBuf,
+        /// What happened.
+        problem: String,
+    },
     /// An agent gave no answer or refused.
     #[error("the agent of host {host} cannot be asked for {what}: {source}")]
     Ask {

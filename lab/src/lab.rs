@@ -1,8 +1,6 @@
-//! A lab that is up, and the verbs of `netvirt lab`.
+//! A lab that is up.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::Arc;
@@ -14,8 +12,8 @@ use nix::sys::signal::Signal;
 use crate::state::{Lock, State};
 use crate::topology::{Topology, Vm};
 use crate::wiring::{CONTROLLER, PARKED, lab_folder, namespace_name, socket_path};
-use crate::{LabError, LabStatus, LabSummary, Node};
-use crate::{agent, build, controller, teardown};
+use crate::{LabError, LabStatus, Node};
+use crate::{agent, build, controller, guest, teardown};
 
 /// How a lab is brought up.
 #[derive(Clone, Debug)]
@@ -58,13 +56,13 @@ impl Interrupted {
 pub struct Lab {
     name: String,
     options: UpOptions,
-    /// Agents that this process started: who starts a process must wait for its end.
+    /// Agents, and QEMUs of guests, that this process started: who starts a process must wait for its end.
     children: BTreeMap<String, Child>,
 }
 
 impl Lab {
-    /// Builds a lab, starts its agents, waits until they answer and gives the VMs the MTU of their ports. When one of
-    /// it fails or it is interrupted, what was made is removed.
+    /// Builds a lab, starts its agents and guests, waits until they answer and gives the VMs the MTU of their ports. When
+    /// one of it fails or it is interrupted, what was made is removed.
     ///
     /// # Errors
     /// When the topology contradicts itself, something that it needs is taken, this is not root, or a step fails.
@@ -78,9 +76,11 @@ impl Lab {
             (None, true) => agent::program()?,
             (None, false) => PathBuf::new(),
         };
+        // What may be missing on this machine is missed before anything is made.
+        let kit = guest::prepare(topology)?;
         let (mut state, _lock) = State::claim(topology)?;
         let mut lab = Self { name: topology.name.to_string(), options, children: BTreeMap::new() };
-        match lab.raise(&mut state, &program) {
+        match lab.raise(&mut state, &program, kit.as_ref()) {
             Ok(()) => Ok(lab),
             Err(error) => {
                 // The first error is the one to tell; what cannot be removed is told by the next `down`.
@@ -93,12 +93,16 @@ impl Lab {
     }
 
     /// All steps after the claim.
-    fn raise(&mut self, state: &mut State, program: &Path) -> Result<(), LabError> {
+    fn raise(&mut self, state: &mut State, program: &Path, kit: Option<&guest::Kit>) -> Result<(), LabError> {
         let topology = state.topology.clone();
         let (lab, interrupted) = (self.name.clone(), self.options.interrupted.clone());
         build::build(&topology)?;
         interrupted.check(&lab)?;
         agent::write_configs(&topology)?;
+        // Guests come up while the agents do.
+        if let Some(kit) = kit {
+            guest::start(state, kit, &mut self.children)?;
+        }
         if let Some(its) = &topology.controller {
             let mut child = controller::start(state, program, its)?;
             let ready = controller::await_ready(state, program, its, &mut child, &self.options);
@@ -120,9 +124,10 @@ impl Lab {
                 agent::await_ready(&self.name, host, child, &self.options)?;
             }
         }
+        guest::furnish(state, &mut self.children, &self.options)?;
         for (vm, device) in topology.vms.iter().zip(topology.vm_devices()) {
             interrupted.check(&lab)?;
-            self.fit_mtu(&topology, vm, vm.host.as_str(), &device)?;
+            self.fit_mtu(state, vm, vm.host.as_str(), &device)?;
         }
         state.complete = true;
         state.save()
@@ -313,10 +318,10 @@ impl Lab {
     /// out already.
     ///
     /// # Errors
-    /// When there is no such VM, or the kernel refuses.
+    /// When there is no such VM, it is a guest, or the kernel refuses.
     pub fn unplug_vm(&mut self, vm: &str) -> Result<(), LabError> {
         let (mut state, _lock) = State::lock(&self.name)?;
-        let (vm, device) = find_vm(&state, vm)?;
+        let (vm, device) = find_cable(&state, vm)?;
         let Some(host) = state.host_of(vm.name.as_str()) else {
             return Ok(());
         };
@@ -329,10 +334,10 @@ impl Lab {
     /// the lookup records are the caller's to move, and [`Lab::fit_vm_mtu`] gives the VM the MTU of its port when that is done.
     ///
     /// # Errors
-    /// When there is no such VM or host, or the kernel refuses.
+    /// When there is no such VM or host, the VM is a guest, or the kernel refuses.
     pub fn plug_vm(&mut self, vm: &str, host: &str) -> Result<(), LabError> {
         let (mut state, _lock) = State::lock(&self.name)?;
-        let (vm, device) = find_vm(&state, vm)?;
+        let (vm, device) = find_cable(&state, vm)?;
         let names: Vec<_> = state.topology.hosts.iter().map(|host| host.name.to_string()).collect();
         if !names.iter().any(|name| name == host) {
             return Err(LabError::NoNode { lab: self.name.clone(), node: host.to_owned(), nodes: names });
@@ -355,19 +360,21 @@ impl Lab {
         let state = State::load(&self.name)?;
         let (vm, device) = find_vm(&state, vm)?;
         match state.host_of(vm.name.as_str()) {
-            Some(host) => self.fit_mtu(&state.topology, &vm, &host, &device),
+            Some(host) => self.fit_mtu(&state, &vm, &host, &device),
             None => Ok(()),
         }
     }
 
-    fn fit_mtu(&self, topology: &Topology, vm: &Vm, host: &str, device: &str) -> Result<(), LabError> {
+    fn fit_mtu(&self, state: &State, vm: &Vm, host: &str, device: &str) -> Result<(), LabError> {
+        let topology = &state.topology;
         let has_agent = topology.hosts.iter().any(|its| its.name.as_str() == host && its.agent);
         // The agent has nothing to say about the size of what it does not virtualize.
         if !has_agent || vm.mtu.is_some() || vm.vsid.is_none() {
             return Ok(());
         }
         let mtu = agent::port_mtu(&self.name, host, vm.name.as_str(), self.options.ready_within)?;
-        build::set_vm_mtu(topology, vm.name.as_str(), host, device, mtu)
+        build::set_vm_mtu(topology, vm, host, device, mtu)?;
+        if vm.is_guest() { guest::set_mtu(state, vm.name.as_str(), mtu) } else { Ok(()) }
     }
 
     fn end_agent(&mut self, host: &str, signal: Signal) -> Result<(), LabError> {
@@ -399,12 +406,26 @@ impl Lab {
         if !nodes.iter().any(|node| node == name) {
             return Err(LabError::NoNode { lab: self.name.clone(), node: name.to_owned(), nodes });
         }
-        Node::open(name, &namespace_name(&state.topology.name, name))
+        let Some(vm) = state.topology.vms.iter().find(|vm| vm.name.as_str() == name && vm.is_guest()) else {
+            return Node::open(name, &namespace_name(&state.topology.name, name));
+        };
+        let host = state.host_of(name).unwrap_or_else(|| vm.host.to_string());
+        let program = self.options.program.clone().map_or_else(agent::program, Ok)?;
+        Node::open_guest(&self.name, name, &namespace_name(&state.topology.name, &host), program)
     }
 }
 
+/// A VM whose cable can be moved, and the name of the host's end of it.
+fn find_cable(state: &State, name: &str) -> Result<(Vm, String), LabError> {
+    let (vm, device) = find_vm(state, name)?;
+    if vm.is_guest() {
+        return Err(LabError::GuestCable(name.to_owned()));
+    }
+    Ok((vm, device))
+}
+
 /// A VM and the name of the host's end of its cable.
-fn find_vm(state: &State, name: &str) -> Result<(Vm, String), LabError> {
+pub(crate) fn find_vm(state: &State, name: &str) -> Result<(Vm, String), LabError> {
     let mut vms = state.topology.vms.iter().zip(state.topology.vm_devices());
     vms.find(|(vm, _)| vm.name.as_str() == name).map(|(vm, device)| (vm.clone(), device)).ok_or_else(|| {
         LabError::NoNode {
@@ -413,129 +434,4 @@ fn find_vm(state: &State, name: &str) -> Result<(Vm, String), LabError> {
             nodes: state.topology.vms.iter().map(|vm| vm.name.to_string()).collect(),
         }
     })
-}
-
-/// `netvirt lab up FILE`: brings a lab up from a file, and tells what it looks like.
-///
-/// # Errors
-/// Those of [`Topology::from_file`] and [`Lab::up`].
-pub fn up(file: &Path, options: UpOptions) -> Result<LabStatus, LabError> {
-    Lab::up(&Topology::from_file(file)?, options)?.status()
-}
-
-/// `netvirt lab down NAME`: removes a lab, also one whose maker was killed.
-///
-/// # Errors
-/// When there is none of this name, or something cannot be removed.
-pub fn down(name: &str) -> Result<(), LabError> {
-    if !host::process::is_root() {
-        return Err(LabError::NotRoot);
-    }
-    Lab::open(name)?.down()
-}
-
-/// `netvirt lab list`: all labs.
-///
-/// # Errors
-/// When a lab's state cannot be read.
-pub fn list() -> Result<Vec<LabSummary>, LabError> {
-    crate::status::list()
-}
-
-/// `netvirt lab status NAME`: nodes, addresses, agents.
-///
-/// # Errors
-/// When there is none of this name.
-pub fn status(name: &str) -> Result<LabStatus, LabError> {
-    Lab::open(name)?.status()
-}
-
-/// `netvirt lab plug VM HOST`: pulls a VM's cable out of its host and plugs it into another one. `lab` may be left out
-/// when one lab alone has such a VM.
-///
-/// # Errors
-/// Those of [`Lab::plug_vm`].
-pub fn plug(lab: Option<&str>, vm: &str, host: &str) -> Result<(), LabError> {
-    if !host::process::is_root() {
-        return Err(LabError::NotRoot);
-    }
-    let lab = match lab {
-        Some(lab) => lab.to_owned(),
-        None => lab_of(vm)?,
-    };
-    Lab::open(&lab)?.plug_vm(vm, host)
-}
-
-/// `netvirt lab exec NODE -- CMD...`: becomes the command, inside the node's namespace. It returns only with the error
-/// that kept it from that; otherwise exit code, signals and terminal are the command's own. `lab` may be left out when
-/// one lab alone has such a node.
-pub fn exec(lab: Option<&str>, node: &str, command: &[String]) -> LabError {
-    if !host::process::is_root() {
-        return LabError::NotRoot;
-    }
-    let found = lab.map_or_else(|| lab_of(node), |lab| Ok(lab.to_owned()));
-    let found = found.and_then(|lab| Ok((Lab::open(&lab)?.node(node)?, lab)));
-    let (node, its_lab) = match found {
-        Ok(found) => found,
-        Err(error) => return error,
-    };
-    let program = command.first().map_or("sh", String::as_str);
-    let mut process = node.command(program);
-    process.args(command.iter().skip(1));
-    // Who is at the controller's machine reaches the controller.
-    if let Some(context) = context_for(lab, node.name()) {
-        process.env(controller::CONTEXT_VARIABLE, context);
-    }
-    if let Err(error) = own_resolver(&its_lab, node.name()) {
-        return error;
-    }
-    let source = process.exec();
-    LabError::Run { program: program.to_owned(), node: node.name().to_owned(), source }
-}
-
-/// What a DHCP client writes in a VM about the machine it runs on is about the VM: it is given a file of its own for it.
-fn own_resolver(lab: &str, node: &str) -> Result<(), LabError> {
-    const RESOLVER: &str = "/etc/resolv.conf";
-    let is_vm = State::load(lab)?.topology.vms.iter().any(|vm| vm.name.as_str() == node);
-    // A link leads elsewhere, and whoever replaces it replaces the machine's.
-    if !is_vm || !fs::symlink_metadata(RESOLVER).is_ok_and(|it| it.is_file()) {
-        return Ok(());
-    }
-    let own = lab_folder(lab).join(format!("{node}.resolv.conf"));
-    let made = fs::File::options().create(true).append(true).open(&own).map(drop);
-    made.and_then(|()| host::process::cover(Path::new(RESOLVER), &own)).map_err(|source| LabError::File {
-        action: "put in the place of /etc/resolv.conf",
-        path: own,
-        source,
-    })
-}
-
-/// The context of the controller, if the node is one.
-fn context_for(lab: Option<&str>, node: &str) -> Option<PathBuf> {
-    let labs = lab.map_or_else(
-        || list().unwrap_or_default().into_iter().map(|lab| lab.name).collect(),
-        |lab| vec![lab.to_owned()],
-    );
-    labs.iter().find_map(|lab| {
-        let state = State::load(lab).ok()?;
-        let its = state.topology.controller.filter(|its| its.name.as_str() == node)?;
-        Some(controller::context_path(lab, its.name.as_str()))
-    })
-}
-
-/// The one lab that has a node of this name.
-fn lab_of(name: &str) -> Result<String, LabError> {
-    let (mut found, mut all) = (Vec::new(), Vec::new());
-    for lab in list()? {
-        let nodes = State::load(&lab.name)?.topology.nodes();
-        if nodes.iter().any(|node| node == name) {
-            found.push(lab.name.clone());
-        }
-        all.extend(nodes);
-    }
-    match found.as_slice() {
-        [lab] => Ok(lab.clone()),
-        [] => Err(LabError::NoNode { lab: "(any)".to_owned(), node: name.to_owned(), nodes: all }),
-        _ => Err(LabError::Ambiguous { node: name.to_owned(), labs: found }),
-    }
 }

@@ -1,5 +1,5 @@
 //! Hosts, VMs and an underlay out of network namespaces on one machine, from a YAML file: for `netvirt lab`, tests,
-//! the demo and benchmarks.
+//! the demo and benchmarks. VMs may be virtual machines too, with kernels of their own (`guest`).
 //!
 //! What a lab makes is written down in `/run/netvirt/lab/NAME/state.json` before it is made, so that
 //! [`down`] removes all of it, also after a crash or `kill -9`.
@@ -12,6 +12,7 @@ mod build;
 mod controller;
 mod error;
 mod guard;
+mod guest;
 mod lab;
 mod node;
 mod state;
@@ -19,11 +20,14 @@ mod status;
 mod teardown;
 mod topology;
 mod validate;
+mod verbs;
 mod wiring;
 
 pub use error::LabError;
 pub use guard::LabGuard;
-pub use lab::{Interrupted, Lab, UpOptions, down, exec, list, plug, status, up};
+pub use guest::{Accelerator, Qmp};
+pub use lab::{Interrupted, Lab, UpOptions};
 pub use node::{Node, Output};
-pub use status::{AgentStatus, LabStatus, LabSummary, NodeKind, NodeStatus};
-pub use topology::{Controller, Host, Offloads, Topology, Underlay, UnderlayKind, Vm, VmRoute};
+pub use status::{AgentStatus, GuestStatus, LabStatus, LabSummary, NodeKind, NodeStatus};
+pub use topology::{Controller, Host, Offloads, Topology, Underlay, UnderlayKind, Vm, VmKind, VmRoute};
+pub use verbs::{down, exec, list, plug, status, up};

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,6 +22,15 @@ const GLANCE: Duration = Duration::from_millis(2);
 pub struct Node {
     name: String,
     namespace: Namespace,
+    guest: Option<GuestAccess>,
+}
+
+/// How commands get into a guest.
+#[derive(Clone, Debug)]
+struct GuestAccess {
+    lab: String,
+    /// netvirt, whose `lab exec` carries them.
+    program: PathBuf,
 }
 
 /// How a program ended and what it printed.
@@ -59,7 +69,18 @@ impl Output {
 
 impl Node {
     pub(crate) fn open(name: &str, namespace: &str) -> Result<Self, LabError> {
-        Ok(Self { name: name.to_owned(), namespace: Namespace::open(namespace).in_node(name)? })
+        Ok(Self { name: name.to_owned(), namespace: Namespace::open(namespace).in_node(name)?, guest: None })
+    }
+
+    /// A guest, whose QEMU is in this namespace.
+    pub(crate) fn open_guest(lab: &str, name: &str, namespace: &str, program: PathBuf) -> Result<Self, LabError> {
+        let guest = Some(GuestAccess { lab: lab.to_owned(), program });
+        Ok(Self { guest, ..Self::open(name, namespace)? })
+    }
+
+    /// Whether it is a virtual machine with a kernel of its own.
+    pub const fn is_guest(&self) -> bool {
+        self.guest.is_some()
     }
 
     /// Its name in the topology.
@@ -67,7 +88,7 @@ impl Node {
         &self.name
     }
 
-    /// Its network namespace.
+    /// Its network namespace; of a guest, which has none, that of its host, where its QEMU and its tap are.
     pub const fn namespace(&self) -> &Namespace {
         &self.namespace
     }
@@ -75,14 +96,24 @@ impl Node {
     /// Its devices.
     ///
     /// # Errors
-    /// When the namespace cannot be entered.
+    /// When the namespace cannot be entered, and of a guest, whose devices are another kernel's.
     pub fn netlink(&self) -> Result<Netlink, LabError> {
+        if self.is_guest() {
+            return Err(LabError::GuestDevices(self.name.clone()));
+        }
         Netlink::in_namespace(&self.namespace).in_node(&self.name)
     }
 
-    /// A command that will run in it, with the mounts of the caller.
+    /// A command that will run in it, with the mounts of the caller. In a guest it is `netvirt lab exec` that runs here
+    /// and hands on arguments, streams, signals and the exit code; environment and folder stay outside, and files are the
+    /// guest's own.
     pub fn command(&self, program: &str) -> Command {
-        self.namespace.command(program)
+        let Some(guest) = &self.guest else {
+            return self.namespace.command(program);
+        };
+        let mut command = Command::new(&guest.program);
+        command.args(["lab", "exec", "--lab", &guest.lab, &self.name, "--", program]);
+        command
     }
 
     /// Runs a program to its end, at most for `limit`, and gives what it printed. At the limit the program and what
@@ -95,32 +126,40 @@ impl Node {
         let program = args.join(" ");
         let failed = |source| LabError::Run { program: program.clone(), node: self.name.clone(), source };
         let (first, rest) = args.split_first().ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?;
-        let mut child = self
-            .command(first)
-            .args(rest)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(failed)?;
-        // Both are read while the program runs, or it would stop at a full pipe.
-        let stdout = read_all(child.stdout.take());
-        let stderr = read_all(child.stderr.take());
-        let ended = wait(&mut child, limit).map_err(failed)?;
-        if ended.is_none() {
-            // What it started may hold the pipes open; the group holds all of it.
-            let _ = killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL);
-            let _ = child.wait();
-        }
-        let (stdout, stderr) = (stdout.join().unwrap_or_default(), stderr.join().unwrap_or_default());
-        match ended {
+        let mut command = self.command(first);
+        let Ended { status, stdout, stderr } =
+            run_limited(command.args(rest).stdin(Stdio::null()), limit).map_err(failed)?;
+        match status {
             Some(status) => Ok(Output { node: self.name.clone(), program, status, stdout, stderr }),
             None => {
                 Err(LabError::Timeout { program, node: self.name.clone(), limit, printed: format!("{stdout}{stderr}") })
             }
         }
     }
+}
+
+/// How a program with a time limit ended.
+pub(crate) struct Ended {
+    /// None: it was killed at the limit.
+    pub(crate) status: Option<ExitStatus>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs a command to its end, at most for `limit`; then it and what it started are killed.
+pub(crate) fn run_limited(command: &mut Command, limit: Duration) -> std::io::Result<Ended> {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn()?;
+    // Both are read while the program runs, or it would stop at a full pipe.
+    let stdout = read_all(child.stdout.take());
+    let stderr = read_all(child.stderr.take());
+    let status = wait(&mut child, limit)?;
+    if status.is_none() {
+        // What it started may hold the pipes open; the group holds all of it.
+        let _ = killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL);
+        let _ = child.wait();
+    }
+    let (stdout, stderr) = (stdout.join().unwrap_or_default(), stderr.join().unwrap_or_default());
+    Ok(Ended { status, stdout, stderr })
 }
 
 /// Reads a pipe to its end on a thread of its own; what is not UTF-8 is replaced.

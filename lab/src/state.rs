@@ -11,6 +11,7 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 use crate::LabError;
+use crate::guest::Choice;
 use crate::topology::Topology;
 use crate::wiring::{bpffs_folder, lab_folder, labs_folder, namespace_name, socket_path};
 
@@ -32,6 +33,18 @@ impl Process {
     }
 }
 
+/// A guest that was started.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Guest {
+    /// Its QEMU.
+    pub(crate) process: Process,
+    /// Its how many-th QEMU it is, from 1.
+    pub(crate) generation: u32,
+    /// What it runs under.
+    pub(crate) choice: Choice,
+}
+
 /// The state of a lab.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -51,6 +64,9 @@ pub(crate) struct State {
     /// The controller, once it was started.
     #[serde(default)]
     pub(crate) controller: Option<Process>,
+    /// The guests that were started, by VM.
+    #[serde(default)]
+    pub(crate) guests: BTreeMap<String, Guest>,
     /// Where VMs are that were moved or unplugged since: the host, or none.
     pub(crate) moved: BTreeMap<String, Option<String>>,
 }
@@ -79,11 +95,12 @@ impl State {
         let state = Self {
             topology: topology.clone(),
             complete: false,
-            namespaces: topology.nodes().iter().map(|node| namespace_name(&topology.name, node)).collect(),
+            namespaces: topology.namespaced_nodes().iter().map(|node| namespace_name(&topology.name, node)).collect(),
             sockets: with_agent().map(socket_path).collect(),
             bpffs: with_agent().map(bpffs_folder).collect(),
             agents: BTreeMap::new(),
             controller: None,
+            guests: BTreeMap::new(),
             moved: BTreeMap::new(),
         };
         state.check_free()?;

@@ -4,7 +4,9 @@ use host::{Namespace, Netlink};
 use serde::Serialize;
 
 use crate::LabError;
+use crate::guest::{Accelerator, Place};
 use crate::state::State;
+use crate::topology::Vm;
 use crate::wiring::{ETH0, namespace_name};
 
 /// A lab among others.
@@ -55,9 +57,9 @@ pub struct NodeStatus {
     pub name: String,
     /// What it is.
     pub kind: NodeKind,
-    /// Its network namespace.
+    /// Its network namespace; of a guest, which has none, that of its host.
     pub namespace: String,
-    /// Whether the namespace is there.
+    /// Whether the namespace, or the guest, is there.
     pub present: bool,
     /// Addresses that its `eth0` (of the underlay: all its devices) has now, link-local ones left out.
     pub addresses: Vec<ipnet::IpNet>,
@@ -70,6 +72,29 @@ pub struct NodeStatus {
     /// Of a host: its agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentStatus>,
+    /// Of a VM that is a guest: its QEMU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guest: Option<GuestStatus>,
+}
+
+/// The QEMU of a guest.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GuestStatus {
+    /// Its process id; none when it was never started.
+    pub pid: Option<u32>,
+    /// Whether it runs.
+    pub alive: bool,
+    /// What runs the guest's instructions; none when it was never started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accelerator: Option<Accelerator>,
+    /// Why it is not KVM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// Where it takes orders (QMP).
+    pub qmp: std::path::PathBuf,
+    /// What the guest's kernel printed.
+    pub console: std::path::PathBuf,
 }
 
 /// An agent.
@@ -112,10 +137,10 @@ pub(crate) fn status(state: &State) -> LabStatus {
         agent: host.agent.then(|| agent(state, host.name.as_str())),
         ..node(state, host.name.as_str(), NodeKind::Host)
     });
-    let vms = topology
-        .vms
-        .iter()
-        .map(|vm| NodeStatus { host: state.host_of(vm.name.as_str()), ..node(state, vm.name.as_str(), NodeKind::Vm) });
+    let vms = topology.vms.iter().map(|vm| {
+        let its = if vm.is_guest() { guest_node(state, vm) } else { node(state, vm.name.as_str(), NodeKind::Vm) };
+        NodeStatus { host: state.host_of(vm.name.as_str()), ..its }
+    });
     let nodes = underlay.into_iter().chain(controller).chain(hosts).chain(vms).collect();
     LabStatus { name: topology.name.to_string(), complete: state.complete, nodes }
 }
@@ -138,6 +163,34 @@ fn node(state: &State, name: &str, kind: NodeKind) -> NodeStatus {
         mtu: links.iter().find(|link| link.name == ETH0).map(|link| link.mtu),
         host: None,
         agent: None,
+        guest: None,
+    }
+}
+
+/// What a guest says of itself, and its QEMU.
+fn guest_node(state: &State, vm: &Vm) -> NodeStatus {
+    let (lab, name) = (&state.topology.name, vm.name.as_str());
+    let guest = state.guests.get(name);
+    let alive = guest.is_some_and(|guest| guest.process.is_alive());
+    let place = Place::new(lab.as_str(), name, guest.map_or(1, |guest| guest.generation));
+    let (addresses, mtu) = if alive { crate::guest::interface(state, name) } else { (Vec::new(), None) };
+    NodeStatus {
+        name: name.to_owned(),
+        kind: NodeKind::Vm,
+        namespace: namespace_name(lab, state.host_of(name).as_deref().unwrap_or(vm.host.as_str())),
+        present: alive,
+        addresses,
+        mtu,
+        host: None,
+        agent: None,
+        guest: Some(GuestStatus {
+            pid: guest.map(|guest| guest.process.pid),
+            alive,
+            accelerator: guest.map(|guest| guest.choice.accelerator),
+            because: guest.and_then(|guest| guest.choice.because.clone()),
+            qmp: place.qmp(),
+            console: place.console(),
+        }),
     }
 }
 

@@ -15,10 +15,14 @@ use crate::agent;
 use crate::state::{Process, State};
 use crate::wiring::CONTROLLER;
 
-/// Takes a lab down. `children` are the handles of those agents that the caller itself started.
+/// Takes a lab down. `children` are the handles of those agents and guests that the caller itself started.
 pub(crate) fn take_down(state: &State, children: &mut BTreeMap<String, Child>) -> Result<(), LabError> {
     let lab = state.topology.name.as_str();
     let mut problems = Vec::new();
+    for (vm, guest) in &state.guests {
+        // Nothing that a guest has outlives it, so it is not asked politely.
+        agent::end(guest.process, Signal::SIGKILL, children.get_mut(vm));
+    }
     for (host, process) in &state.agents {
         agent::end(*process, Signal::SIGTERM, children.get_mut(host));
     }

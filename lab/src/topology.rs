@@ -24,7 +24,8 @@ pub struct Topology {
     pub controller: Option<Controller>,
     /// The hosts.
     pub hosts: Vec<Host>,
-    /// The VMs: here network namespaces too, each joined to its host by a veth pair.
+    /// The VMs: network namespaces too, each joined to its host by a veth pair, or virtual machines, each on a tap of its
+    /// host.
     #[serde(default)]
     pub vms: Vec<Vm>,
     /// Lookup records, customer routes and provider routes that every agent gets. Provider addresses and ports are
@@ -136,6 +137,9 @@ const fn yes() -> bool {
 pub struct Vm {
     /// Its name, and that of its port.
     pub name: Name,
+    /// What it is made of.
+    #[serde(default)]
+    pub kind: VmKind,
     /// The host that it is on.
     pub host: Name,
     /// MAC address of its `eth0`.
@@ -155,6 +159,48 @@ pub struct Vm {
     /// Offloads of its `eth0`; those left out stay as the kernel sets them.
     #[serde(default)]
     pub offloads: Offloads,
+    /// Of kind `vm`: its memory in MiB, 128 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u32>,
+    /// Of kind `vm`: how many processors it has, 1 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<u32>,
+    /// Of kind `vm`: how many queues its `eth0` has in each direction, 1 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queues: Option<u32>,
+}
+
+impl Vm {
+    /// Whether it is a virtual machine with a kernel of its own.
+    pub fn is_guest(&self) -> bool {
+        self.kind == VmKind::Vm
+    }
+
+    /// MiB of memory of a guest.
+    pub(crate) fn memory(&self) -> u32 {
+        self.memory.unwrap_or(128)
+    }
+
+    /// Processors of a guest.
+    pub(crate) fn cpus(&self) -> u32 {
+        self.cpus.unwrap_or(1)
+    }
+
+    /// Queues of a guest's interface.
+    pub(crate) fn queues(&self) -> u32 {
+        self.queues.unwrap_or(1)
+    }
+}
+
+/// What a VM is made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum VmKind {
+    /// A network namespace: quick, small, and its kernel is this machine's.
+    #[default]
+    Namespace,
+    /// A guest: QEMU, virtio-net on a tap, and a kernel of its own.
+    Vm,
 }
 
 /// A route in a VM.

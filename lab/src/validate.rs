@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use model::{Intent, Kind};
 
 use crate::LabError;
-use crate::topology::{Topology, UnderlayKind};
+use crate::topology::{Topology, UnderlayKind, Vm};
 use crate::wiring::{ROUTER, SEGMENT, namespace_name, router_address};
 
 /// Longest name of a network namespace.
@@ -15,6 +15,13 @@ const MAX_NAMESPACE: usize = 63;
 
 /// IPv6 needs 1280 bytes (RFC 8200); a veth takes 65535 at most.
 const MTU: std::ops::RangeInclusive<u32> = 1280..=65535;
+
+/// MiB of a guest: with less its kernel does not come up, and more is more than a machine for tests has.
+const MEMORY: std::ops::RangeInclusive<u32> = 96..=65536;
+/// Processors of a guest; more than a machine for tests has to emulate.
+const CPUS: std::ops::RangeInclusive<u32> = 1..=16;
+/// Queues of a guest's interface.
+const QUEUES: std::ops::RangeInclusive<u32> = 1..=16;
 
 impl Topology {
     /// Refuses contradictions.
@@ -147,6 +154,7 @@ impl Topology {
                 let (least, most) = MTU.into_inner();
                 problems.push(format!("the MTU of VM {} is {mtu}; choose one of {least} to {most}", vm.name));
             }
+            check_kind(vm, problems);
             if let Some(other) = macs.insert((vm.vsid, vm.mac), &vm.name) {
                 problems
                     .push(format!("{} is the MAC address of both {other} and {} in one VM subnet", vm.mac, vm.name));
@@ -203,6 +211,36 @@ impl Topology {
                 }
             }
         }
+    }
+}
+
+/// What a guest has must be something that QEMU and its kernel can make use of, and only guests have it.
+fn check_kind(vm: &Vm, problems: &mut Vec<String>) {
+    for (field, value, range, unit) in [
+        ("memory", vm.memory, MEMORY, "MiB"),
+        ("cpus", vm.cpus, CPUS, "processors"),
+        ("queues", vm.queues, QUEUES, "queues"),
+    ] {
+        let Some(value) = value else { continue };
+        if !vm.is_guest() {
+            problems.push(format!(
+                "VM {} is a network namespace and has \"{field}\", which only a guest has; leave it out, or write \"kind: \
+                 vm\"",
+                vm.name
+            ));
+        } else if !range.contains(&value) {
+            let (least, most) = range.into_inner();
+            problems.push(format!("{field} of VM {} is {value}; choose {least} to {most} {unit}", vm.name));
+        }
+    }
+    if vm.is_guest() && QUEUES.contains(&vm.queues()) && vm.queues() > vm.cpus() {
+        problems.push(format!(
+            "VM {} has {} queues and {} processors, and a guest uses as many queues as it has processors; lower \"queues\" \
+             or raise \"cpus\"",
+            vm.name,
+            vm.queues(),
+            vm.cpus()
+        ));
     }
 }
 

@@ -33,9 +33,14 @@ const RUN: &str = "/run/netvirt";
 /// Where agents pin their programs.
 const BPFFS: &str = "/sys/fs/bpf/netvirt";
 
+/// Folder of what is gone after a boot.
+pub(crate) fn run_folder() -> &'static Path {
+    Path::new(RUN)
+}
+
 /// Folder of all labs.
 pub(crate) fn labs_folder() -> PathBuf {
-    Path::new(RUN).join("lab")
+    run_folder().join("lab")
 }
 
 /// Folder of one lab.
@@ -99,7 +104,13 @@ impl Topology {
         self.underlay_node().map(str::to_owned).into_iter().chain(controller).chain(hosts).chain(vms).collect()
     }
 
-    /// Names of the host's ends of the VMs' cables, in the order of the VMs: unique in the whole lab, so that a VM may
+    /// The nodes that are network namespaces: all but guests.
+    pub(crate) fn namespaced_nodes(&self) -> Vec<String> {
+        let is_guest = |node: &String| self.vms.iter().any(|vm| vm.is_guest() && vm.name.as_str() == node);
+        self.nodes().into_iter().filter(|node| !is_guest(node)).collect()
+    }
+
+    /// Names of the host's ends of the VMs' cables, and of the guests' taps, in the order of the VMs: unique in the whole lab, so that a VM may
     /// move to any host.
     pub(crate) fn vm_devices(&self) -> Vec<String> {
         device_names(self.vms.iter().map(|vm| vm.name.as_str()), &["lo", ETH0, PARKED])

@@ -145,3 +145,21 @@ fn contradicting_records_are_refused_before_anything_is_built() {
     let refused = refusal(&text);
     assert!(refused.contains("5001/10.0.0.5"), "{refused}");
 }
+
+#[test]
+fn what_only_a_guest_has_is_refused_elsewhere_and_must_make_sense() {
+    let vm = |fields: &str| format!("{HOSTS}vms:\n  - {{name: v, host: h1, mac: 06-06-00-00-00-05{fields}}}\n");
+    for (fields, words) in [
+        (", memory: 256", "VM v is a network namespace and has \"memory\""),
+        (", kind: namespace, queues: 2", "and has \"queues\", which only a guest has"),
+        (", kind: vm, memory: 64", "memory of VM v is 64; choose 96 to 65536 MiB"),
+        (", kind: vm, cpus: 0", "cpus of VM v is 0; choose 1 to 16 processors"),
+        (", kind: vm, cpus: 2, queues: 4", "VM v has 4 queues and 2 processors"),
+    ] {
+        let refused = refusal(&vm(fields));
+        assert!(refused.contains(words), "{fields} is refused so: {refused}");
+    }
+    let refused = refusal(&vm(", kind: container"));
+    assert!(refused.starts_with("line 5") && refused.contains("container"), "{refused}");
+    Topology::from_yaml(&vm(", kind: vm, cpus: 4, queues: 4, memory: 512")).expect("a guest of four queues is legal");
+}

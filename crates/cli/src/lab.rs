@@ -1,9 +1,9 @@
-//! `netvirt lab`: hosts, VMs and an underlay in network namespaces on this machine.
+//! `netvirt lab`: hosts, VMs and an underlay in network namespaces, and guests in QEMU, on this machine.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use lab::{Interrupted, LabError, LabStatus, LabSummary, NodeKind, NodeStatus, UpOptions};
+use lab::{Accelerator, Interrupted, LabError, LabStatus, LabSummary, NodeKind, NodeStatus, UpOptions};
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::CliError;
@@ -24,7 +24,7 @@ pub enum LabVerb {
         /// Its name.
         name: String,
     },
-    /// Run a command in a node's network namespace.
+    /// Run a command in a node: in its network namespace, or in a guest.
     Exec(Exec),
     /// Pull a VM's cable out of its host and plug it into another one; the port is the operator's to move.
     Plug {
@@ -36,7 +36,7 @@ pub enum LabVerb {
         #[arg(long, value_name = "NAME")]
         lab: Option<String>,
     },
-    /// Show a lab's nodes, addresses and agents.
+    /// Show a lab's nodes, addresses, agents and guests.
     Status {
         /// Its name; may be left out when there is one lab alone.
         name: Option<String>,
@@ -103,7 +103,7 @@ pub fn run(verb: &LabVerb, output: Output, streams: &mut Streams<'_>) -> Result<
 const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
 /// From here on a signal that would end this process says that the lab is no longer wanted. The programs that building
-/// runs begin with a clean mask, so they are ended by a signal as ever.
+/// runs begin with a clean mask (`host::Namespace::command` sees to it), so they are ended by a signal as ever.
 fn set_when_interrupted(interrupted: Interrupted) -> Result<(), CliError> {
     let signals: SigSet = ENDING.into_iter().collect();
     signals.thread_block().map_err(|error| CliError::Signals(error.into()))?;
@@ -162,17 +162,35 @@ fn nodes(status: &LabStatus, wide: bool) -> String {
     } else {
         format!("It was not built to the end; remove it with \"netvirt lab down {}\".\n", status.name)
     };
-    format!("Lab {}: {}\n{table}{advice}", status.name, state(status.complete))
+    format!("Lab {}: {}\n{table}{}{advice}", status.name, state(status.complete), emulated(status))
 }
 
-fn node_row(node: &NodeStatus, wide: bool) -> Vec<String> {
-    let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
+/// Why guests are slower than they could be.
+fn emulated(status: &LabStatus) -> String {
+    let because = status.nodes.iter().find_map(|node| node.guest.as_ref()?.because.as_deref());
+    because.map(|because| format!("Guests are emulated (tcg): {because}.\n")).unwrap_or_default()
+}
+
+/// What a node is, and how it is if it is not well.
+fn kind(node: &NodeStatus) -> String {
     let kind = match node.kind {
         NodeKind::Underlay => "underlay",
         NodeKind::Controller => "controller",
         NodeKind::Host => "host",
         NodeKind::Vm => "VM",
     };
+    match (&node.guest, node.present) {
+        (Some(guest), _) => {
+            let by = guest.accelerator.map_or("guest", Accelerator::name);
+            if guest.alive { format!("{kind} ({by})") } else { format!("{kind} ({by}), ended") }
+        }
+        (None, true) => kind.to_owned(),
+        (None, false) => format!("{kind}, missing"),
+    }
+}
+
+fn node_row(node: &NodeStatus, wide: bool) -> Vec<String> {
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
     let addresses: Vec<String> = node.addresses.iter().map(ToString::to_string).collect();
     let agent = node.agent.as_ref().map(|agent| match (agent.alive, agent.pid) {
         (true, Some(pid)) => format!("process {pid}"),
@@ -180,24 +198,26 @@ fn node_row(node: &NodeStatus, wide: bool) -> Vec<String> {
     });
     let mut row = vec![
         node.name.clone(),
-        if node.present { kind.to_owned() } else { format!("{kind}, missing") },
+        kind(node),
         or_none(Some(addresses.join(", ")).filter(|text| !text.is_empty())),
         or_none(node.mtu.map(|mtu| mtu.to_string())),
         or_none(node.host.clone()),
         or_none(agent),
     ];
     if wide {
-        let agent = node.agent.as_ref();
+        let (agent, guest) = (node.agent.as_ref(), node.guest.as_ref());
+        let socket = agent.map(|agent| &agent.socket).or(guest.map(|guest| &guest.qmp));
+        let log = agent.map(|agent| &agent.log).or(guest.map(|guest| &guest.console));
         row.push(node.namespace.clone());
-        row.push(or_none(agent.map(|agent| agent.socket.display().to_string())));
-        row.push(or_none(agent.map(|agent| agent.log.display().to_string())));
+        row.push(or_none(socket.map(|path| path.display().to_string())));
+        row.push(or_none(log.map(|path| path.display().to_string())));
     }
     row
 }
 
 #[cfg(test)]
 mod tests {
-    use lab::AgentStatus;
+    use lab::{AgentStatus, GuestStatus};
 
     use super::*;
 
@@ -211,6 +231,7 @@ mod tests {
             mtu: Some(1600),
             host: None,
             agent: None,
+            guest: None,
         }
     }
 
@@ -248,6 +269,36 @@ blue1     VM, missing  10.0.0.5/24      1600    host1   <none>
         assert!(nodes(&status, true).contains("/run/netvirt/host1.sock"));
         let incomplete = nodes(&LabStatus { complete: false, ..status }, false);
         assert!(incomplete.ends_with("remove it with \"netvirt lab down demo\".\n"), "{incomplete}");
+    }
+
+    #[test]
+    fn a_guest_says_what_runs_it_and_why() {
+        let guest = |alive| GuestStatus {
+            pid: Some(43),
+            alive,
+            accelerator: Some(Accelerator::Tcg),
+            because: Some("there is no /dev/kvm".into()),
+            qmp: "/run/netvirt/lab/demo/g1.guest/1/qmp".into(),
+            console: "/run/netvirt/lab/demo/g1.guest/1/console.log".into(),
+        };
+        let vm = |name: &str, alive| NodeStatus {
+            host: Some("host1".into()),
+            guest: Some(guest(alive)),
+            present: alive,
+            ..node(name, NodeKind::Vm, Some("10.0.0.5/24"))
+        };
+        let status = LabStatus { name: "demo".into(), complete: true, nodes: vec![vm("g1", true), vm("g2", false)] };
+        assert_eq!(
+            nodes(&status, false),
+            "\
+Lab demo: up
+NODE  KIND             ADDRESSES    MTU   HOST   AGENT
+g1    VM (tcg)         10.0.0.5/24  1600  host1  <none>
+g2    VM (tcg), ended  10.0.0.5/24  1600  host1  <none>
+Guests are emulated (tcg): there is no /dev/kvm.
+"
+        );
+        assert!(nodes(&status, true).contains("/run/netvirt/lab/demo/g1.guest/1/console.log"));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use std::thread;
 use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::signal::SigSet;
 
 use crate::Error;
 
@@ -150,14 +151,18 @@ impl Namespace {
         })
     }
 
-    /// A command whose process starts inside the namespace, with the mounts of the caller.
+    /// A command whose process starts inside the namespace, with the mounts of the caller, and with all signals let
+    /// through: those that the caller's thread waits for by itself would else never reach what it starts.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         let file = Arc::clone(&self.file);
-        // SAFETY: between fork and exec only `setns` is called, which is a bare system call: it takes no lock and
-        // allocates nothing. The descriptor lives as long as the closure.
+        // SAFETY: between fork and exec only `setns` and `pthread_sigmask` are called, which are bare system calls: they
+        // take no lock and allocate nothing. The descriptor lives as long as the closure.
         unsafe {
-            command.pre_exec(move || Ok(setns(file.as_fd(), CloneFlags::CLONE_NEWNET)?));
+            command.pre_exec(move || {
+                SigSet::empty().thread_set_mask()?;
+                Ok(setns(file.as_fd(), CloneFlags::CLONE_NEWNET)?)
+            });
         }
         command
     }

@@ -44,6 +44,16 @@ fn a_closure_and_a_command_run_inside_and_the_caller_stays_outside() {
 }
 
 #[test]
+fn a_command_hears_signals_that_its_starter_waits_for_by_itself() {
+    use std::os::unix::process::ExitStatusExt;
+    let signals = nix::sys::signal::SigSet::from(nix::sys::signal::Signal::SIGTERM);
+    signals.thread_block().unwrap();
+    let ended = Namespace::current().unwrap().command("sh").args(["-c", "kill -TERM $$; exit 3"]).status();
+    signals.thread_unblock().unwrap();
+    assert_eq!(ended.unwrap().signal(), Some(15));
+}
+
+#[test]
 fn mounts_stay_those_of_the_caller_inside() {
     let scratch = Scratch::new();
     let mounts = || std::fs::read_link("/proc/thread-self/ns/mnt").unwrap();
