@@ -201,7 +201,7 @@ fn build_vm(topology: &Topology, vm: &Vm, device: &str) -> Result<(), LabError> 
 }
 
 /// The tap of a guest in its host. It goes with the host's namespace.
-fn build_tap(topology: &Topology, vm: &Vm, device: &str) -> Result<(), LabError> {
+pub(crate) fn build_tap(topology: &Topology, vm: &Vm, device: &str) -> Result<(), LabError> {
     let host = Site::open(topology, vm.host.as_str())?;
     // QEMU opens the tap with the same options, or not at all.
     let options = TapOptions { vnet_hdr: true, multi_queue: vm.queues() > 1 };
@@ -210,6 +210,11 @@ fn build_tap(topology: &Topology, vm: &Vm, device: &str) -> Result<(), LabError>
         host.netlink.set_mtu(device, mtu).in_node(&host.name)?;
     }
     connect(topology, vm, &host, device)
+}
+
+/// Takes the tap of a guest away from a host.
+pub(crate) fn remove_tap(topology: &Topology, host: &str, device: &str) -> Result<(), LabError> {
+    Site::open(topology, host)?.netlink.delete_link(device).in_node(host)
 }
 
 /// Sets the host's end of a VM's cable up, wherever it came from.

@@ -139,6 +139,14 @@ pub enum LabError {
         /// The log's last lines.
         tail: String,
     },
+    /// A guest does not move.
+    #[error("guest {vm} does not move: {problem}")]
+    Migration {
+        /// The guest.
+        vm: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// What guests are made of is not here.
     #[error("guests cannot be started: {0}")]
     GuestImage(String),

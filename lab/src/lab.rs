@@ -57,7 +57,7 @@ pub struct Lab {
     name: String,
     options: UpOptions,
     /// Agents, and QEMUs of guests, that this process started: who starts a process must wait for its end.
-    children: BTreeMap<String, Child>,
+    pub(crate) children: BTreeMap<String, Child>,
 }
 
 impl Lab {

@@ -25,9 +25,10 @@ mod wiring;
 
 pub use error::LabError;
 pub use guard::LabGuard;
+pub use guest::Moved;
 pub use guest::{Accelerator, Qmp};
 pub use lab::{Interrupted, Lab, UpOptions};
 pub use node::{Node, Output};
 pub use status::{AgentStatus, GuestStatus, LabStatus, LabSummary, NodeKind, NodeStatus};
 pub use topology::{Controller, Host, Offloads, Topology, Underlay, UnderlayKind, Vm, VmKind, VmRoute};
-pub use verbs::{down, exec, list, plug, status, up};
+pub use verbs::{down, exec, list, migrate, plug, status, up};

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
+use crate::guest::Moved;
 use crate::state::State;
 use crate::topology::Topology;
 use crate::wiring::lab_folder;
@@ -59,6 +60,21 @@ pub fn plug(lab: Option<&str>, vm: &str, host: &str) -> Result<(), LabError> {
         None => lab_of(vm)?,
     };
     Lab::open(&lab)?.plug_vm(vm, host)
+}
+
+/// `netvirt lab migrate VM HOST`: moves a running guest to another host. `lab` may be left out when one lab alone has such a VM.
+///
+/// # Errors
+/// Those of [`Lab::migrate_vm`].
+pub fn migrate(lab: Option<&str>, vm: &str, host: &str) -> Result<Moved, LabError> {
+    if !host::process::is_root() {
+        return Err(LabError::NotRoot);
+    }
+    let lab = match lab {
+        Some(lab) => lab.to_owned(),
+        None => lab_of(vm)?,
+    };
+    Lab::open(&lab)?.migrate_vm(vm, host)
 }
 
 /// `netvirt lab exec NODE -- CMD...`: becomes the command, inside the node's namespace. It returns only with the error

@@ -36,6 +36,16 @@ pub enum LabVerb {
         #[arg(long, value_name = "NAME")]
         lab: Option<String>,
     },
+    /// Move a running guest to another host, as libvirt would; its port is the operator's to move ("netvirt migrate").
+    Migrate {
+        /// The guest.
+        vm: String,
+        /// The host to move it to.
+        host: String,
+        /// The lab, when there are several.
+        #[arg(long, value_name = "NAME")]
+        lab: Option<String>,
+    },
     /// Show a lab's nodes, addresses, agents and guests.
     Status {
         /// Its name; may be left out when there is one lab alone.
@@ -76,6 +86,13 @@ pub fn run(verb: &LabVerb, output: Output, streams: &mut Streams<'_>) -> Result<
         LabVerb::Plug { vm, host, lab } => {
             lab::plug(lab.as_deref(), vm, host)?;
             streams.print(&format!("VM {vm} is plugged into {host}\n"))
+        }
+        LabVerb::Migrate { vm, host, lab } => {
+            let moved = lab::migrate(lab.as_deref(), vm, host)?;
+            streams.print(&format!(
+                "guest {vm} runs on {host}: it stood still for {} ms, and all of it took {} ms\n",
+                moved.pause_ms, moved.total_ms
+            ))
         }
         LabVerb::Status { name: Some(name) } => show(&lab::status(name)?, output, streams),
         LabVerb::Status { name: None } => match lab::list()?.as_slice() {

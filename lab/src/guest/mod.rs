@@ -1,11 +1,12 @@
 //! VMs that are virtual machines with a kernel of their own: QEMU on a tap in their host, beside those that are network
 //! namespaces. `image` and `modules` say what they boot from, `accelerator` what runs them, `qemu` starts them, `exec`
-//! runs commands in them, `qmp` gives orders to QEMU.
+//! runs commands in them, `qmp` gives orders to QEMU, `migration` moves them.
 
 mod accelerator;
 mod cpio;
 mod exec;
 mod image;
+mod migration;
 mod modules;
 mod place;
 mod qemu;
@@ -23,6 +24,7 @@ use nix::sys::signal::{SigSet, Signal};
 
 pub use accelerator::Accelerator;
 pub(crate) use accelerator::Choice;
+pub use migration::Moved;
 pub(crate) use place::Place;
 pub use qmp::Qmp;
 

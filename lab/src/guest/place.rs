@@ -28,6 +28,11 @@ impl Place {
         self.0.join("qmp")
     }
 
+    /// Where a guest that comes from another QEMU comes in.
+    pub(crate) fn incoming(&self) -> PathBuf {
+        self.0.join("incoming")
+    }
+
     /// What the guest's kernel and first process print.
     pub(crate) fn console(&self) -> PathBuf {
         self.0.join("console.log")

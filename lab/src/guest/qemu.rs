@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -91,6 +92,42 @@ pub(crate) fn start(
     image: &Image,
     choice: &Choice,
 ) -> Result<Child, LabError> {
+    run(state, vm, device, image, choice, &[])
+}
+
+/// The same, of a QEMU that waits for the guest to come from another one.
+pub(super) fn start_incoming(
+    state: &mut State,
+    vm: &Vm,
+    device: &str,
+    image: &Image,
+    choice: &Choice,
+) -> Result<Child, LabError> {
+    run(state, vm, device, image, choice, &["-incoming", "defer"])
+}
+
+/// Waits until a QEMU listens on a socket.
+pub(super) fn await_socket(path: &Path) -> Result<(), LabError> {
+    let end = Instant::now() + UP_LIMIT;
+    while !path.exists() {
+        if Instant::now() >= end {
+            let problem = format!("QEMU has not made it within {} s", UP_LIMIT.as_secs());
+            return Err(LabError::Qmp { path: path.to_owned(), problem });
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// Runs a QEMU with more arguments.
+fn run(
+    state: &mut State,
+    vm: &Vm,
+    device: &str,
+    image: &Image,
+    choice: &Choice,
+    more: &[&str],
+) -> Result<Child, LabError> {
     let (lab, host) = (state.topology.name.clone(), vm.host.as_str());
     let generation = state.guests.get(vm.name.as_str()).map_or(1, |guest| guest.generation + 1);
     let place = Place::new(lab.as_str(), vm.name.as_str(), generation);
@@ -107,6 +144,7 @@ pub(crate) fn start(
     let child = namespace
         .command(QEMU)
         .args(arguments(vm, device, &place, image, choice.accelerator))
+        .args(more)
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(errors)
