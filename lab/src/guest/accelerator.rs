@@ -34,7 +34,7 @@ pub enum Accelerator {
 }
 
 impl Accelerator {
-    /// Its name for QEMU and for people.
+    /// Its name, as QEMU has it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Kvm => "kvm",
