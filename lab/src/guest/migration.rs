@@ -98,8 +98,7 @@ fn hand_over(state: &mut State, vm: &Vm, device: &str, kit: &super::Kit) -> Resu
 
 /// Hands the guest over.
 fn transfer(source: &mut Qmp, place: &super::Place, vm: &str) -> Result<Moved, LabError> {
-    qemu::await_socket(&place.qmp())?;
-    let mut target = Qmp::connect(&place.qmp())?;
+    let mut target = qemu::await_orders(&place.qmp())?;
     let incoming = format!("unix:{}", place.incoming().display());
     target.execute("migrate-incoming", json!({ "uri": incoming }))?;
     // 0 is without limit: nothing but this guest is on the socket.

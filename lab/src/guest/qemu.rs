@@ -13,6 +13,7 @@ use super::accelerator::{Accelerator, Choice};
 use super::exec::Session;
 use super::image::Image;
 use super::place::{EXEC_PORTS, Place};
+use super::qmp::Qmp;
 use super::wire::PORT_NAME;
 use crate::agent::tail;
 use crate::error::InNode;
@@ -108,17 +109,17 @@ pub(super) fn start_incoming(
     run(state, vm, device, image, choice, &["-incoming", "defer"])
 }
 
-/// Waits until a QEMU listens on a socket.
-pub(super) fn await_socket(path: &Path) -> Result<(), LabError> {
+/// A connection to a QEMU that was just started.
+pub(super) fn await_orders(path: &Path) -> Result<Qmp, LabError> {
     let end = Instant::now() + UP_LIMIT;
-    while !path.exists() {
-        if Instant::now() >= end {
-            let problem = format!("QEMU has not made it within {} s", UP_LIMIT.as_secs());
-            return Err(LabError::Qmp { path: path.to_owned(), problem });
+    loop {
+        // The socket is there a moment before somebody listens.
+        match Qmp::connect(path) {
+            Ok(qmp) => return Ok(qmp),
+            Err(error) if Instant::now() >= end => return Err(error),
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
         }
-        std::thread::sleep(Duration::from_millis(5));
     }
-    Ok(())
 }
 
 /// Runs a QEMU with more arguments.
