@@ -124,10 +124,13 @@ impl Datapath {
         self.delete("REPLICAS", &changes.replicas)?;
         self.delete("RECORDS", &changes.records)?;
         self.delete("STATIONS", &changes.stations)?;
-        self.delete("MOVES", &changes.moves)?;
-        // Before, the VM's next frame would have noted it again.
+        // By now no record and no port tells a packet to look at the move, or to note where its VM was heard; only one that
+        // was under way may still. The note goes first, as nothing would tell an agent that died in between of it: the next
+        // migration of the VM to that place would find it, and take it to be there already.
         let heard =
             TableChanges::<_, Address> { deletions: changes.moves.deletions.clone(), ..TableChanges::default() };
+        self.delete("HEARD", &heard)?;
+        self.delete("MOVES", &changes.moves)?;
         self.delete("HEARD", &heard)?;
         self.delete("PLAIN", &changes.plain)?;
         self.delete("PEERS", &changes.peers)?;

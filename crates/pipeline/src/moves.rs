@@ -8,6 +8,9 @@
 //! **Invariant:** a host's view goes from the old place to the new one and never back, until what is declared changes. So
 //! no two hosts can send a frame to and fro between them.
 //!
+//! **Invariant:** so it is too while an agent writes the tables, one after the other, and if it dies in between: a move has
+//! both records of its VM, and is written first.
+//!
 //! **Invariant:** only what came from the sender's own place is sent on, and what was sent on did not: nothing is sent on
 //! twice.
 
@@ -30,11 +33,13 @@ flags! {
 pub struct Move {
     /// The VM's record as it would be if it were there.
     pub there: Record,
+    /// The VM's record as it is, for as long as the table of records does not have it yet.
+    pub here: Record,
     /// Properties.
     pub flags: MoveFlags,
 }
 
-const _: () = assert!(size_of::<Move>() == 36);
+const _: () = assert!(size_of::<Move>() == 68);
 
 /// Both places of a VM that moves.
 #[derive(Clone, Copy)]
@@ -60,12 +65,14 @@ fn places<'t, T: Tables>(tables: &'t T, vsid: u32, record: &'t Record) -> Option
         return None;
     }
     let key = key(vsid, record);
-    let there = tables.moves(&key)?;
-    let from = there.flags.has(MoveFlags::FROM);
-    Some(if !from && has_moved(tables, &key, there) {
-        Places { now: &there.there, other: record, to_come: false }
+    let other = tables.moves(&key)?;
+    // A record never names the other place: one that does is of what was declared before, and about to be written anew.
+    let record = if record.provider == other.there.provider { &other.here } else { record };
+    let from = other.flags.has(MoveFlags::FROM);
+    Some(if !from && has_moved(tables, &key, other) {
+        Places { now: &other.there, other: record, to_come: false }
     } else {
-        Places { now: record, other: &there.there, to_come: !from }
+        Places { now: record, other: &other.there, to_come: !from }
     })
 }
 
@@ -108,11 +115,13 @@ pub fn came_from<T: Tables>(tables: &T, vsid: u32, record: &Record, outer: &Oute
     elsewhere
 }
 
-/// Hears a VM of this host, whose port waits for it: it has come.
+/// Hears a VM of this host, whose port waits for it: it has come. (A port may wait a moment longer than the VM is to come, until
+/// it is written anew: what came from there must not be noted, or the VM would be taken to be there when it is to go back.)
 #[inline(always)]
 pub fn heard<T: Tables>(tables: &T, port: &Port) {
     let key = StationKey { vsid: port.vsid, mac: port.mac, reserved: 0 };
     if let Some(to) = tables.moves(&key)
+        && !to.flags.has(MoveFlags::FROM)
         && !has_moved(tables, &key, to)
     {
         tables.hear(&key, &to.there.provider);

@@ -99,18 +99,19 @@ const STATION_FLAGS: u16 = RecordFlags::LOCAL.0
 pub(crate) fn move_of(context: &Context, vsid: Vsid, mac: MacAddress, merged: Record) -> Option<Move> {
     let migration = context.intent.migration_of(vsid, mac)?;
     let other = migration.other()?;
-    let here = context.own.contains(&other);
-    let port = context.intent.port_at(vsid, mac).filter(|_| here);
+    let is_here = context.own.contains(&other);
+    let port = context.intent.port_at(vsid, mac).filter(|_| is_here);
     let link = port.and_then(|port| context.facts.links.get(&port.device));
-    let flags = RecordFlags(merged.flags.0 & STATION_FLAGS & !RecordFlags::LOCAL.0);
+    let here = Record { flags: RecordFlags(merged.flags.0 & STATION_FLAGS), ..merged };
+    let flags = RecordFlags(here.flags.0 & !RecordFlags::LOCAL.0);
     let there = Record {
-        flags: if here { flags.with(RecordFlags::LOCAL) } else { flags },
+        flags: if is_here { flags.with(RecordFlags::LOCAL) } else { flags },
         ifindex: link.map_or(0, |link| link.ifindex),
         provider: to_address(other),
         ..merged
     };
     let flags = if migration.from.is_some() { MoveFlags::FROM } else { MoveFlags::NONE };
-    Some(Move { there, flags })
+    Some(Move { there, here, flags })
 }
 
 fn is_plain(record: Record) -> bool {
