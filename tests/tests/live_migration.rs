@@ -110,7 +110,7 @@ fn a_guest_moves_there_and_back_and_no_connection_breaks() {
     assert!(eventually(LIMIT, || held() == IDLE), "{} connections", held());
     assert!(eventually(LIMIT, || run_any(&guest1, "netstat -ltn").contains(":5201")));
     let mut stream = Background::start(&blue1, "iperf3 -c 10.0.0.7 -t 20 -b 5M -J");
-    let mut pings = Background::start(&blue1, "ping -n -i 0.01 -c 1500 10.0.0.7");
+    let mut pings = Background::start(&blue1, "ping -n -i 0.1 -c 150 10.0.0.7");
     std::thread::sleep(Duration::from_secs(2));
     let (mut pauses, mut at) = (Vec::new(), 2);
     for to in [3, 2, 3, 2] {
@@ -120,12 +120,10 @@ fn a_guest_moves_there_and_back_and_no_connection_breaks() {
     }
     let (answered, sent) = counted(&pings.finish(Duration::from_secs(60)));
     println!("pauses {pauses:?} ms; {} of {sent} pings without an answer", sent - answered);
-    // One every 10 ms; a few more than the pauses cost, for guests are emulated and slow to wake.
-    let pause: u64 = pauses.iter().sum();
-    assert!(
-        u64::from(sent - answered) <= pause / 10 + 8 * pauses.len() as u64,
-        "{answered} of {sent} answered, pauses {pauses:?} ms"
-    );
+    // One every 100 ms: what the pauses cost, and two more each, for an emulated guest is slow to wake.
+    let cost = |pause: &u64| *pause as u32 / 100 + 3;
+    let allowed: u32 = pauses.iter().map(cost).sum();
+    assert!(sent - answered <= allowed, "{answered} of {sent} answered, pauses {pauses:?} ms");
     let report: Value = serde_json::from_str(&stream.finish(Duration::from_secs(90))).expect("iperf3's report");
     let last = report["intervals"].as_array().and_then(|all| all.last()).expect("intervals")["sum"]["bytes"].clone();
     assert!(last.as_f64().unwrap_or_default() > 0.0, "the stream has not gone on: {last}");

@@ -4,6 +4,7 @@
 //! acknowledge a change would else wake the thread that looks a thousand times, while others still wait to be sent it.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use model::fabric::ResourceName;
 use parking_lot::{Condvar, Mutex};
@@ -31,11 +32,15 @@ impl Acks {
         waiting.hosts.insert(host.clone());
     }
 
-    /// Waits for some and takes all; none after the end.
-    pub fn next(&self) -> Option<HashSet<ResourceName>> {
+    /// Waits for some, at most until `end` if there is one, and takes all; none after the end of the controller.
+    pub fn next(&self, end: Option<Instant>) -> Option<HashSet<ResourceName>> {
         let mut waiting = self.waiting.lock();
         while waiting.hosts.is_empty() && !waiting.ended {
-            self.changed.wait(&mut waiting);
+            match end {
+                None => self.changed.wait(&mut waiting),
+                Some(end) if self.changed.wait_until(&mut waiting, end).timed_out() => break,
+                Some(_) => {}
+            }
         }
         (!waiting.ended).then(|| std::mem::take(&mut waiting.hosts))
     }

@@ -7,11 +7,11 @@
 //! Locks are taken in the order of the fields; `sessions` is called with `state` and `reports` held, and calls back into
 //! neither.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::fabric::{AuditEntry, Event, EventKind, Item, MAX_PAGE};
 use api::{Outcome, Problem, ProblemType};
@@ -28,7 +28,7 @@ use crate::clock;
 use crate::commit::{self, Actor, PrepareError};
 use crate::error::LoadError;
 use crate::hosts::{Reports, Sessions};
-use crate::limits::{ACK_PAUSE, MAX_ASIDE};
+use crate::limits::{ACK_PAUSE, MAX_ASIDE, SETTLING};
 use crate::records;
 use crate::state::State;
 use crate::view::View;
@@ -406,36 +406,51 @@ impl Core {
 
     /// Follows the acknowledgements, and tells watches what is in force everywhere by them, until [`Core::end`].
     pub fn follow_acks(&self) {
-        while let Some(hosts) = self.acks.next() {
-            self.take_acks(&hosts);
-            self.settle_arrivals();
+        let mut known = BTreeMap::new();
+        let mut end = None;
+        while let Some(hosts) = self.acks.next(end) {
+            if !hosts.is_empty() {
+                self.take_acks(&hosts);
+            }
+            end = self.settle_arrivals(&mut known);
             std::thread::sleep(ACK_PAUSE);
         }
     }
 
-    /// Where all hosts know by now that a VM has moved, nothing need be sent on any more.
-    fn settle_arrivals(&self) {
-        let settled: Vec<Key> = {
+    /// Where all hosts have known for a while that a VM has moved, nothing need be sent on any more. `known` is since when they
+    /// all know of those of which they do. When to look again, if anything is left to settle.
+    fn settle_arrivals(&self, known: &mut BTreeMap<Key, Instant>) -> Option<Instant> {
+        let everywhere: Vec<Key> = {
             let state = self.state();
             let arrivals: Vec<Key> = state.fabric.arrivals().cloned().collect();
             if arrivals.is_empty() {
-                return;
+                known.clear();
+                return None;
             }
             self.view(&state, |view| {
                 let view = view.brief();
-                let known = |port: &Key| {
-                    let object = state.fabric.get(port)?;
-                    view.realized(object).map(|realized| realized.everywhere())
+                let is_known = |port: &Key| {
+                    let realized = state.fabric.get(port).and_then(|object| view.realized(object));
+                    realized.is_some_and(|realized| realized.everywhere())
                 };
-                arrivals.into_iter().filter(|port| known(port) == Some(true)).collect()
+                arrivals.into_iter().filter(is_known).collect()
             })
         };
-        for port in settled {
+        let now = Instant::now();
+        known.retain(|port, _| everywhere.contains(port));
+        for port in everywhere {
+            known.entry(port).or_insert(now);
+        }
+        let due: Vec<Key> =
+            known.iter().filter(|(_, since)| now >= **since + SETTLING).map(|(port, _)| port.clone()).collect();
+        for port in due {
+            known.remove(&port);
             let actor = Actor::new("controller".to_owned());
             if let Err(problem) = self.transact(&actor, false, |_| Ok(Work::Settle(port.clone()).into())) {
                 tracing::warn!("that {port} has moved is still noted: {problem}");
             }
         }
+        known.values().min().map(|since| *since + SETTLING)
     }
 
     /// These hosts have acknowledged something.

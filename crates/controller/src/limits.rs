@@ -54,3 +54,7 @@ pub const MAX_FINDINGS: usize = 100;
 /// For how long acknowledgements are gathered after some were looked at: a watch hears at most so much later of what is
 /// in force.
 pub const ACK_PAUSE: Duration = Duration::from_millis(5);
+
+/// For how long after all hosts know that a VM has moved its old host still sends on what comes there: as long as a frame
+/// that was sent before may take through the underlay, with much to spare.
+pub const SETTLING: Duration = Duration::from_secs(1);

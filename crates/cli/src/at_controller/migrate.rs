@@ -5,7 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use api::fabric::{Change, ChangeSet, Item};
+use api::Outcome;
+use api::fabric::{Change, ChangeReport, ChangeResult, ChangeSet, Item};
 use model::fabric::{Key, Kind, ResourceName};
 use serde_json::Value;
 
@@ -33,6 +34,13 @@ pub fn migrate(controller: &Controller, migrate: &Migrate, streams: &mut Streams
             key.name
         )));
     }
+    // What a host has not heard of the VM's last move could mislead it in this one.
+    let known = ChangeReport {
+        revision: item.revision,
+        results: vec![ChangeResult { outcome: Outcome::Unchanged, item }],
+        findings: Vec::new(),
+    };
+    wait::until_realized(controller, &known, PREPARATION)?;
     if let Err(error) = direct(controller, &key, Some(to), true) {
         // Where nothing was declared there is nothing to take back.
         if matches!(error, CliError::NotRealized(_)) {

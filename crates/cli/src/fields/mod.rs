@@ -6,6 +6,7 @@ mod limits;
 mod security;
 mod spec;
 mod values;
+mod words;
 
 use clap::Subcommand;
 use model::fabric::ResourceName;
@@ -429,32 +430,6 @@ impl CreateWhat {
         assemble_at_controller(kind, tenant, name, given)
     }
 
-    /// The kind as people type it.
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::LookupRecord(_) => "lookup-record",
-            Self::ProviderAddress(_) => "provider-address",
-            Self::ProviderRoute(_) => "provider-route",
-            Self::DhcpScope(_) => "dhcp-scope",
-            Self::RoutingDomain(_) => "routing-domain",
-            Self::Global(_) => "global",
-            Self::Migration(_) => "migration",
-            Self::LogicalNetwork { .. } => "logical-network",
-            Self::MacPool { .. } => "mac-pool",
-            Self::Host { .. } => "host",
-            Self::Tenant { .. } => "tenant",
-            Self::VmNetwork { .. } => "vm-network",
-            Self::VmSubnet { .. } => "vm-subnet",
-            Self::IpPool { .. } => "ip-pool",
-            Self::SecurityGroup { .. } => "security-group",
-            Self::AddressSet { .. } => "address-set",
-            Self::CustomerRoute { .. } => "customer-route",
-            Self::Port { .. } => "port",
-            Self::Token { .. } => "token",
-            Self::JoinToken(_) => "join-token",
-        }
-    }
-
     /// Whether `--host` is a field of it, where a controller is asked.
     pub const fn has_host_field(&self) -> bool {
         matches!(self, Self::Port { .. })
@@ -514,30 +489,6 @@ impl SetWhat {
             return Err(FieldsError::Nothing(kind.as_str()));
         }
         Ok(Parts { kind, name: name.clone(), given })
-    }
-
-    /// The kind as people type it.
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::LookupRecord { .. } => "lookup-record",
-            Self::ProviderAddress { .. } => "provider-address",
-            Self::ProviderRoute { .. } => "provider-route",
-            Self::DhcpScope { .. } => "dhcp-scope",
-            Self::RoutingDomain { .. } => "routing-domain",
-            Self::Global { .. } => "global",
-            Self::Migration { .. } => "migration",
-            Self::LogicalNetwork { .. } => "logical-network",
-            Self::MacPool { .. } => "mac-pool",
-            Self::Host { .. } => "host",
-            Self::Tenant { .. } => "tenant",
-            Self::VmNetwork { .. } => "vm-network",
-            Self::VmSubnet { .. } => "vm-subnet",
-            Self::IpPool { .. } => "ip-pool",
-            Self::SecurityGroup { .. } => "security-group",
-            Self::AddressSet { .. } => "address-set",
-            Self::CustomerRoute { .. } => "customer-route",
-            Self::Port { .. } => "port",
-        }
     }
 
     /// Kind and name at a controller.

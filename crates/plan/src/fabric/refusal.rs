@@ -7,24 +7,7 @@ use model::fabric::{AddressRange, Isolation, Key, Kind, MacRange, ResourceName};
 use model::{MacAddress, Name, VlanId};
 
 use super::words::{Named, Users, argument, at_host, creation, family, list, quoted, tenant_argument};
-use super::{SecurityRefusal, TenantRefusal};
-
-/// What kind of answer a refusal is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum RefusalSort {
-    /// What is to be changed does not exist.
-    NotFound,
-    /// It contradicts what there is.
-    Conflict,
-    /// It contradicts itself, or names what does not exist.
-    Invalid,
-    /// The caller saw another revision.
-    PreconditionFailed,
-    /// The tenant has all that it may have.
-    Quota,
-    /// It is an operator's to do.
-    Forbidden,
-}
+use super::{MigrationRefusal, RefusalSort, SecurityRefusal, TenantRefusal};
 
 /// Why a change is refused.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -531,26 +514,6 @@ pub enum Refusal {
         /// The logical network of its VM network.
         network: Key,
     },
-    /// A VM that moves to where it is.
-    #[error("{}: it is on {} already; give --migrate-to another host", Named(.port), Named(.host))]
-    MigratesToItself {
-        /// The port.
-        port: Key,
-        /// Its host.
-        host: Key,
-    },
-    /// Who is nowhere moves nowhere.
-    #[error("{}: it is on no host, so that it cannot move; put it on one with --host", Named(.port))]
-    MigratesFromNowhere {
-        /// The port.
-        port: Key,
-    },
-    /// What no lookup record leads to cannot be followed.
-    #[error("{}: only a port of a VM network of isolation nvgre, vxlan or geneve can move while its VM runs; connect it to one, or put it on the other host with --host", Named(.port))]
-    CannotMigrate {
-        /// The port.
-        port: Key,
-    },
     /// A port on an uplink.
     #[error("{}: \"{device}\" is an uplink of {}; a port's device is the tap or veth of one VM: name that with \"--device\"", Named(.key), Named(.host))]
     DeviceIsUplink {
@@ -590,6 +553,9 @@ pub enum Refusal {
     /// It is about security groups.
     #[error(transparent)]
     Security(#[from] SecurityRefusal),
+    /// A VM that cannot move while it runs.
+    #[error(transparent)]
+    Migration(#[from] MigrationRefusal),
 }
 
 impl Refusal {
@@ -613,6 +579,7 @@ impl Refusal {
             | Self::MacsExhausted { .. }
             | Self::Exhausted { .. }
             | Self::ProvidersExhausted { .. } => RefusalSort::Conflict,
+            Self::Migration(refusal) => refusal.sort(),
             _ => RefusalSort::Invalid,
         }
     }

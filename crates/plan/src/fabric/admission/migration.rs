@@ -3,11 +3,11 @@
 //! An operator says where a port is to go (`migrateTo`); hosts hear when its VM is there, and the controller takes that over;
 //! when all know, nothing more is late.
 
-use model::fabric::{Allocation, Key, Port, Resource, ResourceName, Spec};
+use model::fabric::{Allocation, Key, Kind, Port, Resource, ResourceName, Spec};
 use model::{MacAddress, Vsid};
 
 use super::Run;
-use crate::fabric::{Context, Fabric, Refusal, TopicId, Transition};
+use crate::fabric::{Context, Fabric, MigrationRefusal, Refusal, TopicId, Transition};
 
 impl Fabric {
     /// The port of a VM that was heard on a host that it was to move to, as it is from then on: on that host.
@@ -47,16 +47,17 @@ impl Fabric {
     /// Why a port's VM cannot move to another host while it runs, if it shall.
     pub(super) fn immovable(&self, key: &Key, spec: &Port) -> Option<Refusal> {
         let to = spec.migrate_to.as_ref()?;
-        let Some(host) = &spec.host else { return Some(Refusal::MigratesFromNowhere { port: key.clone() }) };
+        let Some(host) = &spec.host else { return Some(MigrationRefusal::FromNowhere { port: key.clone() }.into()) };
         if to == host {
-            return Some(Refusal::MigratesToItself {
-                port: key.clone(),
-                host: Key::global(model::fabric::Kind::Host, to),
-            });
+            return Some(MigrationRefusal::ToItself { port: key.clone(), host: Key::global(Kind::Host, to) }.into());
         }
         let network = spec.vm_network.as_ref().and_then(|name| self.vm_network(key, name));
         if network.is_none_or(|network| !network.isolation.is_virtualized()) {
-            return Some(Refusal::CannotMigrate { port: key.clone() });
+            return Some(MigrationRefusal::NotVirtualized { port: key.clone() }.into());
+        }
+        if let Some(from) = self.get(key).and_then(|object| object.allocation.came_from.as_ref()) {
+            let from = Key::global(Kind::Host, from);
+            return Some(MigrationRefusal::StillArriving { port: key.clone(), from }.into());
         }
         self.misplaced_at(key, spec, to)
     }

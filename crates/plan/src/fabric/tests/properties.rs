@@ -374,6 +374,52 @@ fn claims_are_unique(fabric: &Fabric) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// What somebody asks for with an event; nothing if nobody is there to depart or arrive, `None` if the fabric itself takes
+/// something in.
+fn changes_of(fabric: &Fabric, event: &Event) -> Option<Vec<Change>> {
+    match event {
+        Event::Set(changes) => Some(changes.clone()),
+        Event::Depart(which, host) => Some(departing(fabric, *which, host).into_iter().collect()),
+        Event::Arrive(which) => Some(arrived(fabric, *which).into_iter().collect()),
+        Event::Learn(..) | Event::Settle(_) => None,
+    }
+}
+
+/// What the fabric itself takes in.
+fn take_in(world: &mut World, event: &Event) -> Option<Transition> {
+    match event {
+        Event::Learn(port, addresses) => world.learn(port, addresses),
+        Event::Settle(which) => {
+            let ports: Vec<Key> = world.fabric.arrivals().cloned().collect();
+            ports.get(which.index(ports.len().max(1))).and_then(|port| world.settle(port))
+        }
+        Event::Set(_) | Event::Depart(..) | Event::Arrive(..) => None,
+    }
+}
+
+/// Each change has its step, and in whatever order they are given the end is the same.
+fn steps_are_right(
+    changes: &[Change],
+    transition: &Transition,
+    mut other: World,
+    after: &State,
+    seed: u64,
+) -> Result<(), TestCaseError> {
+    prop_assert_eq!(transition.steps.len(), changes.len());
+    for (change, step) in changes.iter().zip(&transition.steps) {
+        let of = step.after.as_ref().or(step.before.as_ref()).unwrap();
+        prop_assert_eq!(of.key(), change.key());
+        prop_assert_eq!(step.outcome == Outcome::Deleted, step.after.is_none());
+    }
+    let mut shuffled = changes.to_vec();
+    let middle = usize::try_from(seed).unwrap_or(0) % changes.len();
+    shuffled.rotate_left(middle);
+    shuffled.reverse();
+    prop_assert!(other.change(&shuffled).is_ok());
+    prop_assert_eq!(&State::of(&other.fabric), after);
+    Ok(())
+}
+
 fn run(events: Vec<Event>, seed: u64) -> Result<(), TestCaseError> {
     let mut world = start();
     let first = State::of(&world.fabric);
@@ -381,60 +427,28 @@ fn run(events: Vec<Event>, seed: u64) -> Result<(), TestCaseError> {
     let mut claims: BTreeMap<String, Key> =
         first.claims.iter().map(|claim| (claim.key.clone(), claim.owner.clone())).collect();
     for event in events {
-        let event = match event {
-            Event::Depart(..) | Event::Arrive(_) => {
-                let change = match &event {
-                    Event::Depart(which, host) => departing(&world.fabric, *which, host),
-                    Event::Arrive(which) => arrived(&world.fabric, *which),
-                    _ => None,
-                };
-                let Some(change) = change else { continue };
-                Event::Set(vec![change])
-            }
-            event => event,
-        };
-        let before = State::of(&world.fabric);
-        let mut other = world.clone();
-        let transition = match &event {
-            Event::Set(changes) => match world.change(changes) {
-                Ok(transition) => transition,
+        let changes = changes_of(&world.fabric, &event);
+        if changes.as_ref().is_some_and(Vec::is_empty) {
+            continue;
+        }
+        let (before, other) = (State::of(&world.fabric), world.clone());
+        let transition = match &changes {
+            Some(changes) => match world.change(changes) {
+                Ok(transition) => Some(transition),
                 Err(refusals) => {
                     prop_assert!(!refusals.is_empty());
-                    prop_assert_eq!(State::of(&world.fabric), before);
-                    continue;
+                    None
                 }
             },
-            Event::Learn(..) | Event::Settle(_) | Event::Depart(..) | Event::Arrive(..) => {
-                let heard = match &event {
-                    Event::Learn(port, addresses) => world.learn(port, addresses),
-                    Event::Settle(which) => {
-                        let ports: Vec<Key> = world.fabric.arrivals().cloned().collect();
-                        ports.get(which.index(ports.len().max(1))).and_then(|port| world.settle(port))
-                    }
-                    Event::Set(_) | Event::Depart(..) | Event::Arrive(..) => None,
-                };
-                let Some(transition) = heard else {
-                    prop_assert_eq!(State::of(&world.fabric), before);
-                    continue;
-                };
-                transition
-            }
+            None => take_in(&mut world, &event),
+        };
+        let Some(transition) = transition else {
+            prop_assert_eq!(State::of(&world.fabric), before);
+            continue;
         };
         let after = State::of(&world.fabric);
-        if let Event::Set(changes) = &event {
-            prop_assert_eq!(transition.steps.len(), changes.len());
-            for (change, step) in changes.iter().zip(&transition.steps) {
-                let of = step.after.as_ref().or(step.before.as_ref()).unwrap();
-                prop_assert_eq!(of.key(), change.key());
-                prop_assert_eq!(step.outcome == Outcome::Deleted, step.after.is_none());
-            }
-            // In whatever order the changes are given.
-            let mut shuffled = changes.clone();
-            let middle = usize::try_from(seed).unwrap_or(0) % changes.len();
-            shuffled.rotate_left(middle);
-            shuffled.reverse();
-            prop_assert!(other.change(&shuffled).is_ok());
-            prop_assert_eq!(&State::of(&other.fabric), &after);
+        if let Some(changes) = &changes {
+            steps_are_right(changes, &transition, other, &after, seed)?;
         }
         follow(&mut replica, &transition);
         prop_assert_eq!(&replica, &after.topics);
