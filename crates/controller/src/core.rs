@@ -28,7 +28,7 @@ use crate::clock;
 use crate::commit::{self, Actor, PrepareError};
 use crate::error::LoadError;
 use crate::hosts::{Reports, Sessions};
-use crate::limits::{ACK_PAUSE, MAX_ASIDE, SETTLING};
+use crate::limits::{ACK_PAUSE, MAX_ASIDE, SETTLING, SETTLING_WITHOUT};
 use crate::records;
 use crate::state::State;
 use crate::view::View;
@@ -417,32 +417,17 @@ impl Core {
         }
     }
 
-    /// Where all hosts have known for a while that a VM has moved, nothing need be sent on any more. `known` is since when they
-    /// all know of those of which they do. When to look again, if anything is left to settle.
-    fn settle_arrivals(&self, known: &mut BTreeMap<Key, Instant>) -> Option<Instant> {
-        let everywhere: Vec<Key> = {
-            let state = self.state();
-            let arrivals: Vec<Key> = state.fabric.arrivals().cloned().collect();
-            if arrivals.is_empty() {
-                known.clear();
-                return None;
-            }
-            self.view(&state, |view| {
-                let view = view.brief();
-                let is_known = |port: &Key| {
-                    let realized = state.fabric.get(port).and_then(|object| view.realized(object));
-                    realized.is_some_and(|realized| realized.everywhere())
-                };
-                arrivals.into_iter().filter(is_known).collect()
-            })
-        };
+    /// Where all hosts have known for a while that a VM has moved, nothing need be sent on any more; nor for a host that has
+    /// been away for long. `known` is since when that holds, and how long it must. When to look again, if anything is left.
+    fn settle_arrivals(&self, known: &mut BTreeMap<Key, (Duration, Instant)>) -> Option<Instant> {
+        let settling = self.settling();
         let now = Instant::now();
-        known.retain(|port, _| everywhere.contains(port));
-        for port in everywhere {
-            known.entry(port).or_insert(now);
+        known.retain(|port, (wait, _)| settling.get(port) == Some(wait));
+        for (port, wait) in settling {
+            known.entry(port).or_insert((wait, now));
         }
-        let due: Vec<Key> =
-            known.iter().filter(|(_, since)| now >= **since + SETTLING).map(|(port, _)| port.clone()).collect();
+        let is_due = |(wait, since): &(Duration, Instant)| now >= *since + *wait;
+        let due: Vec<Key> = known.iter().filter(|(_, wait)| is_due(wait)).map(|(port, _)| port.clone()).collect();
         for port in due {
             known.remove(&port);
             let actor = Actor::new("controller".to_owned());
@@ -450,7 +435,29 @@ impl Core {
                 tracing::warn!("that {port} has moved is still noted: {problem}");
             }
         }
-        known.values().min().map(|since| *since + SETTLING)
+        known.values().map(|(wait, since)| *since + *wait).min()
+    }
+
+    /// The ports whose VMs have moved and of which every connected host knows that, and how long what is late is waited for.
+    fn settling(&self) -> BTreeMap<Key, Duration> {
+        let state = self.state();
+        let arrivals: Vec<Key> = state.fabric.arrivals().cloned().collect();
+        if arrivals.is_empty() {
+            return BTreeMap::new();
+        }
+        self.view(&state, |view| {
+            let view = view.brief();
+            let wait = |port: &Key| {
+                let lacking = state.fabric.get(port).map(|object| view.lacking(object)).unwrap_or_default();
+                if lacking.is_empty() {
+                    return Some(SETTLING);
+                }
+                let hosts: Vec<&ResourceName> = lacking.iter().collect();
+                let away = self.sessions().standing(&hosts).iter().all(|standing| !standing.connected);
+                away.then_some(SETTLING_WITHOUT)
+            };
+            arrivals.into_iter().filter_map(|port| Some((port.clone(), wait(&port)?))).collect()
+        })
     }
 
     /// These hosts have acknowledged something.

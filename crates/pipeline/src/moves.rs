@@ -101,15 +101,20 @@ fn is_at(record: &Record, outer: &Outer) -> bool {
     record.provider == outer.source && !record.flags.has(RecordFlags::LOCAL)
 }
 
-/// Whether a frame of the record's VM came from where that is, or was a moment ago; from where it is to come, it has come.
+/// Whether a frame of the record's VM came from where that is, or was a moment ago, or is to come. In that case the VM has come, if
+/// it is its own frame that is looked at (`own`), and not one that the host sent on whose VM the receiver was.
 #[inline(always)]
-pub fn came_from<T: Tables>(tables: &T, vsid: u32, record: &Record, outer: &Outer) -> bool {
+pub fn came_from<T: Tables>(tables: &T, vsid: u32, record: &Record, outer: &Outer, own: Option<&Parsed>) -> bool {
     let Some(places) = places(tables, vsid, record) else { return is_at(record, outer) };
     if is_at(places.now, outer) {
         return true;
     }
     let elsewhere = is_at(places.other, outer);
-    if elsewhere && places.to_come {
+    if elsewhere
+        && places.to_come
+        && let Some(own) = own
+        && !was_sent_on(tables, outer, own)
+    {
         tables.hear(&key(vsid, record), &outer.source);
     }
     elsewhere

@@ -61,9 +61,9 @@ impl Lab {
             Ok((moved, child)) => {
                 self.end_guest(&name, &old);
                 self.keep_child(&name, child);
-                build::remove_tap(&state.topology, &from, &device)?;
                 state.moved.insert(name, Some(host.to_owned()));
                 state.save()?;
+                build::remove_tap(&state.topology, &from, &device)?;
                 drop(lock);
                 Ok(moved)
             }
@@ -111,28 +111,29 @@ fn transfer(source: &mut Qmp, place: &super::Place, vm: &str, by: Accelerator) -
     if stands_still {
         source.execute("stop", json!({}))?;
     }
-    source.execute("migrate", json!({ "uri": incoming }))?;
-    let moved = await_end(source, vm);
-    match moved {
-        Ok(pause_ms) if stands_still => {
-            await_arrival(&mut target, vm)?;
-            target.execute("cont", json!({}))?;
-            // As QEMU does by itself for a guest that runs when it comes; these are the times that it takes then.
-            target.execute("announce-self", json!({ "initial": 50, "max": 550, "rounds": 5, "step": 100 }))?;
-            let all = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            Ok(Moved { pause_ms: all.max(pause_ms), total_ms: all })
-        }
-        Ok(pause_ms) => {
-            target.await_event(&["RESUME"], LIMIT)?;
-            Ok(Moved { pause_ms, total_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX) })
-        }
+    let handed_over = source
+        .execute("migrate", json!({ "uri": incoming }))
+        .and_then(|_| await_end(source, vm))
+        .and_then(|pause_ms| {
+            if stands_still { wake(&mut target, vm) } else { target.await_event(&["RESUME"], LIMIT) }.map(|_| pause_ms)
+        });
+    let all = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    match handed_over {
+        Ok(pause_ms) => Ok(Moved { pause_ms: if stands_still { all } else { pause_ms }, total_ms: all }),
         Err(error) => {
-            if stands_still {
-                source.execute("cont", json!({}))?;
-            }
+            // It runs on where it was; the other QEMU is ended by the caller.
+            source.execute("cont", json!({}))?;
             Err(error)
         }
     }
+}
+
+/// Has a guest run on that stood still while it came.
+fn wake(target: &mut Qmp, vm: &str) -> Result<Value, LabError> {
+    await_arrival(target, vm)?;
+    target.execute("cont", json!({}))?;
+    // As QEMU does by itself for a guest that runs when it comes; these are the times that it takes then.
+    target.execute("announce-self", json!({ "initial": 50, "max": 550, "rounds": 5, "step": 100 }))
 }
 
 /// Waits until a guest that stands still has come: the one who sent it is done a moment before.

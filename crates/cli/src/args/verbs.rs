@@ -123,7 +123,7 @@ pub struct Migrate {
     /// The host that its VM will run on.
     #[arg(long, value_name = "HOST")]
     pub to: ResourceName,
-    /// How long to wait for the VM's first sign of life there, after which the port stays where it is.
+    /// How long to wait for the VM's first sign of life there.
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub timeout: Duration,
 }

@@ -34,13 +34,7 @@ pub fn migrate(controller: &Controller, migrate: &Migrate, streams: &mut Streams
             key.name
         )));
     }
-    // What a host has not heard of the VM's last move could mislead it in this one.
-    let known = ChangeReport {
-        revision: item.revision,
-        results: vec![ChangeResult { outcome: Outcome::Unchanged, item }],
-        findings: Vec::new(),
-    };
-    wait::until_realized(controller, &known, PREPARATION)?;
+    await_rest(controller, &key, item)?;
     if let Err(error) = direct(controller, &key, Some(to), true) {
         // Where nothing was declared there is nothing to take back.
         if matches!(error, CliError::NotRealized(_)) {
@@ -52,23 +46,40 @@ pub fn migrate(controller: &Controller, migrate: &Migrate, streams: &mut Streams
     streams.print(&format!("{key} is prepared on {to}: move its VM there from {from} now\n"))?;
     let began = Instant::now();
     while began.elapsed() < migrate.timeout {
-        let item = controller.client.get(&key)?;
+        std::thread::sleep(PAUSE);
+        // A controller that does not answer now may in a moment; the hosts follow the VM without it.
+        let Ok(item) = controller.client.get(&key) else { continue };
         match (host_of(&item).as_deref(), goes_to(&item).as_deref()) {
             (Some(host), _) if host == to.as_str() => {
                 let waited = began.elapsed().as_secs_f64();
                 return streams.print(&format!("{key} is on {to}: its VM was heard there after {waited:.1} s\n"));
             }
-            (_, Some(goes)) if goes == to.as_str() => std::thread::sleep(PAUSE),
+            (_, Some(goes)) if goes == to.as_str() => {}
             _ => return Err(CliError::Told(format!("{key} is to go to {to} no more: somebody else has changed that"))),
         }
     }
-    direct(controller, &key, None, false)?;
+    // Nothing is taken back: the VM may come at any moment, and would be cut off then.
     Err(CliError::Told(format!(
-        "{key}: its VM was not heard on {to} within {}; the port stays on {from}, where its network is as it was. If the VM does run \
-         on {to}, move the port to it with \"netvirt set port {} --host {to}\"",
+        "{key}: its VM was not heard on {to} within {}; it is prepared there still. When it is sure that the VM stays on {from}, say \
+         \"netvirt set port {} --migrate-to ''\"",
         humantime::format_duration(migrate.timeout),
         key.name
     )))
+}
+
+/// Waits until nothing is late from the VM's last move: what a host has not heard of that could mislead it in this one.
+fn await_rest(controller: &Controller, key: &Key, mut item: Item) -> Result<(), CliError> {
+    let began = Instant::now();
+    while item.status.allocation.came_from.is_some() && began.elapsed() < PREPARATION {
+        std::thread::sleep(PAUSE);
+        item = controller.client.get(key)?;
+    }
+    let known = ChangeReport {
+        revision: item.revision,
+        results: vec![ChangeResult { outcome: Outcome::Unchanged, item }],
+        findings: Vec::new(),
+    };
+    wait::until_realized(controller, &known, PREPARATION)
 }
 
 /// Says where a port is to go, or that it stays; and waits until all hosts know, if that matters.

@@ -37,7 +37,7 @@ pub fn check<P: Packet, T: Tables>(
         if let Some(record) = tables.record(&RecordKey { vsid: outer.vsid, address: ip.source })
             && same_mac(&record.mac, &parsed.ethernet.source)
         {
-            at(tables, outer.vsid, record, outer)?;
+            at(tables, outer.vsid, record, outer, Some(parsed))?;
             return check_nd(packet, tables, outer, parsed, ip, Some(record));
         }
     }
@@ -48,7 +48,7 @@ pub fn check<P: Packet, T: Tables>(
             None => DropReason::UnknownSubnet,
         });
     };
-    at(tables, outer.vsid, station, outer)?;
+    at(tables, outer.vsid, station, outer, Some(parsed))?;
     if let Some(ip) = parsed.ip() {
         check_nd(packet, tables, outer, parsed, ip, Some(station))?;
         return ip_of_station(packet, tables, meta, outer, parsed, ip, station);
@@ -61,8 +61,14 @@ pub fn check<P: Packet, T: Tables>(
 
 /// Compares the outer source with where the record of a VM subnet says its VM is.
 #[inline(always)]
-fn at<T: Tables>(tables: &T, vsid: u32, record: &Record, outer: &Outer) -> Result<(), DropReason> {
-    if moves::came_from(tables, vsid, record, outer) {
+fn at<T: Tables>(
+    tables: &T,
+    vsid: u32,
+    record: &Record,
+    outer: &Outer,
+    own: Option<&Parsed>,
+) -> Result<(), DropReason> {
+    if moves::came_from(tables, vsid, record, outer, own) {
         return Ok(());
     }
     Err(match paths::any(tables, &outer.source) {
@@ -125,7 +131,8 @@ fn routed<T: Tables>(tables: &T, outer: &Outer, source: &Address) -> Result<(), 
     let subnet = tables.subnet(outer.vsid).ok_or(DropReason::UnknownSubnet)?;
     let (mut vsid, mut missing) = (0, DropReason::NoRoute);
     match forward::resolve(tables, subnet.domain, source, &mut vsid, &mut missing) {
-        Some(record) => at(tables, vsid, record, outer),
+        // Its source address is no proof of who sent it: a VM that forwards may write any.
+        Some(record) => at(tables, vsid, record, outer, None),
         None => Err(DropReason::UnknownSource),
     }
 }

@@ -53,7 +53,8 @@ pub(super) fn references(object: &Object) -> Vec<Key> {
         Spec::CustomerRoute(route) => references.push(key.sibling(Kind::VmNetwork, &route.vm_network)),
         Spec::Port(port) => {
             references.extend(port.host.as_ref().map(|host| Key::global(Kind::Host, host)));
-            references.extend(port.migrate_to.as_ref().map(|host| Key::global(Kind::Host, host)));
+            let others = port.migrate_to.iter().chain(&object.allocation.came_from);
+            references.extend(others.map(|host| Key::global(Kind::Host, host)));
             references.extend(port.vm_network.as_ref().map(|network| key.sibling(Kind::VmNetwork, network)));
             let subnet = object.allocation.vm_subnet.as_ref().or(port.vm_subnet.as_ref());
             references.extend(subnet.map(|subnet| key.sibling(Kind::VmSubnet, subnet)));

@@ -66,6 +66,10 @@ impl Fabric {
 /// Where a port's VM has come from while it ran: with the change that puts it on the host that it was to move to, the one
 /// before; and that stays until the port is put elsewhere.
 pub(super) fn came_from(given: &Allocation, before: &Port, spec: &Port) -> Option<ResourceName> {
+    // In another VM network nothing comes late for it.
+    if before.vm_network != spec.vm_network || before.vm_subnet != spec.vm_subnet {
+        return None;
+    }
     if before.host == spec.host {
         return given.came_from.clone();
     }
