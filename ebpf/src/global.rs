@@ -13,7 +13,8 @@ use pipeline::meter::Size;
 use pipeline::policy::Direction;
 use pipeline::stages::limit;
 use pipeline::stages::security::{self, Case};
-use pipeline::{Tables, Work, sweep};
+use pipeline::travel::{self, Arrived};
+use pipeline::{StationKey, Tables, Turn, Work, sweep};
 
 use crate::maps::{self, FLOWS, MAPS};
 
@@ -60,6 +61,48 @@ pub extern "C" fn netvirt_remember(far: u64) -> u64 {
 pub extern "C" fn netvirt_pay(from: u64, to: u64, bytes: u64, packets: u64) -> u64 {
     let size = Size { bytes: bytes as u32, packets: packets as u32 };
     u64::from(limit::pay(&MAPS, from as u32, to as u32, size))
+}
+
+/// [`Tables::sent_on`], with the MAC address in the first six bytes of a number.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn netvirt_sent_on(vsid: u64, mac: u64) -> u64 {
+    let [a, b, c, d, e, f, ..] = mac.to_ne_bytes();
+    maps::count_sent_on(&StationKey { vsid: vsid as u32, mac: [a, b, c, d, e, f], reserved: 0 });
+    0
+}
+
+/// [`travel::take_in`], of a flow on its way in with this index.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn netvirt_take_in(index: u64, ifindex: u64) -> u64 {
+    let (Some(traveller), Some(work)) = (maps::traveller(index as u32), work()) else { return Arrived::Gone as u64 };
+    travel::take_in(&MAPS, traveller, ifindex as u32, &mut work.own.flow) as u64
+}
+
+/// Flows that are taken in one after the other: what has become of them.
+pub struct TakingIn {
+    /// Interface index of their port's device.
+    pub ifindex: u32,
+    /// How many there are.
+    pub count: u32,
+    /// The next one.
+    pub next: u32,
+    /// How many were taken, known, gone, and found no room: [`Arrived`], a byte each.
+    pub outcomes: u32,
+}
+
+impl Turn for TakingIn {
+    #[inline(always)]
+    fn turn<T: Tables>(&mut self, _: &T) -> bool {
+        if self.next >= self.count {
+            return false;
+        }
+        let outcome = netvirt_take_in(self.next.into(), self.ifindex.into());
+        self.outcomes = self.outcomes.wrapping_add(1 << ((outcome as u32 & 3) * 8));
+        self.next += 1;
+        true
+    }
 }
 
 /// What one look through all flows has in common.

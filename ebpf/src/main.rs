@@ -20,7 +20,7 @@ use aya_ebpf::programs::TcContext;
 use egress::Hook;
 use maps::MAPS;
 use pipeline::stages::limit;
-use pipeline::{DropReason, Meta, Verdict, Work};
+use pipeline::{DropReason, Meta, Tables, Verdict, Work, travel};
 use skb::Skb;
 
 /// Ethernet, IPv4 and TCP, or Ethernet and IPv6.
@@ -88,6 +88,16 @@ pub fn netvirt_host(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn netvirt_sweep(_ctx: TcContext) -> i32 {
     global::netvirt_forget() as i32
+}
+
+/// Runs when the host's agent says so, on a frame that begins with two numbers: the interface index of a port's device, and how
+/// many flows have come with its VM. Takes them in, and returns what became of them ([`global::TakingIn::outcomes`]).
+#[classifier]
+pub fn netvirt_take_flows(ctx: TcContext) -> i32 {
+    let (Ok(ifindex), Ok(count)) = (ctx.load::<u32>(0), ctx.load::<u32>(4)) else { return 0 };
+    let mut taking = global::TakingIn { ifindex, count, next: 0, outcomes: 0 };
+    MAPS.repeat(travel::MAX_TOGETHER, &mut taking);
+    taking.outcomes as i32
 }
 
 /// Makes a verdict in its place, as [`Verdict::default`] is.

@@ -19,6 +19,7 @@ use pipeline::policy::{
     Rule, RuleKey, ServiceKey, WordKey,
 };
 use pipeline::stages::security::Case;
+use pipeline::travel::{self, Traveller};
 use pipeline::{
     Address, Counters, Fragmented, Host, MAX_MOVES, MAX_PEERS, MAX_PORTS, MAX_PROVIDERS, MAX_PUNT, MAX_RECORDS,
     MAX_ROUTES, MAX_SUBNETS, Peer, PeerKey, Plain, Port, Provider, Punted, Record, RecordKey, Replica, ReplicaKey,
@@ -47,6 +48,12 @@ static MOVES: HashMap<StationKey, Move> = HashMap::pinned(MAX_MOVES, BPF_F_NO_PR
 /// Where the VMs of `MOVES` were heard.
 #[map]
 static HEARD: HashMap<StationKey, Address> = HashMap::pinned(MAX_MOVES, BPF_F_NO_PREALLOC);
+/// How many frames were sent on to them.
+#[map]
+static SENT_ON: HashMap<StationKey, u64> = HashMap::pinned(MAX_MOVES, BPF_F_NO_PREALLOC);
+/// Flows that come with VMs, on their way into `FLOWS`.
+#[map]
+static TRAVELLERS: Array<Traveller> = Array::pinned(travel::MAX_TOGETHER, 0);
 #[map]
 static SUBNETS: HashMap<u32, Subnet> = HashMap::pinned(MAX_SUBNETS, BPF_F_NO_PREALLOC);
 #[map]
@@ -147,6 +154,11 @@ impl Tables for Maps {
     fn hear(&self, key: &StationKey, provider: &Address) {
         // As many as there may be in `MOVES`, so that there is room.
         let _ = HEARD.insert(key, provider, 0);
+    }
+    #[inline(always)]
+    fn sent_on(&self, key: &StationKey) {
+        let [a, b, c, d, e, f] = key.mac;
+        global::netvirt_sent_on(key.vsid.into(), u64::from_ne_bytes([a, b, c, d, e, f, 0, 0]));
     }
     #[inline(always)]
     fn subnet(&self, vsid: u32) -> Option<&Subnet> {
@@ -343,6 +355,25 @@ pub fn is_unswept() -> bool {
         Some(at) => MAPS.now().wrapping_sub(unsafe { at.read_volatile() }) > FORGET_AFTER,
         None => false,
     }
+}
+
+/// Counts a frame that was sent on.
+#[inline(always)]
+pub fn count_sent_on(key: &StationKey) {
+    match SENT_ON.get_ptr_mut(key) {
+        // SAFETY: the pointer is into the map, and all CPUs count on the number.
+        Some(count) => unsafe { add(count, 1) },
+        None => {
+            let _ = SENT_ON.insert(key, &1, 0);
+        }
+    }
+}
+
+/// A flow that comes with a VM.
+#[inline(always)]
+pub fn traveller(index: u32) -> Option<&'static Traveller> {
+    // SAFETY: the pointer is into the map. The agent, which alone writes there, waits for the program that reads.
+    TRAVELLERS.get_ptr(index).map(|traveller| unsafe { &*traveller })
 }
 
 /// Notes that it is done now.

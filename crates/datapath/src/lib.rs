@@ -14,6 +14,7 @@ mod flows;
 mod maps;
 mod raw;
 pub mod testrun;
+mod travel;
 
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,7 @@ pub use counters::SlotCounters;
 pub use error::Error;
 pub use events::{Events, Logs, Punt, Punts};
 pub use maps::LAYOUT;
+pub use travel::Taken;
 
 /// The compiled kernel programs.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netvirt-ebpf.o"));
@@ -51,9 +53,11 @@ impl Datapath {
         for role in Role::ALL {
             program(&mut ebpf, role)?.load().map_err(Error::program)?;
         }
-        let sweep = ebpf.program_mut(flows::SWEEP).ok_or(Error::Missing(flows::SWEEP))?;
-        let sweep: &mut SchedClassifier = sweep.try_into().map_err(Error::program)?;
-        sweep.load().map_err(Error::program)?;
+        for name in [flows::SWEEP, travel::TAKE_FLOWS] {
+            let program = ebpf.program_mut(name).ok_or(Error::Missing(name))?;
+            let program: &mut SchedClassifier = program.try_into().map_err(Error::program)?;
+            program.load().map_err(Error::program)?;
+        }
         Ok(Self { ebpf, folder: folder.to_owned() })
     }
 

@@ -71,6 +71,8 @@ pub const LAYOUT: u32 = {
         size_of::<pipeline::flow::Usage>() as u64,
         size_of::<pipeline::flow::FragmentKey>() as u64,
         size_of::<pipeline::Fragmented>() as u64,
+        size_of::<pipeline::travel::Traveller>() as u64,
+        pipeline::travel::MAX_TOGETHER as u64,
         size_of::<pipeline::meter::MeterKey>() as u64,
         size_of::<pipeline::meter::Meter>() as u64,
         pipeline::flow::MAX_FRAGMENTED as u64,
@@ -132,6 +134,8 @@ impl Datapath {
         self.delete("HEARD", &heard)?;
         self.delete("MOVES", &changes.moves)?;
         self.delete("HEARD", &heard)?;
+        let sent_on = TableChanges::<_, u64> { deletions: changes.moves.deletions.clone(), ..TableChanges::default() };
+        self.delete("SENT_ON", &sent_on)?;
         self.delete("PLAIN", &changes.plain)?;
         self.delete("PEERS", &changes.peers)?;
         self.delete("PROVIDERS", &changes.providers)?;
@@ -175,6 +179,14 @@ impl Datapath {
     /// When the map cannot be read.
     pub fn heard(&self) -> Result<BTreeMap<StationKey, Address>, Error> {
         self.read("HEARD")
+    }
+
+    /// How many frames for VMs that have moved were sent on to them, of those that there were any for.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn sent_on(&self) -> Result<BTreeMap<StationKey, u64>, Error> {
+        self.read("SENT_ON")
     }
 
     fn read_host(&self) -> Result<Option<Host>, Error> {

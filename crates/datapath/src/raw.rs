@@ -37,6 +37,7 @@ layouts!(
     pipeline::flow::FlowKey,
     pipeline::flow::FragmentKey,
     pipeline::flow::Usage,
+    pipeline::travel::Traveller,
     pipeline::Fragmented,
     pipeline::meter::Bucket,
     Matches,

@@ -29,6 +29,7 @@ pub mod stages;
 pub mod sweep;
 mod tables;
 pub mod track;
+pub mod travel;
 mod verdict;
 
 pub use buffer::Buffer;

@@ -399,6 +399,9 @@ pub trait Tables {
     fn heard_at(&self, key: &StationKey) -> Option<&Address>;
     /// Notes at which it was heard.
     fn hear(&self, key: &StationKey, provider: &Address);
+    /// Counts a frame that is sent on to where its VM has gone. Has no part in the decision.
+    #[inline(always)]
+    fn sent_on(&self, _key: &StationKey) {}
     /// The VM subnet.
     fn subnet(&self, vsid: u32) -> Option<&Subnet>;
     /// The customer route with the longest prefix that matches a key made by [`RouteKey::exact`].

@@ -18,6 +18,7 @@ mod port_frames;
 mod replay;
 mod report;
 mod soundness;
+mod travel;
 mod uplink_frames;
 mod userspace;
 mod world;

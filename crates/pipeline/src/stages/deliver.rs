@@ -44,7 +44,7 @@ pub fn encapsulated<'t, P: Packet, T: Tables>(
         // Where it is may be another question with the next packet.
         work.probe.plain = false;
         if let Some(record) = moves::onward(tables, work.outer.vsid, station) {
-            send_on(tables, record, work, verdict);
+            send_on(tables, record, &key, work, verdict);
             return None;
         }
         station = moves::now(tables, work.outer.vsid, station);
@@ -59,14 +59,21 @@ pub fn encapsulated<'t, P: Packet, T: Tables>(
     Some((port, station.ifindex))
 }
 
-/// Sends a frame on as it came, in our own name, to the host that its receiver has gone to.
+/// Sends a frame on as it came, in our own name, to the host that its receiver has gone to; `key` is the receiver's.
 #[inline(always)]
-fn send_on<'t, T: Tables>(tables: &'t T, record: &'t Record, work: &mut Work, verdict: &mut Verdict<'t>) {
+fn send_on<'t, T: Tables>(
+    tables: &'t T,
+    record: &'t Record,
+    key: &StationKey,
+    work: &mut Work,
+    verdict: &mut Verdict<'t>,
+) {
     let Work { outer_ip, parsed, edit, .. } = work;
     let peer = paths::choose(tables, &record.provider, parsed.hash());
     let Some(peer) = peer.filter(|peer| peer.local.is_v4() == outer_ip.v4) else {
         return verdict.drop(DropReason::NoPeer);
     };
+    tables.sent_on(key);
     let (network, ethertype) = match outer_ip.v4 {
         true => (Network::V4, ethernet::IPV4),
         false => (Network::V6, ethernet::IPV6),

@@ -191,7 +191,7 @@ fn first<T: Tables>(tables: &T, side: u32, desk: &mut Desk) -> u32 {
 
 /// Whether the port may have another flow that was opened this way.
 #[inline(always)]
-fn has_room<T: Tables>(tables: &T, slot: u32, opener: Direction) -> bool {
+pub fn has_room<T: Tables>(tables: &T, slot: u32, opener: Direction) -> bool {
     let Some(host) = tables.host() else { return false };
     let usage = tables.usage(slot, opener);
     let share = match opener {
