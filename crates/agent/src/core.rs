@@ -119,6 +119,11 @@ impl Core {
         self.netlink.links()
     }
 
+    /// How many frames a device has handed to whoever is behind it; none if it is gone.
+    pub fn transmitted(&self, device: &str) -> Option<u64> {
+        self.netlink.transmitted(device).ok()
+    }
+
     /// What was observed.
     pub const fn facts(&self) -> &Facts {
         self.desired.live.facts()

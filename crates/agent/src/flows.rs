@@ -165,6 +165,6 @@ fn port_name(core: &Core, ifindex: u32) -> Option<String> {
 }
 
 /// The time as the kernel programs see it, in nanoseconds.
-fn now() -> u64 {
+pub fn now() -> u64 {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |time| Duration::from(time).as_nanos() as u64)
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use model::{Kind, Resource};
+use model::{Kind, LeaseState, Resource};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -142,21 +142,6 @@ pub struct LeaseStatus {
     pub since: String,
     /// What was said.
     pub state: LeaseState,
-}
-
-/// What became of an address that DHCP gives.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum LeaseState {
-    /// It was offered, and not yet asked for.
-    Offered,
-    /// The VM has it.
-    Bound,
-    /// The VM asked for this address, which is not its own.
-    Refused,
-    /// The VM gave it back.
-    Released,
-    /// The VM found that somebody else uses it.
-    Declined,
 }
 
 /// Status of a lookup record.

@@ -27,10 +27,11 @@ pub use client::{Client, ClientError, DEFAULT_TIMEOUT};
 pub use flows::{FLOWS, FlowFilter, FlowItem, FlowList, protocol_name, protocol_number};
 pub use host_api::HostApi;
 pub use item::{
-    AddressSetStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, GlobalStatus, Item, ItemStatus, LeaseState,
-    LeaseStatus, LookupRecordStatus, MigrationStatus, PortState, PortStatus, ProviderAddressStatus,
-    ProviderRouteStatus, RealizedState, RoutingDomainStatus, SecurityGroupStatus, spec_of,
+    AddressSetStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, GlobalStatus, Item, ItemStatus, LeaseStatus,
+    LookupRecordStatus, MigrationStatus, PortState, PortStatus, ProviderAddressStatus, ProviderRouteStatus,
+    RealizedState, RoutingDomainStatus, SecurityGroupStatus, spec_of,
 };
+pub use model::LeaseState;
 pub use paths::MAX_BODY_BYTES;
 pub use problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};
 pub use socket::{Socket, SocketError};

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use api::fabric::LastMove;
 use model::fabric::{Addressing, Key, Kind, ResourceName, Spec};
 use model::{MacAddress, Vsid};
 use plan::fabric::{Change, Fabric, TopicId};
-use proto::{HostFacts, JoinAsk, Joined, LearntAddress, Peer, Refused, Report, Station, TopicContent};
+use proto::{Departure, HostFacts, JoinAsk, Joined, LearntAddress, Peer, Refused, Report, Station, TopicContent};
 use store::Transaction;
 
 use crate::commit::Actor;
@@ -137,8 +138,29 @@ impl proto::Controller for Controller {
             follow_uplinks(&self.0, host, &report.uplinks);
         }
         learn(&self.0, host, &report.learnt);
+        note_departures(&self.0, host, &report.departures);
         arrive(&self.0, host, &report.arrived);
     }
+
+    fn successor(&self, host: &ResourceName, vm: Station) -> Option<ResourceName> {
+        Some(self.0.state().fabric.successor(host, vm.vsid, vm.mac)?.1)
+    }
+}
+
+/// Notes what became of frames for VMs that move away from a host, to be shown with their ports.
+fn note_departures(core: &Core, host: &ResourceName, departures: &[Departure]) {
+    if departures.is_empty() {
+        return;
+    }
+    let state = core.state();
+    let of_port = |departure: &Departure| {
+        let (port, _) = state.fabric.successor(host, departure.station.vsid, departure.station.mac)?;
+        let moved =
+            LastMove { from: host.clone(), flows: departure.flows, lost: departure.lost, sent_on: departure.sent_on };
+        core.reports().moved(&port, moved).then_some(port)
+    };
+    let changed: Vec<Key> = departures.iter().filter_map(of_port).collect();
+    core.tell_status(&state, changed);
 }
 
 /// Whether the token is one, and good for this name.

@@ -359,6 +359,9 @@ impl Core {
                 self.reports.lock().forget(&gone.resource.name);
                 self.note_ack(&gone.resource.name);
             }
+            if gone.resource.kind() == Kind::Port && fabric.get(&gone.key()).is_none() {
+                self.reports.lock().forget_port(&gone.key());
+            }
         }
         let told = changed().filter_map(|step| match (&step.after, &step.before) {
             (Some(object), _) => Some((EventKind::Changed, object)),

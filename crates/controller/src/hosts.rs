@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use api::fabric::LastMove;
 use model::Name;
-use model::fabric::ResourceName;
+use model::fabric::{Key, ResourceName};
 use plan::fabric::TopicChange;
 use proto::{Report, Standing};
 
@@ -41,7 +42,11 @@ impl Sessions for proto::Hub {
 
 /// What the agents said since the controller started.
 #[derive(Default)]
-pub struct Reports(HashMap<ResourceName, HostReport>);
+pub struct Reports {
+    hosts: HashMap<ResourceName, HostReport>,
+    /// The last moves of ports, as far as they were seen.
+    moves: HashMap<Key, LastMove>,
+}
 
 /// What one agent said.
 #[derive(Clone, Default, Debug)]
@@ -60,12 +65,12 @@ pub struct HostReport {
 
 impl Reports {
     pub fn get(&self, host: &ResourceName) -> Option<&HostReport> {
-        self.0.get(host)
+        self.hosts.get(host)
     }
 
     /// Something was heard of the host.
     pub fn seen(&mut self, host: &ResourceName, now: u64) -> &mut HostReport {
-        let report = self.0.entry(host.clone()).or_default();
+        let report = self.hosts.entry(host.clone()).or_default();
         report.last_seen = report.last_seen.max(Some(now));
         report
     }
@@ -88,9 +93,24 @@ impl Reports {
         changed
     }
 
+    /// How the VM of a port has moved last, while it ran.
+    pub fn last_move(&self, port: &Key) -> Option<&LastMove> {
+        self.moves.get(port)
+    }
+
+    /// Notes how a port's VM moves; whether that is news.
+    pub fn moved(&mut self, port: &Key, moved: LastMove) -> bool {
+        self.moves.insert(port.clone(), moved.clone()).as_ref() != Some(&moved)
+    }
+
+    /// The port is deleted.
+    pub fn forget_port(&mut self, port: &Key) {
+        self.moves.remove(port);
+    }
+
     /// The host is deleted.
     pub fn forget(&mut self, host: &ResourceName) {
-        self.0.remove(host);
+        self.hosts.remove(host);
     }
 }
 

@@ -86,6 +86,7 @@ impl<'a> View<'a> {
         match &object.resource.spec {
             Spec::Host(_) => self.host(&key.name, &mut status),
             Spec::Port(port) => {
+                status.last_move = self.reports.last_move(&key).cloned();
                 status.device = port.host.as_ref().map(|host| {
                     let report = self.reports.get(host).zip(host_port_name(&key));
                     match report.and_then(|(report, name)| report.ports.get(&name)) {

@@ -1,9 +1,24 @@
-//! The time for which an address is lent.
+//! Addresses that are lent: for how long, and what has become of them.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+/// What became of an address that DHCP gives.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum LeaseState {
+    /// It was offered, and not yet asked for.
+    Offered,
+    /// The VM has it.
+    Bound,
+    /// The VM asked for this address, which is not its own.
+    Refused,
+    /// The VM gave it back.
+    Released,
+    /// The VM found that somebody else uses it.
+    Declined,
+}
 
 /// How long a DHCP lease is valid, in whole seconds, at least [`LeaseTime::MIN`]. Written as `1d`, `8h 30m` or `90s`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

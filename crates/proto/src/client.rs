@@ -21,7 +21,7 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Status, Streaming};
 
 use crate::ca::{CaError, Certified, HostRequest, fingerprint_of};
-use crate::convert::{facts_out, report_out};
+use crate::convert::{facts_out, handover_out, report_out};
 use crate::wire::agent_message::Message;
 use crate::wire::services::enrolment_client::EnrolmentClient;
 use crate::wire::services::sync_client::SyncClient;
@@ -249,6 +249,14 @@ impl Session {
     /// When the session has ended.
     pub async fn report(&self, report: &Report) -> Result<(), ClientError> {
         self.say(Message::Report(report_out(report))).await
+    }
+
+    /// Hands something over that a VM takes with it that moves to another host.
+    ///
+    /// # Errors
+    /// When the session has ended.
+    pub async fn hand_over(&self, handover: &crate::Handover) -> Result<(), ClientError> {
+        self.say(Message::Handover(handover_out(handover))).await
     }
 
     async fn say(&self, message: Message) -> Result<(), ClientError> {

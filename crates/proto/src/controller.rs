@@ -8,7 +8,7 @@ use model::Resource;
 use model::fabric::ResourceName;
 use plan::fabric::TopicId;
 
-use crate::{HostFacts, Report};
+use crate::{HostFacts, Report, Station};
 
 /// A controller, as the protocol sees it.
 ///
@@ -57,6 +57,9 @@ pub trait Controller: Send + Sync + 'static {
 
     /// What a host has to say; it replaces what it said before.
     fn report(&self, host: &ResourceName, report: Report);
+
+    /// The host that a VM moves to, or has moved to, from this one; none if it does not.
+    fn successor(&self, host: &ResourceName, vm: Station) -> Option<ResourceName>;
 }
 
 /// A machine that wants to become a host.

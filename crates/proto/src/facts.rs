@@ -37,6 +37,21 @@ pub struct Report {
     pub uplinks: Vec<Uplink>,
     /// The VMs that were to move to this host while they run, and were heard here.
     pub arrived: Vec<Station>,
+    /// The VMs that move away from this host while they run, or have moved.
+    pub departures: Vec<Departure>,
+}
+
+/// A VM that moves away from a host, or has moved: what became there of what was for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Departure {
+    /// Which.
+    pub station: Station,
+    /// Frames that came for it after it had gone, and were sent on to it.
+    pub sent_on: u64,
+    /// Frames that went to its device and that it did not take, as it stood still; none where that cannot be known.
+    pub lost: Option<u64>,
+    /// Flows that were handed over.
+    pub flows: u64,
 }
 
 /// A VM, as its subnet knows it.

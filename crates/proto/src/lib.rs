@@ -16,6 +16,7 @@ mod convert;
 mod digest;
 mod encoded;
 mod facts;
+mod handover;
 mod hub;
 mod mirror;
 #[cfg(test)]
@@ -29,7 +30,8 @@ pub use controller::{Controller, JoinAsk, Joined, Peer, Refused, TopicContent};
 pub use convert::WireError;
 pub use digest::Digest;
 pub use encoded::Encoded;
-pub use facts::{HostFacts, LearntAddress, PortReport, Report, Station, Uplink};
+pub use facts::{Departure, HostFacts, LearntAddress, PortReport, Report, Station, Uplink};
+pub use handover::{Handover, Lease};
 pub use hub::{Hub, Limits, Standing, snapshot};
 pub use mirror::{Heard, Mirror, Update};
 pub use plan::fabric::{TopicChange, TopicId};

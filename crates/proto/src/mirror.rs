@@ -10,9 +10,9 @@ use model::{Change, Key, Resource, SharedKey};
 use plan::fabric::TopicId;
 use prost::bytes::Bytes;
 
-use crate::convert::{decode_shared, digest_in, key_in, topic_in};
+use crate::convert::{decode_shared, digest_in, handover_in, key_in, topic_in};
 use crate::wire::controller_message::Message;
-use crate::{Digest, Encoded, WireError, wire};
+use crate::{Digest, Encoded, Handover, WireError, wire};
 
 /// The topics of a host.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +58,8 @@ pub enum Heard {
     Resync(TopicId),
     /// What is staged is complete up to this revision: [`Mirror::commit`] it, or hear more first if more has come.
     Synced(u64),
+    /// A VM is coming, and this is what its host remembers of it. It is no part of what is declared.
+    Handover(Handover),
 }
 
 /// What has changed over all topics.
@@ -132,6 +134,7 @@ impl Mirror {
                 // Another Synced comes after what is missing.
                 None => Heard::More,
             }),
+            Some(Message::Handover(handover)) => Ok(Heard::Handover(handover_in(handover)?)),
             // Of a later version.
             None => Ok(Heard::More),
         }

@@ -99,7 +99,7 @@ impl World {
         let mut waiting: std::collections::VecDeque<Encoded> = messages.into();
         while let Some(message) = waiting.pop_front() {
             match self.mirror.hear(message).unwrap() {
-                Heard::More => {}
+                Heard::More | Heard::Handover(_) => {}
                 // As an agent does that has no time to carry each out.
                 Heard::Synced(_) if self.revision.is_multiple_of(3) && !waiting.is_empty() => {}
                 Heard::Synced(revision) => {

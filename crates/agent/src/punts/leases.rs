@@ -75,6 +75,30 @@ impl Leases {
         statuses.collect()
     }
 
+    /// What goes with a port's VM to another host.
+    pub fn handed_over(&self, port: &Port) -> Vec<proto::Lease> {
+        let entry = self.0.get(&port.name).filter(|entry| entry.identity == identity(port));
+        let leases = entry.into_iter().flat_map(|entry| entry.leases.iter().flatten());
+        let handed_over = leases.map(|lease| proto::Lease {
+            address: lease.address,
+            state: lease.state,
+            age: lease.since.elapsed().unwrap_or_default(),
+        });
+        handed_over.collect()
+    }
+
+    /// Takes in what came with a port's VM from another host, as far as nothing is known here that is later.
+    pub fn take_over(&mut self, port: &Port, leases: &[proto::Lease]) {
+        let entry = self.entry(port);
+        for came in leases {
+            let since = SystemTime::now().checked_sub(came.age).unwrap_or(SystemTime::UNIX_EPOCH);
+            let known = &mut entry.leases[usize::from(came.address.is_ipv6())];
+            if known.as_ref().is_none_or(|known| known.since < since) {
+                *known = Some(Lease { address: came.address, since, state: came.state });
+            }
+        }
+    }
+
     /// Forgets ports that are no longer declared.
     pub fn keep(&mut self, is_declared: impl Fn(&Name) -> bool) {
         self.0.retain(|name, _| is_declared(name));
@@ -110,6 +134,22 @@ mod tests {
         assert!(leases.note(&port, &Event::Declined(v6)));
         let expected = [("10.0.0.5".to_owned(), LeaseState::Bound), ("fd00::5".to_owned(), LeaseState::Declined)];
         assert_eq!(states(&leases, &port), expected);
+    }
+
+    #[test]
+    fn leases_go_with_a_vm_and_the_later_word_counts() {
+        let v4 = "10.0.0.5".parse().unwrap();
+        let port = port(5001);
+        let (mut here, mut there) = (Leases::default(), Leases::default());
+        here.note(&port, &Event::Bound(v4));
+        let handed_over = here.handed_over(&port);
+        there.take_over(&port, &handed_over);
+        assert_eq!(states(&there, &port), [("10.0.0.5".to_owned(), LeaseState::Bound)]);
+        // Renewed or given back here meanwhile.
+        there.note(&port, &Event::Released(v4));
+        let earlier = proto::Lease { age: std::time::Duration::from_secs(60), ..handed_over[0] };
+        there.take_over(&port, &[earlier]);
+        assert_eq!(states(&there, &port), [("10.0.0.5".to_owned(), LeaseState::Released)]);
     }
 
     #[test]

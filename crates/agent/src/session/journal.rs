@@ -164,8 +164,8 @@ fn replay(mut bytes: &[u8]) -> Mirror {
         let Some((message, rest)) = rest.split_at_checked(length) else { break };
         match mirror.hear(Encoded::from_bytes(message.to_vec())) {
             Ok(Heard::Synced(revision)) => drop(mirror.commit(revision)),
-            // A topic that had to be asked for anew stands further behind.
-            Ok(Heard::More | Heard::Resync(_)) => {}
+            // A topic that had to be asked for anew stands further behind; what is handed over is never written down.
+            Ok(Heard::More | Heard::Resync(_) | Heard::Handover(_)) => {}
             Err(error) => {
                 tracing::warn!("what the controller said last is damaged on disk, and is asked for again: {error}");
                 break;

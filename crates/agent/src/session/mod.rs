@@ -3,7 +3,9 @@
 //! It runs on a thread of its own. Nothing waits for it: without a controller the host goes on with what it last knew,
 //! after a restart too.
 
+mod arrivals;
 mod backoff;
+mod departures;
 mod enrolment;
 pub(crate) mod files;
 mod join;
@@ -28,7 +30,9 @@ pub use report::is_underlay;
 
 use crate::addresses::Addresses;
 use crate::run::{Shared, lock};
+use arrivals::Arrivals;
 use backoff::Backoff;
+use departures::Departures;
 use enrolment::{Enrolment, EnrolmentError};
 use files::FileError;
 use journal::Journal;
@@ -89,6 +93,8 @@ pub struct Controlled {
     generation: u64,
     renewal: Option<JoinHandle<Result<Identity, ClientError>>>,
     renew_at: SystemTime,
+    departures: Departures,
+    arrivals: Arrivals,
 }
 
 impl Controlled {
@@ -119,6 +125,8 @@ impl Controlled {
             generation: 0,
             renewal: None,
             renew_at,
+            departures: Departures::default(),
+            arrivals: Arrivals::default(),
         }))
     }
 
@@ -195,8 +203,11 @@ impl Controlled {
         let at = &self.enrolment.at;
         let mut session = client::connect(&at.address, &self.enrolment.identity, &facts, &self.mirror).await?;
         tracing::info!(controller = at.address, host = %at.host, "connected");
+        self.departures.begin_anew();
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut travel = tokio::time::interval(departures::LOOK);
+        travel.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 message = session.next() => {
@@ -204,6 +215,7 @@ impl Controlled {
                         backoff.reset();
                     }
                 }
+                _ = travel.tick() => self.travel(core, &session).await?,
                 _ = look.tick() => {
                     if self.retry(core) {
                         self.acknowledge(core, &session).await?;
@@ -225,9 +237,15 @@ impl Controlled {
     async fn hear(&mut self, core: &Shared, message: Encoded, session: &mut Session) -> Result<bool, Ended> {
         let mut next = Some(message);
         while let Some(message) = next.take() {
-            self.heard.push(message.clone());
-            match self.mirror.hear(message)? {
-                Heard::More => {}
+            let kept = message.clone();
+            let heard = self.mirror.hear(message)?;
+            if let Heard::Handover(handover) = heard {
+                tokio::task::block_in_place(|| self.arrivals.hear(&mut lock(core), handover));
+                continue;
+            }
+            self.heard.push(kept);
+            match heard {
+                Heard::More | Heard::Handover(_) => {}
                 Heard::Resync(topic) => session.resync(&topic).await?,
                 Heard::Synced(revision) => {
                     self.together += 1;
@@ -325,6 +343,19 @@ impl Controlled {
         Ok(())
     }
 
+    /// Hands over what goes with VMs that leave, and gives to those that have come what waits for them.
+    async fn travel(&mut self, core: &Shared, session: &Session) -> Result<(), Ended> {
+        let handovers = tokio::task::block_in_place(|| {
+            let mut core = lock(core);
+            self.arrivals.settle(&mut core);
+            self.departures.look(&mut core)
+        });
+        for handover in &handovers {
+            session.hand_over(handover).await?;
+        }
+        Ok(())
+    }
+
     /// Says what there is to say, if it is not what was said last.
     async fn report(&mut self, core: &Shared, session: &Session) -> Result<(), Ended> {
         let report = {
@@ -333,11 +364,13 @@ impl Controlled {
                 // Only the uplinks may have changed, and who has come.
                 Some(last) if core.generation == self.generation && self.addresses.problems().is_empty() => {
                     let uplinks = report::uplinks(&core, &self.enrolment.at.uplinks, &self.addresses);
-                    Report { uplinks, arrived: report::arrived(&core), ..last.clone() }
+                    let departures = self.departures.told();
+                    Report { uplinks, arrived: report::arrived(&core), departures, ..last.clone() }
                 }
                 _ => {
                     self.generation = core.generation;
-                    report::report(&core, &self.enrolment.at.uplinks, &self.addresses)
+                    let departures = self.departures.told();
+                    Report { departures, ..report::report(&core, &self.enrolment.at.uplinks, &self.addresses) }
                 }
             }
         };

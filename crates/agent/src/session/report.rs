@@ -28,7 +28,7 @@ pub fn uplinks(core: &Core, names: &[Name], addresses: &Addresses) -> Vec<Uplink
     names.iter().filter_map(uplink).collect()
 }
 
-/// All of it.
+/// All of it but the departures, which the session knows of.
 pub fn report(core: &Core, names: &[Name], addresses: &Addresses) -> Report {
     let ports =
         core.ports().iter().map(|(name, status)| PortReport { name: name.clone(), bound: status.ifindex().is_some() });
@@ -38,6 +38,7 @@ pub fn report(core: &Core, names: &[Name], addresses: &Addresses) -> Report {
         learnt: learnt(core),
         uplinks: uplinks(core, names, addresses),
         arrived: arrived(core),
+        departures: Vec::new(),
     }
 }
 

@@ -14,7 +14,8 @@ use model::fabric::ResourceName;
 use model::{Key, Resource};
 use proto::ca::Authority;
 use proto::{
-    Controller, HostFacts, Hub, JoinAsk, Joined, Limits, Peer, Refused, Report, TopicChange, TopicContent, TopicId,
+    Controller, HostFacts, Hub, JoinAsk, Joined, Limits, Peer, Refused, Report, Station, TopicChange, TopicContent,
+    TopicId,
 };
 
 /// Where the controller listens, in the machine's own namespace.
@@ -129,6 +130,9 @@ impl Controller for Fake {
     fn acked(&self, _: &ResourceName, _: u64) {}
     fn report(&self, _: &ResourceName, report: Report) {
         self.state.lock().unwrap().report = Some(report);
+    }
+    fn successor(&self, _: &ResourceName, _: Station) -> Option<ResourceName> {
+        None
     }
 }
 

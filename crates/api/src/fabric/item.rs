@@ -51,6 +51,9 @@ pub struct Status {
     /// Of a port: its device on its host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<PortDevice>,
+    /// Of a port: how its VM moves, or has moved last while it ran (live migration), since the controller started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_move: Option<LastMove>,
     /// Of a host: whether its agent is connected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connected: Option<bool>,
@@ -72,6 +75,23 @@ pub struct Status {
     /// What is legal but probably not meant, and what a host could not carry out; one sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
+}
+
+/// A move of a VM from one host to another while it ran, as the host saw it that it left.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastMove {
+    /// The host that it left.
+    #[schemars(with = "String")]
+    pub from: ResourceName,
+    /// Flows of which what was known went with it.
+    pub flows: u64,
+    /// Frames that went to its device there and that it did not take, since it stood still. Absent before it has left, and
+    /// where that cannot be known: of a container, or a VM whose device was gone too soon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<u64>,
+    /// Frames that came there after it had left, and were sent on to it.
+    pub sent_on: u64,
 }
 
 /// How far a resource is in force.

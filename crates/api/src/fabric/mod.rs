@@ -22,7 +22,8 @@ pub use client::{Client, ClientError, Endpoint, Watching};
 pub use context::{Context, ContextError};
 pub use fabric_api::{FabricApi, ListQuery, Watch, WatchQuery};
 pub use item::{
-    ControllerStatus, Event, EventKind, HostRealization, Imported, Item, Listing, Page, PortDevice, Realized, Status,
+    ControllerStatus, Event, EventKind, HostRealization, Imported, Item, LastMove, Listing, Page, PortDevice, Realized,
+    Status,
 };
 pub use paths::{MAX_BULK_BYTES, MAX_TENANT_BODY_BYTES};
 pub use tls::{ServerTls, TlsError, TlsIdentity};

@@ -294,13 +294,31 @@ impl Netlink {
 
     /// One device without its addresses.
     fn describe(&self, name: &str) -> Result<Link, Error> {
+        self.ask(name, Link::from_message)
+    }
+
+    /// Frames that a device has transmitted: of a tap, those that the process behind it has taken.
+    ///
+    /// # Errors
+    /// When there is no such device or the kernel refuses.
+    pub fn transmitted(&self, name: &str) -> Result<u64, Error> {
+        self.ask(name, |message| {
+            message.attributes.iter().find_map(|attribute| match attribute {
+                LinkAttribute::Stats64(stats) => Some(stats.tx_packets),
+                _ => None,
+            })
+        })
+    }
+
+    /// Reads something off what the kernel says of a device.
+    fn ask<T>(&self, name: &str, read: impl Fn(&LinkMessage) -> Option<T>) -> Result<T, Error> {
         let message = LinkUnspec::new_with_name(checked(name)?).build();
         let answers = self.requests.get(&format!("find device {name}"), RouteNetlinkMessage::GetLink(message));
         match answers {
             Ok(answers) => answers
                 .iter()
                 .find_map(|answer| match answer {
-                    RouteNetlinkMessage::NewLink(message) => Link::from_message(message),
+                    RouteNetlinkMessage::NewLink(message) => read(message),
                     _ => None,
                 })
                 .ok_or_else(|| Error::NoDevice(name.to_owned())),

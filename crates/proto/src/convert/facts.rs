@@ -1,7 +1,7 @@
 //! What a host says of itself.
 
 use super::values::{WireError, address_in, address_out, mac_in, mac_out, name_in, prefix_in, prefix_out, vsid_in};
-use crate::{HostFacts, LearntAddress, PortReport, Report, Station, Uplink, wire};
+use crate::{Departure, HostFacts, LearntAddress, PortReport, Report, Station, Uplink, wire};
 
 pub fn facts_out(facts: &HostFacts) -> wire::HostFacts {
     wire::HostFacts { version: facts.version.clone(), uplinks: facts.uplinks.iter().map(uplink_out).collect() }
@@ -25,6 +25,7 @@ pub fn report_out(report: &Report) -> wire::Report {
         learnt: report.learnt.iter().map(learnt).collect(),
         uplinks: report.uplinks.iter().map(uplink_out).collect(),
         arrived: report.arrived.iter().map(|it| wire::Station { vsid: it.vsid.get(), mac: mac_out(it.mac) }).collect(),
+        departures: report.departures.iter().map(departure_out).collect(),
     }
 }
 
@@ -45,7 +46,19 @@ pub fn report_in(report: wire::Report) -> Result<Report, WireError> {
         learnt: report.learnt.into_iter().map(learnt).collect::<Result<_, _>>()?,
         uplinks: uplinks_in(report.uplinks)?,
         arrived: report.arrived.into_iter().map(station_in).collect::<Result<_, _>>()?,
+        departures: report.departures.into_iter().map(departure_in).collect::<Result<_, _>>()?,
     })
+}
+
+fn departure_out(departure: &Departure) -> wire::Departure {
+    let Departure { station, sent_on, lost, flows } = *departure;
+    wire::Departure { vsid: station.vsid.get(), mac: mac_out(station.mac), sent_on, lost, flows }
+}
+
+fn departure_in(departure: wire::Departure) -> Result<Departure, WireError> {
+    let wire::Departure { vsid, mac, sent_on, lost, flows } = departure;
+    let station = Station { vsid: vsid_in("departures.vsid", vsid)?, mac: mac_in("departures.mac", &mac)? };
+    Ok(Departure { station, sent_on, lost, flows })
 }
 
 fn station_in(station: wire::Station) -> Result<Station, WireError> {

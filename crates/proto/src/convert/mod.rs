@@ -1,6 +1,7 @@
 //! From resources to messages and back. What comes in is checked: an error names the field and its value.
 
 mod facts;
+mod handover;
 mod resources;
 mod security;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod values;
 pub use values::WireError;
 
 pub(crate) use facts::{facts_in, facts_out, report_in, report_out};
+pub(crate) use handover::{handover_in, handover_out};
 #[cfg(test)]
 pub(crate) use resources::decode_item;
 pub(crate) use resources::{decode_shared, encode_item, key_in, key_out};

@@ -434,6 +434,14 @@ impl HostState {
         }
     }
 
+    /// Puts a message into the queue that need not be, unless half of the queue is full: what is declared goes before it.
+    fn send_if_idle(&self, message: Encoded) {
+        if let Some(live) = self.session.as_ref().filter(|live| live.queue.capacity() * 2 > live.queue.max_capacity()) {
+            // A connection that is gone ends its session by itself.
+            let _ = live.queue.try_send(Queued::Messages(Arc::from([message])));
+        }
+    }
+
     fn standing(&self, published: u64) -> Standing {
         let has_all = |acked| acked >= self.affected && !self.catching_up;
         let in_force = self.acked.map(|acked| if has_all(acked) { acked.max(published) } else { acked });

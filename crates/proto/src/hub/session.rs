@@ -14,10 +14,10 @@ use tokio::time::Instant;
 
 use super::outgoing::{Begin, Outgoing, Sending};
 use super::{CatchUp, Hub, Live, Queued};
-use crate::convert::{digest_in, facts_in, report_in, topic_in};
+use crate::convert::{digest_in, facts_in, handover_in, handover_out, report_in, topic_in};
 use crate::wire::agent_message::Message as Said;
 use crate::wire::controller_message::Message;
-use crate::{Digest, Encoded, Peer, WireError, wire};
+use crate::{Digest, Encoded, Handover, Peer, WireError, wire};
 
 /// How long an agent may take to say hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -263,6 +263,15 @@ impl Hub {
                         return SessionEnd::Protocol("the controller failed".to_owned());
                     }
                 }
+                Some(Said::Handover(handover)) => {
+                    let handover = match handover_in(handover) {
+                        Ok(handover) => handover,
+                        Err(error) => return error.into(),
+                    };
+                    if !self.hand_on(host, handover).await {
+                        return SessionEnd::Protocol("the controller failed".to_owned());
+                    }
+                }
                 Some(Said::Resync(resync)) => match topic_in(&resync.topic) {
                     Ok(topic) => {
                         tracing::warn!(%host, %topic, "the agent has it otherwise than was meant; it gets all of it");
@@ -278,6 +287,20 @@ impl Hub {
             }
         }
         SessionEnd::Gone
+    }
+
+    /// Hands on to the host that a VM moves to what its old host remembers of it; false if the controller has failed.
+    /// What is for nobody, or for a host that is away or busy, is of no use later: it is said again.
+    async fn hand_on(&self, host: &ResourceName, handover: Handover) -> bool {
+        let (controller, name, station) = (Arc::clone(&self.controller), host.clone(), handover.station);
+        let asked = tokio::task::spawn_blocking(move || controller.successor(&name, station)).await;
+        let Ok(to) = asked else { return false };
+        if let Some(to) = to
+            && let Some(known) = self.state.lock().hosts.get_mut(&to)
+        {
+            known.send_if_idle(Encoded::new(Message::Handover(handover_out(&handover))));
+        }
+        true
     }
 
     fn acked(&self, host: &ResourceName, number: u64, revision: u64) {

@@ -12,7 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::*;
 use crate::encoded::counter::ENCODINGS;
 use crate::wire::agent_message::Message as Said;
-use crate::{Heard, HostFacts, JoinAsk, Joined, Mirror, Peer, Refused, Report};
+use crate::{Heard, HostFacts, JoinAsk, Joined, Mirror, Peer, Refused, Report, Station};
 
 fn record(number: u16) -> Resource {
     let [high, low] = number.to_be_bytes();
@@ -68,6 +68,9 @@ impl Controller for OneNetwork {
     fn disconnected(&self, _: &ResourceName) {}
     fn acked(&self, _: &ResourceName, _: u64) {}
     fn report(&self, _: &ResourceName, _: Report) {}
+    fn successor(&self, _: &ResourceName, _: Station) -> Option<ResourceName> {
+        None
+    }
 }
 
 /// The same, but the host is deleted while it says hello.
@@ -98,6 +101,9 @@ impl Controller for Deleted {
     fn disconnected(&self, _: &ResourceName) {}
     fn acked(&self, _: &ResourceName, _: u64) {}
     fn report(&self, _: &ResourceName, _: Report) {}
+    fn successor(&self, _: &ResourceName, _: Station) -> Option<ResourceName> {
+        None
+    }
 }
 
 #[tokio::test]
@@ -167,6 +173,9 @@ impl Controller for Networks {
     fn disconnected(&self, _: &ResourceName) {}
     fn acked(&self, _: &ResourceName, _: u64) {}
     fn report(&self, _: &ResourceName, _: Report) {}
+    fn successor(&self, _: &ResourceName, _: Station) -> Option<ResourceName> {
+        None
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -279,7 +288,7 @@ impl Agent {
                     return (update, count);
                 }
                 Heard::Resync(topic) => self.say(Said::Resync(wire::Resync { topic: topic.to_string() })).await,
-                Heard::More => {}
+                Heard::More | Heard::Handover(_) => {}
             }
         }
         unreachable!("counting ends with an update")

@@ -10,8 +10,8 @@ use model::{Key, LookupRecord, MacAddress, Port, Resource, Vsid};
 use proto::ca::Authority;
 use proto::client::{Enrolment, Identity, Session};
 use proto::{
-    Controller, Heard, HostFacts, Hub, JoinAsk, Joined, Limits, Mirror, Peer, Refused, Report, Token, TopicChange,
-    TopicContent, TopicId, Update, client,
+    Controller, Heard, HostFacts, Hub, JoinAsk, Joined, Limits, Mirror, Peer, Refused, Report, Station, Token,
+    TopicChange, TopicContent, TopicId, Update, client,
 };
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -34,6 +34,8 @@ struct State {
     tokens: BTreeMap<String, (String, Option<&'static str>)>,
     hosts: BTreeMap<ResourceName, String>,
     networks: BTreeMap<ResourceName, BTreeSet<TopicId>>,
+    /// Where all VMs go.
+    successor: Option<ResourceName>,
 }
 
 impl Fake {
@@ -59,6 +61,11 @@ impl Fake {
     pub fn needs(&self, host: &str, topics: &[TopicId]) {
         let host: ResourceName = host.parse().unwrap();
         self.state.lock().unwrap().networks.insert(host, topics.iter().cloned().collect());
+    }
+
+    /// From now on all VMs go there.
+    pub fn all_go_to(&self, host: &str) {
+        self.state.lock().unwrap().successor = Some(host.parse().unwrap());
     }
 
     pub fn delete_host(&self, host: &str) {
@@ -137,6 +144,11 @@ impl Controller for Fake {
 
     fn report(&self, host: &ResourceName, report: Report) {
         self.note(format!("report {host} {report:?}"));
+    }
+
+    fn successor(&self, host: &ResourceName, vm: Station) -> Option<ResourceName> {
+        self.note(format!("successor of {host} for {}", vm.mac));
+        self.state.lock().unwrap().successor.clone()
     }
 }
 
@@ -244,7 +256,7 @@ impl Agent {
             match self.mirror.hear(next.expect("in time").unwrap()).unwrap() {
                 Heard::Synced(revision) => return self.mirror.commit(revision),
                 Heard::Resync(topic) => self.session.resync(&topic).await.unwrap(),
-                Heard::More => {}
+                Heard::More | Heard::Handover(_) => {}
             }
         }
     }

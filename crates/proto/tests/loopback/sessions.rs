@@ -5,8 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::common::{CERTIFICATE_LIFE, facts, host_topic, network, port, put, record, serve, serve_with};
 use model::Change;
+use pipeline::flow::FlowKey;
+use pipeline::policy::Direction;
+use pipeline::track::{Phase, State};
+use pipeline::travel::Traveller;
 use proto::ca::Authority;
-use proto::{Limits, Mirror, PortReport, Report, TopicChange, Uplink, client};
+use proto::{Handover, Heard, Lease, Limits, Mirror, PortReport, Report, Station, TopicChange, Uplink, client};
 
 #[tokio::test]
 async fn a_host_learns_what_its_ports_need_and_forgets_it_with_them() {
@@ -166,6 +170,7 @@ async fn a_report_arrives_as_it_was_said() {
             vsid: model::Vsid::new(5001).unwrap(),
             mac: "06-06-00-00-00-05".parse().unwrap(),
         }],
+        departures: vec![proto::Departure { station: vm(), sent_on: 3, lost: Some(0), flows: 4 }],
     };
     agent.session.report(&report).await.unwrap();
     served.until_called(&format!("report host1 {report:?}"), 1).await;
@@ -217,4 +222,66 @@ async fn a_hundred_thousand_records_and_then_one() {
     }
     times.sort();
     println!("from publish to acknowledgement: p50 {:?}, p99 {:?}", times[100], times[198]);
+}
+
+fn vm() -> Station {
+    let (vsid, mac) = (model::Vsid::new(5001).unwrap(), "06-06-00-00-00-05".parse().unwrap());
+    Station { vsid, mac }
+}
+
+/// As much as fits into one message.
+fn handover() -> Handover {
+    let flow = |number: usize| Traveller {
+        key: FlowKey {
+            vsid: 5001,
+            ports: number as u32,
+            mac: vm().mac.octets(),
+            protocol: 6,
+            reserved: 0,
+            local: pipeline::Address::v4([10, 0, 0, 5]),
+            remote: pipeline::Address::v4([10, 0, 0, 7]),
+        },
+        state: State { phase: Phase::Closing, opener: Direction::Ingress, remote_fin: true, ..State::default() }
+            .to_bits(),
+        idle: u64::MAX,
+        from_packets: 1,
+        from_bytes: 2,
+        to_packets: 3,
+        to_bytes: 4,
+    };
+    let lease =
+        Lease { address: "fd00::5".parse().unwrap(), state: model::LeaseState::Bound, age: Duration::from_secs(5) };
+    Handover { station: vm(), flows: (0..Handover::MAX_FLOWS).map(flow).collect(), leases: vec![lease] }
+}
+
+#[tokio::test]
+async fn what_a_vm_takes_with_it_comes_to_the_host_that_it_goes_to_and_to_no_other() {
+    let served = serve().await;
+    let mut agents = Vec::new();
+    for name in ["host1", "host2", "host3"] {
+        let identity = served.join(name).await.identity;
+        agents.push(served.connect(&identity, Mirror::default()).await);
+    }
+    for agent in &mut agents {
+        agent.update().await;
+    }
+    // Nobody knows where it goes: it is said to nobody.
+    agents[0].session.hand_over(&handover()).await.unwrap();
+    served.until_called("successor of host1", 1).await;
+    served.fake.all_go_to("host2");
+    agents[0].session.hand_over(&handover()).await.unwrap();
+    let message = tokio::time::timeout(Duration::from_secs(60), agents[1].session.next()).await;
+    let heard = agents[1].mirror.hear(message.expect("in time").unwrap()).unwrap();
+    assert_eq!(heard, Heard::Handover(handover()));
+    // One who is not there loses it, and everybody goes on.
+    served.fake.all_go_to("host4");
+    agents[0].session.hand_over(&handover()).await.unwrap();
+    served.until_called("successor of host1", 3).await;
+    served.fake.publish(&[put(host_topic("host3"), [port("p1")])]);
+    assert_eq!(agents[2].update().await.changes, vec![Change::Set(port("p1"))]);
+    // More than fits is no message.
+    let mut more = handover();
+    more.flows.push(more.flows[0]);
+    agents[0].session.hand_over(&more).await.unwrap();
+    assert!(agents[0].session.next().await.is_err(), "the session has ended");
 }

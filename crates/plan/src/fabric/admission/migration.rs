@@ -7,6 +7,7 @@ use model::fabric::{Allocation, Key, Kind, Port, Resource, ResourceName, Spec};
 use model::{MacAddress, Vsid};
 
 use super::Run;
+use crate::fabric::claims::Slot;
 use crate::fabric::{Context, Fabric, MigrationRefusal, Refusal, TopicId, Transition};
 
 impl Fabric {
@@ -29,6 +30,26 @@ impl Fabric {
         });
         let wanted = ports.filter(|port| port.vsid.is_some_and(|vsid| is_one(vsid, port.mac)));
         wanted.filter_map(|port| Some(self.port_on_host(host, &port.name)?.key())).collect()
+    }
+
+    /// The port of a VM that moves away from a host, or has, and the host that it goes to; none if it does not.
+    pub fn successor(&self, host: &ResourceName, vsid: Vsid, mac: MacAddress) -> Option<(Key, ResourceName)> {
+        let key = self.claims.owner(&Slot::Mac(mac))?;
+        let (object, spec) = self.port(key)?;
+        let subnet = key.sibling(Kind::VmSubnet, object.allocation.vm_subnet.as_ref()?);
+        if self.get(&subnet)?.allocation.vsid != Some(vsid) {
+            return None;
+        }
+        let leaves = spec.host.as_ref() == Some(host);
+        let has_left = object.allocation.came_from.as_ref() == Some(host);
+        let to = if leaves {
+            &spec.migrate_to
+        } else if has_left {
+            &spec.host
+        } else {
+            &None
+        };
+        Some((key.clone(), to.clone()?))
     }
 
     /// The ports whose VMs have moved and of which some host may not know that yet.
