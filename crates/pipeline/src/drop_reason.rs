@@ -18,12 +18,6 @@ macro_rules! reasons {
                 match number { $($number => Self::$name,)* _ => Self::Malformed }
             }
 
-            /// Whether it is about the host that an encapsulated frame came from.
-            #[inline(always)]
-            pub const fn is_of_provider(self) -> bool {
-                matches!(self, Self::UnknownProvider | Self::WrongProvider)
-            }
-
             /// The name, as it is counted and shown.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)* }

@@ -235,15 +235,9 @@ fn encapsulated<'t, P: Packet, T: Tables>(
         return;
     }
     if let Err(reason) = origin::check(packet, tables, meta, &work.outer, &work.parsed, &host.gateway_mac) {
-        if !reason.is_of_provider() || !moves::was_sent_on(tables, &work.outer, &work.parsed) {
-            return verdict.drop(reason);
-        }
-        security::quote(packet, work);
-        // The next packets of its flow come by themselves.
-        work.probe.plain = false;
-    } else {
-        security::quote(packet, work);
+        return verdict.drop(reason);
     }
+    security::quote(packet, work);
     let Some(port) = deliver::encapsulated(packet, tables, meta, work, verdict) else { return };
     let routed = headers::same_mac(&work.parsed.ethernet.source, &host.gateway_mac);
     enter(tables, meta, port, if routed { 0 } else { work.outer.vsid }, work, verdict);

@@ -31,13 +31,13 @@ pub fn check<P: Packet, T: Tables>(
     if let Some(ip) = parsed.ip() {
         if same_mac(&parsed.ethernet.source, gateway_mac) {
             check_nd(packet, tables, outer, parsed, ip, None)?;
-            return routed(tables, outer, &ip.source);
+            return routed(tables, outer, parsed, &ip.source);
         }
         // The common case is one look-up: the source has a record, and the record agrees.
         if let Some(record) = tables.record(&RecordKey { vsid: outer.vsid, address: ip.source })
             && same_mac(&record.mac, &parsed.ethernet.source)
         {
-            at(tables, outer.vsid, record, outer, Some(parsed))?;
+            at(tables, outer.vsid, record, outer, parsed, true)?;
             return check_nd(packet, tables, outer, parsed, ip, Some(record));
         }
     }
@@ -48,7 +48,7 @@ pub fn check<P: Packet, T: Tables>(
             None => DropReason::UnknownSubnet,
         });
     };
-    at(tables, outer.vsid, station, outer, Some(parsed))?;
+    at(tables, outer.vsid, station, outer, parsed, true)?;
     if let Some(ip) = parsed.ip() {
         check_nd(packet, tables, outer, parsed, ip, Some(station))?;
         return ip_of_station(packet, tables, meta, outer, parsed, ip, station);
@@ -59,16 +59,19 @@ pub fn check<P: Packet, T: Tables>(
     }
 }
 
-/// Compares the outer source with where the record of a VM subnet says its VM is.
+/// Compares the outer source with where the record of a VM subnet says its VM is; `own` if the frame is that VM's own for sure.
+/// What was sent on has been compared by the host that did, and must speak for nobody else all the same.
 #[inline(always)]
 fn at<T: Tables>(
     tables: &T,
     vsid: u32,
     record: &Record,
     outer: &Outer,
-    own: Option<&Parsed>,
+    parsed: &Parsed,
+    own: bool,
 ) -> Result<(), DropReason> {
-    if moves::came_from(tables, vsid, record, outer, own) {
+    let hears = if own { Some(parsed) } else { None };
+    if moves::came_from(tables, vsid, record, outer, hears) || moves::was_sent_on(tables, outer, parsed) {
         return Ok(());
     }
     Err(match paths::any(tables, &outer.source) {
@@ -127,12 +130,12 @@ fn check_nd<P: Packet, T: Tables>(
 
 /// A packet that the sender's host has routed: its source is in another subnet of the routing domain.
 #[inline(always)]
-fn routed<T: Tables>(tables: &T, outer: &Outer, source: &Address) -> Result<(), DropReason> {
+fn routed<T: Tables>(tables: &T, outer: &Outer, parsed: &Parsed, source: &Address) -> Result<(), DropReason> {
     let subnet = tables.subnet(outer.vsid).ok_or(DropReason::UnknownSubnet)?;
     let (mut vsid, mut missing) = (0, DropReason::NoRoute);
     match forward::resolve(tables, subnet.domain, source, &mut vsid, &mut missing) {
         // Its source address is no proof of who sent it: a VM that forwards may write any.
-        Some(record) => at(tables, vsid, record, outer, None),
+        Some(record) => at(tables, vsid, record, outer, parsed, false),
         None => Err(DropReason::UnknownSource),
     }
 }
