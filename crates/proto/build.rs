@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    let files = || protox::compile(["netvirt/v1/agent.proto", "netvirt/v1/resources.proto"], ["proto"]);
+    let files = || {
+        protox::compile(["netvirt/v1/agent.proto", "netvirt/v1/claims.proto", "netvirt/v1/resources.proto"], ["proto"])
+    };
     let pass = |folder: &str| -> Result<(tonic_prost_build::Builder, PathBuf), Box<dyn Error>> {
         let folder = out.join(folder);
         std::fs::create_dir_all(&folder)?;

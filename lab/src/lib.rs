@@ -25,8 +25,8 @@ mod wiring;
 
 pub use error::LabError;
 pub use guard::LabGuard;
-pub use guest::Moved;
 pub use guest::{Accelerator, Qmp};
+pub use guest::{ForeignGuest, Moved};
 pub use lab::{Interrupted, Lab, UpOptions};
 pub use node::{Node, Output};
 pub use status::{AgentStatus, GuestStatus, LabStatus, LabSummary, NodeKind, NodeStatus};

@@ -5,6 +5,7 @@ pub mod clients;
 pub mod fabric;
 pub mod flood;
 pub mod frames;
+pub mod libvirtd;
 pub mod open_vswitch;
 pub mod refusal;
 pub mod rest;

@@ -111,6 +111,16 @@ impl Core {
         self.desired.live.intent()
     }
 
+    /// Requests to the kernel about the host's interfaces.
+    pub const fn netlink(&self) -> &Netlink {
+        &self.netlink
+    }
+
+    /// Looks at the device of a port now, rather than when there is news of it.
+    pub fn look_at(&mut self, port: &Port) {
+        self.look_again(&[Change::Set(Resource::Port(port.clone()))]);
+    }
+
     /// The interfaces of the host, as they are now.
     ///
     /// # Errors

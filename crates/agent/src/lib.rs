@@ -16,6 +16,7 @@ mod facts;
 mod flows;
 mod learnt;
 mod local_api;
+mod plugging;
 mod policy_log;
 mod punts;
 mod run;

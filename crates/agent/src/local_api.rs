@@ -2,18 +2,19 @@
 
 use api::{
     AddressState, ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostApi, HostStatus, InterfaceAddress,
-    InterfaceStatus, InterfaceVlan, Item, Problem, TraceReport, TraceRequest, UPLINK, UplinkStatus,
+    InterfaceStatus, InterfaceVlan, Item, PlugReport, PlugRequest, Problem, TraceReport, TraceRequest, UPLINK,
+    UnplugReport, UnplugRequest, UplinkStatus,
 };
 use model::{Key, Kind, MacAddress};
 use pipeline::DropReason;
 
 use crate::core::{Core, device_name};
-use crate::flows;
 use crate::run::{Shared, lock};
-use crate::statuses;
+use crate::session::claims::Claimant;
+use crate::{flows, plugging, statuses};
 
-/// Answers for the core.
-pub struct LocalApi(pub Shared);
+/// Answers for the core, and asks the controller if there is one.
+pub struct LocalApi(pub Shared, pub Option<Claimant>);
 
 impl HostApi for LocalApi {
     fn status(&self) -> Result<HostStatus, Problem> {
@@ -72,6 +73,14 @@ impl HostApi for LocalApi {
         let mut interfaces: Vec<InterfaceStatus> = links.iter().map(interface).collect();
         interfaces.sort_by_key(|interface| interface.ifindex);
         Ok(interfaces)
+    }
+
+    fn plug(&self, request: PlugRequest) -> Result<PlugReport, Problem> {
+        plugging::plug(&self.0, self.1.as_ref(), &request)
+    }
+
+    fn unplug(&self, request: UnplugRequest) -> Result<UnplugReport, Problem> {
+        plugging::unplug(&self.0, self.1.as_ref(), &request)
     }
 
     fn trace(&self, request: TraceRequest) -> Result<TraceReport, Problem> {

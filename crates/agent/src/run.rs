@@ -74,6 +74,7 @@ fn run_with(mut config: Config, check: bool) -> Result<(), RunError> {
     crate::punts::watch(&core)?;
     crate::flows::keep(Arc::clone(&core))?;
     crate::policy_log::watch(&core)?;
+    let claimant = controlled.as_ref().map(Controlled::claimant);
     if let Some(controlled) = controlled {
         controlled.start(Arc::clone(&core))?;
     }
@@ -82,7 +83,7 @@ fn run_with(mut config: Config, check: bool) -> Result<(), RunError> {
         .enable_all()
         .build()
         .map_err(|source| RunError::Io { what: "start the runtime", source })?;
-    runtime.block_on(serve(socket, core))
+    runtime.block_on(serve(socket, LocalApi(core, claimant)))
 }
 
 /// The agent's own log goes to the standard error; `RUST_LOG` chooses how much.
@@ -118,7 +119,7 @@ fn watch_devices(mut watch: LinkWatch, core: Shared) -> Result<(), RunError> {
 }
 
 /// Answers on the socket until a signal says to end.
-async fn serve(socket: api::Socket, core: Shared) -> Result<(), RunError> {
+async fn serve(socket: api::Socket, local: LocalApi) -> Result<(), RunError> {
     let io = |what| move |source| RunError::Io { what, source };
     let mut terminate = signal(SignalKind::terminate()).map_err(io("wait for SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(io("wait for SIGINT"))?;
@@ -129,7 +130,7 @@ async fn serve(socket: api::Socket, core: Shared) -> Result<(), RunError> {
         }
         tracing::info!("asked to end; programs and tables stay in force");
     };
-    api::server::serve(socket, Arc::new(LocalApi(core)), end).await.map_err(io("serve the socket"))?;
+    api::server::serve(socket, Arc::new(local), end).await.map_err(io("serve the socket"))?;
     Ok(())
 }
 

@@ -15,8 +15,8 @@ use tokio::net::UnixStream;
 
 use crate::paths::{self, MAX_ANSWER_BYTES, MAX_BODY_BYTES};
 use crate::{
-    ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostStatus, InterfaceStatus, Item, Problem,
-    TraceReport, TraceRequest,
+    ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostStatus, InterfaceStatus, Item, PlugReport,
+    PlugRequest, Problem, TraceReport, TraceRequest, UnplugReport, UnplugRequest,
 };
 
 /// How long a client waits for an answer unless told otherwise: writing every record that a host can have takes a while.
@@ -173,6 +173,22 @@ impl Client {
     /// [`ClientError`].
     pub fn interfaces(&self) -> Result<Vec<InterfaceStatus>, ClientError> {
         self.ask(Method::GET, paths::INTERFACES, None::<&()>)
+    }
+
+    /// See [`crate::HostApi::plug`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn plug(&self, request: &PlugRequest) -> Result<PlugReport, ClientError> {
+        self.ask(Method::POST, paths::PLUG, Some(request))
+    }
+
+    /// See [`crate::HostApi::unplug`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn unplug(&self, request: &UnplugRequest) -> Result<UnplugReport, ClientError> {
+        self.ask(Method::POST, paths::UNPLUG, Some(request))
     }
 
     /// See [`crate::HostApi::trace`].

@@ -3,8 +3,8 @@
 use model::Kind;
 
 use crate::{
-    ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostStatus, InterfaceStatus, Item, Problem,
-    TraceReport, TraceRequest,
+    ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostStatus, InterfaceStatus, Item, PlugReport,
+    PlugRequest, Problem, TraceReport, TraceRequest, UnplugReport, UnplugRequest,
 };
 
 /// What a host can be asked.
@@ -38,6 +38,13 @@ pub trait HostApi: Send + Sync + 'static {
 
     /// The interfaces of the host, in the order of their indices.
     fn interfaces(&self) -> Result<Vec<InterfaceStatus>, Problem>;
+
+    /// Makes the device of a port, if it is not there, and waits until it is the port; a port that any host may plug comes to
+    /// this host first. What is plugged already may be plugged again.
+    fn plug(&self, request: PlugRequest) -> Result<PlugReport, Problem>;
+
+    /// The opposite; without a port, of what is left of ports that are gone. What is not there may be unplugged again.
+    fn unplug(&self, request: UnplugRequest) -> Result<UnplugReport, Problem>;
 
     /// What would become of a packet, decided by the function that the kernel runs over the tables that it reads.
     fn trace(&self, request: TraceRequest) -> Result<TraceReport, Problem>;

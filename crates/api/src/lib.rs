@@ -16,6 +16,7 @@ mod item;
 #[cfg(feature = "memory")]
 pub mod memory;
 mod paths;
+mod plug;
 mod problem;
 pub mod server;
 mod socket;
@@ -33,6 +34,7 @@ pub use item::{
 };
 pub use model::LeaseState;
 pub use paths::MAX_BODY_BYTES;
+pub use plug::{PlugReport, PlugRequest, UnplugReport, UnplugRequest};
 pub use problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};
 pub use socket::{Socket, SocketError};
 pub use status::{

@@ -1,15 +1,16 @@
 //! A host without a kernel behind it: keeps what it is given. For tests of clients; it decides about no packet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use model::{Key, Kind, Resource};
+use model::{Key, Kind, Port, Resource};
 
 use crate::{
     AddressState, Change, ChangeReport, ChangeResult, ChangeSet, Counters, CustomerRouteStatus, DropCounter,
     FlowFilter, FlowList, HostApi, HostStatus, InterfaceAddress, InterfaceStatus, Item, ItemStatus, LookupRecordStatus,
-    Outcome, PortState, PortStatus, Problem, ProblemType, ProviderAddressStatus, ProviderRouteStatus, TraceLookup,
-    TraceReport, TraceRequest, TraceStep, UPLINK, UplinkStatus,
+    Outcome, PlugReport, PlugRequest, PortState, PortStatus, Problem, ProblemType, ProviderAddressStatus,
+    ProviderRouteStatus, TraceLookup, TraceReport, TraceRequest, TraceStep, UPLINK, UnplugReport, UnplugRequest,
+    UplinkStatus,
 };
 
 /// See the module.
@@ -17,6 +18,7 @@ use crate::{
 pub struct MemoryHost {
     resources: Mutex<BTreeMap<Key, Resource>>,
     drops: Mutex<Vec<DropCounter>>,
+    plugged: Mutex<BTreeSet<model::Name>>,
 }
 
 impl MemoryHost {
@@ -32,7 +34,7 @@ impl MemoryHost {
             drop("blue1", "source-mac", "The source MAC address is not the port's.", 3),
             drop(UPLINK, "unknown-vsid", "The VSID is not known on this host.", 12),
         ];
-        Self { resources: Mutex::default(), drops: Mutex::new(drops) }
+        Self { resources: Mutex::default(), drops: Mutex::new(drops), plugged: Mutex::default() }
     }
 }
 
@@ -101,6 +103,22 @@ fn carry_out(resources: &mut BTreeMap<Key, Resource>, change: Change) -> Result<
         }
     };
     Ok(ChangeResult { key, outcome })
+}
+
+impl MemoryHost {
+    /// A port by its name, device or UUID.
+    fn port(&self, word: &str) -> Result<Port, Problem> {
+        let resources = locked(&self.resources);
+        let is_it = |port: &&Port| {
+            let uid = port.uid.map(|uid| uid.to_string());
+            port.name.as_str() == word || port.device.as_str() == word || uid.as_deref() == Some(word)
+        };
+        let ports = resources.values().filter_map(|resource| match resource {
+            Resource::Port(port) => Some(port),
+            _ => None,
+        });
+        ports.into_iter().find(is_it).cloned().ok_or_else(|| Problem::not_found(format!("there is no port {word}")))
+    }
 }
 
 impl HostApi for MemoryHost {
@@ -174,6 +192,23 @@ impl HostApi for MemoryHost {
             self.get(Kind::Port, &port)?;
         }
         Ok(FlowList::default())
+    }
+
+    /// A device is there when it was plugged.
+    fn plug(&self, request: PlugRequest) -> Result<PlugReport, Problem> {
+        let port = self.port(&request.port)?;
+        let made = locked(&self.plugged).insert(port.device.clone());
+        let Port { name, device, mac, uid, .. } = port;
+        Ok(PlugReport { port: name.to_string(), uid, device, mac, mtu: Some(1458), made, claimed: false })
+    }
+
+    fn unplug(&self, request: UnplugRequest) -> Result<UnplugReport, Problem> {
+        let mut plugged = locked(&self.plugged);
+        let removed = match request.port {
+            Some(port) => plugged.take(&self.port(&port)?.device).into_iter().collect(),
+            None => Vec::new(),
+        };
+        Ok(UnplugReport { removed, notes: Vec::new() })
     }
 
     fn interfaces(&self) -> Result<Vec<InterfaceStatus>, Problem> {

@@ -12,7 +12,10 @@ use model::{Key, Kind, Resource};
 use serde::Deserialize;
 
 use crate::http::{self, Answer, Body, Failure, Listen, json, ok, parse};
-use crate::{Change, ChangeReport, ChangeSet, FlowFilter, HostApi, Problem, Socket, TraceRequest, paths};
+use crate::{
+    Change, ChangeReport, ChangeSet, FlowFilter, HostApi, PlugRequest, Problem, Socket, TraceRequest, UnplugRequest,
+    paths,
+};
 
 /// Most connections at once; who comes later waits in the socket's backlog.
 pub const MAX_CONNECTIONS: usize = 64;
@@ -50,6 +53,8 @@ fn router(api: Api) -> Router {
         .route(paths::DROPS, get(drops).delete(clear_drops))
         .route(paths::FLOWS, get(flows))
         .route(paths::TRACE, post(trace))
+        .route(paths::PLUG, post(plug))
+        .route(paths::UNPLUG, post(unplug))
         .route(paths::INTERFACES, get(interfaces))
         .route(paths::COLLECTION, get(list).post(create))
         .route(paths::RESOURCE, get(get_one).put(put).delete(delete))
@@ -192,13 +197,23 @@ async fn trace(State(api): State<Api>, Body(body): Body) -> Answer {
     ok(&call(api, move |api| api.trace(request)).await?)
 }
 
+async fn plug(State(api): State<Api>, Body(body): Body) -> Answer {
+    let request: PlugRequest = parse("a port to plug", &body)?;
+    ok(&call(api, move |api| api.plug(request)).await?)
+}
+
+async fn unplug(State(api): State<Api>, Body(body): Body) -> Answer {
+    let request: UnplugRequest = parse("a port to unplug", &body)?;
+    ok(&call(api, move |api| api.unplug(request)).await?)
+}
+
 async fn interfaces(State(api): State<Api>) -> Answer {
     ok(&call(api, |api| api.interfaces()).await?)
 }
 
 async fn no_such_path(uri: Uri) -> Failure {
     Failure(Problem::not_found(format!(
-        "there is no path {}; paths are /v1/status, /v1/changes, /v1/drops, /v1/flows, /v1/trace, /v1/interfaces, /v1/KINDS and /v1/KINDS/NAME, \
+        "there is no path {}; paths are /v1/status, /v1/changes, /v1/drops, /v1/flows, /v1/trace, /v1/plug, /v1/unplug, /v1/interfaces, /v1/KINDS and /v1/KINDS/NAME, \
          with a slash in a name written as %2F",
         uri.path()
     )))

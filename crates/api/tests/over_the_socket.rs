@@ -297,6 +297,12 @@ impl HostApi for Broken {
     fn interfaces(&self) -> Result<Vec<api::InterfaceStatus>, Problem> {
         Err(Problem::internal("the kernel does not say"))
     }
+    fn plug(&self, _: api::PlugRequest) -> Result<api::PlugReport, Problem> {
+        Err(Problem::conflict("the device is no tap"))
+    }
+    fn unplug(&self, _: api::UnplugRequest) -> Result<api::UnplugReport, Problem> {
+        Err(Problem::conflict("the device is in use"))
+    }
     fn trace(&self, _: TraceRequest) -> Result<TraceReport, Problem> {
         Err(Problem::bad_request("no"))
     }
@@ -313,6 +319,9 @@ fn a_failing_host_is_reported_and_a_panic_does_not_end_the_server() {
     assert_eq!(refused(client.change(&ChangeSet::default()).unwrap_err()).errors, ["a", "b"]);
     assert_eq!(refused(client.drops().unwrap_err()).detail, "the map is gone");
     assert_eq!(refused(client.clear_drops().unwrap_err()).status, 500);
+    assert_eq!(refused(client.plug(&api::PlugRequest::of("p")).unwrap_err()).detail, "the device is no tap");
+    let leftovers = api::UnplugRequest { port: None, existing: false, force: false };
+    assert_eq!(refused(client.unplug(&leftovers).unwrap_err()).status, 409);
     assert_eq!(refused(client.trace(&TraceRequest::new("p", [1; 4].into())).unwrap_err()).status, 400);
 }
 

@@ -29,6 +29,8 @@ enum Wanted {
     OfTheLine,
     /// Resources of this kind.
     Kind(Target),
+    /// Ports of a host.
+    PortsHere,
     /// Hosts, or hosts' sockets where an agent is to be asked.
     Hosts,
     /// Labs.
@@ -79,6 +81,9 @@ fn wanted(above: &str, verb: &str, id: &str, long: Option<&str>) -> Option<Wante
         ("netvirt set", _, "name", None) => Some(Wanted::OfTheLine),
         ("netvirt lab", "down" | "status", "name", _) => Some(Wanted::Labs),
         ("netvirt", "trace", _, Some("from")) => of_kind(Target::Port),
+        ("netvirt port", "plug" | "unplug", "port", _) | ("netvirt libvirt", "attach" | "detach", "port", _) => {
+            Some(Wanted::PortsHere)
+        }
         (_, _, _, Some("host")) => Some(Wanted::Hosts),
         (_, _, _, Some("tenant")) => of_kind(Target::Tenant),
         ("netvirt create" | "netvirt set", _, _, Some(long)) => match long {
@@ -118,6 +123,7 @@ fn names(wanted: Wanted, words: &[String], environment: &Environment) -> Option<
             let at_host = verb == Some("trace");
             of_kind(target, at_host, words, environment)
         }
+        Wanted::PortsHere => of_kind(Target::Port, true, words, environment),
         Wanted::OfTheLine => of_kind(target?, false, words, environment),
     }
 }
@@ -220,6 +226,8 @@ mod tests {
             ("", "netvirt", "host", Some("host"), Some(Wanted::Hosts)),
             ("netvirt lab", "down", "name", None, Some(Wanted::Labs)),
             ("netvirt", "trace", "from", Some("from"), Some(Wanted::Kind(Target::Port))),
+            ("netvirt port", "plug", "port", None, Some(Wanted::PortsHere)),
+            ("netvirt libvirt", "detach", "port", None, Some(Wanted::PortsHere)),
         ] {
             assert_eq!(wanted(above, verb, id, long), expected, "{above} {verb} {id}");
         }

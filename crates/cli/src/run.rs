@@ -147,6 +147,7 @@ fn question<'a>(verb: &'a Verb, texts: &[Text]) -> Result<Question<'a>, CliError
         }
         Verb::Migrate(_) => only("migrations of ports", Knows::Controller),
         Verb::Trace(_) => only("traces", Knows::Host),
+        Verb::Port(_) | Verb::Libvirt(_) => only("devices of ports", Knows::Host),
         Verb::Host(HostVerb::List) => only("hosts", Knows::Controller),
         Verb::Store(_) => only("the store", Knows::Controller),
         // The other verbs ask nobody.
@@ -169,6 +170,8 @@ fn at_the_host(cli: &Cli, client: &Client, texts: &[Text], streams: &mut Streams
         Verb::Delete(delete) => at_host::delete(delete, texts, client, output, streams),
         Verb::Apply(apply) => at_host::apply(texts, apply.dry_run, apply.waiting.wait, client, output, streams),
         Verb::Diff(_) => at_host::diff(texts, client, streams).map_err(CliError::of_diff),
+        Verb::Port(verb) => crate::port::run(verb, client, output, streams),
+        Verb::Libvirt(verb) => crate::libvirt::run(verb, client, output, streams),
         Verb::Trace(trace) => at_host::trace(trace, client, output, streams),
         _ => at_host::status(client, output, streams),
     }

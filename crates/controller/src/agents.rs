@@ -8,7 +8,9 @@ use api::fabric::LastMove;
 use model::fabric::{Addressing, Key, Kind, ResourceName, Spec};
 use model::{MacAddress, Vsid};
 use plan::fabric::{Change, Fabric, TopicId};
-use proto::{Departure, HostFacts, JoinAsk, Joined, LearntAddress, Peer, Refused, Report, Station, TopicContent};
+use proto::{
+    Claim, Claimed, Departure, HostFacts, JoinAsk, Joined, LearntAddress, Peer, Refused, Report, Station, TopicContent,
+};
 use store::Transaction;
 
 use crate::commit::Actor;
@@ -16,7 +18,7 @@ use crate::core::{Core, Prepared, Then, Work};
 use crate::northbound::Controller;
 use crate::records::JOIN;
 use crate::state::State;
-use crate::{clock, secrets, uplinks};
+use crate::{claims, clock, secrets, uplinks};
 
 impl proto::Controller for Controller {
     fn join(&self, ask: &JoinAsk) -> Result<Joined, Refused> {
@@ -140,6 +142,10 @@ impl proto::Controller for Controller {
         learn(&self.0, host, &report.learnt);
         note_departures(&self.0, host, &report.departures);
         arrive(&self.0, host, &report.arrived);
+    }
+
+    fn claim(&self, host: &ResourceName, claim: &Claim) -> Claimed {
+        claims::claim(&self.0, host, claim)
     }
 
     fn successor(&self, host: &ResourceName, vm: Station) -> Option<ResourceName> {

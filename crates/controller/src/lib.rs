@@ -14,6 +14,7 @@ mod agents;
 mod audience;
 mod audit;
 mod bulk;
+mod claims;
 mod clock;
 mod commit;
 mod config;

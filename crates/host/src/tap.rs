@@ -27,13 +27,36 @@ impl Netlink {
         let failed = |source| Error::Device { action: "make a tap".to_owned(), device: name.to_owned(), source };
         let name_bytes = checked(name)?.as_bytes();
         // A tap belongs to the namespace of the thread that opens /dev/net/tun.
-        self.namespace().run(|| make(name_bytes, options))?.map_err(failed)
+        self.namespace().run(|| make(name_bytes, options, libc::IFF_TUN_EXCL, None))?.map_err(failed)
+    }
+
+    /// Makes a tap persistent that is there already, if it fits these options and no process has it open, and gives it to a
+    /// user, who may open it then without being root. Without it one is made, as by [`Netlink::create_tap`].
+    ///
+    /// # Errors
+    /// [`Error::is_busy`] when a process has it open, [`Error::is_other_kind`] when it is no such tap; or without CAP_NET_ADMIN.
+    pub fn adopt_tap(&self, name: &str, options: TapOptions, owner: Option<u32>) -> Result<(), Error> {
+        let failed = |source| Error::Device { action: "take over a tap".to_owned(), device: name.to_owned(), source };
+        let name_bytes = checked(name)?.as_bytes();
+        self.namespace().run(|| make(name_bytes, options, 0, owner))?.map_err(failed)
+    }
+}
+
+impl Error {
+    /// Whether a process has the tap open.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Device { source, .. } if source.raw_os_error() == Some(libc::EBUSY))
+    }
+
+    /// Whether the device is no tap, or one that was made with other options.
+    pub fn is_other_kind(&self) -> bool {
+        matches!(self, Self::Device { source, .. } if source.raw_os_error() == Some(libc::EINVAL))
     }
 }
 
 /// Makes the tap in the namespace of the calling thread.
-fn make(name: &[u8], options: TapOptions) -> io::Result<()> {
-    let mut flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_TUN_EXCL;
+fn make(name: &[u8], options: TapOptions, exclusive: libc::c_int, owner: Option<u32>) -> io::Result<()> {
+    let mut flags = libc::IFF_TAP | libc::IFF_NO_PI | exclusive;
     if options.vnet_hdr {
         flags |= libc::IFF_VNET_HDR;
     }
@@ -50,6 +73,12 @@ fn make(name: &[u8], options: TapOptions) -> io::Result<()> {
     // SAFETY: the request outlives the call and TUNSETIFF reads and writes exactly an `ifreq`.
     if unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) } != 0 {
         return Err(io::Error::last_os_error());
+    }
+    if let Some(owner) = owner {
+        // SAFETY: TUNSETOWNER takes a number, not a pointer.
+        if unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETOWNER as _, libc::c_ulong::from(owner)) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
     }
     // SAFETY: TUNSETPERSIST takes a number, not a pointer.
     if unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETPERSIST as _, 1) } != 0 {

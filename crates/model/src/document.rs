@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
 
 use crate::security::{AddressSetSpec, SecurityGroupSpec};
 use crate::{
@@ -214,6 +215,8 @@ struct PortSpec {
     security_groups: Vec<QualifiedName>,
     #[serde(default)]
     limits: Limits,
+    #[serde(default)]
+    uid: Option<Uuid>,
 }
 
 enum Spec {
@@ -279,9 +282,10 @@ fn assemble(spec: Spec, name: Option<String>) -> Result<Resource, AssemblyError>
         Spec::RoutingDomain(domain) => Resource::RoutingDomain(domain),
         Spec::Global(global) => Resource::Global(global),
         Spec::Migration(migration) => Resource::Migration(migration),
-        Spec::Port(PortSpec { device, mac, vsid, physical, addresses, security_groups, limits }) => {
+        Spec::Port(PortSpec { device, mac, vsid, physical, addresses, security_groups, limits, uid }) => {
             let name = name.ok_or(AssemblyError::Nameless(Kind::Port))?.parse()?;
-            return Ok(Resource::Port(Port { name, device, mac, vsid, physical, addresses, security_groups, limits }));
+            let port = Port { name, device, mac, vsid, physical, addresses, security_groups, limits, uid };
+            return Ok(Resource::Port(port));
         }
         Spec::SecurityGroup(spec) => {
             let name = name.ok_or(AssemblyError::Nameless(Kind::SecurityGroup))?.parse()?;

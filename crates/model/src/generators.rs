@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use crate::security::{Action, Direction, IngressDefault, PortRange, Protocol, Remote};
 use crate::{
@@ -97,9 +98,9 @@ impl Port {
         let physical = option::of((Name::any(), option::of(1_u16..=4094))).prop_map(any_physical);
         let addresses = vec(any::<IpAddr>(), 0..3);
         let groups = vec(QualifiedName::any(), 0..3);
-        let rest = (groups, Limits::any());
+        let rest = (groups, Limits::any(), option::of(any::<u128>().prop_map(Uuid::from_u128)));
         (Name::any(), Name::any(), MacAddress::any(), option::of(Vsid::any()), physical, addresses, rest).prop_map(
-            |(name, device, mac, vsid, physical, addresses, (security_groups, limits))| Self {
+            |(name, device, mac, vsid, physical, addresses, (security_groups, limits, uid))| Self {
                 name,
                 device,
                 mac,
@@ -108,6 +109,7 @@ impl Port {
                 addresses,
                 security_groups,
                 limits,
+                uid,
             },
         )
     }

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{
     AddressSet, DhcpScope, Global, Limits, MacAddress, Migration, Name, PhysicalNetwork, QualifiedName, RoutingDomain,
@@ -279,6 +280,9 @@ pub struct Port {
     /// What its VM may send and be sent at most.
     #[serde(default, skip_serializing_if = "Limits::is_none")]
     pub limits: Limits,
+    /// What it is plugged by: the UUID of the port at its controller, or one that a person chose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<Uuid>,
 }
 
 impl Port {
@@ -293,6 +297,7 @@ impl Port {
             addresses: Vec::new(),
             security_groups: Vec::new(),
             limits: Limits { egress: None, ingress: None },
+            uid: None,
         }
     }
 }

@@ -21,11 +21,11 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Status, Streaming};
 
 use crate::ca::{CaError, Certified, HostRequest, fingerprint_of};
-use crate::convert::{facts_out, handover_out, report_out};
+use crate::convert::{claim_out, facts_out, handover_out, report_out};
 use crate::wire::agent_message::Message;
 use crate::wire::services::enrolment_client::EnrolmentClient;
 use crate::wire::services::sync_client::SyncClient;
-use crate::{CONTROLLER_NAME, Encoded, HostFacts, Mirror, Report, Token, tls, wire};
+use crate::{CONTROLLER_NAME, Claim, Encoded, HostFacts, Mirror, Report, Token, tls, wire};
 
 /// How long connecting may take, TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -257,6 +257,14 @@ impl Session {
     /// When the session has ended.
     pub async fn hand_over(&self, handover: &crate::Handover) -> Result<(), ClientError> {
         self.say(Message::Handover(handover_out(handover))).await
+    }
+
+    /// Claims a port, or releases it. The answer comes among the messages; see [`Encoded::claim_answer`].
+    ///
+    /// # Errors
+    /// When the session has ended.
+    pub async fn claim(&self, number: u64, claim: &Claim) -> Result<(), ClientError> {
+        self.say(Message::Claim(claim_out(number, claim))).await
     }
 
     async fn say(&self, message: Message) -> Result<(), ClientError> {

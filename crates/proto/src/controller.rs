@@ -8,7 +8,7 @@ use model::Resource;
 use model::fabric::ResourceName;
 use plan::fabric::TopicId;
 
-use crate::{HostFacts, Report, Station};
+use crate::{Claim, Claimed, HostFacts, Report, Station};
 
 /// A controller, as the protocol sees it.
 ///
@@ -60,6 +60,13 @@ pub trait Controller: Send + Sync + 'static {
 
     /// The host that a VM moves to, or has moved to, from this one; none if it does not.
     fn successor(&self, host: &ResourceName, vm: Station) -> Option<ResourceName>;
+
+    /// A host claims a port, or releases it. While the answer is [`Claimed::Pending`] it is asked again, for as long as
+    /// [`crate::server::CLAIM_TIMEOUT`]; so what was done already must be done no second time. A claim that is not done by then
+    /// is taken back by a release. Without ports that hosts may claim, it is refused.
+    fn claim(&self, _host: &ResourceName, claim: &Claim) -> Claimed {
+        Claimed::Refused(format!("this controller has no port {} that any host may plug", claim.uid))
+    }
 }
 
 /// A machine that wants to become a host.

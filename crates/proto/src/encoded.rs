@@ -4,7 +4,8 @@ use prost::DecodeError;
 use prost::bytes::{Buf, BufMut, Bytes};
 use prost::encoding::{DecodeContext, WireType, skip_field};
 
-use crate::wire;
+use crate::convert::answer_in;
+use crate::{ClaimAnswer, WireError, wire};
 
 /// An encoded `ControllerMessage`. Clones share the bytes.
 ///
@@ -39,6 +40,22 @@ impl Encoded {
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// What it answers to a claim, if it does. Nothing else is read.
+    ///
+    /// # Errors
+    /// When it is broken.
+    pub fn claim_answer(&self) -> Result<Option<ClaimAnswer>, WireError> {
+        // The tag of a field of this number that has a length: the first byte, since a message has one field.
+        const TAG: u8 = 10 << 3 | WireType::LengthDelimited as u8;
+        if self.0.first() != Some(&TAG) {
+            return Ok(None);
+        }
+        Ok(match self.clone().decode()?.message {
+            Some(wire::controller_message::Message::ClaimAnswer(answer)) => Some(answer_in(answer)),
+            _ => None,
+        })
     }
 
     /// Reads it.

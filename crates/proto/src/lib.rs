@@ -10,6 +10,7 @@
 //! do not cross the border of this crate.
 
 pub mod ca;
+mod claims;
 pub mod client;
 mod controller;
 mod convert;
@@ -26,6 +27,7 @@ mod tls;
 mod token;
 mod wire;
 
+pub use claims::{Claim, ClaimAnswer, Claimed};
 pub use controller::{Controller, JoinAsk, Joined, Peer, Refused, TopicContent};
 pub use convert::WireError;
 pub use digest::Digest;

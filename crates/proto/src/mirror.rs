@@ -135,8 +135,8 @@ impl Mirror {
                 None => Heard::More,
             }),
             Some(Message::Handover(handover)) => Ok(Heard::Handover(handover_in(handover)?)),
-            // Of a later version.
-            None => Ok(Heard::More),
+            // Nothing of a topic, or of a later version.
+            Some(Message::ClaimAnswer(_)) | None => Ok(Heard::More),
         }
     }
 

@@ -19,6 +19,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::ca::{Authority, CaError, HostRequest, RENEWAL_LOOK, lifetime, peer};
 use crate::convert::facts_in;
+pub use crate::hub::CLAIM_TIMEOUT;
 use crate::hub::Outgoing;
 use crate::tls::{SERVER_LIFE, ServerCertificate};
 use crate::wire::services::enrolment_server::{Enrolment, EnrolmentServer};

@@ -5,6 +5,7 @@
 mod accelerator;
 mod cpio;
 mod exec;
+mod foreign;
 mod image;
 mod migration;
 mod modules;
@@ -24,6 +25,7 @@ use nix::sys::signal::{SigSet, Signal};
 
 pub use accelerator::Accelerator;
 pub(crate) use accelerator::Choice;
+pub use foreign::ForeignGuest;
 pub use migration::Moved;
 pub(crate) use place::Place;
 pub use qmp::Qmp;

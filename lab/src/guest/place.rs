@@ -18,6 +18,11 @@ impl Place {
         Self(lab_folder(lab).join(format!("{vm}.guest")).join(generation.to_string()))
     }
 
+    /// That of a QEMU that the lab has not started.
+    pub(crate) fn elsewhere(folder: &Path) -> Self {
+        Self(folder.to_owned())
+    }
+
     /// The folder.
     pub(crate) fn folder(&self) -> &Path {
         &self.0

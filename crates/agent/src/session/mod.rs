@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod backoff;
+pub(crate) mod claims;
 mod departures;
 mod enrolment;
 pub(crate) mod files;
@@ -32,6 +33,7 @@ use crate::addresses::Addresses;
 use crate::run::{Shared, lock};
 use arrivals::Arrivals;
 use backoff::Backoff;
+use claims::{Claimant, Claims};
 use departures::Departures;
 use enrolment::{Enrolment, EnrolmentError};
 use files::FileError;
@@ -95,6 +97,8 @@ pub struct Controlled {
     renew_at: SystemTime,
     departures: Departures,
     arrivals: Arrivals,
+    claims: Claims,
+    claimant: Claimant,
 }
 
 impl Controlled {
@@ -109,6 +113,7 @@ impl Controlled {
         let known: Vec<Change> = mirror.resources().into_iter().map(Change::Set).collect();
         addresses.note(&known);
         let renew_at = renew_at(&enrolment.identity);
+        let (claimant, claims) = Claims::new();
         Ok(Some(Self {
             folder: folder.to_owned(),
             enrolment,
@@ -127,12 +132,19 @@ impl Controlled {
             renew_at,
             departures: Departures::default(),
             arrivals: Arrivals::default(),
+            claims,
+            claimant,
         }))
     }
 
     /// The name of this host at the controller.
     pub const fn host(&self) -> &ResourceName {
         &self.enrolment.at.host
+    }
+
+    /// Asks the controller for ports that any host may plug.
+    pub fn claimant(&self) -> Claimant {
+        self.claimant.clone()
     }
 
     /// What the controller said last, for the start of the core. The provider addresses of it are on their interfaces
@@ -169,7 +181,7 @@ impl Controlled {
             tracing::warn!("{problem}");
             self.note(&core, false, Some(problem));
             self.look_at_addresses();
-            tokio::time::sleep(backoff.next()).await;
+            self.claims.refuse_for(backoff.next()).await;
         }
     }
 
@@ -216,6 +228,7 @@ impl Controlled {
                     }
                 }
                 _ = travel.tick() => self.travel(core, &session).await?,
+                taken = self.claims.asked() => self.claims.hand_on(&session, taken).await?,
                 _ = look.tick() => {
                     if self.retry(core) {
                         self.acknowledge(core, &session).await?;
@@ -235,33 +248,43 @@ impl Controlled {
 
     /// Takes in a message, and those that have come behind it. Whether something was acknowledged.
     async fn hear(&mut self, core: &Shared, message: Encoded, session: &mut Session) -> Result<bool, Ended> {
-        let mut next = Some(message);
+        let (mut next, mut complete) = (Some(message), None);
         while let Some(message) = next.take() {
-            let kept = message.clone();
-            let heard = self.mirror.hear(message)?;
-            if let Heard::Handover(handover) = heard {
-                tokio::task::block_in_place(|| self.arrivals.hear(&mut lock(core), handover));
-                continue;
-            }
-            self.heard.push(kept);
-            match heard {
-                Heard::More | Heard::Handover(_) => {}
-                Heard::Resync(topic) => session.resync(&topic).await?,
-                Heard::Synced(revision) => {
-                    self.together += 1;
-                    if self.together < MAX_TOGETHER {
-                        next = session.next_now()?;
+            if let Some(answer) = message.claim_answer()? {
+                self.claims.heard(answer);
+            } else {
+                let kept = message.clone();
+                let heard = self.mirror.hear(message)?;
+                // What is handed over is no part of what is written down.
+                if !matches!(heard, Heard::Handover(_)) {
+                    self.heard.push(kept);
+                }
+                match heard {
+                    Heard::Handover(handover) => {
+                        tokio::task::block_in_place(|| self.arrivals.hear(&mut lock(core), handover));
                     }
-                    if next.is_none() {
-                        self.take_over(core, revision);
-                        return if self.waiting.is_empty() {
-                            self.acknowledge(core, session).await.map(|()| true)
-                        } else {
-                            Ok(false)
-                        };
+                    Heard::More => complete = None,
+                    Heard::Resync(topic) => {
+                        complete = None;
+                        session.resync(&topic).await?;
+                    }
+                    Heard::Synced(revision) => {
+                        self.together += 1;
+                        complete = Some(revision);
                     }
                 }
             }
+            if complete.is_some() && self.together < MAX_TOGETHER {
+                next = session.next_now()?;
+            }
+        }
+        if let Some(revision) = complete {
+            self.take_over(core, revision);
+        }
+        // An answer comes behind what it is about.
+        self.claims.deliver();
+        if complete.is_some() && self.waiting.is_empty() {
+            return self.acknowledge(core, session).await.map(|()| true);
         }
         Ok(false)
     }

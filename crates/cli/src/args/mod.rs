@@ -1,5 +1,6 @@
 //! The grammar of the command line, after kubectl's: verb, kind, name.
 
+mod plug;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use model::fabric::ResourceName;
 use crate::fields::CreateWhat;
 use crate::roles::{AgentOptions, ControllerOptions, JoinOptions, LeaveOptions};
 
+pub use plug::{Attach, Connect, Detach, Hook, LibvirtVerb, Plug, PortVerb, Unplug};
 pub use target::{Knows, Target};
 pub use verbs::{Apply, Create, Delete, Describe, Diff, Get, Migrate, OfFlows, Set, StoreVerb, Trace, Watch, duration};
 
@@ -107,6 +109,12 @@ pub enum Verb {
     Diff(Diff),
     /// Let the network follow a VM that is moved to another host while it runs.
     Migrate(Migrate),
+    /// Make and remove the devices of ports, for VMs that are started on this host.
+    #[command(subcommand)]
+    Port(PortVerb),
+    /// What libvirt's domains need of this host.
+    #[command(subcommand)]
+    Libvirt(LibvirtVerb),
     /// Say what becomes of a packet, stage by stage, by the function that the kernel runs.
     Trace(Trace),
     /// Show how the host or the controller is.

@@ -10,6 +10,7 @@ use model::fabric::{AddressRange, Addressing, Isolation, MacRange, ResourceName}
 use model::{LeaseTime, MacAddress, Name, QualifiedName, RoutingDomainId, VlanId, Vsid};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::limits::LimitFields;
 use super::security::SecurityFields;
@@ -315,6 +316,10 @@ pub struct PortFields {
     #[arg(long, value_name = "HOST")]
     #[serde(skip_serializing_if = "Option::is_none")]
     migrate_to: Option<OrNothing<ResourceName>>,
+    /// At a controller: any host may plug it, by its UUID ("netvirt port plug" there), and becomes its host.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    any_host: Option<bool>,
     /// At a controller: the VM network; "" disconnects the port.
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -343,6 +348,10 @@ pub struct PortFields {
     #[arg(long, value_name = "INTERFACE[.VLAN]")]
     #[serde(skip_serializing_if = "Option::is_none")]
     physical: Option<OrNothing<Physical>>,
+    /// At a host: a UUID that it can be plugged by as well.
+    #[arg(long, value_name = "UUID")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<OrNothing<Uuid>>,
     #[command(flatten)]
     #[serde(skip)]
     limits: LimitFields,

@@ -108,14 +108,14 @@ pub struct Place {
 pub const AT_HOST: Place = Place {
     place: "a host",
     other: "a controller with --context FILE",
-    foreign: &["vmNetwork", "vmSubnet", "ipPool", "addressing", "vmName", "migrateTo", "description"],
+    foreign: &["vmNetwork", "vmSubnet", "ipPool", "addressing", "vmName", "migrateTo", "anyHost", "description"],
 };
 
 /// A controller.
 pub const AT_CONTROLLER: Place = Place {
     place: "a controller",
     other: "a host's agent with --socket PATH",
-    foreign: &["rdid", "vsid", "physical", "egressDefault", "ingressDefault"],
+    foreign: &["rdid", "vsid", "physical", "uid", "egressDefault", "ingressDefault"],
 };
 
 impl Place {

@@ -67,6 +67,7 @@ const PORT: &[Column] = &[
     ("FROM-VM-BYTES", "/status/counters/rxBytes", true),
     ("TO-VM-BYTES", "/status/counters/txBytes", true),
     ("IFINDEX", "/status/ifindex", true),
+    ("UID", "/spec/uid", true),
     ("SECURITY-GROUPS", "/spec/securityGroups", true),
     ("LIMITS", "/spec/limits", true),
     ("MTU", "/status/mtu", true),

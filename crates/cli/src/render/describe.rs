@@ -43,7 +43,7 @@ const fn fields(kind: Kind) -> (&'static [&'static str], &'static [&'static str]
         Kind::SecurityGroup => (&["ingressDefault", "egressDefault", "rules"], &["state", "ports"]),
         Kind::AddressSet => (&["prefixes"], &["state", "securityGroups"]),
         Kind::Port => (
-            &["device", "mac", "vsid", "physical", "addresses", "securityGroups", "limits"],
+            &["device", "mac", "vsid", "physical", "addresses", "securityGroups", "limits", "uid"],
             &["state", "ifindex", "mtu", "slot"],
         ),
     }
@@ -54,6 +54,7 @@ pub(super) fn label(field: &str) -> String {
     match field {
         "vsid" | "rdid" | "mac" | "vlan" => return field.to_uppercase(),
         "mtu" => return "MTU (bytes)".to_owned(),
+        "uid" => return "UID".to_owned(),
         "vmName" => return "VM".to_owned(),
         "customerId" => return "Customer ID".to_owned(),
         "vmNetwork" => return "VM Network".to_owned(),

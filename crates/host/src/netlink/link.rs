@@ -59,6 +59,8 @@ pub struct Link {
     pub master: Option<u32>,
     /// For a VLAN of another device: the number of that, and the VLAN.
     pub vlan: Option<(u32, u16)>,
+    /// What somebody noted at it (`ip link set alias`).
+    pub alias: Option<String>,
     /// Its addresses, in the kernel's order.
     pub addresses: Vec<IpNet>,
     /// How far the kernel is with each of them.
@@ -80,6 +82,7 @@ impl Link {
             carrier: flags.contains(LinkFlags::LowerUp),
             master: None,
             vlan: None,
+            alias: None,
             addresses: Vec::new(),
             states: Vec::new(),
         };
@@ -87,6 +90,7 @@ impl Link {
         for attribute in &message.attributes {
             match attribute {
                 LinkAttribute::IfName(name) => link.name.clone_from(name),
+                LinkAttribute::IfAlias(text) => link.alias = Some(text.clone()),
                 LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
                 LinkAttribute::Address(bytes) => link.mac = Mac::try_from(bytes.as_slice()).ok(),
                 LinkAttribute::Controller(index) => link.master = Some(*index),

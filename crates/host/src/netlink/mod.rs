@@ -229,6 +229,15 @@ impl Netlink {
         self.set(name, &format!("set promiscuous mode of device {name} {what}"), |link| link.promiscuous(on))
     }
 
+    /// Notes something at a device, up to 255 characters, for whoever looks at it later; it goes with the device.
+    ///
+    /// # Errors
+    /// [`Error::NoDevice`], or what the kernel says.
+    pub fn set_alias(&self, name: &str, text: &str) -> Result<(), Error> {
+        let action = format!("note \"{text}\" at device {name}");
+        self.set(name, &action, |link| link.append_extra_attribute(LinkAttribute::IfAlias(text.to_owned())))
+    }
+
     /// Sets a device's MAC address.
     ///
     /// # Errors

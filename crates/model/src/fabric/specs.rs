@@ -355,6 +355,10 @@ pub struct Port {
     /// on the other one; then that becomes its host, and this is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub migrate_to: Option<ResourceName>,
+    /// Whether any host may plug it: whoever does becomes its host, and a VM that runs elsewhere moves there. An operator's
+    /// to choose.
+    #[serde(skip_serializing_if = "is_default")]
+    pub any_host: bool,
     /// The host's device: a tap, or the host's end of a veth; the port's name if it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use model::fabric::{Key, Kind, Object, Port, ResourceName, Spec};
+use uuid::Uuid;
 
 use super::claims::Slot;
 use super::{Fabric, slots};
@@ -35,6 +36,8 @@ pub(super) struct Index {
     uplinks: HashMap<IpAddr, usize>,
     /// Ports that have come from another host while their VMs ran.
     arrivals: BTreeSet<Arc<Key>>,
+    /// Ports that any host may plug, by what hosts know them by.
+    claimable: HashMap<Uuid, Arc<Key>>,
 }
 
 /// How many there are of each second key with each first one; what there is none of is not there.
@@ -77,6 +80,12 @@ impl Index {
                 false => self.arrivals.remove(id),
             };
         }
+        if matches!(&object.resource.spec, Spec::Port(port) if port.any_host) {
+            match more {
+                true => self.claimable.insert(object.uid, id.clone()),
+                false => self.claimable.remove(&object.uid),
+            };
+        }
         let counter = self.counts.entry((id.tenant.clone(), id.kind)).or_default();
         *counter = if more { *counter + 1 } else { counter.saturating_sub(1) };
         if let Spec::Host(host) = &object.resource.spec {
@@ -110,6 +119,11 @@ impl Index {
     /// The ports that have come from another host while their VMs ran.
     pub(super) fn arrivals(&self) -> impl Iterator<Item = &Key> {
         self.arrivals.iter().map(AsRef::as_ref)
+    }
+
+    /// The port with this UUID, if any host may plug it.
+    pub(super) fn claimable(&self, uid: Uuid) -> Option<&Key> {
+        self.claimable.get(&uid).map(AsRef::as_ref)
     }
 
     /// How many of a kind a tenant has.
@@ -156,7 +170,9 @@ fn hosts_of<'a>(port: &'a Port, object: &'a Object) -> impl Iterator<Item = &'a 
 
 /// Whether a port is still on its host and in its subnet, so that the index is the same with either.
 fn stays(before: &Object, after: &Object) -> bool {
+    let claimable = |object: &Object| matches!(&object.resource.spec, Spec::Port(port) if port.any_host);
     after.resource.kind() == Kind::Port
+        && claimable(before) == claimable(after)
         && before.allocation.vm_subnet == after.allocation.vm_subnet
         && before.allocation.came_from == after.allocation.came_from
         && slots::references(before) == slots::references(after)

@@ -43,7 +43,7 @@ pub enum TenantRefusal {
     Placement {
         /// The port.
         port: Key,
-        /// `host` or `device`.
+        /// `host`, `migrateTo`, `anyHost` or `device`.
         field: &'static str,
     },
     /// How much of the network that all share it may use.
@@ -164,6 +164,7 @@ impl Fabric {
         for (field, same) in [
             ("host", old.host == new.host),
             ("migrateTo", old.migrate_to == new.migrate_to),
+            ("anyHost", old.any_host == new.any_host),
             ("device", old.device == new.device),
         ] {
             if !same {

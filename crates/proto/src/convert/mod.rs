@@ -1,5 +1,6 @@
 //! From resources to messages and back. What comes in is checked: an error names the field and its value.
 
+mod claims;
 mod facts;
 mod handover;
 mod resources;
@@ -10,6 +11,7 @@ mod values;
 
 pub use values::WireError;
 
+pub(crate) use claims::{answer_in, answer_out, claim_in, claim_out};
 pub(crate) use facts::{facts_in, facts_out, report_in, report_out};
 pub(crate) use handover::{handover_in, handover_out};
 #[cfg(test)]

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::security::{group_in, group_names_in, group_names_out, group_out, set_in, set_out};
 use super::values::{
     WireError, address_in, address_out, addresses_in, addresses_out, mac_in, mac_out, name_in, physical_in,
-    physical_out, prefix_in, prefix_out, refused, vsid_in,
+    physical_out, prefix_in, prefix_out, refused, uuid_in, uuid_out, vsid_in,
 };
 use crate::wire;
 use crate::wire::resource::Resource as Wire;
@@ -321,6 +321,7 @@ fn port_out(port: &Port) -> wire::Port {
         addresses: addresses_out(&port.addresses),
         security_groups: group_names_out(&port.security_groups),
         limits: limits_out(&port.limits),
+        uid: port.uid.map(uuid_out),
     }
 }
 
@@ -334,5 +335,6 @@ fn port_in(port: wire::Port) -> Result<Port, WireError> {
         addresses: addresses_in("addresses", &port.addresses)?,
         security_groups: group_names_in("security_groups", port.security_groups)?,
         limits: limits_in(port.limits)?,
+        uid: port.uid.map(|bytes| uuid_in("uid", &bytes)).transpose()?,
     })
 }

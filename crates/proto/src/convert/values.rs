@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use model::{MacAddress, Name, PhysicalNetwork, VlanId, Vsid};
 use prost::bytes::Bytes;
+use uuid::Uuid;
 
 use crate::{Digest, TopicId, wire};
 
@@ -116,6 +117,14 @@ pub fn physical_in(field: &'static str, physical: wire::PhysicalNetwork) -> Resu
         VlanId::new(short).map_err(|error| refused(field, number, error))
     };
     Ok(PhysicalNetwork { interface: name_in(field, physical.interface)?, vlan: physical.vlan.map(vlan).transpose()? })
+}
+
+pub fn uuid_out(uuid: Uuid) -> Bytes {
+    Bytes::copy_from_slice(uuid.as_bytes())
+}
+
+pub fn uuid_in(field: &'static str, bytes: &[u8]) -> Result<Uuid, WireError> {
+    Uuid::from_slice(bytes).map_err(|_| refused(field, hex(bytes), "a UUID has 16 bytes"))
 }
 
 /// The digest of a topic.

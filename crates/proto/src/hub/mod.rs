@@ -4,6 +4,7 @@
 //! each session: a change is encoded once, and all that a revision has for a host is put into the queue of its session
 //! as one, so that it is sent as one.
 
+mod claims;
 mod linger;
 mod outgoing;
 mod session;
@@ -22,6 +23,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+pub use claims::CLAIM_TIMEOUT;
 use linger::Linger;
 pub(crate) use outgoing::Outgoing;
 pub use session::SessionEnd;

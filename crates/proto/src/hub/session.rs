@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::outgoing::{Begin, Outgoing, Sending};
-use super::{CatchUp, Hub, Live, Queued};
+use super::{CatchUp, Hub, Live, Queued, claims};
 use crate::convert::{digest_in, facts_in, handover_in, handover_out, report_in, topic_in};
 use crate::wire::agent_message::Message as Said;
 use crate::wire::controller_message::Message;
@@ -249,7 +249,8 @@ impl Hub {
     }
 
     /// Hands on what the agent says.
-    async fn read(&self, host: &ResourceName, number: u64, mut incoming: Incoming) -> SessionEnd {
+    async fn read(self: &Arc<Self>, host: &ResourceName, number: u64, mut incoming: Incoming) -> SessionEnd {
+        let claims = claims::room();
         while let Some(Ok(message)) = incoming.next().await {
             match message.message {
                 Some(Said::Ack(ack)) => self.acked(host, number, ack.revision),
@@ -281,6 +282,11 @@ impl Hub {
                     }
                     Err(error) => return error.into(),
                 },
+                Some(Said::Claim(claim)) => {
+                    if let Err(error) = self.take_claim(host, number, &claims, claim) {
+                        return error.into();
+                    }
+                }
                 Some(Said::Hello(_)) => return SessionEnd::Protocol("an agent says hello once".to_owned()),
                 // Of a later version: it is nothing that must be understood.
                 None => {}

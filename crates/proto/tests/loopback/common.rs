@@ -10,7 +10,8 @@ use model::{Key, LookupRecord, MacAddress, Port, Resource, Vsid};
 use proto::ca::Authority;
 use proto::client::{Enrolment, Identity, Session};
 use proto::{
-    Controller, Heard, HostFacts, Hub, JoinAsk, Joined, Limits, Mirror, Peer, Refused, Report, Station, Token,
+    Claim, Claimed, Controller, Heard, HostFacts, Hub, JoinAsk, Joined, Limits, Mirror, Peer, Refused, Report, Station,
+    Token,
     TopicChange, TopicContent, TopicId, Update, client,
 };
 use tokio::net::TcpListener;
@@ -149,6 +150,16 @@ impl Controller for Fake {
     fn successor(&self, host: &ResourceName, vm: Station) -> Option<ResourceName> {
         self.note(format!("successor of {host} for {}", vm.mac));
         self.state.lock().unwrap().successor.clone()
+    }
+
+    /// The port with UUID 1 is published when it is claimed, and nothing else is there.
+    fn claim(&self, host: &ResourceName, claim: &Claim) -> Claimed {
+        self.note(format!("claim {host} {} {:?} {}", claim.uid.as_u128(), claim.device, claim.release));
+        if claim.uid.as_u128() != 1 {
+            return Claimed::Refused(format!("there is no port {}", claim.uid.as_u128()));
+        }
+        self.publish(&[put(TopicId::Host(host.clone()), [port("p1")])]);
+        Claimed::Done
     }
 }
 

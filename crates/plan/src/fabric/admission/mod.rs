@@ -16,6 +16,7 @@ use super::slots::references;
 use super::{Change, Claim, Context, Fabric, Finding, Outcome, Refusal, Step, Transition};
 
 mod checks;
+mod claim;
 mod customer_route;
 mod host;
 mod ip_pool;
@@ -30,6 +31,8 @@ mod security;
 mod users;
 mod vm_network;
 mod vm_subnet;
+
+pub use claim::{ClaimRefusal, ClaimStep};
 
 /// Most resources of a fabric.
 pub const MAX_OBJECTS: usize = 1 << 20;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{Change, Claim, Context, Fabric, Refusal, Topic, TopicId, Transition};
 
 mod allocation;
+mod claims;
 mod migration;
 mod properties;
 mod queries;

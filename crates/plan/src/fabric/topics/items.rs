@@ -108,6 +108,7 @@ impl Fabric {
         let mut plugged = model::Port::new(name, device, mac, None);
         plugged.addresses = one_of_each(&spec.prefixes, &given.addresses);
         plugged.limits = port.limits;
+        plugged.uid = Some(object.uid);
         let topic = TopicId::Host(host.clone());
         if !network.isolation.is_virtualized() {
             plugged.physical = self.physical_of(host, &subnet_key);
