@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lab::Node;
 use tests::fabric::Fabric;
-use tests::stage::{LIMIT, eventually};
+use tests::stage::{LIMIT, Stage, eventually};
 use tests::tools::{Background, must_not_ping, run_any};
 
 const TEST01: &str = "10.10.1.100";
@@ -118,4 +118,62 @@ fn how_a_vm_has_moved_is_told() {
     let known = || told()["from"] == fabric.stage.host_name(1).as_str() && told()["flows"].as_u64() >= Some(1);
     assert!(eventually(LIMIT, known), "{:#}", told());
     assert!(told()["sentOn"].is_u64(), "{:#}", told());
+}
+
+const BY_HAND: &str = r#"
+name: LAB
+underlay: {kind: routed, mtu: 1600, offloads: {gro: true}}
+hosts:
+  - {name: H1, addresses: [192.168.4.11/24]}
+  - {name: H2, addresses: [192.168.5.22/24]}
+  - {name: H3, addresses: [192.168.6.33/24]}
+vms:
+  - {name: blue1, host: H1, mac: 06-06-00-00-00-05, vsid: 5001, addresses: [10.0.0.5/24]}
+  - {name: blue2, host: H2, mac: 06-06-00-00-00-07, vsid: 5001, addresses: [10.0.0.7/24]}
+resources:
+  - {kind: lookup-record, spec: {vsid: 5001, customerAddress: 10.0.0.5, mac: 06-06-00-00-00-05, providerAddress: 192.168.4.11}}
+  - {kind: lookup-record, spec: {vsid: 5001, customerAddress: 10.0.0.7, mac: 06-06-00-00-00-07, providerAddress: 192.168.5.22}}
+  - {kind: customer-route, spec: {rdid: "{11111111-2222-3333-4444-000000005001}", vsid: 5001, prefix: 10.0.0.0/24, nextHop: 0.0.0.0}}
+"#;
+
+#[test]
+fn by_hand_one_host_recalls_and_the_other_remembers() {
+    let mut stage = Stage::up(BY_HAND);
+    let group = ["create", "security-group", "strict", "--egress-default", "deny", "--rule", "ingress allow tcp 7000"];
+    for host in [2, 3] {
+        assert!(stage.netvirt(host, &group).success(), "{:?}", stage.netvirt(host, &group));
+    }
+    stage.ok(2, "set port blue2 --security-group strict");
+    stage.ok(3, "create port blue2 --device blue2 --mac 06-06-00-00-00-07 --vsid 5001 --security-group strict");
+    for host in [1, 2, 3] {
+        stage.ok(host, "create migration --vsid 5001 --mac 06-06-00-00-00-07 --to 192.168.6.33");
+    }
+    let (mut asked, mut served) = connect(&stage.vm("blue1"), &stage.vm("blue2"), "10.0.0.7", 7000);
+    says(&mut asked, &mut served, "before");
+    let memory = stage.ok(2, "port recall blue2");
+    assert!(memory.contains("\"opened\": \"ingress\"") && memory.contains("\"localPort\": 7000"), "{memory}");
+    let file = std::env::temp_dir().join(format!("{}-memory.json", stage.lab.name()));
+    std::fs::write(&file, &memory).expect("a file");
+    let remember =
+        |stage: &Stage, host: usize, port: &str, file: &str| stage.netvirt(host, &["port", "remember", port, file]);
+    let path = file.display().to_string();
+    // Not before its device is there, not at another VM's port, and nothing that is no memory.
+    for (host, port, given, told) in [
+        (3, "blue2", path.as_str(), "no device yet"),
+        (1, "blue1", path.as_str(), "the port of the same VM"),
+        (3, "blue9", path.as_str(), "there is no port blue9"),
+        (3, "blue2", "/etc/hostname", "port recall"),
+        (3, "blue2", "/nonexistent", "/nonexistent"),
+    ] {
+        let refused = remember(&stage, host, port, given);
+        assert!(!refused.success() && refused.stderr.contains(told), "{told}: {refused:?}");
+    }
+    let (vm, to) = (stage.vm("blue2").name().to_owned(), stage.host_name(3));
+    stage.lab.plug_vm(&vm, &to).expect("the cable is free");
+    assert!(eventually(LIMIT, || stage.ok(3, "get ports").contains("bound")));
+    let taken = remember(&stage, 3, "blue2", &path);
+    assert!(taken.success() && taken.stdout.contains("1 connections are known here now"), "{taken:?}");
+    std::fs::remove_file(&file).expect("the file is ours");
+    says(&mut served, &mut asked, "the VM speaks first");
+    says(&mut asked, &mut served, "and back");
 }

@@ -21,7 +21,7 @@ const AT_MOST: Duration = Duration::from_secs(1);
 /// goes into it.
 const PAUSE: u32 = 50;
 /// States by their names.
-const PHASES: [Phase; 6] = [Phase::New, Phase::Opening, Phase::Open, Phase::Closing, Phase::Closed, Phase::Reset];
+pub const PHASES: [Phase; 6] = [Phase::New, Phase::Opening, Phase::Open, Phase::Closing, Phase::Closed, Phase::Reset];
 
 /// Forgets flows that are over, again and again.
 pub fn keep(core: Shared) -> Result<(), RunError> {

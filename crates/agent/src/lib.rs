@@ -18,6 +18,7 @@ mod learnt;
 mod local_api;
 mod plugging;
 mod policy_log;
+mod port_memory;
 mod punts;
 mod run;
 mod saved;

@@ -2,8 +2,8 @@
 
 use api::{
     AddressState, ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostApi, HostStatus, InterfaceAddress,
-    InterfaceStatus, InterfaceVlan, Item, PlugReport, PlugRequest, Problem, TraceReport, TraceRequest, UPLINK,
-    UnplugReport, UnplugRequest, UplinkStatus,
+    InterfaceStatus, InterfaceVlan, Item, PlugReport, PlugRequest, PortMemory, Problem, Remembered, TraceReport,
+    TraceRequest, UPLINK, UnplugReport, UnplugRequest, UplinkStatus,
 };
 use model::{Key, Kind, MacAddress};
 use pipeline::DropReason;
@@ -11,7 +11,7 @@ use pipeline::DropReason;
 use crate::core::{Core, device_name};
 use crate::run::{Shared, lock};
 use crate::session::claims::Claimant;
-use crate::{flows, plugging, statuses};
+use crate::{flows, plugging, port_memory, statuses};
 
 /// Answers for the core, and asks the controller if there is one.
 pub struct LocalApi(pub Shared, pub Option<Claimant>);
@@ -66,6 +66,14 @@ impl HostApi for LocalApi {
 
     fn flows(&self, filter: FlowFilter) -> Result<FlowList, Problem> {
         flows::list(&lock(&self.0), &filter)
+    }
+
+    fn port_memory(&self, port: &str) -> Result<PortMemory, Problem> {
+        port_memory::of(&lock(&self.0), port)
+    }
+
+    fn remember(&self, port: &str, memory: PortMemory) -> Result<Remembered, Problem> {
+        port_memory::take_in(&mut lock(&self.0), port, &memory)
     }
 
     fn interfaces(&self) -> Result<Vec<InterfaceStatus>, Problem> {

@@ -16,7 +16,7 @@ use tokio::net::UnixStream;
 use crate::paths::{self, MAX_ANSWER_BYTES, MAX_BODY_BYTES};
 use crate::{
     ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostStatus, InterfaceStatus, Item, PlugReport,
-    PlugRequest, Problem, TraceReport, TraceRequest, UnplugReport, UnplugRequest,
+    PlugRequest, PortMemory, Problem, Remembered, TraceReport, TraceRequest, UnplugReport, UnplugRequest,
 };
 
 /// How long a client waits for an answer unless told otherwise: writing every record that a host can have takes a while.
@@ -165,6 +165,22 @@ impl Client {
     /// [`ClientError`].
     pub fn flows(&self, filter: &FlowFilter) -> Result<FlowList, ClientError> {
         self.ask(Method::GET, &paths::flows(filter), None::<&()>)
+    }
+
+    /// See [`crate::HostApi::port_memory`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn port_memory(&self, port: &str) -> Result<PortMemory, ClientError> {
+        self.ask(Method::GET, &paths::port_memory(port), None::<&()>)
+    }
+
+    /// See [`crate::HostApi::remember`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn remember(&self, port: &str, memory: &PortMemory) -> Result<Remembered, ClientError> {
+        self.ask(Method::PUT, &paths::port_memory(port), Some(memory))
     }
 
     /// See [`crate::HostApi::interfaces`].

@@ -4,7 +4,7 @@ use model::Kind;
 
 use crate::{
     ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostStatus, InterfaceStatus, Item, PlugReport,
-    PlugRequest, Problem, TraceReport, TraceRequest, UnplugReport, UnplugRequest,
+    PlugRequest, PortMemory, Problem, Remembered, TraceReport, TraceRequest, UnplugReport, UnplugRequest,
 };
 
 /// What a host can be asked.
@@ -45,6 +45,12 @@ pub trait HostApi: Send + Sync + 'static {
 
     /// The opposite; without a port, of what is left of ports that are gone. What is not there may be unplugged again.
     fn unplug(&self, request: UnplugRequest) -> Result<UnplugReport, Problem>;
+
+    /// What the host remembers of a port's VM, for the host that it moves to.
+    fn port_memory(&self, port: &str) -> Result<PortMemory, Problem>;
+
+    /// Takes in what another host remembers of a port's VM.
+    fn remember(&self, port: &str, memory: PortMemory) -> Result<Remembered, Problem>;
 
     /// What would become of a packet, decided by the function that the kernel runs over the tables that it reads.
     fn trace(&self, request: TraceRequest) -> Result<TraceReport, Problem>;

@@ -17,6 +17,7 @@ mod item;
 pub mod memory;
 mod paths;
 mod plug;
+mod port_memory;
 mod problem;
 pub mod server;
 mod socket;
@@ -35,6 +36,7 @@ pub use item::{
 pub use model::LeaseState;
 pub use paths::MAX_BODY_BYTES;
 pub use plug::{PlugReport, PlugRequest, UnplugReport, UnplugRequest};
+pub use port_memory::{Connection, PastLease, PortMemory, Remembered};
 pub use problem::{PROBLEM_MEDIA_TYPE, Problem, ProblemType};
 pub use socket::{Socket, SocketError};
 pub use status::{

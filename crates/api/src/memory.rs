@@ -8,9 +8,9 @@ use model::{Key, Kind, Port, Resource};
 use crate::{
     AddressState, Change, ChangeReport, ChangeResult, ChangeSet, Counters, CustomerRouteStatus, DropCounter,
     FlowFilter, FlowList, HostApi, HostStatus, InterfaceAddress, InterfaceStatus, Item, ItemStatus, LookupRecordStatus,
-    Outcome, PlugReport, PlugRequest, PortState, PortStatus, Problem, ProblemType, ProviderAddressStatus,
-    ProviderRouteStatus, TraceLookup, TraceReport, TraceRequest, TraceStep, UPLINK, UnplugReport, UnplugRequest,
-    UplinkStatus,
+    Outcome, PlugReport, PlugRequest, PortMemory, PortState, PortStatus, Problem, ProblemType, ProviderAddressStatus,
+    ProviderRouteStatus, Remembered, TraceLookup, TraceReport, TraceRequest, TraceStep, UPLINK, UnplugReport,
+    UnplugRequest, UplinkStatus,
 };
 
 /// See the module.
@@ -209,6 +209,22 @@ impl HostApi for MemoryHost {
             None => Vec::new(),
         };
         Ok(UnplugReport { removed, notes: Vec::new() })
+    }
+
+    /// Nothing but which VM it is.
+    fn port_memory(&self, port: &str) -> Result<PortMemory, Problem> {
+        let key = Key { kind: Kind::Port, name: port.to_owned() };
+        match locked(&self.resources).get(&key) {
+            Some(Resource::Port(Port { vsid: Some(vsid), mac, .. })) => {
+                Ok(PortMemory { vsid: *vsid, mac: *mac, connections: Vec::new(), leases: Vec::new() })
+            }
+            _ => Err(missing(&key)),
+        }
+    }
+
+    fn remember(&self, port: &str, memory: PortMemory) -> Result<Remembered, Problem> {
+        self.port_memory(port)?;
+        Ok(Remembered { no_room: memory.connections.len(), ..Remembered::default() })
     }
 
     fn interfaces(&self) -> Result<Vec<InterfaceStatus>, Problem> {

@@ -21,6 +21,7 @@ pub const UNPLUG: &str = "/v1/unplug";
 pub const INTERFACES: &str = "/v1/interfaces";
 pub const COLLECTION: &str = "/v1/{kind}";
 pub const RESOURCE: &str = "/v1/{kind}/{name}";
+pub const PORT_MEMORY: &str = "/v1/ports/{name}/memory";
 
 /// All but the unreserved characters of RFC 3986, so that a name's slashes stay inside of one segment.
 pub const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -61,6 +62,11 @@ pub fn flows(filter: &FlowFilter) -> String {
     let query: Vec<String> =
         given.map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NAME))).collect();
     if query.is_empty() { FLOWS.to_owned() } else { format!("{FLOWS}?{}", query.join("&")) }
+}
+
+/// The path of what is remembered of a port's VM.
+pub fn port_memory(port: &str) -> String {
+    format!("{}/memory", resource(Kind::Port, port))
 }
 
 /// The path of one resource.

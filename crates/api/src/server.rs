@@ -13,8 +13,8 @@ use serde::Deserialize;
 
 use crate::http::{self, Answer, Body, Failure, Listen, json, ok, parse};
 use crate::{
-    Change, ChangeReport, ChangeSet, FlowFilter, HostApi, PlugRequest, Problem, Socket, TraceRequest, UnplugRequest,
-    paths,
+    Change, ChangeReport, ChangeSet, FlowFilter, HostApi, PlugRequest, PortMemory, Problem, Socket, TraceRequest,
+    UnplugRequest, paths,
 };
 
 /// Most connections at once; who comes later waits in the socket's backlog.
@@ -56,6 +56,7 @@ fn router(api: Api) -> Router {
         .route(paths::PLUG, post(plug))
         .route(paths::UNPLUG, post(unplug))
         .route(paths::INTERFACES, get(interfaces))
+        .route(paths::PORT_MEMORY, get(port_memory).put(remember))
         .route(paths::COLLECTION, get(list).post(create))
         .route(paths::RESOURCE, get(get_one).put(put).delete(delete))
         .fallback(no_such_path)
@@ -207,13 +208,24 @@ async fn unplug(State(api): State<Api>, Body(body): Body) -> Answer {
     ok(&call(api, move |api| api.unplug(request)).await?)
 }
 
+async fn port_memory(State(api): State<Api>, path: Segments<String>) -> Answer {
+    let port = segments(path)?;
+    ok(&call(api, move |api| api.port_memory(&port)).await?)
+}
+
+async fn remember(State(api): State<Api>, path: Segments<String>, Body(body): Body) -> Answer {
+    let port = segments(path)?;
+    let memory: PortMemory = parse("what a host remembers of a port", &body)?;
+    ok(&call(api, move |api| api.remember(&port, memory)).await?)
+}
+
 async fn interfaces(State(api): State<Api>) -> Answer {
     ok(&call(api, |api| api.interfaces()).await?)
 }
 
 async fn no_such_path(uri: Uri) -> Failure {
     Failure(Problem::not_found(format!(
-        "there is no path {}; paths are /v1/status, /v1/changes, /v1/drops, /v1/flows, /v1/trace, /v1/plug, /v1/unplug, /v1/interfaces, /v1/KINDS and /v1/KINDS/NAME, \
+        "there is no path {}; paths are /v1/status, /v1/changes, /v1/drops, /v1/flows, /v1/trace, /v1/plug, /v1/unplug, /v1/interfaces, /v1/KINDS, /v1/ports/NAME/memory and /v1/KINDS/NAME, \
          with a slash in a name written as %2F",
         uri.path()
     )))

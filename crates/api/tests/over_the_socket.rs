@@ -294,6 +294,12 @@ impl HostApi for Broken {
     fn flows(&self, _: FlowFilter) -> Result<FlowList, Problem> {
         panic!("for the test")
     }
+    fn port_memory(&self, _: &str) -> Result<api::PortMemory, Problem> {
+        Err(Problem::internal("the map is gone"))
+    }
+    fn remember(&self, _: &str, _: api::PortMemory) -> Result<api::Remembered, Problem> {
+        Err(Problem::internal("the map is gone"))
+    }
     fn interfaces(&self) -> Result<Vec<api::InterfaceStatus>, Problem> {
         Err(Problem::internal("the kernel does not say"))
     }

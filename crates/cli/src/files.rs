@@ -17,6 +17,13 @@ pub struct Text {
     text: String,
 }
 
+impl Text {
+    /// Its name in errors, and itself.
+    pub fn parts(&self) -> (&str, &str) {
+        (&self.name, &self.text)
+    }
+}
+
 /// What every document has.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

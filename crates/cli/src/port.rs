@@ -1,13 +1,15 @@
 //! `netvirt port`: devices of ports are made and removed by the agent of this host.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
-use api::{Client, PlugReport, PlugRequest, UnplugReport, UnplugRequest};
+use api::{Client, PlugReport, PlugRequest, PortMemory, Remembered, UnplugReport, UnplugRequest};
 use nix::unistd::User;
 use serde::Serialize;
 
 use crate::CliError;
 use crate::args::{Output, Plug, PortVerb, Unplug};
+use crate::files;
 use crate::run::Streams;
 
 /// Carries out one verb.
@@ -20,6 +22,16 @@ pub fn run(verb: &PortVerb, client: &Client, output: Output, streams: &mut Strea
         PortVerb::Unplug(unplug) => {
             let report = client.unplug(&asked(unplug))?;
             tell(&report, output, streams)
+        }
+        PortVerb::Recall { port } => {
+            let memory = client.port_memory(port)?;
+            // What is for a machine to read again is JSON unless YAML is asked for.
+            let output = if matches!(output, Output::Yaml) { Output::Yaml } else { Output::Json };
+            show(&memory, "", port, output, streams)
+        }
+        PortVerb::Remember { port, file } => {
+            let report = client.remember(port, &memory(file, streams)?)?;
+            show(&report, &remembered(&report), port, output, streams)
         }
         PortVerb::QemuUp { device } => {
             let report = client.plug(&PlugRequest { existing: true, ..PlugRequest::of(device) })?;
@@ -40,6 +52,32 @@ fn request(plug: &Plug) -> Result<PlugRequest, CliError> {
 
 fn asked(unplug: &Unplug) -> UnplugRequest {
     UnplugRequest { port: unplug.port.clone(), existing: false, force: unplug.force }
+}
+
+/// What another host remembers, as a file has it.
+fn memory(file: &PathBuf, streams: &mut Streams<'_>) -> Result<PortMemory, CliError> {
+    let texts = files::read(std::slice::from_ref(file), streams.input)?;
+    let (name, text) = texts.first().map(files::Text::parts).unwrap_or_default();
+    // JSON is YAML.
+    serde_saphyr::from_str(text)
+        .map_err(|error| CliError::Told(format!("{name} is nothing that \"netvirt port recall\" has printed: {error}")))
+}
+
+/// What has become of it, as a sentence.
+fn remembered(report: &Remembered) -> String {
+    let Remembered { connections, known, ended, no_room } = *report;
+    let mut sentence = format!("{connections} connections are known here now");
+    for (count, what) in [
+        (known, "were seen here since"),
+        (ended, "have ended"),
+        (no_room, "find no room (\"flows\" in the host's configuration)"),
+    ] {
+        if count > 0 {
+            // Strings take everything.
+            let _ = write!(sentence, ", {count} {what}");
+        }
+    }
+    sentence
 }
 
 /// The number of a user.

@@ -1,5 +1,7 @@
 //! Verbs of those who start VMs on a host: people, scripts of QEMU, libvirt.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use model::Name;
 
@@ -10,6 +12,20 @@ pub enum PortVerb {
     Plug(Plug),
     /// Remove the device of a port; a port that any host may plug leaves this host.
     Unplug(Unplug),
+    /// Print what this host remembers of a port's VM, its connections and leases, for the host that it moves to. Between hosts of
+    /// a controller that goes by itself.
+    Recall {
+        /// The port.
+        port: String,
+    },
+    /// Take in what "recall" has printed on another host: connections go on whoever may open them.
+    Remember {
+        /// The port.
+        port: String,
+        /// The file; "-" is the standard input.
+        #[arg(default_value = "-")]
+        file: PathBuf,
+    },
     /// For QEMU and libvirt, as "script": they have made the tap, which becomes the port that names it as its device.
     QemuUp {
         /// The tap.

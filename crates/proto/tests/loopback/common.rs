@@ -11,8 +11,7 @@ use proto::ca::Authority;
 use proto::client::{Enrolment, Identity, Session};
 use proto::{
     Claim, Claimed, Controller, Heard, HostFacts, Hub, JoinAsk, Joined, Limits, Mirror, Peer, Refused, Report, Station,
-    Token,
-    TopicChange, TopicContent, TopicId, Update, client,
+    Token, TopicChange, TopicContent, TopicId, Update, client,
 };
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
