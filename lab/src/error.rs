@@ -192,13 +192,8 @@ pub enum LabError {
         source: io::Error,
     },
     /// QEMU does not do what it was ordered to.
-    #[error("QEMU at {path}: {problem}")]
-    Qmp {
-        /// Where it takes orders.
-        path: PathBuf,
-        /// What happened.
-        problem: String,
-    },
+    #[error(transparent)]
+    Qmp(#[from] qemu::QmpError),
     /// An agent gave no answer or refused.
     #[error("the agent of host {host} cannot be asked for {what}: {source}")]
     Ask {

@@ -23,12 +23,12 @@ mod validate;
 mod verbs;
 mod wiring;
 
+pub use ::qemu::{Moved, Pause, Qmp};
 pub use error::LabError;
 pub use guard::LabGuard;
-pub use guest::{Accelerator, Qmp};
-pub use guest::{ForeignGuest, Moved};
+pub use guest::{Accelerator, Awaited, ForeignGuest};
 pub use lab::{Interrupted, Lab, UpOptions};
 pub use node::{Node, Output};
 pub use status::{AgentStatus, GuestStatus, LabStatus, LabSummary, NodeKind, NodeStatus};
 pub use topology::{Controller, Host, Offloads, Topology, Underlay, UnderlayKind, Vm, VmKind, VmRoute};
-pub use verbs::{down, exec, list, migrate, plug, status, up};
+pub use verbs::{down, exec, list, migrate, plug, receive, received, status, up};

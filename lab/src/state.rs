@@ -45,6 +45,16 @@ pub(crate) struct Guest {
     pub(crate) choice: Choice,
 }
 
+/// A QEMU that waits for a guest to come from another one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Arriving {
+    /// What the guest will be there.
+    pub(crate) guest: Guest,
+    /// The host.
+    pub(crate) host: String,
+}
+
 /// The state of a lab.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -67,6 +77,9 @@ pub(crate) struct State {
     /// The guests that were started, by VM.
     #[serde(default)]
     pub(crate) guests: BTreeMap<String, Guest>,
+    /// The guests that others wait for, by VM.
+    #[serde(default)]
+    pub(crate) arriving: BTreeMap<String, Arriving>,
     /// Where VMs are that were moved or unplugged since: the host, or none.
     pub(crate) moved: BTreeMap<String, Option<String>>,
 }
@@ -101,6 +114,7 @@ impl State {
             agents: BTreeMap::new(),
             controller: None,
             guests: BTreeMap::new(),
+            arriving: BTreeMap::new(),
             moved: BTreeMap::new(),
         };
         state.check_free()?;

@@ -23,6 +23,9 @@ pub(crate) fn take_down(state: &State, children: &mut BTreeMap<String, Child>) -
         // Nothing that a guest has outlives it, so it is not asked politely.
         agent::end(guest.process, Signal::SIGKILL, children.get_mut(vm));
     }
+    for come in state.arriving.values() {
+        agent::end(come.guest.process, Signal::SIGKILL, None);
+    }
     for (host, process) in &state.agents {
         agent::end(*process, Signal::SIGTERM, children.get_mut(host));
     }

@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
-use crate::guest::Moved;
+use qemu::Moved;
+
+use crate::guest::Awaited;
 use crate::state::State;
 use crate::topology::Topology;
 use crate::wiring::lab_folder;
@@ -52,14 +54,7 @@ pub fn status(name: &str) -> Result<LabStatus, LabError> {
 /// # Errors
 /// Those of [`Lab::plug_vm`].
 pub fn plug(lab: Option<&str>, vm: &str, host: &str) -> Result<(), LabError> {
-    if !host::process::is_root() {
-        return Err(LabError::NotRoot);
-    }
-    let lab = match lab {
-        Some(lab) => lab.to_owned(),
-        None => lab_of(vm)?,
-    };
-    Lab::open(&lab)?.plug_vm(vm, host)
+    lab_with(lab, vm)?.plug_vm(vm, host)
 }
 
 /// `netvirt lab migrate VM HOST`: moves a running guest to another host. `lab` may be left out when one lab alone has such a VM.
@@ -67,14 +62,31 @@ pub fn plug(lab: Option<&str>, vm: &str, host: &str) -> Result<(), LabError> {
 /// # Errors
 /// Those of [`Lab::migrate_vm`].
 pub fn migrate(lab: Option<&str>, vm: &str, host: &str) -> Result<Moved, LabError> {
+    lab_with(lab, vm)?.migrate_vm(vm, host)
+}
+
+/// `netvirt lab receive VM HOST`: starts a QEMU that waits for a guest. `lab` may be left out when one lab alone has such a VM.
+///
+/// # Errors
+/// Those of [`Lab::receive_vm`].
+pub fn receive(lab: Option<&str>, vm: &str, host: &str) -> Result<Awaited, LabError> {
+    lab_with(lab, vm)?.receive_vm(vm, host)
+}
+
+/// `netvirt lab received VM`: ends the one of a guest's two QEMUs that it does not run in; the host that it runs on.
+///
+/// # Errors
+/// Those of [`Lab::received_vm`].
+pub fn received(lab: Option<&str>, vm: &str) -> Result<String, LabError> {
+    lab_with(lab, vm)?.received_vm(vm)
+}
+
+/// The lab of this name, or the one that has the VM.
+fn lab_with(lab: Option<&str>, vm: &str) -> Result<Lab, LabError> {
     if !host::process::is_root() {
         return Err(LabError::NotRoot);
     }
-    let lab = match lab {
-        Some(lab) => lab.to_owned(),
-        None => lab_of(vm)?,
-    };
-    Lab::open(&lab)?.migrate_vm(vm, host)
+    Lab::open(&lab.map_or_else(|| lab_of(vm), |lab| Ok(lab.to_owned()))?)
 }
 
 /// `netvirt lab exec NODE -- CMD...`: becomes the command, inside the node's namespace. It returns only with the error

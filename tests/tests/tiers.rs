@@ -21,7 +21,7 @@ struct Need {
 const TIERS: [&[&str]; 5] = [
     &["pipeline"],
     &["model", "plan", "dhcp"],
-    &["store", "api", "proto", "datapath", "host", "powershell"],
+    &["store", "api", "proto", "datapath", "host", "powershell", "qemu"],
     &["controller", "agent", "gateway", "cni", "cli", "console"],
     &["netvirt"],
 ];

@@ -46,6 +46,24 @@ pub enum LabVerb {
         #[arg(long, value_name = "NAME")]
         lab: Option<String>,
     },
+    /// Start a QEMU on another host that waits for a guest, and say how "netvirt migrate" reaches both QEMUs.
+    Receive {
+        /// The guest.
+        vm: String,
+        /// The host to move it to.
+        host: String,
+        /// The lab, when there are several.
+        #[arg(long, value_name = "NAME")]
+        lab: Option<String>,
+    },
+    /// End the one of a guest's two QEMUs that it does not run in, once somebody has moved it, or could not.
+    Received {
+        /// The guest.
+        vm: String,
+        /// The lab, when there are several.
+        #[arg(long, value_name = "NAME")]
+        lab: Option<String>,
+    },
     /// Show a lab's nodes, addresses, agents and guests.
     Status {
         /// Its name; may be left out when there is one lab alone.
@@ -89,10 +107,25 @@ pub fn run(verb: &LabVerb, output: Output, streams: &mut Streams<'_>) -> Result<
         }
         LabVerb::Migrate { vm, host, lab } => {
             let moved = lab::migrate(lab.as_deref(), vm, host)?;
-            streams.print(&format!(
-                "guest {vm} runs on {host}: it stood still for {} ms, and all of it took {} ms\n",
-                moved.pause_ms, moved.total_ms
-            ))
+            let (pause, total) = (moved.pause, moved.total.as_millis());
+            streams.print(&format!("guest {vm} runs on {host}: {pause}, and all of it took {total} ms\n"))
+        }
+        LabVerb::Receive { vm, host, lab } => {
+            let awaited = lab::receive(lab.as_deref(), vm, host)?;
+            let (source, target) = (awaited.source.display(), awaited.target.display());
+            let text = match output {
+                Output::Json => render::json(&awaited)?,
+                Output::Yaml => render::yaml(&awaited)?,
+                _ => format!(
+                    "a QEMU on {host} waits for guest {vm}: --qmp {source} --target-qmp {target} --via {}\n",
+                    awaited.via
+                ),
+            };
+            streams.print(&text)
+        }
+        LabVerb::Received { vm, lab } => {
+            let host = lab::received(lab.as_deref(), vm)?;
+            streams.print(&format!("guest {vm} runs on {host}\n"))
         }
         LabVerb::Status { name: Some(name) } => show(&lab::status(name)?, output, streams),
         LabVerb::Status { name: None } => match lab::list()?.as_slice() {

@@ -1,15 +1,18 @@
 //! Moves a running guest to another host, as libvirt does: a second QEMU waits there, the first one hands the guest over by
-//! QMP, and ends. The network is not told: that is the operator's and the agents' to do.
+//! QMP, and ends. The network is not told: that is the operator's and the agents' to do. Who gives the two QEMUs their orders
+//! may be somebody else (`netvirt migrate`), between [`Lab::receive_vm`] and [`Lab::received_vm`].
 
-use std::process::Child;
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use qemu::{HandOverError, Moved, Qmp, Way};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Accelerator, Qmp, qemu};
-use crate::state::{Guest, Lock, State};
+use super::Place;
+use super::qemu::{Begins, await_orders, start};
+use crate::state::{Arriving, Lock, State};
 use crate::topology::Vm;
 use crate::{Lab, LabError, agent, build};
 
@@ -18,23 +21,25 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// The longest pause that is aimed at, in milliseconds: what QEMU may still have to copy when it stops the guest.
 const PAUSE_MS: u64 = 20;
 
-/// How a guest has moved.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+/// Where the two QEMUs of a guest take orders, and the way between them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Moved {
-    /// How long the guest stood still, in milliseconds.
-    pub pause_ms: u64,
-    /// How long all of it took, in milliseconds.
-    pub total_ms: u64,
+pub struct Awaited {
+    /// The QEMU that the guest is in.
+    pub source: PathBuf,
+    /// The QEMU that waits for it.
+    pub target: PathBuf,
+    /// Where the latter can listen, as QEMU writes it.
+    pub via: String,
 }
 
 impl Lab {
-    /// Moves a running guest to another host. It has moved when this returns; when it cannot, it runs on where it was.
+    /// Starts a QEMU on another host that waits for a guest.
     ///
     /// # Errors
-    /// When there is no such guest or host, it does not run, is there already, or QEMU gives up.
-    pub fn migrate_vm(&mut self, vm: &str, host: &str) -> Result<Moved, LabError> {
-        let (mut state, lock): (State, Lock) = State::lock(self.name())?;
+    /// When there is no such guest or host, it does not run, is there already or on its way, or QEMU does not start.
+    pub fn receive_vm(&mut self, vm: &str, host: &str) -> Result<Awaited, LabError> {
+        let (mut state, _lock): (State, Lock) = State::lock(self.name())?;
         let (vm, device) = crate::lab::find_vm(&state, vm)?;
         let name = vm.name.to_string();
         let refused = |problem: &str| LabError::Migration { vm: name.clone(), problem: problem.to_owned() };
@@ -46,139 +51,130 @@ impl Lab {
         else {
             return Err(LabError::NoNode { lab: self.name().to_owned(), node: host.to_owned(), nodes: names });
         };
-        let from = state.host_of(&name).unwrap_or_default();
-        if from == host {
+        if state.host_of(&name).is_some_and(|from| from == host) {
             return Err(refused(&format!("it is on {host} already")));
         }
-        let Some(old) = state.guests.get(&name).filter(|guest| guest.process.is_alive()).cloned() else {
+        if let Some(Arriving { host, .. }) = state.arriving.get(&name) {
+            return Err(refused(&format!(
+                "a QEMU on {host} waits for it already; \"netvirt lab received {name}\" ends that"
+            )));
+        }
+        if !state.guests.get(&name).is_some_and(|guest| guest.process.is_alive()) {
             return Err(refused("its QEMU does not run"));
-        };
+        }
         let here = Vm { host: there, ..vm };
         let Some(kit) = super::prepare(&state.topology)? else { return Err(refused("the lab has no guests")) };
+        let source = super::place(&state, &name)?.qmp();
         build::build_tap(&state.topology, &here, &device)?;
-        let handed_over = hand_over(&mut state, &here, &device, &kit);
-        match handed_over {
-            Ok((moved, child)) => {
-                self.end_guest(&name, &old);
-                self.keep_child(&name, child);
-                state.moved.insert(name, Some(host.to_owned()));
-                state.save()?;
-                build::remove_tap(&state.topology, &from, &device)?;
-                drop(lock);
-                Ok(moved)
+        let started = start(&mut state, &here, &device, &kit, Begins::Waits);
+        let target = started.and_then(|child| {
+            self.children.insert(arriving(&name), child);
+            let place = awaiting(&state, &name)?;
+            await_orders(&place.qmp()).map(|_| place)
+        });
+        match target {
+            Ok(place) => {
+                let via = format!("unix:{}", place.incoming().display());
+                Ok(Awaited { source, target: place.qmp(), via })
             }
             Err(error) => {
-                let new = state.guests.insert(name.clone(), old.clone());
-                if let Some(new) = new.filter(|new| *new != old) {
-                    agent::end(new.process, Signal::SIGKILL, None);
-                }
-                state.save()?;
-                // What stands in the way of removing it is not why the guest has not moved.
-                let _ = build::remove_tap(&state.topology, host, &device);
+                self.end_arriving(&mut state, &name, &device)?;
                 Err(error)
             }
         }
     }
-}
 
-/// Starts the second QEMU, has the first one hand the guest over, and ends that.
-fn hand_over(state: &mut State, vm: &Vm, device: &str, kit: &super::Kit) -> Result<(Moved, Child), LabError> {
-    let name = vm.name.as_str();
-    let mut source = Qmp::connect(&super::place(state, name)?.qmp())?;
-    let mut child = qemu::start_incoming(state, vm, device, &kit.image, &kit.choice)?;
-    let place = super::place(state, name)?;
-    let moved = transfer(&mut source, &place, name, kit.choice.accelerator);
-    if moved.is_err() {
-        // It has never run the guest.
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-    moved.map(|moved| (moved, child))
-}
-
-/// Hands the guest over.
-///
-/// One that is emulated stands still while it is copied: QEMU 7.2 loses track of pages that such a guest writes meanwhile, and
-/// one in about ten guests died of it within seconds.
-fn transfer(source: &mut Qmp, place: &super::Place, vm: &str, by: Accelerator) -> Result<Moved, LabError> {
-    let mut target = qemu::await_orders(&place.qmp())?;
-    let incoming = format!("unix:{}", place.incoming().display());
-    target.execute("migrate-incoming", json!({ "uri": incoming }))?;
-    // Nothing but this guest is on the socket.
-    source.execute("migrate-set-parameters", json!({ "downtime-limit": PAUSE_MS, "max-bandwidth": u32::MAX }))?;
-    let began = Instant::now();
-    let stands_still = by == Accelerator::Tcg;
-    if stands_still {
-        source.execute("stop", json!({}))?;
-    }
-    let handed_over = source
-        .execute("migrate", json!({ "uri": incoming }))
-        .and_then(|_| await_end(source, vm))
-        .and_then(|pause_ms| {
-            if stands_still { wake(&mut target, vm) } else { target.await_event(&["RESUME"], LIMIT) }.map(|_| pause_ms)
-        });
-    let all = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    match handed_over {
-        Ok(pause_ms) => Ok(Moved { pause_ms: if stands_still { all } else { pause_ms }, total_ms: all }),
-        Err(error) => {
-            // It runs on where it was; the other QEMU is ended by the caller.
-            source.execute("cont", json!({}))?;
-            Err(error)
-        }
-    }
-}
-
-/// Has a guest run on that stood still while it came.
-fn wake(target: &mut Qmp, vm: &str) -> Result<Value, LabError> {
-    await_arrival(target, vm)?;
-    target.execute("cont", json!({}))?;
-    // As QEMU does by itself for a guest that runs when it comes; these are the times that it takes then.
-    target.execute("announce-self", json!({ "initial": 50, "max": 550, "rounds": 5, "step": 100 }))
-}
-
-/// Waits until a guest that stands still has come: the one who sent it is done a moment before.
-fn await_arrival(target: &mut Qmp, vm: &str) -> Result<(), LabError> {
-    let end = Instant::now() + LIMIT;
-    while target.execute("query-status", json!({}))?["status"] == "inmigrate" {
-        if Instant::now() >= end {
-            return Err(given_up(vm, &json!({ "error-desc": "it does not come in" })));
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    Ok(())
-}
-
-/// Waits until all of the guest has been copied; how long it stood still for that, in milliseconds, as QEMU says.
-fn await_end(source: &mut Qmp, vm: &str) -> Result<u64, LabError> {
-    let end = Instant::now() + LIMIT;
-    loop {
-        let state = source.execute("query-migrate", json!({}))?;
-        match state["status"].as_str() {
-            Some("completed") => {
-                return Ok(state["downtime"].as_u64().unwrap_or_default());
+    /// Takes in what has become of a guest for which a QEMU waits: the one of the two that it does not run in is ended. The host
+    /// that it runs on.
+    ///
+    /// # Errors
+    /// When nothing waits for it, or it runs in neither.
+    pub fn received_vm(&mut self, vm: &str) -> Result<String, LabError> {
+        let (mut state, _lock): (State, Lock) = State::lock(self.name())?;
+        let (vm, device) = crate::lab::find_vm(&state, vm)?;
+        let name = vm.name.to_string();
+        let refused = |problem: &str| LabError::Migration { vm: name.clone(), problem: problem.to_owned() };
+        let Some(come) = state.arriving.get(&name).cloned() else { return Err(refused("no QEMU waits for it")) };
+        let from = state.host_of(&name).unwrap_or_default();
+        if runs(&awaiting(&state, &name)?) {
+            if let Some(old) = state.guests.insert(name.clone(), come.guest) {
+                agent::end(old.process, Signal::SIGKILL, self.children.get_mut(&name));
             }
-            Some("failed" | "cancelled") => return Err(given_up(vm, &state)),
-            _ if Instant::now() >= end => {
-                source.execute("migrate_cancel", json!({}))?;
-                return Err(given_up(vm, &json!({ "error-desc": "it takes too long" })));
+            if let Some(child) = self.children.remove(&arriving(&name)) {
+                self.children.insert(name.clone(), child);
             }
-            _ => std::thread::sleep(Duration::from_millis(5)),
+            state.arriving.remove(&name);
+            state.moved.insert(name, Some(come.host.clone()));
+            state.save()?;
+            build::remove_tap(&state.topology, &from, &device)?;
+            return Ok(come.host);
         }
+        let stays = super::place(&state, &name).is_ok_and(|place| runs(&place));
+        self.end_arriving(&mut state, &name, &device)?;
+        if stays { Ok(from) } else { Err(refused("it runs in neither of its two QEMUs")) }
+    }
+
+    /// Moves a running guest to another host. It has moved when this returns; when it cannot, it runs on where it was.
+    ///
+    /// # Errors
+    /// When there is no such guest or host, it does not run, is there already, or QEMU gives up.
+    pub fn migrate_vm(&mut self, vm: &str, host: &str) -> Result<Moved, LabError> {
+        let awaited = self.receive_vm(vm, host)?;
+        let moved = self.hand_over(vm, &awaited);
+        let there = self.received_vm(vm);
+        let moved = moved?;
+        there.map(|_| moved)
+    }
+
+    /// Gives the orders.
+    fn hand_over(&mut self, vm: &str, awaited: &Awaited) -> Result<Moved, LabError> {
+        let way = Way {
+            uri: awaited.via.clone(),
+            // Nothing but this guest is on the socket.
+            parameters: json!({ "downtime-limit": PAUSE_MS, "max-bandwidth": u32::MAX }),
+            limit: LIMIT,
+        };
+        let mut source = Qmp::connect(&awaited.source)?;
+        let mut target = Qmp::connect(&awaited.target)?;
+        qemu::hand_over(&mut source, &mut target, &way, |_| self.kill_arriving(vm))
+            .map_err(|error: HandOverError| LabError::Migration { vm: vm.to_owned(), problem: error.to_string() })
+    }
+
+    /// Kills the QEMU that waits for a guest; whether it has ended.
+    fn kill_arriving(&mut self, vm: &str) -> bool {
+        let arriving_one = State::load(self.name()).ok().and_then(|state| state.arriving.get(vm).cloned());
+        let Some(come) = arriving_one else { return false };
+        agent::end(come.guest.process, Signal::SIGKILL, self.children.get_mut(&arriving(vm)));
+        !come.guest.process.is_alive()
+    }
+
+    /// Ends the QEMU that waits for a guest, with its tap.
+    fn end_arriving(&mut self, state: &mut State, name: &str, device: &str) -> Result<(), LabError> {
+        if let Some(come) = state.arriving.remove(name) {
+            agent::end(come.guest.process, Signal::SIGKILL, self.children.get_mut(&arriving(name)));
+            self.children.remove(&arriving(name));
+            // What stands in the way of removing it is not why the guest has not moved.
+            let _ = build::remove_tap(&state.topology, &come.host, device);
+        }
+        state.save()
     }
 }
 
-fn given_up(vm: &str, state: &Value) -> LabError {
-    let why = state["error-desc"].as_str().unwrap_or("QEMU does not say why");
-    LabError::Migration { vm: vm.to_owned(), problem: format!("QEMU gave it up: {why}; it runs on where it was") }
+/// Under which name the process is kept whose QEMU waits for a guest: no VM has a blank in its name.
+fn arriving(vm: &str) -> String {
+    format!("{vm} arriving")
 }
 
-impl Lab {
-    /// Ends the QEMU that a guest has left.
-    fn end_guest(&mut self, name: &str, old: &Guest) {
-        agent::end(old.process, Signal::SIGKILL, self.children.get_mut(name));
-    }
+/// Where the files of the QEMU are that waits for a guest.
+fn awaiting(state: &State, vm: &str) -> Result<Place, LabError> {
+    let come = state.arriving.get(vm).map(|come| come.guest.generation);
+    let lab = state.topology.name.as_str();
+    come.map(|generation| Place::new(lab, vm, generation))
+        .ok_or_else(|| LabError::GuestGone { lab: lab.to_owned(), vm: vm.to_owned() })
+}
 
-    fn keep_child(&mut self, name: &str, child: Child) {
-        self.children.insert(name.to_owned(), child);
-    }
+/// Whether a QEMU runs its guest.
+fn runs(place: &Place) -> bool {
+    let status = Qmp::connect(&place.qmp()).and_then(|mut qmp| qmp.execute("query-status", json!({})));
+    status.is_ok_and(|status| status["status"] == "running")
 }

@@ -1,6 +1,6 @@
 //! VMs that are virtual machines with a kernel of their own: QEMU on a tap in their host, beside those that are network
 //! namespaces. `image` and `modules` say what they boot from, `accelerator` what runs them, `qemu` starts them, `exec`
-//! runs commands in them, `qmp` gives orders to QEMU, `migration` moves them.
+//! runs commands in them, `migration` moves them. Orders to a QEMU are the crate `qemu`'s.
 
 mod accelerator;
 mod cpio;
@@ -11,7 +11,6 @@ mod migration;
 mod modules;
 mod place;
 mod qemu;
-mod qmp;
 mod setup;
 mod wire;
 
@@ -26,9 +25,10 @@ use nix::sys::signal::{SigSet, Signal};
 pub use accelerator::Accelerator;
 pub(crate) use accelerator::Choice;
 pub use foreign::ForeignGuest;
-pub use migration::Moved;
+pub use migration::Awaited;
 pub(crate) use place::Place;
-pub use qmp::Qmp;
+
+use ::qemu::Qmp;
 
 use crate::state::State;
 use crate::topology::{Topology, Vm};
@@ -66,7 +66,7 @@ pub(crate) fn prepare(topology: &Topology) -> Result<Option<Kit>, LabError> {
 pub(crate) fn start(state: &mut State, kit: &Kit, children: &mut BTreeMap<String, Child>) -> Result<(), LabError> {
     let topology = state.topology.clone();
     for (vm, device) in topology.vms.iter().zip(topology.vm_devices()).filter(|(vm, _)| vm.is_guest()) {
-        let child = qemu::start(state, vm, &device, &kit.image, &kit.choice)?;
+        let child = qemu::start(state, vm, &device, kit, qemu::Begins::Boots)?;
         children.insert(vm.name.to_string(), child);
     }
     Ok(())
@@ -200,6 +200,6 @@ impl Lab {
     /// # Errors
     /// When there is no such guest, its QEMU does not run, or does not answer.
     pub fn qmp(&self, vm: &str) -> Result<Qmp, LabError> {
-        Qmp::connect(&self.qmp_path(vm)?)
+        Ok(Qmp::connect(&self.qmp_path(vm)?)?)
     }
 }

@@ -8,16 +8,17 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use host::Namespace;
+use qemu::Qmp;
 
-use super::accelerator::{Accelerator, Choice};
+use super::Kit;
+use super::accelerator::Accelerator;
 use super::exec::Session;
 use super::image::Image;
 use super::place::{EXEC_PORTS, Place};
-use super::qmp::Qmp;
 use super::wire::PORT_NAME;
 use crate::agent::tail;
 use crate::error::InNode;
-use crate::state::{Guest, Process, State};
+use crate::state::{Arriving, Guest, Process, State};
 use crate::topology::Vm;
 use crate::wiring::namespace_name;
 use crate::{LabError, UpOptions};
@@ -87,26 +88,22 @@ fn colons(mac: &[u8]) -> String {
     mac.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
 }
 
-/// Starts a VM's QEMU inside its host and writes its process down. It goes on when the caller ends.
-pub(crate) fn start(
-    state: &mut State,
-    vm: &Vm,
-    device: &str,
-    image: &Image,
-    choice: &Choice,
-) -> Result<Child, LabError> {
-    run(state, vm, device, image, choice, &[])
+/// How a QEMU begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Begins {
+    /// Its guest boots.
+    Boots,
+    /// It waits for the guest to come from another one.
+    Waits,
 }
 
-/// The same, of a QEMU that waits for the guest to come from another one.
-pub(super) fn start_incoming(
-    state: &mut State,
-    vm: &Vm,
-    device: &str,
-    image: &Image,
-    choice: &Choice,
-) -> Result<Child, LabError> {
-    run(state, vm, device, image, choice, &["-incoming", "defer"])
+impl Begins {
+    const fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Boots => &[],
+            Self::Waits => &["-incoming", "defer"],
+        }
+    }
 }
 
 /// A connection to a QEMU that was just started.
@@ -116,20 +113,19 @@ pub(super) fn await_orders(path: &Path) -> Result<Qmp, LabError> {
         // The socket is there a moment before somebody listens.
         match Qmp::connect(path) {
             Ok(qmp) => return Ok(qmp),
-            Err(error) if Instant::now() >= end => return Err(error),
+            Err(error) if Instant::now() >= end => return Err(error.into()),
             Err(_) => std::thread::sleep(Duration::from_millis(5)),
         }
     }
 }
 
-/// Runs a QEMU with more arguments.
-fn run(
+/// Starts a VM's QEMU inside its host and writes its process down. It goes on when the caller ends.
+pub(crate) fn start(
     state: &mut State,
     vm: &Vm,
     device: &str,
-    image: &Image,
-    choice: &Choice,
-    more: &[&str],
+    Kit { image, choice }: &Kit,
+    begins: Begins,
 ) -> Result<Child, LabError> {
     let (lab, host) = (state.topology.name.clone(), vm.host.as_str());
     let generation = state.guests.get(vm.name.as_str()).map_or(1, |guest| guest.generation + 1);
@@ -147,7 +143,7 @@ fn run(
     let child = namespace
         .command(QEMU)
         .args(arguments(vm, device, &place, image, choice.accelerator))
-        .args(more)
+        .args(begins.arguments())
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(errors)
@@ -159,7 +155,11 @@ fn run(
     let start_time = host::process::start_time(child.id()).unwrap_or_default();
     let process = Process { pid: child.id(), start_time };
     let guest = Guest { process, generation, choice: choice.clone() };
-    state.guests.insert(vm.name.to_string(), guest);
+    let name = vm.name.to_string();
+    match begins {
+        Begins::Boots => drop(state.guests.insert(name, guest)),
+        Begins::Waits => drop(state.arriving.insert(name, Arriving { guest, host: host.to_owned() })),
+    }
     state.save()?;
     Ok(child)
 }

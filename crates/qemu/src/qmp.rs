@@ -1,7 +1,7 @@
 //! Speaks QMP, by which QEMU takes orders: a JSON value a line over a unix socket (QEMU's docs/interop/qmp-spec).
 //!
 //! The crate `qapi` speaks it too. It brings all of QEMU's types as generated code, and no limit of time for an answer or
-//! an event, which is what a lab needs; what is used here are these few lines over serde_json.
+//! an event, which is what is needed here; what is used here are these few lines over serde_json.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Write};
@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::LabError;
+use crate::QmpError;
 
 /// How long QEMU may take to take a caller in, or to answer an order.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How many events are kept that nobody has asked for; the oldest go first.
 const KEPT_EVENTS: usize = 1024;
+/// What is waited for at first, in errors.
+const GREETING: &str = "greeting";
 
 /// A connection to a QEMU. Only one can be there at a time; the next one waits.
 #[derive(Debug)]
@@ -34,13 +36,14 @@ impl Qmp {
     ///
     /// # Errors
     /// When nobody listens there, or what is there does not speak QMP.
-    pub fn connect(path: &Path) -> Result<Self, LabError> {
-        let stream = UnixStream::connect(path).map_err(|error| failed(path, error.to_string()))?;
+    pub fn connect(path: &Path) -> Result<Self, QmpError> {
+        let stream = UnixStream::connect(path)
+            .map_err(|error| QmpError::Absent { path: path.to_owned(), problem: error.to_string() })?;
         let reader = BufReader::new(stream);
         let mut qmp = Self { path: path.to_owned(), reader, line: Vec::new(), events: VecDeque::new() };
-        let greeting = qmp.next(Instant::now() + ANSWER_LIMIT)?;
+        let greeting = qmp.next(GREETING, Instant::now() + ANSWER_LIMIT)?;
         if !greeting["QMP"].is_object() {
-            return Err(failed(path, format!("it greets with {greeting}, which is not QMP")));
+            return Err(QmpError::Strange { path: path.to_owned(), said: greeting.to_string() });
         }
         qmp.execute("qmp_capabilities", json!({}))?;
         Ok(qmp)
@@ -50,21 +53,21 @@ impl Qmp {
     ///
     /// # Errors
     /// When QEMU refuses it, with QEMU's words, or does not answer within ten seconds.
-    pub fn execute(&mut self, order: &str, arguments: Value) -> Result<Value, LabError> {
+    pub fn execute(&mut self, order: &str, arguments: Value) -> Result<Value, QmpError> {
         let mut asked = json!({ "execute": order });
         if arguments.as_object().is_some_and(|fields| !fields.is_empty()) {
             asked["arguments"] = arguments;
         }
         let sent = self.reader.get_mut().write_all(format!("{asked}\n").as_bytes());
-        sent.map_err(|error| failed(&self.path, format!("{order}: {error}")))?;
+        sent.map_err(|error| QmpError::of_system(&self.path, order, &error))?;
         let end = Instant::now() + ANSWER_LIMIT;
         loop {
-            let mut heard = self.next(end)?;
+            let mut heard = self.next(order, end)?;
             if heard["event"].is_string() {
                 self.keep(heard);
             } else if let Some(error) = heard.get("error") {
-                let words = error["desc"].as_str().unwrap_or_default();
-                return Err(failed(&self.path, format!("{order} is refused: {words}")));
+                let words = error["desc"].as_str().unwrap_or_default().to_owned();
+                return Err(QmpError::Refused { path: self.path.clone(), order: order.to_owned(), words });
             } else {
                 return Ok(heard["return"].take());
             }
@@ -76,12 +79,12 @@ impl Qmp {
     ///
     /// # Errors
     /// At the limit, and when QEMU ends.
-    pub fn await_event(&mut self, names: &[&str], limit: Duration) -> Result<Value, LabError> {
+    pub fn await_event(&mut self, names: &[&str], limit: Duration) -> Result<Value, QmpError> {
         let end = Instant::now() + limit;
         loop {
             let heard = match self.events.pop_front() {
                 Some(event) => event,
-                None => self.next(end)?,
+                None => self.next(names.first().copied().unwrap_or_default(), end)?,
             };
             if heard["event"].as_str().is_some_and(|name| names.contains(&name)) {
                 return Ok(heard);
@@ -96,12 +99,17 @@ impl Qmp {
         self.events.push_back(event);
     }
 
-    /// The next value.
-    fn next(&mut self, end: Instant) -> Result<Value, LabError> {
+    /// Where it takes orders.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The next value; `order` is what is waited for.
+    fn next(&mut self, order: &str, end: Instant) -> Result<Value, QmpError> {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(failed(&self.path, "it does not answer in time".to_owned()));
+                return Err(QmpError::Late { path: self.path.clone(), order: order.to_owned() });
             }
             let limited = self.reader.get_ref().set_read_timeout(Some(left));
             let read = limited.and_then(|()| self.reader.read_until(b'\n', &mut self.line));
@@ -109,23 +117,16 @@ impl Qmp {
                 // A time limit that ends within a line leaves what has come of it.
                 Ok(_) if self.line.ends_with(b"\n") => {
                     let line = std::mem::take(&mut self.line);
-                    return serde_json::from_slice(&line).map_err(|error| {
-                        failed(
-                            &self.path,
-                            format!("it says {}, which is no JSON: {error}", String::from_utf8_lossy(&line)),
-                        )
-                    });
+                    let said = || String::from_utf8_lossy(&line).trim_end().to_owned();
+                    return serde_json::from_slice(&line)
+                        .map_err(|_| QmpError::Strange { path: self.path.clone(), said: said() });
                 }
-                Ok(_) => return Err(failed(&self.path, "it has ended".to_owned())),
+                Ok(_) => return Err(QmpError::Ended { path: self.path.clone(), order: order.to_owned() }),
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                Err(error) => return Err(failed(&self.path, error.to_string())),
+                Err(error) => return Err(QmpError::of_system(&self.path, order, &error)),
             }
         }
     }
-}
-
-fn failed(path: &Path, problem: String) -> LabError {
-    LabError::Qmp { path: path.to_owned(), problem }
 }
 
 #[cfg(test)]
@@ -155,16 +156,12 @@ mod tests {
         qemu.join().unwrap();
     }
 
-    const GREETING: &str = "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\n";
+    const HELLO: &str = "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\n";
 
     #[test]
     fn an_event_before_the_answer_is_kept() {
-        let lines = &[
-            GREETING,
-            "{\"return\": {}}\n",
-            "{\"event\": \"STOP\"}\n{\"return\": {\"status\": \"paused\"}}\n{\"ev",
-            "",
-        ];
+        let lines =
+            &[HELLO, "{\"return\": {}}\n", "{\"event\": \"STOP\"}\n{\"return\": {\"status\": \"paused\"}}\n{\"ev", ""];
         talk(lines, |path| {
             let mut qmp = Qmp::connect(path).unwrap();
             assert_eq!(qmp.execute("query-status", json!({})).unwrap()["status"], "paused");
@@ -177,7 +174,7 @@ mod tests {
     #[test]
     fn a_refusal_is_told_in_qemu_s_words() {
         let lines = &[
-            GREETING,
+            HELLO,
             "{\"return\": {}}\n",
             "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no such device\"}}\n",
         ];
