@@ -54,7 +54,9 @@ fn once(site: &Site, probe: &mut Probe) -> Result<f64, Error> {
         answered.ok_or_else(|| failed("reach the VM")(&format!("no answer within {} s", LIMIT.as_secs())))?;
     let key = Key::new(Kind::Port, None, name(TARGET.0)?);
     let changes = vec![Change::Delete { key, revision: None }];
-    site.client.change(&ChangeSet { changes, dry_run: false }).map_err(|error| failed("delete the port")(&error))?;
+    site.client
+        .change(&ChangeSet { changes, ..ChangeSet::default() })
+        .map_err(|error| failed("delete the port")(&error))?;
     let end = Instant::now() + LIMIT;
     let mut silent = 0;
     while silent < 20 {

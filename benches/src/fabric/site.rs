@@ -161,7 +161,9 @@ impl Site {
     /// Declares resources.
     pub fn create(&self, resources: Vec<Resource>) -> Result<ChangeReport, Error> {
         let changes = resources.into_iter().map(Change::Create).collect();
-        self.client.change(&ChangeSet { changes, dry_run: false }).map_err(|error| failed("declare resources")(&error))
+        self.client
+            .change(&ChangeSet { changes, ..ChangeSet::default() })
+            .map_err(|error| failed("declare resources")(&error))
     }
 
     /// Lets simulated hosts join.

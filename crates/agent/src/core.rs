@@ -155,6 +155,11 @@ impl Core {
         findings.iter().map(ToString::to_string).chain(self.desired.left_out()).collect()
     }
 
+    /// Whether anything that the controller said is left out at present.
+    pub fn leaves_out(&self) -> bool {
+        self.desired.is_waiting()
+    }
+
     /// Takes over what the controller says: resources to put and keys to delete, of those that it said before. What
     /// contradicts this host's own declarations, or the rest of what the controller said, is left out, and tried
     /// again whenever something changes. Answers with a sentence for each that is left out at present.

@@ -202,7 +202,7 @@ impl Desired {
 
     /// A sentence for each resource of the controller that is left out.
     pub fn left_out(&self) -> Vec<String> {
-        let told = self.left_out.iter().take(TOLD).map(|(key, left)| format!("{key} is left out: {}", left.why));
+        let told = self.left_out.iter().take(TOLD).map(|(key, left)| key.left_out(&left.why));
         let more = self.left_out.len().saturating_sub(TOLD);
         told.chain((more > 0).then(|| format!("{more} more resources are left out"))).collect()
     }

@@ -2,6 +2,7 @@
 
 use api::fabric::{HostRealization, Realized};
 use model::fabric::ResourceName;
+use plan::fabric::Late;
 use proto::Standing;
 
 use crate::hosts::Sessions;
@@ -64,6 +65,12 @@ impl Hosts {
     /// Those on which it is not in force.
     pub fn lacking(&self, revision: u64) -> impl Iterator<Item = &ResourceName> {
         self.hosts.iter().filter(move |host| !host.has(revision)).map(|host| &host.name)
+    }
+
+    /// The same, with whether they are connected.
+    pub fn late(&self, revision: u64) -> impl Iterator<Item = Late> {
+        let late = self.hosts.iter().filter(move |host| !host.has(revision));
+        late.map(|host| Late { host: host.name.clone(), connected: host.standing.connected })
     }
 }
 

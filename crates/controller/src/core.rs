@@ -7,7 +7,7 @@
 //! Locks are taken in the order of the fields; `sessions` is called with `state` and `reports` held, and calls back into
 //! neither.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -17,7 +17,7 @@ use api::fabric::{AuditEntry, Event, EventKind, Item, MAX_PAGE};
 use api::{Outcome, Problem, ProblemType};
 use model::fabric::{Key, Kind, Object, ResourceName};
 use parking_lot::{Mutex, MutexGuard};
-use plan::fabric::{Change, Context, Fabric, Refusal, RefusalSort, Transition};
+use plan::fabric::{Change, Context, Fabric, Late, Refusal, RefusalSort, Settling, Transition};
 use proto::Standing;
 use store::{CommitError, Store, Transaction, WatchError};
 use uuid::Uuid;
@@ -28,7 +28,7 @@ use crate::clock;
 use crate::commit::{self, Actor, PrepareError};
 use crate::error::LoadError;
 use crate::hosts::{Reports, Sessions};
-use crate::limits::{ACK_PAUSE, MAX_ASIDE, SETTLING, SETTLING_WITHOUT};
+use crate::limits::{ACK_PAUSE, MAX_ASIDE};
 use crate::records;
 use crate::state::State;
 use crate::view::View;
@@ -409,57 +409,39 @@ impl Core {
 
     /// Follows the acknowledgements, and tells watches what is in force everywhere by them, until [`Core::end`].
     pub fn follow_acks(&self) {
-        let mut known = BTreeMap::new();
-        let mut end = None;
+        let began = Instant::now();
+        let (mut settling, mut end) = (Settling::default(), None);
         while let Some(hosts) = self.acks.next(end) {
             if !hosts.is_empty() {
                 self.take_acks(&hosts);
             }
-            end = self.settle_arrivals(&mut known);
+            self.settle(settling.look(began.elapsed(), self.arrivals()));
+            end = settling.next().map(|next| began + next);
             std::thread::sleep(ACK_PAUSE);
         }
     }
 
-    /// Where all hosts have known for a while that a VM has moved, nothing need be sent on any more; nor for a host that has
-    /// been away for long. `known` is since when that holds, and how long it must. When to look again, if anything is left.
-    fn settle_arrivals(&self, known: &mut BTreeMap<Key, (Duration, Instant)>) -> Option<Instant> {
-        let settling = self.settling();
-        let now = Instant::now();
-        known.retain(|port, (wait, _)| settling.get(port) == Some(wait));
-        for (port, wait) in settling {
-            known.entry(port).or_insert((wait, now));
-        }
-        let is_due = |(wait, since): &(Duration, Instant)| now >= *since + *wait;
-        let due: Vec<Key> = known.iter().filter(|(_, wait)| is_due(wait)).map(|(port, _)| port.clone()).collect();
-        for port in due {
-            known.remove(&port);
+    /// Notes that the moves of these ports' VMs are over.
+    fn settle(&self, over: Vec<Key>) {
+        for port in over {
             let actor = Actor::new("controller".to_owned());
             if let Err(problem) = self.transact(&actor, false, |_| Ok(Work::Settle(port.clone()).into())) {
                 tracing::warn!("that {port} has moved is still noted: {problem}");
             }
         }
-        known.values().map(|(wait, since)| *since + *wait).min()
     }
 
-    /// The ports whose VMs have moved and of which every connected host knows that, and how long what is late is waited for.
-    fn settling(&self) -> BTreeMap<Key, Duration> {
+    /// The ports whose VMs have moved, and the hosts that do not know that yet.
+    fn arrivals(&self) -> Vec<(Key, Vec<Late>)> {
         let state = self.state();
-        let arrivals: Vec<Key> = state.fabric.arrivals().cloned().collect();
-        if arrivals.is_empty() {
-            return BTreeMap::new();
+        let mut arrivals = state.fabric.arrivals().peekable();
+        if arrivals.peek().is_none() {
+            return Vec::new();
         }
         self.view(&state, |view| {
             let view = view.brief();
-            let wait = |port: &Key| {
-                let lacking = state.fabric.get(port).map(|object| view.lacking(object)).unwrap_or_default();
-                if lacking.is_empty() {
-                    return Some(SETTLING);
-                }
-                let hosts: Vec<&ResourceName> = lacking.iter().collect();
-                let away = self.sessions().standing(&hosts).iter().all(|standing| !standing.connected);
-                away.then_some(SETTLING_WITHOUT)
-            };
-            arrivals.into_iter().filter_map(|port| Some((port.clone(), wait(&port)?))).collect()
+            let late = |port: &Key| state.fabric.get(port).map(|object| view.late(object)).unwrap_or_default();
+            arrivals.map(|port| (port.clone(), late(port))).collect()
         })
     }
 

@@ -54,10 +54,3 @@ pub const MAX_FINDINGS: usize = 100;
 /// For how long acknowledgements are gathered after some were looked at: a watch hears at most so much later of what is
 /// in force.
 pub const ACK_PAUSE: Duration = Duration::from_millis(5);
-
-/// For how long after all hosts know that a VM has moved its old host still sends on what comes there: as long as a frame
-/// that was sent before may take through the underlay, with much to spare.
-pub const SETTLING: Duration = Duration::from_secs(1);
-/// The same where a host that ought to know is away. What it sends to the old host is lost from then on, until it is back; a
-/// network whose VMs could not move until then would be worse off.
-pub const SETTLING_WITHOUT: Duration = Duration::from_secs(30);

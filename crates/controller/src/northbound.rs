@@ -156,11 +156,12 @@ impl FabricApi for Controller {
         access::read(caller, key)?;
         let state = self.0.state();
         let object = state.fabric.get(key).ok_or_else(|| core::problem(&[Refusal::NotFound { key: key.clone() }]))?;
-        Ok(self.0.view(&state, |view| view.item(object)))
+        let admin = access::confined_to(caller).is_none();
+        Ok(self.0.view(&state, |view| if admin { view.item_with_findings(object) } else { view.item(object) }))
     }
 
     fn change(&self, caller: &Caller, changes: ChangeSet) -> Result<ChangeReport, Problem> {
-        let ChangeSet { changes, dry_run } = changes;
+        let ChangeSet { changes, dry_run, without } = changes;
         if changes.len() > MAX_CHANGES {
             return Err(Problem::bad_request(format!(
                 "{} changes are more than the {MAX_CHANGES} that one request may have; send several",
@@ -174,6 +175,9 @@ impl FabricApi for Controller {
             if caller.role == Role::Tenant {
                 state.fabric.confine(&planned).map_err(|refusals| core::problem(&refusals))?;
             }
+            let at_rest =
+                self.0.view(state, |view| state.fabric.at_rest(&planned, &without, |object| view.late(object)));
+            at_rest.map_err(|refusals| core::problem(&refusals))?;
             Ok(Work::Changes(planned.clone()).into())
         })?;
         let results = done.items.into_iter().map(|(outcome, item)| ChangeResult { outcome, item }).collect();

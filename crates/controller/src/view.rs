@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use api::fabric::{Item, PortDevice, Realized, Status};
 use model::fabric::{Key, Kind, Object, ResourceName, Spec};
-use plan::fabric::{Audience, Fabric, host_port_name};
+use plan::fabric::{Audience, Fabric, Late, host_port_name};
 
 use crate::audience::Hosts;
 use crate::clock;
@@ -77,6 +77,33 @@ impl<'a> View<'a> {
     pub fn lacking(&self, object: &Object) -> Vec<ResourceName> {
         let hosts = self.audience(object);
         hosts.map(|hosts| hosts.lacking(object.revision).cloned().collect()).unwrap_or_default()
+    }
+
+    /// The same, with whether they are connected.
+    pub fn late(&self, object: &Object) -> Vec<Late> {
+        self.audience(object).map(|hosts| hosts.late(object.revision).collect()).unwrap_or_default()
+    }
+
+    /// An object with its status, and of a port with what hosts have left out of it and why. That may name what belongs to
+    /// others, and is for an admin alone.
+    pub fn item_with_findings(&self, object: &Object) -> Item {
+        let mut item = self.item(object);
+        if item.kind == Kind::Port {
+            item.status.findings = self.left_out(&object.key());
+        }
+        item
+    }
+
+    /// What hosts say that they have left out of a port, each as `HOST: sentence`.
+    fn left_out(&self, port: &Key) -> Vec<String> {
+        let told = self.fabric.told_of(port);
+        let said = self.fabric.hosts_needing(port).into_iter().flat_map(|host| {
+            let report = self.reports.get(&host);
+            let own = report.into_iter().flat_map(|report| &report.findings);
+            let own = own.filter(|sentence| told.iter().any(|key| key.is_left_out_by(sentence)));
+            own.map(|sentence| format!("{host}: {sentence}")).collect::<Vec<_>>()
+        });
+        said.collect()
     }
 
     fn status(&self, object: &Object) -> Status {

@@ -82,7 +82,7 @@ fn an_edit_of_what_has_changed_is_refused() {
         let resource =
             resources_from_yaml(&format!("kind: tenant\nname: blue\nspec: {{description: {text}}}\n")).unwrap();
         let changes = vec![Change::Put { resource: resource[0].clone(), revision: Some(revision) }];
-        scene.controller.change(&admin(), ChangeSet { changes, dry_run: false })
+        scene.controller.change(&admin(), ChangeSet { changes, ..ChangeSet::default() })
     };
     let report = edit("mine", seen).unwrap();
     let problem = edit("too late", seen).unwrap_err();
@@ -328,7 +328,7 @@ fn one_change_too_many_is_refused() {
     let scene = Scene::new();
     let change = Change::Delete { key: key(Kind::Port, "p"), revision: None };
     let changes = vec![change; controller::limits::MAX_CHANGES + 1];
-    let problem = scene.controller.change(&admin(), ChangeSet { changes, dry_run: false }).unwrap_err();
+    let problem = scene.controller.change(&admin(), ChangeSet { changes, ..ChangeSet::default() }).unwrap_err();
     assert_eq!(problem.problem_type, ProblemType::BadRequest);
     assert!(problem.detail.contains("250001 changes"), "{problem}");
 }

@@ -116,7 +116,7 @@ fn from_nothing_to_a_port_that_is_in_force() {
 
     let resources = resources_from_yaml(FABRIC).unwrap();
     let changes = resources.into_iter().map(|resource| Change::Put { resource, revision: None }).collect();
-    let report = client.change(&ChangeSet { changes, dry_run: false }).unwrap();
+    let report = client.change(&ChangeSet { changes, ..ChangeSet::default() }).unwrap();
     let realized = || client.get(&key(Kind::Port, "test01")).unwrap().status.realized.unwrap();
     assert!(!realized().everywhere());
 
@@ -170,7 +170,7 @@ fn an_authority_that_hosts_trust_is_not_replaced() {
     let client = client(&state);
     let changes = resources_from_yaml(HOST).unwrap();
     let changes = changes.into_iter().map(Change::Create).collect();
-    client.change(&ChangeSet { changes, dry_run: false }).unwrap();
+    client.change(&ChangeSet { changes, ..ChangeSet::default() }).unwrap();
     end(child, Signal::SIGTERM);
     // Without its admin.yaml it makes another one; without its authority it does not start.
     std::fs::remove_file(state.join("admin.yaml")).unwrap();

@@ -348,6 +348,18 @@ impl std::fmt::Display for Key {
     }
 }
 
+impl Key {
+    /// The sentence by which a host says that it has left a resource of its controller out.
+    pub fn left_out(&self, why: &str) -> String {
+        format!("{self} is left out: {why}")
+    }
+
+    /// Whether a sentence says that of this resource.
+    pub fn is_left_out_by(&self, sentence: &str) -> bool {
+        sentence.strip_prefix(&self.to_string()).is_some_and(|rest| rest.starts_with(" is left out: "))
+    }
+}
+
 /// The name of a record, of which there may be very many: made without growing.
 fn record_name(record: &LookupRecord) -> String {
     let mut name = String::with_capacity(RECORD_NAME);

@@ -359,8 +359,12 @@ impl Controlled {
         }
     }
 
-    async fn acknowledge(&self, core: &Shared, session: &Session) -> Result<(), Ended> {
+    async fn acknowledge(&mut self, core: &Shared, session: &Session) -> Result<(), Ended> {
         let Some(revision) = self.mirror.revision() else { return Ok(()) };
+        // Whoever waits for the acknowledgement is to find what was left out with it.
+        if lock(core).leaves_out() || self.reported.as_ref().is_some_and(|last| !last.findings.is_empty()) {
+            self.report(core, session).await?;
+        }
         session.ack(revision).await?;
         self.note(core, true, None);
         Ok(())

@@ -115,6 +115,10 @@ pub struct ChangeSet {
     /// Check only, and say what would come of it.
     #[serde(default)]
     pub dry_run: bool,
+    /// Hosts that need not have acknowledged the end of a VM's last move before `migrateTo` begins its next one. What such a host
+    /// has of the VM may be lost until it has been told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<ResourceName>,
 }
 
 /// What became of one change.

@@ -198,7 +198,7 @@ pub fn port_key(name: &str) -> Key {
 }
 
 pub fn set(changes: Vec<Change>) -> ChangeSet {
-    ChangeSet { changes, dry_run: false }
+    ChangeSet { changes, ..ChangeSet::default() }
 }
 
 /// Carries out one change.

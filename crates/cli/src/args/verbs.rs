@@ -123,9 +123,33 @@ pub struct Migrate {
     /// The host that its VM will run on.
     #[arg(long, value_name = "HOST")]
     pub to: ResourceName,
-    /// How long to wait for the VM's first sign of life there.
+    /// Where the QEMU that the VM is in takes orders (QMP): it hands the VM over when the network is ready. Without this and
+    /// --libvirt, somebody else moves the VM when he is told to.
+    #[arg(long, value_name = "SOCKET", requires_all = ["target_qmp", "via"], conflicts_with = "libvirt")]
+    pub qmp: Option<PathBuf>,
+    /// Where the QEMU on the other host takes orders, started with "-incoming defer". A socket of another machine is brought
+    /// here by "ssh -L".
+    #[arg(long, value_name = "SOCKET", requires = "qmp")]
+    pub target_qmp: Option<PathBuf>,
+    /// The way from one QEMU to the other, as both see it: tcp:ADDRESS:PORT with an address of the other host, or unix:PATH.
+    #[arg(long, value_name = "URI", requires = "qmp")]
+    pub via: Option<String>,
+    /// Has libvirt move this domain ("virsh migrate --live") when the network is ready.
+    #[arg(long, value_name = "DOMAIN")]
+    pub libvirt: Option<String>,
+    /// The connections to libvirt; {host} stands for the name of the host.
+    #[arg(long, value_name = "URI", requires = "libvirt", default_value = "qemu+ssh://{host}/system")]
+    pub uri: String,
+    /// Do not wait for a host that is away, and is neither of the two: what it sends to the VM, and the VM to it, may be lost until
+    /// it is back and has been told.
+    #[arg(long, value_name = "HOST")]
+    pub without: Vec<ResourceName>,
+    /// How long the VM may take to move, and then to give its first sign of life there.
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub timeout: Duration,
+    /// More arguments of "virsh migrate".
+    #[arg(last = true, value_name = "ARGUMENT", requires = "libvirt")]
+    pub virsh: Vec<String>,
 }
 
 /// `netvirt delete`.

@@ -52,7 +52,11 @@ pub fn set(controller: &Controller, set: &Set, streams: &mut Streams<'_>) -> Res
         set.what.edit(controller.host.as_deref(), &mut spec)?;
         let resource = fields::changed_at_controller(&key, spec)?;
         let revision = Some(set.revision.unwrap_or(item.revision));
-        let changes = ChangeSet { changes: vec![Change::Replace { resource, revision }], dry_run: set.dry_run };
+        let changes = ChangeSet {
+            changes: vec![Change::Replace { resource, revision }],
+            dry_run: set.dry_run,
+            ..ChangeSet::default()
+        };
         match controller.client.change(&changes) {
             Err(error)
                 if set.revision.is_none() && attempt < ATTEMPTS && is(&error, ProblemType::PreconditionFailed) =>
@@ -130,7 +134,7 @@ fn puts(resources: Vec<Resource>) -> Vec<Change> {
 /// `netvirt diff`: what is declared, beside what the controller says would be declared.
 pub fn diff(controller: &Controller, texts: &[Text], streams: &mut Streams<'_>) -> Result<(), CliError> {
     let changes = puts(declared(controller, texts)?);
-    let report = controller.client.change(&ChangeSet { changes, dry_run: true })?;
+    let report = controller.client.change(&ChangeSet { changes, dry_run: true, ..ChangeSet::default() })?;
     let mut differences = Vec::new();
     for result in report.results.iter().filter(|result| result.outcome != Outcome::Unchanged) {
         let key = result.item.key();
@@ -163,7 +167,7 @@ fn change(
     if changes.is_empty() {
         return streams.note("nothing to do");
     }
-    let report = controller.client.change(&ChangeSet { changes, dry_run })?;
+    let report = controller.client.change(&ChangeSet { changes, dry_run, ..ChangeSet::default() })?;
     finish(controller, &report, dry_run, wait, streams)
 }
 
@@ -187,7 +191,7 @@ fn finish(
     match wait {
         Some(limit) if !dry_run => {
             let end = std::time::Instant::now() + limit;
-            wait::until_realized(controller, report, limit)?;
+            wait::until_realized(controller, report, limit, &[])?;
             wait::until_gone(controller, report, end, limit)
         }
         _ => Ok(()),

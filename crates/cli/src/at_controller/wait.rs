@@ -18,14 +18,19 @@ const SINGLY: usize = 8;
 /// What is not in force yet, and where.
 type Missing = BTreeMap<Key, Realized>;
 
-/// Waits, but no longer than `limit`.
+/// Waits, but no longer than `limit`, and not for the hosts in `without`.
 ///
 /// # Errors
 /// [`CliError::NotRealized`] with the hosts that are missing and why.
-pub fn until_realized(controller: &Controller, report: &ChangeReport, limit: Duration) -> Result<(), CliError> {
+pub fn until_realized(
+    controller: &Controller,
+    report: &ChangeReport,
+    limit: Duration,
+    without: &[ResourceName],
+) -> Result<(), CliError> {
     let end = Instant::now() + limit;
     let declared = report.results.iter().filter(|result| result.outcome != Outcome::Deleted);
-    let mut missing: Missing = declared.filter_map(|result| outstanding(&result.item)).collect();
+    let mut missing: Missing = declared.filter_map(|result| outstanding(&result.item, without)).collect();
     let mut pause = PAUSES[0];
     while !missing.is_empty() {
         let left = end.saturating_duration_since(Instant::now());
@@ -36,7 +41,7 @@ pub fn until_realized(controller: &Controller, report: &ChangeReport, limit: Dur
         }
         std::thread::sleep(pause.min(left));
         pause = (pause * 2).min(PAUSES[1]);
-        missing = look(controller, &missing)?;
+        missing = look(controller, &missing, without)?;
     }
     Ok(())
 }
@@ -74,12 +79,17 @@ pub fn until_gone(
 }
 
 /// The key and what is missing of an item that is not in force everywhere.
-fn outstanding(item: &Item) -> Option<(Key, Realized)> {
-    item.status.realized.clone().filter(|realized| !realized.everywhere()).map(|realized| (item.key(), realized))
+fn outstanding(item: &Item, without: &[ResourceName]) -> Option<(Key, Realized)> {
+    let mut realized = item.status.realized.clone()?;
+    let named = realized.waiting_for.len();
+    realized.waiting_for.retain(|waiting| !without.contains(&waiting.host));
+    // Who is passed over is not counted either.
+    realized.of = realized.of.saturating_sub(u32::try_from(named - realized.waiting_for.len()).unwrap_or(u32::MAX));
+    (!realized.everywhere()).then(|| (item.key(), realized))
 }
 
 /// Which of these are still not in force.
-fn look(controller: &Controller, missing: &Missing) -> Result<Missing, CliError> {
+fn look(controller: &Controller, missing: &Missing, without: &[ResourceName]) -> Result<Missing, CliError> {
     let mut groups: BTreeMap<(Kind, Option<ResourceName>), BTreeSet<&Key>> = BTreeMap::new();
     for key in missing.keys() {
         groups.entry((key.kind, key.tenant.clone())).or_default().insert(key);
@@ -88,12 +98,14 @@ fn look(controller: &Controller, missing: &Missing) -> Result<Missing, CliError>
     for ((kind, tenant), keys) in groups {
         if keys.len() > SINGLY {
             let items = controller.client.list_all(kind, tenant.as_ref())?.items;
-            still.extend(items.iter().filter(|item| keys.contains(&item.key())).filter_map(outstanding));
+            still.extend(
+                items.iter().filter(|item| keys.contains(&item.key())).filter_map(|item| outstanding(item, without)),
+            );
             continue;
         }
         for key in keys {
             match controller.client.get(key) {
-                Ok(item) => still.extend(outstanding(&item)),
+                Ok(item) => still.extend(outstanding(&item, without)),
                 // Somebody has deleted it: there is nothing left to wait for.
                 Err(error) if error.problem().is_some_and(|problem| problem.problem_type == ProblemType::NotFound) => {}
                 Err(error) => return Err(error.into()),

@@ -76,7 +76,7 @@ impl FabricApi for Fabric {
     fn change(&self, caller: &Caller, changes: ChangeSet) -> Result<ChangeReport, Problem> {
         let other = self.script.others.lock().unwrap().pop();
         if let Some(other) = other {
-            self.memory.change(caller, ChangeSet { changes: vec![other], dry_run: false })?;
+            self.memory.change(caller, ChangeSet { changes: vec![other], ..ChangeSet::default() })?;
         }
         let mut report = self.memory.change(caller, changes)?;
         for result in &mut report.results {

@@ -225,11 +225,11 @@ pub fn admin() -> Caller {
 
 pub fn puts(yaml: &str) -> ChangeSet {
     let put = |resource| Change::Put { resource, revision: None };
-    ChangeSet { changes: resources_from_yaml(yaml).unwrap().into_iter().map(put).collect(), dry_run: false }
+    ChangeSet { changes: resources_from_yaml(yaml).unwrap().into_iter().map(put).collect(), ..ChangeSet::default() }
 }
 
 pub fn delete(key: Key) -> ChangeSet {
-    ChangeSet { changes: vec![Change::Delete { key, revision: None }], dry_run: false }
+    ChangeSet { changes: vec![Change::Delete { key, revision: None }], ..ChangeSet::default() }
 }
 
 /// Two hosts, a network with a subnet and a pool.

@@ -19,6 +19,7 @@ mod refusal;
 mod refusal_sort;
 mod retired;
 mod security_refusal;
+mod settling;
 mod slots;
 mod tenancy;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use migration_refusal::MigrationRefusal;
 pub use refusal::Refusal;
 pub use refusal_sort::RefusalSort;
 pub use security_refusal::SecurityRefusal;
+pub use settling::{Late, SETTLING, SETTLING_WITHOUT, Settling, settles_after};
 pub use slots::host_port_name;
 pub use tenancy::TenantRefusal;
 pub use topic::{Topic, TopicChange, TopicId, TopicIdError};

@@ -63,6 +63,12 @@ pub enum TenantRefusal {
         /// `vsid` or `rdid`.
         field: &'static str,
     },
+    /// A port whose VM an operator moves.
+    #[error(
+        "{}: an operator moves its VM to another host, and until that is over it stays in a VM network of isolation nvgre, vxlan or \
+         geneve; try again in a moment", Named(.0)
+    )]
+    Moves(Key),
     /// It belongs to another tenant, of whom this one learns nothing.
     #[error("{}: {what} belongs to another tenant already; choose another", Named(.key))]
     Taken {
@@ -77,7 +83,7 @@ impl TenantRefusal {
     /// What kind of answer it is.
     pub(super) const fn sort(&self) -> RefusalSort {
         match self {
-            Self::Taken { .. } => RefusalSort::Conflict,
+            Self::Taken { .. } | Self::Moves(_) => RefusalSort::Conflict,
             _ => RefusalSort::Forbidden,
         }
     }
@@ -173,6 +179,12 @@ impl Fabric {
         }
         if new.limits != old.limits {
             return Some(TenantRefusal::Limits(key).into());
+        }
+        if new.migrate_to.is_some() {
+            let network = new.vm_network.as_ref().and_then(|name| self.vm_network(&key, name));
+            if network.is_none_or(|network| !network.isolation.is_virtualized()) {
+                return Some(TenantRefusal::Moves(key).into());
+            }
         }
         let isolation = self.physical_isolation(&key, &Spec::Port(new.clone()))?;
         // What was chosen in another VM network is chosen anew in this one.

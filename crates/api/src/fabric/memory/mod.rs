@@ -227,7 +227,7 @@ impl FabricApi for MemoryFabric {
                 .map_err(|error| wrong(&error))?;
             changes.push(Change::Put { resource, revision: None });
         }
-        let report = state.change(caller.name.as_str(), ChangeSet { changes, dry_run: false })?;
+        let report = state.change(caller.name.as_str(), ChangeSet { changes, ..ChangeSet::default() })?;
         self.shared.changed.notify_all();
         Ok(report.results.len() as u64)
     }

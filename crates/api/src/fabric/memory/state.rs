@@ -82,7 +82,7 @@ impl State {
             told: 0,
         };
         let resource = Resource::new(None, ResourceName::default_tenant(), model::fabric::Tenant::default());
-        let changes = ChangeSet { changes: vec![Change::Create(resource)], dry_run: false };
+        let changes = ChangeSet { changes: vec![Change::Create(resource)], ..ChangeSet::default() };
         // Nothing is there that could stand against it.
         let _ = state.change("controller", changes);
         if let Ok(name) = "admin".parse::<ResourceName>() {

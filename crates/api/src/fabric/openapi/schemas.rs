@@ -265,6 +265,12 @@ fn change_set() -> Value {
         "properties": {
             "changes": {"type": "array", "items": schema("Change")},
             "dryRun": {"type": "boolean", "description": "Check only, and say what would come of it."},
+            "without": {
+                "type": "array",
+                "items": schema("ResourceName"),
+                "description": "Hosts that need not have acknowledged the end of a VM's last move before `migrateTo` begins its \
+                                next one. What such a host has of the VM may be lost until it has been told.",
+            },
         },
         "required": ["changes"],
         "additionalProperties": false,

@@ -147,7 +147,7 @@ async fn revision(server: &Server, caller: &Caller, key: &Key, tags: Tags) -> Re
 
 /// Carries out one change. What it has found out besides stands among the findings of the resource.
 async fn one(server: &Server, caller: Caller, change: Change, dry_run: bool) -> Result<ChangeResult, Failure> {
-    let changes = ChangeSet { changes: vec![change], dry_run };
+    let changes = ChangeSet { changes: vec![change], dry_run, ..ChangeSet::default() };
     let report = server.call(move |api| api.change(&caller, changes)).await?;
     let result = report.results.into_iter().next();
     let mut result = result.ok_or_else(|| Problem::internal("a change came to nothing, which is a bug"))?;

@@ -84,6 +84,27 @@ impl Fabric {
     }
 }
 
+impl Run<'_, '_> {
+    /// Whether a change fits to a move of the port's VM that is under way.
+    pub(super) fn check_move(&mut self, key: &Key, spec: &Port) {
+        let before = self.before.get(key).and_then(|(before, _)| before.as_ref());
+        let Some(Spec::Port(before)) = before.map(|object| &object.resource.spec) else { return };
+        let (Some(goes), Some(to)) = (&before.migrate_to, &spec.migrate_to) else { return };
+        let (port, goes) = (key.clone(), Key::global(Kind::Host, goes));
+        let network = spec.vm_network.as_ref().and_then(|name| self.fabric.vm_network(key, name));
+        let refusal = if goes.name != *to {
+            MigrationRefusal::Underway { port, to: goes }
+        } else if spec.host.as_ref() == Some(to) {
+            MigrationRefusal::ByHand { port, to: goes }
+        } else if network.is_none_or(|network| !network.isolation.is_virtualized()) {
+            MigrationRefusal::LeavesUnderway { port, to: goes }
+        } else {
+            return;
+        };
+        self.refuse(key, refusal.into());
+    }
+}
+
 /// Where a port's VM has come from while it ran: with the change that puts it on the host that it was to move to, the one
 /// before; and that stays until the port is put elsewhere.
 pub(super) fn came_from(given: &Allocation, before: &Port, spec: &Port) -> Option<ResourceName> {

@@ -216,6 +216,10 @@ impl Run<'_, '_> {
             }
         });
         self.check_owned(key, spec);
+        self.check_move(key, spec);
+        if self.failed.contains(key) {
+            return;
+        }
         if let Some(refusal) = self.fabric.misplaced(key, spec) {
             self.refuse(key, refusal);
         }

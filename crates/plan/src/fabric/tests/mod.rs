@@ -10,6 +10,7 @@ use super::{Change, Claim, Context, Fabric, Refusal, Topic, TopicId, Transition}
 mod allocation;
 mod claims;
 mod migration;
+mod moves;
 mod properties;
 mod queries;
 mod refusals;

@@ -1,0 +1,187 @@
+//! `netvirt migrate`: moves a VM to another host while it runs, or lets whoever moves it do so, with its network.
+//!
+//! The port is prepared on both hosts (`prepare`), and when all hosts that know the VM know that, the VM is moved: by orders that
+//! are given here (`orders`, `libvirt`), or by somebody else. Its first sign of life on the other host takes the network there;
+//! all that is done here then is to wait for it.
+
+mod libvirt;
+mod orders;
+mod prepare;
+
+use std::time::{Duration, Instant};
+
+use api::fabric::Item;
+use model::fabric::{Key, Kind, ResourceName};
+use qemu::Moved;
+use serde_json::Value;
+
+use super::Controller;
+use crate::CliError;
+use crate::args::Migrate;
+use crate::run::Streams;
+use orders::{NotMoved, Orders};
+use prepare::take_back;
+
+/// The pause between two looks.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A port that is to go from one host to another.
+struct Move<'a> {
+    controller: &'a Controller,
+    key: &'a Key,
+    from: String,
+    to: &'a ResourceName,
+}
+
+/// Prepares, has the VM moved or says when it may be, and waits until it has.
+pub fn migrate(controller: &Controller, migrate: &Migrate, streams: &mut Streams<'_>) -> Result<(), CliError> {
+    let key = controller.key(Kind::Port, &migrate.port)?;
+    let item = controller.client.get(&key)?;
+    let its = Move { controller, key: &key, from: host_of(&item).unwrap_or_default(), to: &migrate.to };
+    its.must_stay_yet(&item)?;
+    its.must_answer()?;
+    // What cannot be given any orders is better known before anything is declared.
+    let orders = Orders::of(migrate, &its.from)?;
+    its.prepare(item, &migrate.without, streams)?;
+    let Move { from, to, .. } = &its;
+    let moved = match orders {
+        None => {
+            streams.print(&format!("{key} is prepared on {to}: move its VM there from {from} now\n"))?;
+            None
+        }
+        Some(orders) => {
+            streams.print(&format!("{key} is prepared on {to}: its VM is handed over from {from}\n"))?;
+            Some(orders.give(migrate.timeout).map_err(|not| its.failed(not))?)
+        }
+    };
+    its.await_arrival(migrate.timeout, moved.as_ref(), streams)
+}
+
+impl Move<'_> {
+    /// Whether nobody moves it yet.
+    fn must_stay_yet(&self, item: &Item) -> Result<(), CliError> {
+        let Some(other) = goes_to(item) else { return Ok(()) };
+        Err(CliError::Told(format!(
+            "{} is on its way from {} to {other} already; wait for that, or when it is sure that its VM stays, take it back with \
+             \"netvirt set port {} --migrate-to ''\"",
+            self.key, self.from, self.key.name
+        )))
+    }
+
+    /// Whether both hosts can be told anything, as far as the controller knows them and this caller may know that.
+    fn must_answer(&self) -> Result<(), CliError> {
+        for host in [self.from.as_str(), self.to.as_str()] {
+            let Ok(name) = host.parse::<ResourceName>() else { continue };
+            let known = self.controller.client.get(&Key::global(Kind::Host, &name));
+            if known.is_ok_and(|item| item.status.connected == Some(false)) {
+                return Err(CliError::Told(format!(
+                    "{} cannot move from {} to {}: the agent of {host} is not connected to the controller; start it, see \"netvirt get \
+                     hosts\", and try again. The VM and its network stay where they are",
+                    self.key, self.from, self.to
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be said of a VM that could not be moved. Where it is sure that it does not run at the other host, the
+    /// preparation is taken back.
+    fn failed(&self, not: NotMoved) -> CliError {
+        let Self { key, from, to, .. } = self;
+        let (why, certain) = match not {
+            NotMoved::Stayed(why) => (format!("{key} stays on {from}, where its VM runs on: {why}"), true),
+            NotMoved::Lost(why) => (format!("{key} stays on {from}, but its VM does not run any more: {why}"), true),
+            NotMoved::Unknown(why) => (format!("{key} is prepared on {to} still, and on {from} as well: {why}"), false),
+        };
+        if !certain {
+            let back = format!("netvirt set port {} --migrate-to ''", key.name);
+            return CliError::Told(format!("{why}. When it is sure that the VM does not run on {to}, say \"{back}\""));
+        }
+        match take_back(self) {
+            Ok(()) => CliError::Told(why),
+            Err(error) => CliError::Told(format!(
+                "{why}. That it does not go to {to} could not be declared ({error}); say \"netvirt set port {} --host {from} \
+                 --migrate-to ''\"",
+                key.name
+            )),
+        }
+    }
+
+    /// Waits for the VM's first sign of life.
+    fn await_arrival(
+        &self,
+        timeout: Duration,
+        moved: Option<&Moved>,
+        streams: &mut Streams<'_>,
+    ) -> Result<(), CliError> {
+        let Self { key, from, to, .. } = self;
+        let began = Instant::now();
+        while began.elapsed() < timeout {
+            std::thread::sleep(PAUSE);
+            // A controller that does not answer now may in a moment; the hosts follow the VM without it.
+            let Ok(item) = self.controller.client.get(key) else { continue };
+            match (host_of(&item).as_deref(), goes_to(&item).as_deref()) {
+                (Some(host), _) if host == to.as_str() => {
+                    return streams.print(&report_line(key, to, began.elapsed(), moved));
+                }
+                (_, Some(goes)) if goes == to.as_str() => {}
+                _ => {
+                    return Err(CliError::Told(format!(
+                        "{key} is to go to {to} no more: somebody else has changed that"
+                    )));
+                }
+            }
+        }
+        // Nothing is taken back: the VM may come at any moment, and would be cut off then.
+        Err(CliError::Told(format!(
+            "{key}: its VM was not heard on {to} within {}; it is prepared there still. When it is sure that the VM stays on {from}, \
+             say \"netvirt set port {} --migrate-to ''\"",
+            humantime::format_duration(timeout),
+            key.name
+        )))
+    }
+}
+
+/// What is said of a move that is done: when the VM was heard, and what is known of it besides, one part each.
+fn report_line(key: &Key, to: &ResourceName, heard: Duration, moved: Option<&Moved>) -> String {
+    let mut parts = vec![format!("its VM was heard there after {:.1} s", heard.as_secs_f64())];
+    if let Some(moved) = moved {
+        parts.push(moved.pause.to_string());
+        parts.push(format!("the hand-over took {} ms", moved.total.as_millis()));
+    }
+    format!("{key} is on {to}: {}\n", parts.join("; "))
+}
+
+fn host_of(item: &Item) -> Option<String> {
+    item.spec.get("host").and_then(Value::as_str).map(str::to_owned)
+}
+
+fn goes_to(item: &Item) -> Option<String> {
+    item.spec.get("migrateTo").and_then(Value::as_str).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use qemu::Pause;
+
+    use super::*;
+
+    #[test]
+    fn a_move_is_reported_in_one_line() {
+        let key = Key::new(Kind::Port, None, "test01".parse().unwrap());
+        let to = "host15".parse().unwrap();
+        let heard = Duration::from_millis(120);
+        let line = report_line(&key, &to, heard, None);
+        assert_eq!(line, "port \"test01\" is on host15: its VM was heard there after 0.1 s\n");
+        let mut moved = Moved {
+            pause: Pause::Counted(Duration::from_millis(21)),
+            total: Duration::from_millis(510),
+            resumed: None,
+        };
+        let line = report_line(&key, &to, heard, Some(&moved));
+        assert!(line.ends_with("; it stood still for 21 ms (as QEMU counts); the hand-over took 510 ms\n"), "{line}");
+        moved.pause = Pause::Unknown;
+        let line = report_line(&key, &to, heard, Some(&moved));
+        assert!(line.contains("QEMU does not say for how long it stood still"), "{line}");
+    }
+}
