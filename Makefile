@@ -6,14 +6,16 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 PREFIX ?= /usr/local
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
-.PHONY: help tools build test demo demo-by-hand bench profile install audit clean
+.PHONY: help tools build test demo demo-by-hand bench bench-migration profile install audit clean
 
 help:
 	@echo 'make demo      install what is missing, build, and tell the tour: a network at a controller (root)'
+	@echo 'make demo VM=1   the same with VMs that have kernels of their own, one of which moves while it runs (root)'
 	@echo 'make demo-by-hand   the same for the story of Blue and Red: two hosts without a controller (root)'
 	@echo 'make test      install what is missing, check style and licences, run every test (root)'
 	@echo 'make bench     measure netvirt beside its peers, then a controller with 100,000 ports (root);'
 	@echo '               ARGS="..." and FABRIC_ARGS="..." go to the two'
+	@echo 'make bench-migration   guests that move under load, netvirt beside kernel VXLAN (root); ARGS="..."'
 	@echo 'make profile   where the nanoseconds of a packet go, per BPF program and helper (root); ARGS="..."'
 	@echo 'make build     the release build: $(target)/release/netvirt'
 	@echo 'make install   put netvirt into $$DESTDIR$$PREFIX/bin (PREFIX is $(PREFIX))'
@@ -44,7 +46,7 @@ test:
 demo:
 	scripts/tools build lab
 	cargo build --release --locked
-	PATH="$(target)/release:$$PATH" ./scripts/demo
+	PATH="$(target)/release:$$PATH" ./scripts/demo$(if $(VM),-vm)
 
 demo-by-hand:
 	scripts/tools build lab
@@ -56,6 +58,11 @@ bench:
 	cargo build --release --locked
 	PATH="$(target)/release:$$PATH" cargo run --release --locked -p benches -- $(ARGS)
 	PATH="$(target)/release:$$PATH" cargo run --release --locked -p benches --bin fabric -- $(FABRIC_ARGS)
+
+bench-migration:
+	scripts/tools build lab
+	cargo build --release --locked
+	PATH="$(target)/release:$$PATH" cargo run --release --locked -p benches --bin migration -- $(ARGS)
 
 profile:
 	scripts/tools build lab

@@ -12,6 +12,7 @@ pub mod interrupt;
 pub mod load;
 pub mod machine;
 pub mod measure;
+pub mod moving;
 pub mod profile;
 pub mod report;
 pub mod run;

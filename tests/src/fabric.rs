@@ -25,6 +25,11 @@ impl Fabric {
 
     /// The same with more hosts, each as the YAML of a list's entry: machines that are not netvirt's, for example.
     pub fn up_beside(vms: &[(&str, usize, u8)], hosts: &str) -> Self {
+        Self::up_of(vms, hosts, "")
+    }
+
+    /// The same with more hosts and VMs, each as the YAML of a list's entry.
+    fn up_of(vms: &[(&str, usize, u8)], hosts: &str, more: &str) -> Self {
         let mut text = "name: LAB\ncontroller: {name: LABc, addresses: [192.168.4.1/24]}\nhosts:\n\
                         \x20 - {name: H1, addresses: [192.168.4.15/24], joined: true}\n\
                         \x20 - {name: H2, addresses: [192.168.4.16/24], joined: true}\n"
@@ -34,12 +39,23 @@ impl Fabric {
         for (name, host, mac) in vms {
             text += &format!("  - {{name: {name}, host: H{host}, mac: 00-1D-D8-B7-1C-{mac:02X}}}\n");
         }
+        text += more;
         let fabric = Self { stage: Stage::up(&text) };
         fabric.op("create logical-network TDIv2 --network-virtualization");
         for host in [1, 2] {
             fabric.op(&format!("set host {} --logical-network TDIv2", fabric.stage.host_name(host)));
         }
         fabric
+    }
+
+    /// The lab with a guest that has a kernel of its own beside such VMs: its name, host, last byte of the MAC address, and its
+    /// address, which it is given at the start.
+    pub fn up_with_guest(guest: (&str, usize, u8, &str), vms: &[(&str, usize, u8)]) -> Self {
+        let (name, host, mac, address) = guest;
+        let guest = format!(
+            "  - {{name: {name}, kind: vm, host: H{host}, mac: 00-1D-D8-B7-1C-{mac:02X}, mtu: 1400, addresses: [{address}/16]}}\n"
+        );
+        Self::up_of(vms, "", &guest)
     }
 
     /// A controller with nothing but what it makes at its first start, in a lab whose only host has no agent.

@@ -82,6 +82,12 @@ fn the_demo_by_hand_is_told_to_its_end() {
 }
 
 #[test]
+fn the_demo_with_guests_is_told_to_its_end() {
+    told_to_the_end("demo-vm", "A guest that moved to another host while it ran, with its network and its connections");
+    assert!(!lab_stands());
+}
+
+#[test]
 fn a_reader_who_goes_away_leaves_no_lab_behind() {
     let folder = tempfile::tempdir().unwrap();
     let (reader, writer) = std::io::pipe().unwrap();

@@ -103,7 +103,7 @@ fn guests_are_vms_like_others_and_nothing_is_left_of_them() {
     let by = shown[0].2;
     let is = |name: &str, there, addresses: &str| (name.to_owned(), there, by, addresses.to_owned());
     assert_eq!(shown, [is("guest1", true, "10.0.0.5/24"), is("guest2", true, "10.0.0.7/24")]);
-    let state = stage.lab.qmp("guest1").and_then(|mut qmp| qmp.execute("query-status", json!({})));
+    let state = stage.lab.qmp("guest1").and_then(|mut qmp| Ok(qmp.execute("query-status", json!({}))?));
     assert_eq!(state.expect("QEMU answers")["status"], "running");
     let host2 = stage.host_name(2);
     let refused = stage.lab.plug_vm("guest1", &host2).expect_err("a guest has no cable").to_string();

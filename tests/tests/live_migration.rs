@@ -121,7 +121,7 @@ fn a_guest_moves_there_and_back_and_no_connection_breaks() {
     let (answered, sent) = counted(&pings.finish(Duration::from_secs(60)));
     println!("pauses {pauses:?} ms; {} of {sent} pings without an answer", sent - answered);
     // One every 100 ms: what the pauses cost, and two more each, for an emulated guest is slow to wake.
-    let cost = |pause: &u64| *pause as u32 / 100 + 3;
+    let cost = |pause: &u128| *pause as u32 / 100 + 3;
     let allowed: u32 = pauses.iter().map(cost).sum();
     assert!(sent - answered <= allowed, "{answered} of {sent} answered, pauses {pauses:?} ms");
     let report: Value = serde_json::from_str(&stream.finish(Duration::from_secs(90))).expect("iperf3's report");

@@ -65,6 +65,8 @@ pub struct Moved {
     pub pause: Pause,
     /// How long all of it took.
     pub total: Duration,
+    /// When it stood still, by the clock of the host that it was on; `None` if QEMU did not say.
+    pub stopped: Option<SystemTime>,
     /// When it ran again, by the clock of the host that it runs on; `None` if QEMU did not say.
     pub resumed: Option<SystemTime>,
 }
@@ -130,8 +132,15 @@ pub fn quit(target: &mut Qmp) -> bool {
             Ok(_) | Err(_) => std::thread::sleep(PAUSE),
         }
     }
-    // Somebody may have cut the connection alone.
-    gone && matches!(Qmp::connect(target.path()), Err(QmpError::Absent { .. }))
+    // Somebody may have cut the connection alone; and one that ends closes its sockets one by one.
+    while gone && Instant::now() < end {
+        match Qmp::connect(target.path()) {
+            Err(QmpError::Absent { .. }) => return true,
+            Err(_) => std::thread::sleep(PAUSE),
+            Ok(mut again) => drop(again.execute("quit", json!({}))),
+        }
+    }
+    false
 }
 
 /// Hands a guest over. `end_target` ends the target's QEMU for good, and says whether that is certain; it is called when
@@ -164,7 +173,8 @@ pub fn hand_over(
             (None, Some(counted)) => Pause::Counted(counted),
             (None, None) => Pause::Unknown,
         };
-        Ok(Moved { pause, total: began.elapsed(), resumed })
+        let stopped = source.seen("STOP").as_ref().and_then(time_of);
+        Ok(Moved { pause, total: began.elapsed(), stopped, resumed })
     });
     let moved = handed.map_err(|failed| take_back(source, target, &failed.why, end_target))?;
     if matches!(moved.pause, Pause::Measured(_)) {

@@ -66,7 +66,10 @@ fn good_source(order: &str, running: &mut bool, sent: &mut bool) -> Answer {
         "query-kvm" => return Answer::Fine(json!({ "enabled": false, "present": false })),
         "query-status" => return Answer::Fine(json!({ "status": if *running { "running" } else { "paused" } })),
         "query-migrate" => return Answer::Fine(if *sent { json!({ "status": "completed" }) } else { json!({}) }),
-        "stop" => *running = false,
+        "stop" => {
+            *running = false;
+            return Answer::And(json!({}), "STOP");
+        }
         "cont" => *running = true,
         "migrate" => *sent = true,
         _ => {}
@@ -109,6 +112,7 @@ fn an_emulated_guest_stands_still_and_is_woken() {
     let (target, _b) = stand_in("target", &told, move |order| arriving(order, &mut asked));
     let moved = go(&source, &target).unwrap();
     assert!(matches!(moved.pause, Pause::Measured(_)), "{moved:?}");
+    assert_eq!(moved.stopped, moved.resumed);
     assert_eq!(moved.resumed, Some(SystemTime::UNIX_EPOCH + Duration::from_millis(7500)));
     let told = told.lock().unwrap().join(", ");
     assert_eq!(told, "target migrate-incoming, source stop, source migrate, target cont, target announce-self");

@@ -74,6 +74,11 @@ impl Qmp {
         }
     }
 
+    /// The last event of a name that has come and was not asked for yet. Nothing is waited for, and nothing forgotten.
+    pub fn seen(&self, name: &str) -> Option<Value> {
+        self.events.iter().rev().find(|event| event["event"] == name).cloned()
+    }
+
     /// Waits for an event of one of these names that has come since the connection was made and was not asked for yet.
     /// Events before it are forgotten.
     ///

@@ -120,14 +120,17 @@ impl Lab {
     /// When there is no such guest or host, it does not run, is there already, or QEMU gives up.
     pub fn migrate_vm(&mut self, vm: &str, host: &str) -> Result<Moved, LabError> {
         let awaited = self.receive_vm(vm, host)?;
-        let moved = self.hand_over(vm, &awaited);
+        let moved = self.hand_over_vm(vm, &awaited);
         let there = self.received_vm(vm);
         let moved = moved?;
         there.map(|_| moved)
     }
 
-    /// Gives the orders.
-    fn hand_over(&mut self, vm: &str, awaited: &Awaited) -> Result<Moved, LabError> {
+    /// Gives the two QEMUs of a guest the orders that move it. What has become of it [`Lab::received_vm`] takes in.
+    ///
+    /// # Errors
+    /// When they do not take the orders, or give it up; what has become of the guest is said.
+    pub fn hand_over_vm(&mut self, vm: &str, awaited: &Awaited) -> Result<Moved, LabError> {
         let way = Way {
             uri: awaited.via.clone(),
             // Nothing but this guest is on the socket.

@@ -93,7 +93,7 @@ impl Domain {
     fn moved(&self, total: Duration) -> Moved {
         let job = said(&self.to, &["domjobinfo", &self.name, "--completed"]).ok();
         let pause = job.as_deref().and_then(downtime).map_or(Pause::Unknown, Pause::Counted);
-        Moved { pause, total, resumed: None }
+        Moved { pause, total, stopped: None, resumed: None }
     }
 }
 

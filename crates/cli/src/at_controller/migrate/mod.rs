@@ -176,6 +176,7 @@ mod tests {
         let mut moved = Moved {
             pause: Pause::Counted(Duration::from_millis(21)),
             total: Duration::from_millis(510),
+            stopped: None,
             resumed: None,
         };
         let line = report_line(&key, &to, heard, Some(&moved));

@@ -1,0 +1,169 @@
+//! Moves of a real guest that fail, each in its own way: an error says what happened, and the VM keeps its network where it is.
+//! And the one that does not fail: one command moves a guest with its network. Needs root.
+
+use lab::{Awaited, Qmp};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
+use tests::fabric::Fabric;
+use tests::stage::{LIMIT, eventually, program};
+use tests::tools::{Background, must_ping, run_any};
+
+const GUEST: &str = "10.10.1.100";
+/// The MAC address of the guest.
+const MAC: &str = "00-1D-D8-B7-1C-02";
+
+/// A guest on host 1 that `peer` on host 2 reaches, and nobody moves yet.
+fn up() -> Fabric {
+    let fabric = Fabric::up_with_guest(("guest1", 1, 0x02, GUEST), &[("peer", 2, 0x03)]);
+    fabric.network();
+    fabric.port("guest1", 1, 0x02, &format!("--vm-network AAA --address {GUEST}"));
+    fabric.port("peer", 2, 0x03, "--vm-network AAA");
+    fabric.lease("peer");
+    must_ping(&fabric.vm("peer"), GUEST);
+    fabric
+}
+
+/// The options that name both QEMUs.
+fn orders(awaited: &Awaited) -> String {
+    format!("--qmp {} --target-qmp {} --via {}", awaited.source.display(), awaited.target.display(), awaited.via)
+}
+
+/// `netvirt migrate` beside the story.
+fn migrating(fabric: &Fabric, to: usize, options: &str) -> Background {
+    let context = fabric.stage.lab.context().expect("a lab with a controller");
+    let (context, program) = (context.display(), program());
+    let to = fabric.stage.host_name(to);
+    let command = format!("env NETVIRT_CONTEXT={context} {} migrate guest1 --to {to} {options}", program.display());
+    Background::start(&fabric.controller(), &command)
+}
+
+/// The guest's network is on host 1 and nowhere else, and nothing of a move is left.
+#[track_caller]
+fn is_as_before(fabric: &Fabric) {
+    let port = || fabric.json("get port guest1");
+    assert_eq!(port()["spec"]["host"], fabric.stage.host_name(1), "{:#}", port());
+    assert!(port()["spec"]["migrateTo"].is_null(), "{:#}", port());
+    let left = || {
+        let none = |host| fabric.stage.json(host, "get migrations").as_array().is_some_and(Vec::is_empty);
+        none(1) && none(2) && !fabric.stage.ok(2, "get ports").contains("guest1")
+    };
+    assert!(eventually(LIMIT, left), "{}", fabric.stage.ok(2, "get ports"));
+    must_ping(&fabric.vm("peer"), GUEST);
+}
+
+/// A QEMU on host 2 waits for the guest, and what the guest's own QEMU sends comes slowly.
+fn awaited_slowly(fabric: &mut Fabric) -> Awaited {
+    let host = fabric.stage.host_name(2);
+    let awaited = fabric.stage.lab.receive_vm("guest1", &host).unwrap_or_else(|error| panic!("{error}"));
+    bandwidth(fabric, 1 << 20);
+    awaited
+}
+
+/// How much the guest's QEMU sends in a second, in bytes.
+fn bandwidth(fabric: &Fabric, bytes: u64) {
+    let mut qmp: Qmp = fabric.stage.lab.qmp("guest1").unwrap_or_else(|error| panic!("{error}"));
+    qmp.execute("migrate-set-parameters", json!({ "max-bandwidth": bytes })).unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// The process of the QEMU that listens at a socket.
+fn listener(fabric: &Fabric, host: usize, path: &std::path::Path) -> Pid {
+    // The kernel's list has the whole path, and the process beside it.
+    let said = run_any(&fabric.stage.host(host), "ss -xlpnH");
+    let line = said.lines().find(|line| line.contains(&path.display().to_string())).unwrap_or_else(|| panic!("{said}"));
+    let pid = line.split("pid=").nth(1).and_then(|rest| rest.split(',').next()?.parse().ok());
+    Pid::from_raw(pid.unwrap_or_else(|| panic!("{line}")))
+}
+
+#[test]
+fn what_cannot_be_moved_is_refused_before_anything_changes() {
+    let mut fabric = up();
+    let (here, there) = (fabric.stage.host_name(1), fabric.stage.host_name(2));
+    let mut pings = Background::start(&fabric.vm("peer"), &format!("ping -n -i 0.2 -c 60 {GUEST}"));
+    let unknown = fabric.refused("migrate guest1 --to nowhere");
+    assert!(unknown.contains("nowhere, which does not exist") && unknown.contains("host join"), "{unknown}");
+    let same = fabric.refused(&format!("migrate guest1 --to {here}"));
+    assert!(same.contains("already"), "{same}");
+    let absent = fabric.refused(&format!("migrate guest1 --to {there} --qmp /x --target-qmp /y --via unix:/z"));
+    assert!(absent.contains("nothing was changed") && absent.contains("nobody takes orders there"), "{absent}");
+    // The guest's own QEMU does not wait for anything.
+    let qmp = fabric.stage.lab.qmp_path("guest1").expect("it runs");
+    let no_uri = fabric.refused(&format!("migrate guest1 --to {there} --libvirt guest1 --uri qemu:///system"));
+    assert!(no_uri.contains("{host}"), "{no_uri}");
+    let half = fabric.refused(&format!("migrate guest1 --to {there} --qmp {}", qmp.display()));
+    assert!(half.contains("--target-qmp"), "{half}");
+    is_as_before(&fabric);
+    // The other host has declared something of its own that stands in the way.
+    fabric.stage.ok(2, &format!("create port own --device own --mac {MAC} --vsid {}", vsid(&fabric)));
+    let left_out = fabric.refused(&format!("migrate guest1 --to {there}"));
+    assert!(left_out.contains(&format!("{there}: port guest1 is left out")) && left_out.contains("own"), "{left_out}");
+    fabric.stage.ok(2, "delete port own");
+    is_as_before(&fabric);
+    fabric.stage.lab.kill_agent(&there).unwrap_or_else(|error| panic!("{error}"));
+    let away = || fabric.json(&format!("get host {there}"))["status"]["connected"] == false;
+    assert!(eventually(LIMIT, away));
+    let down = fabric.refused(&format!("migrate guest1 --to {there}"));
+    assert!(down.contains(&format!("the agent of {there} is not connected")), "{down}");
+    assert!(fabric.json("get port guest1")["spec"]["migrateTo"].is_null());
+    fabric.stage.lab.start_agent(&there).unwrap_or_else(|error| panic!("{error}"));
+    let back = || fabric.json(&format!("get host {there}"))["status"]["connected"] == true;
+    assert!(eventually(LIMIT, back));
+    is_as_before(&fabric);
+    let said = pings.finish(LIMIT);
+    assert!(said.contains(" 0% packet loss"), "{said}");
+}
+
+/// The VSID of the guest's subnet.
+fn vsid(fabric: &Fabric) -> u64 {
+    fabric.json("get vm-subnet test")["status"]["vsid"].as_u64().expect("a VSID")
+}
+
+#[test]
+fn a_guest_stays_where_it_is_when_the_other_qemu_fails_and_goes_when_it_does_not() {
+    let mut fabric = up();
+    let there = fabric.stage.host_name(2);
+    let awaited = awaited_slowly(&mut fabric);
+    // What the other QEMU refuses.
+    let nowhere = Awaited { via: "unix:/nowhere/incoming".to_owned(), ..awaited };
+    let rejected = fabric.refused(&format!("migrate guest1 --to {there} {}", orders(&nowhere)));
+    assert!(rejected.contains("migrate-incoming is refused") && rejected.contains("its VM runs on"), "{rejected}");
+    assert_eq!(fabric.stage.lab.received_vm("guest1").unwrap(), fabric.stage.host_name(1));
+    is_as_before(&fabric);
+    // It dies while the guest comes.
+    let awaited = awaited_slowly(&mut fabric);
+    let mut first = migrating(&fabric, 2, &orders(&awaited));
+    first.await_words("is handed over");
+    // Two at once: the second is told, and takes nothing back.
+    let twice = fabric.refused(&format!("migrate guest1 --to {there} {}", orders(&awaited)));
+    assert!(twice.contains("on its way") && twice.contains("already"), "{twice}");
+    assert_eq!(fabric.json("get port guest1")["spec"]["migrateTo"], there.as_str());
+    kill(listener(&fabric, 2, &awaited.target), Signal::SIGKILL).expect("it runs");
+    let died = first.finish(LIMIT);
+    assert!(died.contains("stays on") && died.contains("its VM runs on"), "{died}");
+    assert_eq!(fabric.stage.lab.received_vm("guest1").unwrap(), fabric.stage.host_name(1));
+    is_as_before(&fabric);
+    // Nobody stands in the way any more.
+    let awaited = awaited_slowly(&mut fabric);
+    bandwidth(&fabric, u64::from(u32::MAX));
+    let said = fabric.op(&format!("migrate guest1 --to {there} {}", orders(&awaited)));
+    assert!(said.contains(&format!("is on {there}: its VM was heard there after")), "{said}");
+    assert!(said.contains("it stood still for") && said.contains("the hand-over took"), "{said}");
+    assert_eq!(fabric.stage.lab.received_vm("guest1").unwrap(), there);
+    must_ping(&fabric.vm("peer"), GUEST);
+}
+
+#[test]
+fn a_guest_whose_qemu_dies_half_way_is_lost_and_its_network_stays() {
+    let mut fabric = up();
+    let awaited = awaited_slowly(&mut fabric);
+    let mut moving = migrating(&fabric, 2, &orders(&awaited));
+    moving.await_words("is handed over");
+    kill(listener(&fabric, 1, &awaited.source), Signal::SIGKILL).expect("it runs");
+    let died = moving.finish(LIMIT);
+    assert!(died.contains("does not run any more") && died.contains("stays on"), "{died}");
+    let neither = fabric.stage.lab.received_vm("guest1").unwrap_err().to_string();
+    assert!(neither.contains("neither of its two QEMUs"), "{neither}");
+    let port = fabric.json("get port guest1");
+    assert_eq!(port["spec"]["host"], fabric.stage.host_name(1), "{port:#}");
+    assert!(port["spec"]["migrateTo"].is_null(), "{port:#}");
+}
