@@ -67,6 +67,8 @@ fn go(fabric: &mut Fabric) {
     run_any(&test01, "arping -U -c 1 -w 1 -I eth0 10.10.1.100");
     let said = migrating.finish(LIMIT);
     assert!(said.contains(&format!("is on {to}")), "{said}");
+    // Of a container nobody knows what it did not take.
+    assert!(said.contains("is not known") && said.contains("sent on") && said.contains("went with it"), "{said}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod prepare;
 
 use std::time::{Duration, Instant};
 
-use api::fabric::Item;
+use api::fabric::{Item, LastMove};
 use model::fabric::{Key, Kind, ResourceName};
 use qemu::Moved;
 use serde_json::Value;
@@ -22,6 +22,8 @@ use crate::run::Streams;
 use orders::{NotMoved, Orders};
 use prepare::take_back;
 
+/// How long may pass until nothing is late any more: a host that is away is passed over before.
+const REST: Duration = Duration::from_secs(40);
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -54,7 +56,8 @@ pub fn migrate(controller: &Controller, migrate: &Migrate, streams: &mut Streams
             Some(orders.give(migrate.timeout).map_err(|not| its.failed(not))?)
         }
     };
-    its.await_arrival(migrate.timeout, moved.as_ref(), streams)
+    its.await_arrival(migrate.timeout, moved.as_ref(), streams)?;
+    its.tell_rest(streams)
 }
 
 impl Move<'_> {
@@ -140,6 +143,44 @@ impl Move<'_> {
             key.name
         )))
     }
+
+    /// Waits until nothing is late any more, and says what became of frames and connections.
+    fn tell_rest(&self, streams: &mut Streams<'_>) -> Result<(), CliError> {
+        let began = Instant::now();
+        let mut last = None;
+        while began.elapsed() < REST {
+            if let Ok(item) = self.controller.client.get(self.key) {
+                let settled = item.status.allocation.came_from.is_none();
+                last = item.status.last_move.filter(|last| last.from.as_str() == self.from);
+                if settled {
+                    break;
+                }
+            }
+            std::thread::sleep(PAUSE);
+        }
+        match last {
+            Some(last) => streams.print(&rest_line(self.key, &last)),
+            None => streams.note(&format!("note: {} has not told what became of what was late", self.from)),
+        }
+    }
+}
+
+/// What is said of what was under way while a VM moved.
+fn rest_line(key: &Key, last: &LastMove) -> String {
+    let count = |number: u64, one: &str, many: &str| match number {
+        1 => format!("1 {one}"),
+        _ => format!("{number} {many}"),
+    };
+    let lost = match last.lost {
+        Some(lost) => format!("{} found it standing still and got lost", count(lost, "frame", "frames")),
+        None => "how many frames found it standing still is not known".to_owned(),
+    };
+    format!(
+        "{key}: {lost}; {} came to {} when it had left, and were sent on; {} went with it\n",
+        count(last.sent_on, "frame", "frames"),
+        last.from,
+        count(last.flows, "connection", "connections")
+    )
 }
 
 /// What is said of a move that is done: when the VM was heard, and what is known of it besides, one part each.
@@ -181,6 +222,14 @@ mod tests {
         };
         let line = report_line(&key, &to, heard, Some(&moved));
         assert!(line.ends_with("; it stood still for 21 ms (as QEMU counts); the hand-over took 510 ms\n"), "{line}");
+        let mut last = LastMove { from: "host16".parse().unwrap(), flows: 204, lost: Some(1), sent_on: 12 };
+        assert_eq!(
+            rest_line(&key, &last),
+            "port \"test01\": 1 frame found it standing still and got lost; 12 frames came to host16 when it had left, and were \
+             sent on; 204 connections went with it\n"
+        );
+        last.lost = None;
+        assert!(rest_line(&key, &last).contains("is not known"));
         moved.pause = Pause::Unknown;
         let line = report_line(&key, &to, heard, Some(&moved));
         assert!(line.contains("QEMU does not say for how long it stood still"), "{line}");
