@@ -8,7 +8,7 @@ use std::time::Duration;
 use lab::Node;
 use tests::fabric::Fabric;
 use tests::stage::{LIMIT, Stage, eventually};
-use tests::tools::{Background, must_not_ping, run_any};
+use tests::tools::{Background, must_not_ping, must_ping, run_any};
 
 const TEST01: &str = "10.10.1.100";
 const TEST02: &str = "10.10.1.101";
@@ -120,6 +120,50 @@ fn how_a_vm_has_moved_is_told() {
     let known = || told()["from"] == fabric.stage.host_name(1).as_str() && told()["flows"].as_u64() >= Some(1);
     assert!(eventually(LIMIT, known), "{:#}", told());
     assert!(told()["sentOn"].is_u64(), "{:#}", told());
+}
+
+/// How many pings were sent and how many answered.
+fn counted(said: &str) -> (u64, u64) {
+    let number = |before: &str| said.split(before).next().and_then(|it| it.split_whitespace().last()?.parse().ok());
+    number(" packets transmitted").zip(number(" received")).unwrap_or_else(|| panic!("{said}"))
+}
+
+#[test]
+fn of_what_was_for_a_guest_nothing_is_lost_but_what_found_it_standing_still() {
+    let mut fabric = Fabric::up_with_guest(("guest1", 1, 0x02, TEST01), &[("peer", 2, 0x03), ("third", 1, 0x04)]);
+    fabric.network();
+    fabric.port("guest1", 1, 0x02, &format!("--vm-network AAA --address {TEST01}"));
+    for (vm, host, mac) in [("peer", 2, 0x03), ("third", 1, 0x04)] {
+        fabric.port(vm, host, mac, "--vm-network AAA");
+        fabric.lease(vm);
+    }
+    // From the host that it goes to and from the one that it leaves.
+    let mut all: Vec<Background> = ["peer", "third"]
+        .map(|vm| {
+            must_ping(&fabric.vm(vm), TEST01);
+            Background::start(&fabric.vm(vm), &format!("ping -n -i 0.01 -c 800 -W 1 {TEST01}"))
+        })
+        .into();
+    let to = fabric.stage.host_name(2);
+    let awaited = fabric.stage.lab.receive_vm("guest1", &to).unwrap_or_else(|error| panic!("{error}"));
+    let orders =
+        format!("--qmp {} --target-qmp {} --via {}", awaited.source.display(), awaited.target.display(), awaited.via);
+    let said = fabric.op(&format!("migrate guest1 --to {to} {orders}"));
+    fabric.stage.lab.received_vm("guest1").unwrap_or_else(|error| panic!("{error}"));
+    let standing: u64 = said
+        .split(" found it standing still and got lost")
+        .next()
+        .and_then(|it| {
+            it.trim_end_matches("frames").trim_end_matches("frame").trim_end().rsplit(' ').next()?.parse().ok()
+        })
+        .unwrap_or_else(|| panic!("{said}"));
+    let told: Vec<(u64, u64)> = all.iter_mut().map(|pings| counted(&pings.finish(LIMIT))).collect();
+    let lost: u64 = told.iter().map(|(sent, answered)| sent - answered).sum();
+    println!("{said}{told:?}");
+    assert!(
+        lost <= standing,
+        "{lost} pings have no answer, and {standing} frames found the guest standing still: {said}"
+    );
 }
 
 const BY_HAND: &str = r#"
