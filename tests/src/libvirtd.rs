@@ -53,13 +53,6 @@ impl Libvirtd {
             ),
         );
         write("etc/qemu.conf", QEMU_CONF);
-        // The hook as it is shipped, with the program that is tested, and the socket of this host's agent.
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/libvirt/hooks/qemu");
-        let hook = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let netvirt = format!("exec {} --host {} ", program().display(), host.name());
-        assert!(hook.contains("exec netvirt "), "{hook}");
-        write("etc/hooks/qemu", &hook.replace("exec netvirt ", &netvirt));
-        fs::set_permissions(inside("etc/hooks/qemu"), fs::Permissions::from_mode(0o755)).expect("a script may be run");
         let mounts: Vec<String> = FOLDERS
             .iter()
             .map(|(at, name)| format!("mkdir -p {at}; mount --bind {} {at}", inside(name).display()))
@@ -69,8 +62,21 @@ impl Libvirtd {
             &format!("set -e\n{}\nexec libvirtd --pid-file {}\n", mounts.join("\n"), inside("pid").display()),
         );
         let mut new = Self { host, folder: folder.to_owned(), daemon: None };
+        new.script("etc/hooks/qemu", "libvirt/hooks/qemu");
         new.run();
         new
+    }
+
+    /// Puts a script in place as it is shipped, but with the program that is tested and the socket of this host's agent; says
+    /// where it is.
+    pub fn script(&self, name: &str, example: &str) -> String {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(example);
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(text.contains("exec netvirt "), "{text}");
+        let netvirt = format!("exec {} --host {} ", program().display(), self.host.name());
+        let file = self.file(name, &text.replace("exec netvirt ", &netvirt));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("a script may be run");
+        file
     }
 
     /// Runs the daemon.

@@ -97,8 +97,15 @@ fn a_domain_starts_with_its_port_and_ends_without() {
     libvirtd.ok(&["destroy", "web1"]);
     assert!(!has_device(&fabric, 1, "web1"), "the tap is left");
     assert!(host_of(&fabric, "web1").is_null(), "{:#}", shown(&fabric, "web1"));
-    // Without a pause: what the end gave back, the start claims anew.
-    libvirtd.ok(&["start", "web1"]);
+    // Without a pause: what the end gave back, the start claims anew. This domain names the port in its metadata.
+    libvirtd.ok(&["undefine", "web1"]);
+    let metadata = format!(
+        "<metadata><netvirt:ports xmlns:netvirt='https://netvirt/1'><netvirt:port interface='web1' uuid='{uid}'/></netvirt:ports>\
+         </metadata><memory"
+    );
+    let other = libvirtd.domain("web1", &interface("other", "web1", 1)).replacen("<memory", &metadata, 1);
+    let other = libvirtd.file("other.xml", &other.replace("ua-netvirt-other", "ua-something"));
+    libvirtd.ok(&["create", &other]);
     assert_eq!(host_of(&fabric, "web1"), host.as_str());
     libvirtd.ok(&["destroy", "web1"]);
     assert!(host_of(&fabric, "web1").is_null());
@@ -136,6 +143,28 @@ fn interfaces_come_to_a_domain_that_runs_and_go() {
     assert!(refused.contains("a process has device web1 open: its VM runs"), "{refused}");
     dhcp(libvirtd, "vm", "eth0");
     must_ping(&fabric.vm("blue1"), &address);
+    // A tap that libvirt makes itself becomes the port of its name by QEMU's scripts, where the port is on the host.
+    fabric.op(&format!(
+        "create port web2 --host {} --mac 00-1D-D8-B7-1C-02 --vm-network AAA --wait",
+        fabric.stage.host_name(1)
+    ));
+    let [up, down] = ["ifup", "ifdown"].map(|name| libvirtd.script(name, &format!("qemu/{name}")));
+    let scripted = |device: &str| {
+        libvirtd.file(
+            "scripted.xml",
+            &format!(
+                "<interface type='ethernet'><mac address='00:1d:d8:b7:1c:02'/><target dev='{device}'/><model type='virtio'/>\
+                 <script path='{up}'/><downscript path='{down}'/></interface>"
+            ),
+        )
+    };
+    let refused = libvirtd.refused(&["attach-device", "vm", &scripted("web9"), "--live"]);
+    assert!(refused.contains("there is no port web9 on host"), "{refused}");
+    libvirtd.ok(&["attach-device", "vm", &scripted("web2"), "--live"]);
+    let state = || fabric.stage.json(1, "get port web2")["status"]["state"].clone();
+    assert_eq!(state(), "bound");
+    libvirtd.ok(&["detach-device", "vm", &scripted("web2"), "--live"]);
+    assert!(eventually(LIMIT, || !has_device(&fabric, 1, "web2") && state() != "bound"), "the tap is left");
     // What the domain has when it ends is unplugged with it, also what came later.
     libvirtd.ok(&["destroy", "vm"]);
     assert!(!has_device(&fabric, 1, "web1") && host_of(&fabric, "web1").is_null());

@@ -210,6 +210,7 @@ Physical:            <none>
 Addresses:           <none>
 Security Groups:     <none>
 Limits:              <none>
+UID:                 <none>
 Status:
   State:             bound
   Interface Index:   7

@@ -34,10 +34,12 @@ proptest! {
         let _ = wire::AgentMessage::decode(&bytes[..]).map(|message| match message.message {
             Some(wire::agent_message::Message::Hello(hello)) => facts_in(hello.facts).map(drop),
             Some(wire::agent_message::Message::Report(report)) => report_in(report).map(drop),
+            Some(wire::agent_message::Message::Claim(claim)) => claim_in(claim).map(drop),
             _ => Ok(()),
         });
         let mut mirror = Mirror::default();
         let message: Encoded = prost::Message::decode(&bytes[..]).unwrap();
+        let _ = message.claim_answer();
         let _ = mirror.hear(message);
     }
 

@@ -76,6 +76,7 @@ fn a_port_is_plugged_and_named_on_the_physical_network_by_an_operator() {
     for (yaml, begin) in [
         ("{kind: port, name: x, spec: {host: host15}}", "port x: host says which device"),
         ("{kind: port, name: x, spec: {device: docker0}}", "port x: device says which device"),
+        ("{kind: port, name: x, spec: {anyHost: true}}", "port x: anyHost says which device"),
         ("{kind: port, name: test01, spec: {host: host15, vmNetwork: AAA}}", "port test01: host says"),
         ("{kind: port, name: test01, spec: {vmNetwork: AAA}}", "port test01: host says"),
         ("{kind: port, name: test01, spec: {host: host16, device: eth7, vmNetwork: AAA}}", "port test01: device says"),
