@@ -106,7 +106,10 @@ fn what_a_host_cannot_have_is_refused_and_nothing_changes() {
     for uid in [test01, Uuid::from_u128(9)] {
         let refused = claim(uid);
         let Claimed::Refused(why) = &refused else { panic!("{refused:?}") };
-        assert!(why.contains(&format!("there is no port {uid} that any host may plug")) && !why.contains("test01"), "{why}");
+        assert!(
+            why.contains(&format!("there is no port {uid} that any host may plug")) && !why.contains("test01"),
+            "{why}"
+        );
     }
     scene.apply("kind: host\nname: host17\nspec: {uplinks: []}\n").unwrap();
     let refused = ask(&scene, "host17", false);
