@@ -39,7 +39,7 @@ impl Libvirtd {
     /// Starts it on a host, whose agent's socket is named after it. All that it keeps is in the folder.
     pub fn start(host: Node, folder: &Path) -> Self {
         let inside = |name: &str| folder.join(name);
-        for name in FOLDERS.iter().map(|(_, name)| *name).chain(["etc/hooks", "run/guest", "etc/qemu"]) {
+        for name in FOLDERS.iter().map(|(_, name)| *name).chain(["etc/hooks/qemu.d", "run/guest", "etc/qemu"]) {
             fs::create_dir_all(inside(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         }
         let write = |name: &str, text: &str| fs::write(inside(name), text).unwrap_or_else(|error| panic!("{error}"));
@@ -62,7 +62,7 @@ impl Libvirtd {
             &format!("set -e\n{}\nexec libvirtd --pid-file {}\n", mounts.join("\n"), inside("pid").display()),
         );
         let mut new = Self { host, folder: folder.to_owned(), daemon: None };
-        new.script("etc/hooks/qemu", "libvirt/hooks/qemu");
+        new.script("etc/hooks/qemu.d/netvirt", "libvirt/hooks/qemu");
         new.run();
         new
     }

@@ -1,10 +1,11 @@
-//! Devices of ports on a host without a controller: `netvirt port plug` and `unplug`, what stands in the way, what is left of
-//! others, and QEMU's own scripts. Needs root.
+//! Devices of ports: `netvirt port plug` and `unplug`, what stands in the way, what is left of others, QEMU's own scripts, and
+//! ports that any host may plug. Needs root.
 
 use std::path::Path;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use tests::fabric::Fabric;
 use tests::stage::{LIMIT, Stage, eventually, program};
 use tests::tools::{Background, run, run_any};
 
@@ -153,4 +154,59 @@ fn qemu_plugs_by_its_own_scripts() {
     running.end(Signal::SIGKILL);
     assert!(eventually(LIMIT, || stage.netvirt(1, &["port", "unplug", "web1"]).success()));
     assert!(device(&stage, "tap0").contains("does not exist"));
+}
+
+#[test]
+fn a_port_that_any_host_may_plug_is_whose_plugs_it() {
+    let mut fabric = Fabric::up(&[]);
+    fabric.network();
+    fabric.op("create port web1 --any-host --mac 00-1D-D8-B7-1C-01 --vm-network AAA");
+    fabric.op(&format!(
+        "create port db1 --host {} --device tap7 --mac 00-1D-D8-B7-1C-02 --vm-network AAA --wait",
+        fabric.stage.host_name(1)
+    ));
+    let uid = fabric.json("get port web1")["uid"].as_str().expect("a UUID").to_owned();
+    let place = |fabric: &Fabric| {
+        let spec = fabric.json("get port web1")["spec"].clone();
+        let host =
+            |field: &str| (1..3).find(|number| spec[field] == fabric.stage.host_name(*number).as_str()).unwrap_or(0);
+        (host("host"), host("migrateTo"))
+    };
+    assert_eq!(place(&fabric), (0, 0));
+    let plugged = fabric.stage.json(1, &format!("port plug {uid}"));
+    assert_eq!((&plugged["device"], &plugged["claimed"]), (&"web1".into(), &true.into()));
+    assert_eq!(plugged["uid"], uid.as_str());
+    assert_eq!(fabric.stage.json(1, "get port web1")["status"]["state"], "bound");
+    assert_eq!(place(&fabric), (1, 0));
+    // By its name too, now that it is here.
+    assert_eq!(fabric.stage.json(1, "port plug web1")["claimed"], false);
+    // A VM would move to the host that plugs it next; none does, and that host lets it go again.
+    let bound = || fabric.op("describe port web1").contains("bound");
+    assert!(eventually(LIMIT, bound), "{}", fabric.op("describe port web1"));
+    let refused = fabric.stage.netvirt(2, &["port", "plug", &uid, "--device", "tap9"]).stderr;
+    assert!(refused.contains("has device web1 on every host, not tap9"), "{refused}");
+    fabric.stage.ok(2, &format!("port plug {uid}"));
+    assert_eq!(place(&fabric), (1, 2));
+    fabric.stage.ok(2, "port unplug web1");
+    assert_eq!(place(&fabric), (1, 0));
+    // Where it was is no host whose business it is, whatever that host lets go.
+    fabric.stage.ok(2, &format!("port plug {uid}"));
+    fabric.stage.ok(1, "port unplug web1");
+    assert_eq!(place(&fabric), (1, 2));
+    fabric.stage.ok(2, &format!("port unplug {uid}"));
+    assert_eq!(place(&fabric), (1, 0));
+    // Nothing is plugged in there any more, so that there is nothing that could move.
+    let missing = || fabric.op("describe port web1").contains("missing on its host");
+    assert!(eventually(LIMIT, missing), "{}", fabric.op("describe port web1"));
+    fabric.stage.ok(2, &format!("port plug {uid}"));
+    assert_eq!(place(&fabric), (2, 0));
+    fabric.stage.ok(2, "port unplug web1");
+    assert_eq!(place(&fabric), (0, 0));
+    // Without a controller a host plugs what it has.
+    fabric.stage.lab.stop_controller().expect("a controller");
+    let answer = || fabric.stage.netvirt(1, &["port", "plug", &uid]).stderr;
+    assert!(eventually(LIMIT, || answer().contains("the controller does not answer")), "{}", answer());
+    assert_eq!(fabric.stage.json(1, "port plug db1")["device"], "tap7");
+    let unplugged = fabric.stage.netvirt(1, &["port", "unplug", "db1"]);
+    assert!(unplugged.success() && unplugged.stderr.contains("the controller does not answer"), "{}", unplugged.stderr);
 }
