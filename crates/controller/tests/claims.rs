@@ -111,7 +111,9 @@ fn what_a_host_cannot_have_is_refused_and_nothing_changes() {
             "{why}"
         );
     }
-    scene.apply("kind: host\nname: host17\nspec: {uplinks: [{interface: eth0, addresses: [192.168.9.17/24]}]}\n").unwrap();
+    scene
+        .apply("kind: host\nname: host17\nspec: {uplinks: [{interface: eth0, addresses: [192.168.9.17/24]}]}\n")
+        .unwrap();
     let refused = ask(&scene, "host17", false);
     assert!(matches!(&refused, Claimed::Refused(why) if why.contains("host17")), "{refused:?}");
     assert_eq!(scene.controller.revision(), revision + 1);
