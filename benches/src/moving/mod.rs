@@ -51,7 +51,7 @@ impl Plan {
             }
         }
         for (place, scene) in scenes.iter().enumerate() {
-            figures.frames(place, streams::frames(scene, self.seconds)?);
+            figures.frames(place, streams::frames(scene)?);
         }
         let mut held = Vec::new();
         for scene in &scenes {
@@ -70,7 +70,7 @@ impl Plan {
             left -= now;
         }
         for (place, held) in held.into_iter().enumerate() {
-            figures.held(place, held.count(), held.still_answer());
+            figures.held(place, held.still_answer());
         }
         Ok(figures)
     }

@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::idle::Kept;
 use super::scene::Scene;
-use super::streams::Sizes;
+use super::streams::{PLACES, Sizes};
 use super::under_load::{Block, Sample};
 use crate::stats::{ratios, summarize};
 
@@ -17,12 +18,12 @@ pub struct Contestant {
     pub name: String,
     /// Mbit/s from guest to guest, one a round.
     pub streams: Vec<f64>,
-    /// Sizes of frames at the sending guest's tap and at its host's uplink.
-    pub frames: [Option<Sizes>; 2],
+    /// Sizes of frames at the sending guest's tap, its host's uplink and the receiving guest's tap.
+    pub frames: [Option<Sizes>; PLACES],
     /// What was seen of moves.
     pub blocks: Vec<Block>,
-    /// Idle connections that there were, and those that carried something at the end.
-    pub idle: (usize, usize),
+    /// Idle connections: those that the guest has opened, and those that were opened towards it.
+    pub idle: [Kept; 2],
 }
 
 impl Contestant {
@@ -39,10 +40,9 @@ impl Contestant {
         self.moves().map(of).sum()
     }
 
-    /// Streams that broke, and idle connections that did.
-    fn broken(&self) -> (usize, usize) {
-        let streams = self.blocks.iter().filter(|block| block.stream.is_none()).count();
-        (streams, self.idle.0.saturating_sub(self.idle.1))
+    /// Streams that broke.
+    fn broken(&self) -> usize {
+        self.blocks.iter().filter(|block| block.stream.is_none()).count()
     }
 }
 
@@ -62,9 +62,9 @@ impl Figures {
         let contestant = |scene: &Scene| Contestant {
             name: scene.kind.name().to_owned(),
             streams: Vec::new(),
-            frames: [None; 2],
+            frames: [None; PLACES],
             blocks: Vec::new(),
-            idle: (0, 0),
+            idle: [Kept::default(); 2],
         };
         Self {
             accelerator: scenes.first().map(|scene| scene.accelerator.clone()).unwrap_or_default(),
@@ -76,7 +76,7 @@ impl Figures {
         self.contestants[place].streams.push(rate);
     }
 
-    pub(super) fn frames(&mut self, place: usize, sizes: [Option<Sizes>; 2]) {
+    pub(super) fn frames(&mut self, place: usize, sizes: [Option<Sizes>; PLACES]) {
         self.contestants[place].frames = sizes;
     }
 
@@ -84,8 +84,8 @@ impl Figures {
         self.contestants[place].blocks.push(block);
     }
 
-    pub(super) fn held(&mut self, place: usize, there: usize, still: usize) {
-        self.contestants[place].idle = (there, still);
+    pub(super) fn held(&mut self, place: usize, kept: [Kept; 2]) {
+        self.contestants[place].idle = kept;
     }
 }
 
@@ -125,13 +125,14 @@ impl fmt::Display for Figures {
             }
             writeln!(out, "  frames at the sender's tap: {}", sizes(frames[0]))?;
             writeln!(out, "  frames at its host's uplink: {}", sizes(frames[1]))?;
-            let (streams, silent) = contestant.broken();
+            writeln!(out, "  frames at the receiver's tap: {}", sizes(frames[2]))?;
+            let (moves, streams) = (contestant.moves().count(), contestant.broken());
+            writeln!(out, "  moves: {moves}; broken: {streams} of {} streams", blocks.len())?;
+            let broken = |kept: &Kept| format!("{} of {}", kept.of - kept.kept, kept.of);
+            let [by, to] = idle.each_ref().map(broken);
             writeln!(
                 out,
-                "  moves: {}; broken: {streams} of {} streams, {silent} of {} idle connections",
-                contestant.moves().count(),
-                blocks.len(),
-                idle.0
+                "  broken idle connections: {by} that the guest has opened, {to} that were opened towards it"
             )?;
             writeln!(out, "  pause: {}", spread(&contestant.each(|sample| sample.pause)))?;
             let first: Vec<f64> = contestant.moves().filter_map(|sample| sample.first).collect();

@@ -70,7 +70,7 @@ pub(super) struct Scene {
 
 /// What the guest may say and hear: what it opens itself is answered, and it is pinged and sent a stream.
 const GROUP: &str = "\n  - {kind: security-group, name: web, spec: {rules: [{direction: ingress, protocol: icmp}, {direction: \
-                     ingress, protocol: tcp, ports: [5201]}]}}\n";
+                     ingress, protocol: tcp, ports: [5201, 9001]}]}}\n";
 
 fn topology(kind: Kind) -> String {
     let (lab, agent) = (format!("{LAB_PREFIX}{}", kind.letter()), kind == Kind::Netvirt);

@@ -14,8 +14,10 @@ use crate::Error;
 
 /// How long an iperf3 may take beyond its stream.
 const BEYOND: Duration = Duration::from_secs(60);
-/// For how long frames are looked at.
-const LOOK: Duration = Duration::from_secs(2);
+/// For how long frames are looked at, in each place.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a stream would last that is ended when enough was seen, in seconds.
+const LONG: u64 = 60;
 
 /// An iperf3 that sends.
 pub(super) struct Stream {
@@ -108,24 +110,38 @@ pub struct Sizes {
     pub count: usize,
 }
 
-/// Sizes at the sending guest's tap and at its host's uplink.
-pub(super) fn frames(scene: &Scene, seconds: u64) -> Result<[Option<Sizes>; 2], Error> {
+/// Where frames are looked at: the sending guest's tap, its host's uplink, the receiving guest's tap.
+pub(super) const PLACES: usize = 3;
+
+/// Sizes at the three places, one after the other while one stream lasts.
+pub(super) fn frames(scene: &Scene) -> Result<[Option<Sizes>; PLACES], Error> {
     listen(scene)?;
-    let seconds = seconds.max(LOOK.as_secs() + 2);
-    let stream = Stream::start(&scene.lab.vm(OTHER_GUEST)?, seconds)?;
-    std::thread::sleep(Duration::from_secs(1));
-    let mut sizes = [None; 2];
-    let places = [(OTHER_GUEST, "ether src 06:06:00:00:00:06 and tcp"), ("eth0", "outbound and greater 200")];
-    for (place, (device, filter)) in places.into_iter().enumerate() {
+    let stream = Stream::start(&scene.lab.vm(OTHER_GUEST)?, LONG)?;
+    std::thread::sleep(LOOK);
+    let mut sizes = [None; PLACES];
+    let places = [
+        (scene.host(0), OTHER_GUEST, "ether src 06:06:00:00:00:06 and tcp"),
+        (scene.host(0), "eth0", "outbound and greater 200"),
+        (scene.host(1), GUEST, "ether dst 06:06:00:00:00:07 and tcp"),
+    ];
+    for (place, (host, device, filter)) in places.into_iter().enumerate() {
         let path = scene.lab.folder().join(format!("{device}.pcap"));
-        let capture = Capture::start(scene.host(0), device, filter, path)?;
-        std::thread::sleep(LOOK / 2);
+        let capture = Capture::start(host, device, filter, path)?;
+        std::thread::sleep(LOOK);
         let mut lengths: Vec<u32> = capture.finish()?.into_iter().map(|seen| seen.length).collect();
         lengths.sort_unstable();
         let middle = lengths.get(lengths.len() / 2).copied();
         let largest = lengths.last().copied();
         sizes[place] = middle.zip(largest).map(|(median, largest)| Sizes { median, largest, count: lengths.len() });
     }
-    stream.finish()?;
+    drop(stream);
     Ok(sizes)
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
