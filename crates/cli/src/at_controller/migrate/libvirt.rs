@@ -39,7 +39,7 @@ impl Domain {
                 self.to
             ));
         }
-        let state = said(&self.from, &["domstate", &self.name])?;
+        let state = self.state(&self.from)?;
         if state != "running" {
             return Err(format!("domain {} is {state} at {}; start it", self.name, self.from));
         }
@@ -58,17 +58,38 @@ impl Domain {
         match self.run(began + limit) {
             Ok(()) => Ok(self.moved(began.elapsed())),
             // What it says of itself is not what has become of the VM.
-            Err(why) => {
-                match (said(&self.from, &["domstate", &self.name]), said(&self.to, &["domstate", &self.name])) {
-                    (_, Ok(there)) if there == "running" => Ok(self.moved(began.elapsed())),
-                    (Ok(here), Err(_)) if here == "running" => Err(NotMoved::Stayed(why)),
-                    (here, there) => {
-                        let state = |it: Result<String, String>| it.unwrap_or_else(|error| error);
-                        let (here, there) = (state(here), state(there));
-                        Err(NotMoved::Unknown(format!("{why} (at {}: {here}; at {}: {there})", self.from, self.to)))
-                    }
+            Err(why) => match self.is_active_there() {
+                Ok(true) if self.state(&self.to).as_deref() == Ok("running") => Ok(self.moved(began.elapsed())),
+                Ok(false) => Err(self.stays(why)),
+                known => {
+                    let state = |uri| self.state(uri).unwrap_or_else(|error| error);
+                    let (here, there) = (state(&self.from), known.map_or_else(|error| error, |_| state(&self.to)));
+                    Err(NotMoved::Unknown(format!("{why} (at {}: {here}; at {}: {there})", self.from, self.to)))
                 }
-            }
+            },
+        }
+    }
+
+    /// Its state at one of the two.
+    fn state(&self, uri: &str) -> Result<String, String> {
+        said(uri, &["domstate", &self.name])
+    }
+
+    /// Whether the other libvirt has it, running or not; an error if that cannot be found out.
+    fn is_active_there(&self) -> Result<bool, String> {
+        Ok(said(&self.to, &["list", "--name"])?.lines().any(|line| line.trim() == self.name))
+    }
+
+    /// What has become of a VM that the other libvirt does not have. It may have been suspended to be moved.
+    fn stays(&self, why: String) -> NotMoved {
+        match self.state(&self.from).as_deref() {
+            Ok("running") => NotMoved::Stayed(why),
+            Ok("paused") => match said(&self.from, &["resume", &self.name]) {
+                Ok(_) => NotMoved::Stayed(why),
+                Err(error) => NotMoved::Lost(format!("{why}; {error}")),
+            },
+            Ok(state) => NotMoved::Lost(format!("{why}; it is {state}")),
+            Err(error) => NotMoved::Lost(format!("{why}; {error}")),
         }
     }
 
