@@ -24,6 +24,12 @@ pub const DECIDED_MARK: u32 = 0x6e76_7432;
 /// `BPF_F_ADJ_ROOM_ENCAP_L2`: the inner frame has an Ethernet header.
 const ENCAP_L2: u64 = (ETHERNET_LEN as u64) << 56;
 
+/// `BPF_F_ADJ_ROOM_DECAP_L4_GRE` and `_UDP`: with the headers goes the mark of a tunnel (`SKB_GSO_GRE`, `SKB_GSO_UDP_TUNNEL`).
+/// In kernels after 7.0 (include/uapi/linux/bpf.h).
+const DECAP_L4_GRE: u64 = 1 << 9;
+/// See [`DECAP_L4_GRE`].
+const DECAP_L4_UDP: u64 = 1 << 10;
+
 /// The skb of one run of a program, whose first `LINEAR` bytes can be read directly, unless it is shorter.
 ///
 /// What an skb carries behind its headers is usually in fragments, which only a helper reads. `LINEAR` is as far as the
@@ -181,6 +187,22 @@ impl<const LINEAR: usize> Packet for Skb<LINEAR> {
     }
 }
 
+/// Takes outer headers off. A frame that stands for many segments says of itself that it is a tunnel's, and a tap, which takes none
+/// such, gets it cut up: kernels that can take that off it are asked to, and others refuse before they have touched it.
+///
+/// # Safety
+/// `raw` must be the skb of this run.
+#[inline(never)]
+unsafe fn take_off(raw: *mut __sk_buff, room: u32, flags: u64) -> i64 {
+    // SAFETY: the helper checks the length.
+    unsafe {
+        if (*raw).gso_size != 0 && bpf_skb_adjust_room(raw, -(room as i32), BPF_ADJ_ROOM_MAC, flags) == 0 {
+            return 0;
+        }
+        bpf_skb_adjust_room(raw, -(room as i32), BPF_ADJ_ROOM_MAC, flags & !(DECAP_L4_GRE | DECAP_L4_UDP))
+    }
+}
+
 impl<const LINEAR: usize> Frame for Skb<LINEAR> {
     #[inline(always)]
     fn store<const N: usize>(&mut self, offset: usize, bytes: &[u8; N]) -> Result<(), NoRoom> {
@@ -263,8 +285,9 @@ impl<const LINEAR: usize> Frame for Skb<LINEAR> {
         // verified is the inner packet's: NO_CSUM_RESET keeps that. UDP's is one of those that it counts, be it zero or
         // not (`csum_level` in Linux's skbuff.h), and so there is one less of them.
         let flags = (BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET | l3) as u64;
-        // SAFETY: the helper checks the length.
-        done(unsafe { bpf_skb_adjust_room(self.raw, -(room as i32), BPF_ADJ_ROOM_MAC, flags) })?;
+        let l4 = if udp { DECAP_L4_UDP } else { DECAP_L4_GRE };
+        // SAFETY: the skb is this program's own.
+        done(unsafe { take_off(self.raw, room as u32, flags | l4) })?;
         if udp {
             // SAFETY: a helper without pointers but the skb.
             unsafe { bpf_csum_level(self.raw, u64::from(BPF_CSUM_LEVEL_DEC)) };

@@ -181,8 +181,9 @@ impl Scene {
             self.tell(&format!("{{{migration}to: {new}}}}}\n"))?;
         }
         let awaited = self.lab.receive_vm(GUEST, &host)?;
-        if self.kind == Kind::Vxlan {
-            self.run_at(to, &["ip", "link", "set", GUEST, "master", "br0", "up"])?;
+        match self.kind {
+            Kind::Vxlan => self.run_at(to, &["ip", "link", "set", GUEST, "master", "br0", "up"]).map(drop)?,
+            Kind::Netvirt => self.carry_memory(from, to)?,
         }
         let moved = self.lab.hand_over_vm(GUEST, &awaited);
         Lab::received_vm(&mut self.lab, GUEST)?;
@@ -196,6 +197,23 @@ impl Scene {
             }
         }
         Ok(moved)
+    }
+
+    /// Tells the host that the guest goes to what the one knows of its connections that it leaves, as hosts of a controller do by
+    /// themselves.
+    fn carry_memory(&self, from: usize, to: usize) -> Result<(), Error> {
+        let path = self.lab.folder().join("memory.json");
+        let failed = |source| Error::File { action: "write", path: path.clone(), source };
+        std::fs::write(&path, self.netvirt(from, &format!("port recall {GUEST}"))?).map_err(failed)?;
+        let end = Instant::now() + LIMIT;
+        loop {
+            // The port gets its device a moment after the tap is there.
+            match self.netvirt(to, &format!("port remember {GUEST} {}", path.display())) {
+                Ok(_) => return Ok(()),
+                Err(error) if Instant::now() >= end => return Err(error),
+                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
     }
 
     /// Waits until all hosts have heard the guest at its new place.
