@@ -167,3 +167,42 @@ fn a_guest_whose_qemu_dies_half_way_is_lost_and_its_network_stays() {
     assert_eq!(port["spec"]["host"], fabric.stage.host_name(1), "{port:#}");
     assert!(port["spec"]["migrateTo"].is_null(), "{port:#}");
 }
+
+#[test]
+fn a_host_that_is_away_is_passed_over_when_that_is_said() {
+    let third = "  - {name: H3, addresses: [192.168.4.17/24], joined: true}\n";
+    let mut fabric = Fabric::up_beside(&[("test01", 1, 0x02), ("test02", 1, 0x03)], third);
+    let [here, there, away] = [1, 2, 3].map(|host| fabric.stage.host_name(host));
+    fabric.op(&format!("set host {away} --logical-network TDIv2"));
+    fabric.network();
+    for (vm, mac) in [("test01", 0x02), ("test02", 0x03)] {
+        fabric.port(vm, 1, mac, "--vm-network AAA");
+        fabric.lease(vm);
+    }
+    // It knows the network, and cannot be told anything any more.
+    fabric.port("absent", 3, 0x04, "--vm-network AAA");
+    fabric.stage.lab.kill_agent(&away).unwrap_or_else(|error| panic!("{error}"));
+    let gone = || fabric.json(&format!("get host {away}"))["status"]["connected"] == false;
+    assert!(eventually(LIMIT, gone));
+    // Nor does it hear what is declared of the port now, which could be the end of a move.
+    fabric.op("set port test01 --vm-name web");
+    let refused = fabric.refused(&format!("set port test01 --migrate-to {there}"));
+    assert!(
+        refused.contains(&format!("{away} (its agent is not connected)")) && refused.contains("--without"),
+        "{refused}"
+    );
+    let refused = fabric.refused(&format!("migrate test01 --to {there} --without {here} --without {away}"));
+    assert!(refused.contains("cannot be passed over"), "{refused}");
+    let context = fabric.stage.lab.context().expect("a lab with a controller");
+    let (context, program) = (context.display(), program());
+    let command =
+        format!("env NETVIRT_CONTEXT={context} {} migrate test01 --to {there} --without {away}", program.display());
+    let mut moving = Background::start(&fabric.controller(), &command);
+    moving.await_words("move its VM there");
+    fabric.stage.lab.plug_vm("test01", &there).expect("the cable is free");
+    assert!(eventually(LIMIT, || fabric.stage.ok(2, "get ports").contains("bound")));
+    run_any(&fabric.vm("test01"), "arping -U -c 1 -w 1 -I eth0 10.10.1.100");
+    let said = moving.finish(LIMIT);
+    assert!(said.contains(&format!("is on {there}: its VM was heard there")), "{said}");
+    must_ping(&fabric.vm("test02"), "10.10.1.100");
+}
