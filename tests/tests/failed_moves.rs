@@ -142,6 +142,14 @@ fn a_guest_stays_where_it_is_when_the_other_qemu_fails_and_goes_when_it_does_not
     assert!(died.contains("stays on") && died.contains("its VM runs on"), "{died}");
     assert_eq!(fabric.stage.lab.received_vm("guest1").unwrap(), fabric.stage.host_name(1));
     is_as_before(&fabric);
+    // Somebody changes his mind at the terminal.
+    let awaited = awaited_slowly(&mut fabric);
+    let mut interrupted = migrating(&fabric, 2, &orders(&awaited));
+    interrupted.await_words("is handed over");
+    let said = interrupted.end(Signal::SIGINT);
+    assert!(said.contains("it was interrupted") && said.contains("its VM runs on"), "{said}");
+    assert_eq!(fabric.stage.lab.received_vm("guest1").unwrap(), fabric.stage.host_name(1));
+    is_as_before(&fabric);
     // Nobody stands in the way any more.
     let awaited = awaited_slowly(&mut fabric);
     bandwidth(&fabric, u64::from(u32::MAX));

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use lab::{Accelerator, Interrupted, LabError, LabStatus, LabSummary, NodeKind, NodeStatus, UpOptions};
-use nix::sys::signal::{SigSet, Signal};
 
 use crate::CliError;
 use crate::args::Output;
 use crate::render::{self, NONE, Table};
 use crate::run::Streams;
+use crate::signals;
 
 /// The verbs of a lab. They need root.
 #[derive(Debug, Subcommand)]
@@ -149,20 +149,10 @@ pub fn run(verb: &LabVerb, output: Output, streams: &mut Streams<'_>) -> Result<
     }
 }
 
-/// What ends a program at the terminal, or when the terminal goes: a lab that is half built is removed first.
-const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
-
-/// From here on a signal that would end this process says that the lab is no longer wanted. The programs that building
-/// runs begin with a clean mask (`host::Namespace::command` sees to it), so they are ended by a signal as ever.
+/// From here on a signal that would end this process says that the lab is no longer wanted: one that is half built is removed
+/// first.
 fn set_when_interrupted(interrupted: Interrupted) -> Result<(), CliError> {
-    let signals: SigSet = ENDING.into_iter().collect();
-    signals.thread_block().map_err(|error| CliError::Signals(error.into()))?;
-    let wait = move || {
-        if signals.wait().is_ok() {
-            interrupted.set();
-        }
-    };
-    std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop).map_err(CliError::Signals)
+    signals::on_end(move || interrupted.set())
 }
 
 const NO_LAB: &str = "no lab is up; bring one up with \"netvirt lab up FILE\"";

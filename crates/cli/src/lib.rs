@@ -26,6 +26,7 @@ mod render;
 mod roles;
 mod run;
 mod side;
+mod signals;
 
 use std::ffi::OsString;
 use std::io;

@@ -3,6 +3,8 @@
 //! stands still and that is said.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
@@ -17,7 +19,7 @@ const END_LIMIT: Duration = Duration::from_secs(10);
 const ANNOUNCEMENTS: [(&str, u32); 4] = [("initial", 50), ("max", 550), ("rounds", 5), ("step", 100)];
 
 /// How a guest goes from one QEMU to another.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Way {
     /// Where the target listens and the source sends to, as QEMU writes it: `tcp:HOST:PORT`, `unix:PATH`.
     pub uri: String,
@@ -25,6 +27,8 @@ pub struct Way {
     pub parameters: Value,
     /// How long it may take.
     pub limit: Duration,
+    /// Set by whoever wants it to be given up, as long as the guest has not been sent.
+    pub interrupted: Arc<AtomicBool>,
 }
 
 /// For how long a guest stood still, and who says so.
@@ -160,7 +164,7 @@ pub fn hand_over(
     let began = Instant::now();
     let end = began + way.limit;
     let handed = begin(source, target, way).and_then(|stopped| {
-        let counted = match await_end(source, end) {
+        let counted = match await_end(source, way, end) {
             Ok(counted) => counted,
             // It may have sent all of the guest before it ended, which the target knows.
             Err(Failed { source_ended: true, .. }) => None,
@@ -223,7 +227,7 @@ fn begin(source: &mut Qmp, target: &mut Qmp, way: &Way) -> Result<Option<Instant
 }
 
 /// Waits until all of the guest has been sent; how long it stood still for that, if QEMU says.
-fn await_end(source: &mut Qmp, end: Instant) -> Result<Option<Duration>, Failed> {
+fn await_end(source: &mut Qmp, way: &Way, end: Instant) -> Result<Option<Duration>, Failed> {
     loop {
         let state = source.execute("query-migrate", json!({})).map_err(|error| Failed::at_source(&error))?;
         let why = || state["error-desc"].as_str().unwrap_or("it does not say why").to_owned();
@@ -233,6 +237,9 @@ fn await_end(source: &mut Qmp, end: Instant) -> Result<Option<Duration>, Failed>
                 return Err(Failed::because(format!("QEMU's migration is {status}: {}", why())));
             }
             _ if Instant::now() >= end => return Err(Failed::because("QEMU's migration takes too long".to_owned())),
+            _ if way.interrupted.load(Ordering::Relaxed) => {
+                return Err(Failed::because("it was interrupted".to_owned()));
+            }
             _ => std::thread::sleep(PAUSE),
         }
     }

@@ -96,7 +96,12 @@ fn arriving(order: &str, asked: &mut u32) -> Answer {
 }
 
 fn way() -> Way {
-    Way { uri: "unix:/nowhere".to_owned(), parameters: Value::Null, limit: Duration::from_secs(20) }
+    Way {
+        uri: "unix:/nowhere".to_owned(),
+        parameters: Value::Null,
+        limit: Duration::from_secs(20),
+        interrupted: Arc::default(),
+    }
 }
 
 fn go(source: &Path, target: &Path) -> Result<Moved, HandOverError> {
@@ -149,6 +154,28 @@ fn the_target_ends_before_the_source_runs_on() {
     assert!(matches!(&failed, HandOverError::Stayed { why } if why.contains("cont is refused: not now")), "{failed}");
     let told = told.lock().unwrap().join(", ");
     assert!(told.ends_with("target cont, target quit, source cont"), "{told}");
+}
+
+#[test]
+fn who_interrupts_it_has_the_guest_run_on_where_it_was() {
+    let told = Told::default();
+    let (mut running, mut cancelled) = (true, false);
+    let (source, _a) = stand_in("source", &told, move |order| match order {
+        "query-migrate" => Answer::Fine(json!({ "status": if cancelled { "cancelled" } else { "active" } })),
+        "migrate_cancel" => {
+            cancelled = true;
+            Answer::Fine(json!({}))
+        }
+        order => good_source(order, &mut running, &mut false),
+    });
+    let (target, _b) = stand_in("target", &told, |order| arriving(order, &mut 0));
+    let (mut source, mut target) = (Qmp::connect(&source).unwrap(), Qmp::connect(&target).unwrap());
+    let way = way();
+    way.interrupted.store(true, Ordering::Relaxed);
+    let failed = hand_over(&mut source, &mut target, &way, quit).unwrap_err();
+    assert!(matches!(&failed, HandOverError::Stayed { why } if why == "it was interrupted"), "{failed}");
+    let told = told.lock().unwrap().join(", ");
+    assert!(told.ends_with("source migrate_cancel, target quit, source cont"), "{told}");
 }
 
 #[test]

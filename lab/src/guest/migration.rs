@@ -3,6 +3,7 @@
 //! may be somebody else (`netvirt migrate`), between [`Lab::receive_vm`] and [`Lab::received_vm`].
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -136,6 +137,7 @@ impl Lab {
             // Nothing but this guest is on the socket.
             parameters: json!({ "downtime-limit": PAUSE_MS, "max-bandwidth": u32::MAX }),
             limit: LIMIT,
+            interrupted: Arc::default(),
         };
         let mut source = Qmp::connect(&awaited.source)?;
         let mut target = Qmp::connect(&awaited.target)?;

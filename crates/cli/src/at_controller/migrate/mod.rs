@@ -8,6 +8,8 @@ mod libvirt;
 mod orders;
 mod prepare;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use api::fabric::{Item, LastMove};
@@ -19,11 +21,12 @@ use super::Controller;
 use crate::CliError;
 use crate::args::Migrate;
 use crate::run::Streams;
+use crate::signals;
 use orders::{NotMoved, Orders};
 use prepare::take_back;
 
-/// How long may pass until nothing is late any more: a host that is away is passed over before.
-const REST: Duration = Duration::from_secs(40);
+/// How long is waited until nothing is late any more, where all hosts answer; otherwise what is known by then is told.
+const REST: Duration = Duration::from_secs(5);
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -33,13 +36,16 @@ struct Move<'a> {
     key: &'a Key,
     from: String,
     to: &'a ResourceName,
+    /// Somebody wants this to end, while orders are given and after.
+    interrupted: Arc<AtomicBool>,
 }
 
 /// Prepares, has the VM moved or says when it may be, and waits until it has.
 pub fn migrate(controller: &Controller, migrate: &Migrate, streams: &mut Streams<'_>) -> Result<(), CliError> {
     let key = controller.key(Kind::Port, &migrate.port)?;
     let item = controller.client.get(&key)?;
-    let its = Move { controller, key: &key, from: host_of(&item).unwrap_or_default(), to: &migrate.to };
+    let from = host_of(&item).unwrap_or_default();
+    let its = Move { controller, key: &key, from, to: &migrate.to, interrupted: Arc::default() };
     its.must_stay_yet(&item)?;
     its.must_answer()?;
     // What cannot be given any orders is better known before anything is declared.
@@ -53,7 +59,8 @@ pub fn migrate(controller: &Controller, migrate: &Migrate, streams: &mut Streams
         }
         Some(orders) => {
             streams.print(&format!("{key} is prepared on {to}: its VM is handed over from {from}\n"))?;
-            Some(orders.give(migrate.timeout).map_err(|not| its.failed(not))?)
+            signals::note(&its.interrupted)?;
+            Some(orders.give(migrate.timeout, &its.interrupted).map_err(|not| its.failed(not))?)
         }
     };
     its.await_arrival(migrate.timeout, moved.as_ref(), streams)?;
@@ -119,7 +126,7 @@ impl Move<'_> {
     ) -> Result<(), CliError> {
         let Self { key, from, to, .. } = self;
         let began = Instant::now();
-        while began.elapsed() < timeout {
+        while began.elapsed() < timeout && !self.interrupted.load(Ordering::Relaxed) {
             std::thread::sleep(PAUSE);
             // A controller that does not answer now may in a moment; the hosts follow the VM without it.
             let Ok(item) = self.controller.client.get(key) else { continue };
@@ -139,7 +146,7 @@ impl Move<'_> {
         Err(CliError::Told(format!(
             "{key}: its VM was not heard on {to} within {}; it is prepared there still. When it is sure that the VM stays on {from}, \
              say \"netvirt set port {} --migrate-to ''\"",
-            humantime::format_duration(timeout),
+            humantime::format_duration(Duration::from_secs(began.elapsed().as_secs())),
             key.name
         )))
     }
@@ -148,7 +155,7 @@ impl Move<'_> {
     fn tell_rest(&self, streams: &mut Streams<'_>) -> Result<(), CliError> {
         let began = Instant::now();
         let mut last = None;
-        while began.elapsed() < REST {
+        while began.elapsed() < REST && !self.interrupted.load(Ordering::Relaxed) {
             if let Ok(item) = self.controller.client.get(self.key) {
                 let settled = item.status.allocation.came_from.is_none();
                 last = item.status.last_move.filter(|last| last.from.as_str() == self.from);

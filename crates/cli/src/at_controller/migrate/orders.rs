@@ -1,5 +1,7 @@
 //! Who moves a VM when its network is ready: two QEMUs that are given orders, libvirt, or somebody else.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use qemu::{HandOverError, Moved, Qmp, Way};
@@ -62,12 +64,12 @@ impl Orders {
         Ok(Some(Self::Qmp { source, target, via: via.clone() }))
     }
 
-    /// Gives them, and waits until the VM has moved, or not.
-    pub(super) fn give(self, limit: Duration) -> Result<Moved, NotMoved> {
+    /// Gives them, and waits until the VM has moved, or not. `interrupted` is heeded by QEMU's; virsh hears of it by itself.
+    pub(super) fn give(self, limit: Duration, interrupted: &Arc<AtomicBool>) -> Result<Moved, NotMoved> {
         match self {
             Self::Qmp { mut source, mut target, via } => {
                 // Bandwidth and aims are what whoever has started them has set.
-                let way = Way { uri: via, parameters: Value::Null, limit };
+                let way = Way { uri: via, parameters: Value::Null, limit, interrupted: Arc::clone(interrupted) };
                 Ok(qemu::hand_over(&mut source, &mut target, &way, qemu::quit)?)
             }
             Self::Libvirt(domain) => domain.migrate(limit),

@@ -28,7 +28,7 @@ impl Move<'_> {
         without: &[ResourceName],
         streams: &mut Streams<'_>,
     ) -> Result<(), CliError> {
-        let Self { controller, key, from, to } = self;
+        let Self { controller, key, from, to, .. } = self;
         let item = await_rest(controller, key, item, without)?;
         self.must_stay_yet(&item)?;
         // Whoever has changed the port since then may move it himself: then this one does not.
@@ -93,7 +93,7 @@ fn declare(
 /// Declares that the port stays where it was. If its VM was heard at the other host before it was ended there, the port has
 /// gone there, and comes back.
 pub(super) fn take_back(its: &Move<'_>) -> Result<(), CliError> {
-    let Move { controller, key, from, to } = its;
+    let Move { controller, key, from, to, .. } = its;
     let mut attempts = 0..ATTEMPTS;
     loop {
         let item = controller.client.get(key)?;
