@@ -270,6 +270,19 @@ fn marked(core: &Core) -> Result<Vec<Mark>, Problem> {
     Ok(core.links().map_err(internal)?.iter().filter_map(Mark::of).collect())
 }
 
+/// Whether a process has a tap open. The kernel says so of one that is up alone, and QEMU opens it before it is.
+fn is_open(core: &Core, link: &Link) -> Result<bool, Problem> {
+    if link.up || link.carrier {
+        return Ok(link.carrier);
+    }
+    let now = core.netlink().set_up(&link.name).and_then(|()| core.netlink().link(&link.name));
+    match now {
+        Ok(link) => Ok(link.carrier),
+        Err(error) if error.is_absent() => Ok(false),
+        Err(error) => Err(internal(error)),
+    }
+}
+
 /// Removes a tap, unless a process has it open.
 fn remove(core: &mut Core, link: &Link, port: Option<&Port>, force: bool) -> Result<(), Problem> {
     let device = link.name.as_str();
@@ -278,7 +291,7 @@ fn remove(core: &mut Core, link: &Link, port: Option<&Port>, force: bool) -> Res
             "device {device} is no tap, so that it was not plugged by netvirt; whoever made it removes it"
         )));
     }
-    if link.carrier && !force {
+    if !force && is_open(core, link)? {
         return Err(Problem::conflict(format!(
             "a process has device {device} open: its VM runs; end that first, or cut it off with --force"
         )));
@@ -303,7 +316,7 @@ fn leftovers(core: &Core, force: bool) -> Result<UnplugReport, Problem> {
         if core.intent().port_on(&device).is_some() {
             continue;
         }
-        if link.carrier && !force {
+        if !force && is_open(core, &link)? {
             report.notes.push(format!(
                 "device {device} stays, although its port {name} is gone: a process has it open; --force removes it"
             ));
