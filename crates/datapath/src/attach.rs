@@ -166,8 +166,9 @@ fn same_maps(info: &ProgramInfo, program: &SchedClassifier) -> Result<bool, Erro
     Ok(own.difference(&running).count() <= PRIVATE_MAPS)
 }
 
-/// How many maps of a program are not pinned: `WORK`, and the constants that the compiler put aside, in two sections.
-const PRIVATE_MAPS: usize = 3;
+/// How many maps of a program are not pinned, at most: `WORK`, and the constants that the compiler put aside, in sections of their
+/// own for those of 8 bytes, of 16, and all others. Another layout of the maps makes dozens of others.
+const PRIVATE_MAPS: usize = 4;
 
 fn attach_new(program: &mut SchedClassifier, wanted: &Attachment, path: PathBuf) -> Result<(), Error> {
     let refused = |error: &dyn std::error::Error| attach_error(wanted, chain(error));
