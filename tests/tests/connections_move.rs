@@ -119,7 +119,13 @@ fn how_a_vm_has_moved_is_told() {
     let told = || fabric.json("get port test01")["status"]["lastMove"].clone();
     let known = || told()["from"] == fabric.stage.host_name(1).as_str() && told()["flows"].as_u64() >= Some(1);
     assert!(eventually(LIMIT, known), "{:#}", told());
-    assert!(told()["sentOn"].is_u64(), "{:#}", told());
+    assert!(told()["sentOn"].is_u64() && told()["to"] == fabric.stage.host_name(2).as_str(), "{:#}", told());
+    // One that does not come about changes nothing of that.
+    let (back, last) = (fabric.stage.host_name(1), told());
+    fabric.refused(&format!("migrate test01 --to {back} --timeout 1s"));
+    let ended = fabric.try_op(&["set", "port", "test01", "--migrate-to", "", "--wait"]);
+    assert!(ended.success(), "{}", ended.stderr);
+    assert_eq!(told(), last);
 }
 
 /// How many pings were sent and how many answered.

@@ -90,6 +90,8 @@ fn what_cannot_be_moved_is_refused_before_anything_changes() {
     let qmp = fabric.stage.lab.qmp_path("guest1").expect("it runs");
     let no_uri = fabric.refused(&format!("migrate guest1 --to {there} --libvirt guest1 --uri qemu:///system"));
     assert!(no_uri.contains("{host}"), "{no_uri}");
+    let nobody = fabric.refused(&format!("migrate guest1 --to {there} --without nowhere"));
+    assert!(nobody.contains("there is no host nowhere to do without"), "{nobody}");
     let half = fabric.refused(&format!("migrate guest1 --to {there} --qmp {}", qmp.display()));
     assert!(half.contains("--target-qmp"), "{half}");
     is_as_before(&fabric);
@@ -123,6 +125,10 @@ fn a_guest_stays_where_it_is_when_the_other_qemu_fails_and_goes_when_it_does_not
     let mut fabric = up();
     let there = fabric.stage.host_name(2);
     let awaited = awaited_slowly(&mut fabric);
+    // Orders that would move another VM than the port's.
+    let here = fabric.stage.host_name(1);
+    let another = fabric.refused(&format!("migrate peer --to {here} {}", orders(&awaited)));
+    assert!(another.contains("is another VM's") && another.contains("nothing was changed"), "{another}");
     // What the other QEMU refuses.
     let nowhere = Awaited { via: "unix:/nowhere/incoming".to_owned(), ..awaited };
     let rejected = fabric.refused(&format!("migrate guest1 --to {there} {}", orders(&nowhere)));
@@ -154,7 +160,7 @@ fn a_guest_stays_where_it_is_when_the_other_qemu_fails_and_goes_when_it_does_not
     let awaited = awaited_slowly(&mut fabric);
     bandwidth(&fabric, u64::from(u32::MAX));
     let said = fabric.op(&format!("migrate guest1 --to {there} {}", orders(&awaited)));
-    assert!(said.contains(&format!("is on {there}: its VM was heard there after")), "{said}");
+    assert!(said.contains(&format!("is on {there}: the hand-over took")), "{said}");
     assert!(said.contains("it stood still for") && said.contains("the hand-over took"), "{said}");
     assert_eq!(fabric.stage.lab.received_vm("guest1").unwrap(), there);
     must_ping(&fabric.vm("peer"), GUEST);

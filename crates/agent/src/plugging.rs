@@ -25,6 +25,9 @@ pub fn plug(core: &Shared, claimant: Option<&Claimant>, request: &PlugRequest) -
         return Err(invalid(format!("{} queues are not possible; write 1 to {MAX_QUEUES}", request.queues)));
     }
     let known = find(&lock(core), &request.port)?;
+    if known.is_none() {
+        must_be_free(&lock(core), request)?;
+    }
     let claimed = known.is_none();
     let port = match known {
         Some(port) => port,
@@ -77,7 +80,7 @@ pub fn unplug(core: &Shared, claimant: Option<&Claimant>, request: &UnplugReques
 }
 
 /// The port that a word names: by its name here, its device, or its UUID.
-fn find(core: &Core, word: &str) -> Result<Option<Port>, Problem> {
+pub fn find(core: &Core, word: &str) -> Result<Option<Port>, Problem> {
     let uid = parse(word);
     if let Some(Resource::Port(port)) = core.intent().get(&Key { kind: Kind::Port, name: word.to_owned() }) {
         return Ok(Some(port.clone()));
@@ -97,6 +100,17 @@ fn find(core: &Core, word: &str) -> Result<Option<Port>, Problem> {
     }
 }
 
+/// Whether a device that a port is to get here can be one: better known before the port has it.
+fn must_be_free(core: &Core, request: &PlugRequest) -> Result<(), Problem> {
+    let Some(device) = &request.device else { return Ok(()) };
+    match core.netlink().link(device.as_str()) {
+        Ok(link) if link.kind != LinkKind::Tun => Err(Problem::conflict(format!(
+            "device {device} exists already and is not a tap that a VM could be started on; choose another --device"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 fn parse(word: &str) -> Option<Uuid> {
     Uuid::try_parse(word).ok()
 }
@@ -105,10 +119,10 @@ fn key(port: &Port) -> Key {
     Key { kind: Kind::Port, name: port.name.to_string() }
 }
 
-fn unknown(core: &Core, word: &str) -> Problem {
+pub fn unknown(core: &Core, word: &str) -> Problem {
     Problem::not_found(format!(
         "there is no port {word} on host {}: no port has this name, device or UUID; \"netvirt get ports -o wide\" lists those \
-         that there are",
+         that there are, and one that any host may plug is named by its UUID the first time",
         core.name
     ))
 }
@@ -168,7 +182,15 @@ fn plug_here(core: &mut Core, port: &Port, request: &PlugRequest) -> Result<Plug
         mtu: status.mtu,
         made,
         claimed: false,
+        expected: is_expected(core, port),
     })
+}
+
+/// Whether a port's VM runs on another host, and is to come here.
+fn is_expected(core: &Core, port: &Port) -> bool {
+    let migration = port.vsid.and_then(|vsid| core.intent().migration_of(vsid, port.mac));
+    let to = migration.and_then(|migration| migration.to);
+    to.is_some_and(|to| core.intent().provider_addresses().any(|own| own.address == to))
 }
 
 /// Somebody else has made the device, QEMU for example.

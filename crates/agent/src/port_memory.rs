@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use api::{Connection, PastLease, PortMemory, Problem, Remembered, protocol_name, protocol_number};
-use model::{Key, Kind, Port, Resource, Vsid};
+use model::{Port, Vsid};
 use pipeline::flow::FlowKey;
 use pipeline::policy::Direction;
 use pipeline::track::State;
@@ -14,6 +14,7 @@ use plan::{to_address, to_ip};
 
 use crate::core::Core;
 use crate::flows::{PHASES, now};
+use crate::plugging;
 
 /// Nanoseconds in a millisecond.
 const MILLISECOND: u64 = 1_000_000;
@@ -30,7 +31,7 @@ pub fn of(core: &Core, name: &str) -> Result<PortMemory, Problem> {
         state: lease.state,
         age_ms: u64::try_from(lease.age.as_millis()).unwrap_or(u64::MAX),
     };
-    let leases = core.leases.handed_over(port).into_iter().map(lease).collect();
+    let leases = core.leases.handed_over(&port).into_iter().map(lease).collect();
     Ok(PortMemory { vsid, mac: port.mac, connections, leases })
 }
 
@@ -48,7 +49,6 @@ pub fn take_in(core: &mut Core, name: &str, memory: &PortMemory) -> Result<Remem
             "port {name} has no device yet, and no connections without one; plug it first (\"netvirt port plug {name}\")"
         )));
     };
-    let port = port.clone();
     let flows = memory.connections.iter().map(|connection| understood(&port, vsid, connection));
     let flows = flows.collect::<Result<Vec<Traveller>, Problem>>()?;
     let lease = |lease: &PastLease| proto::Lease {
@@ -62,12 +62,9 @@ pub fn take_in(core: &mut Core, name: &str, memory: &PortMemory) -> Result<Remem
     Ok(Remembered { connections: taken.taken, known: taken.known, ended: taken.gone, no_room: taken.no_room })
 }
 
-/// A port of this host in a virtualized subnet, and its VSID.
-fn virtualized<'a>(core: &'a Core, name: &str) -> Result<(&'a Port, Vsid), Problem> {
-    let key = Key { kind: Kind::Port, name: name.to_owned() };
-    let Some(Resource::Port(port)) = core.intent().get(&key) else {
-        return Err(Problem::not_found(format!("there is no port {name} on host {}", core.name)));
-    };
+/// A port of this host in a virtualized subnet, by its name, device or UUID; and its VSID.
+fn virtualized(core: &Core, name: &str) -> Result<(Port, Vsid), Problem> {
+    let Some(port) = plugging::find(core, name)? else { return Err(plugging::unknown(core, name)) };
     match port.vsid {
         Some(vsid) => Ok((port, vsid)),
         None => Err(Problem::bad_request(format!(

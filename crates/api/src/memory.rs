@@ -199,7 +199,16 @@ impl HostApi for MemoryHost {
         let port = self.port(&request.port)?;
         let made = locked(&self.plugged).insert(port.device.clone());
         let Port { name, device, mac, uid, .. } = port;
-        Ok(PlugReport { port: name.to_string(), uid, device, mac, mtu: Some(1458), made, claimed: false })
+        Ok(PlugReport {
+            port: name.to_string(),
+            uid,
+            device,
+            mac,
+            mtu: Some(1458),
+            made,
+            claimed: false,
+            expected: false,
+        })
     }
 
     fn unplug(&self, request: UnplugRequest) -> Result<UnplugReport, Problem> {

@@ -55,6 +55,9 @@ pub struct PlugReport {
     pub made: bool,
     /// Whether the port has come to this host by this.
     pub claimed: bool,
+    /// Whether its VM runs on another host, and is to come here.
+    #[serde(default)]
+    pub expected: bool,
 }
 
 /// A port is to be unplugged.

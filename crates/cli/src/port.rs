@@ -102,7 +102,9 @@ pub fn plugged(report: &PlugReport) -> String {
         // Strings take everything.
         let _ = write!(sentence, ", MTU {mtu}");
     }
-    if report.claimed {
+    if report.expected {
+        sentence.push_str("; its VM runs on another host, and all are ready for it to come here");
+    } else if report.claimed {
         sentence.push_str("; it is this host's now");
     }
     sentence

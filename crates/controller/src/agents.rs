@@ -160,9 +160,14 @@ fn note_departures(core: &Core, host: &ResourceName, departures: &[Departure]) {
     }
     let state = core.state();
     let of_port = |departure: &Departure| {
-        let (port, _) = state.fabric.successor(host, departure.station.vsid, departure.station.mac)?;
-        let moved =
-            LastMove { from: host.clone(), flows: departure.flows, lost: departure.lost, sent_on: departure.sent_on };
+        let (port, to) = state.fabric.successor(host, departure.station.vsid, departure.station.mac)?;
+        let moved = LastMove {
+            from: host.clone(),
+            to,
+            flows: departure.flows,
+            lost: departure.lost,
+            sent_on: departure.sent_on,
+        };
         core.reports().moved(&port, moved).then_some(port)
     };
     let changed: Vec<Key> = departures.iter().filter_map(of_port).collect();

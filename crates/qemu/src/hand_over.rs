@@ -105,11 +105,12 @@ pub enum HandOverError {
     },
 }
 
-/// Whether one QEMU runs a guest, and the other waits for it. Nothing is changed.
+/// Whether one QEMU runs the guest whose interface has this MAC address, as `00:1d:d8:b7:1c:02`, and the other waits for it.
+/// Nothing is changed.
 ///
 /// # Errors
 /// When it is otherwise, in a sentence.
-pub fn ready(source: &mut Qmp, target: &mut Qmp) -> Result<(), String> {
+pub fn ready(source: &mut Qmp, target: &mut Qmp, mac: &str) -> Result<(), String> {
     let is = |qmp: &mut Qmp| -> Result<String, String> {
         let status = qmp.execute("query-status", json!({})).map_err(|error| error.to_string())?;
         Ok(status["status"].as_str().unwrap_or("of no known status").to_owned())
@@ -122,7 +123,24 @@ pub fn ready(source: &mut Qmp, target: &mut Qmp) -> Result<(), String> {
         let at = target.path().display();
         return Err(format!("the QEMU at {at} waits for no guest, but is {there}; start it with \"-incoming defer\""));
     }
+    for qmp in [source, target] {
+        let others = interfaces(qmp).map_err(|error| error.to_string())?;
+        if !others.is_empty() && !others.iter().any(|other| other.eq_ignore_ascii_case(mac)) {
+            return Err(format!(
+                "the QEMU at {} is another VM's: its interfaces have {}, and the port's VM has {mac}",
+                qmp.path().display(),
+                others.join(", ")
+            ));
+        }
+    }
     Ok(())
+}
+
+/// The MAC addresses of a QEMU's interfaces, as far as their models tell them (virtio does).
+fn interfaces(qmp: &mut Qmp) -> Result<Vec<String>, QmpError> {
+    let known = qmp.execute("query-rx-filter", json!({}))?;
+    let macs = known.as_array().into_iter().flatten().filter_map(|interface| interface["main-mac"].as_str());
+    Ok(macs.map(str::to_owned).collect())
 }
 
 /// Ends a QEMU; whether that is certain.

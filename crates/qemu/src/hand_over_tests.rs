@@ -8,6 +8,9 @@ use std::thread;
 
 use super::*;
 
+/// The MAC address of the guest.
+const MAC: &str = "00:1d:d8:b7:1c:02";
+
 /// What one of them says to an order.
 enum Answer {
     Fine(Value),
@@ -231,6 +234,30 @@ fn who_is_not_ready_is_named() {
     let (source, _a) = source(&told);
     let (target, _b) = stand_in("target", &told, |_| Answer::Fine(json!({ "status": "running" })));
     let (mut from, mut to) = (Qmp::connect(&source).unwrap(), Qmp::connect(&target).unwrap());
-    let told = ready(&mut from, &mut to).unwrap_err();
+    let told = ready(&mut from, &mut to, MAC).unwrap_err();
     assert!(told.contains("waits for no guest") && told.contains("-incoming defer"), "{told}");
+}
+
+#[test]
+fn another_vms_qemu_is_given_no_orders() {
+    let told = Told::default();
+    let with = |name, mac: &'static str, status: &'static str| {
+        stand_in(name, &told, move |order| match order {
+            "query-status" => Answer::Fine(json!({ "status": status })),
+            "query-rx-filter" => Answer::Fine(json!([{ "name": "net0", "main-mac": mac }])),
+            _ => Answer::Fine(json!({})),
+        })
+    };
+    let other = "00:1d:d8:b7:1c:03";
+    for (here, there, whose) in [(MAC, other, "another-target"), (other, MAC, "another-source")] {
+        let (source, _a) = with("another-source", here, "running");
+        let (target, _b) = with("another-target", there, "inmigrate");
+        let (mut source, mut target) = (Qmp::connect(&source).unwrap(), Qmp::connect(&target).unwrap());
+        let refused = ready(&mut source, &mut target, MAC).unwrap_err();
+        assert!(refused.contains(whose) && refused.contains(other) && refused.contains(MAC), "{refused}");
+    }
+    let (source, _a) = with("source", "00:1D:D8:B7:1C:02", "running");
+    let (target, _b) = with("target", MAC, "inmigrate");
+    let (mut source, mut target) = (Qmp::connect(&source).unwrap(), Qmp::connect(&target).unwrap());
+    ready(&mut source, &mut target, MAC).unwrap();
 }

@@ -42,6 +42,8 @@ struct Leaving {
     handed_over: HashMap<FlowKey, (u64, u64)>,
     /// It was heard elsewhere, and all has been handed over.
     gone: bool,
+    /// It was heard elsewhere.
+    left: bool,
     device: DeviceCount,
     sent_on: u64,
 }
@@ -124,6 +126,7 @@ impl Departures {
             let key = StationKey { vsid: it.vsid.get(), mac: it.mac.octets(), reserved: 0 };
             let gone = it.from.is_some() || heard.get(&key).is_some_and(|at| it.to == Some(to_ip(*at)));
             let leaving = self.leaving.entry(station).or_default();
+            leaving.left |= gone;
             leaving.sent_on = sent_on.get(&key).copied().unwrap_or_default().max(leaving.sent_on);
             if !leaving.gone {
                 leaving.count(core, station, gone)?;
@@ -169,9 +172,9 @@ impl Departures {
         }
     }
 
-    /// What is to be told of them.
+    /// What is to be told of those that have left: others may stay after all.
     pub fn told(&self) -> Vec<Departure> {
-        let told = self.leaving.iter().map(|(station, leaving)| Departure {
+        let told = self.leaving.iter().filter(|(_, leaving)| leaving.left).map(|(station, leaving)| Departure {
             station: *station,
             sent_on: leaving.sent_on,
             lost: leaving.device.lost,

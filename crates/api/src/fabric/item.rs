@@ -77,13 +77,17 @@ pub struct Status {
     pub findings: Vec<String>,
 }
 
-/// A move of a VM from one host to another while it ran, as the host saw it that it left.
+/// A move of a VM from one host to another while it ran, as the host saw it that it left. A move that did not come about leaves
+/// none.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastMove {
     /// The host that it left.
     #[schemars(with = "String")]
     pub from: ResourceName,
+    /// The host that it went to.
+    #[schemars(with = "String")]
+    pub to: ResourceName,
     /// Flows of which what was known went with it.
     pub flows: u64,
     /// Frames that went to its device there and that it did not take, since it stood still. Absent before it has left, and

@@ -9,7 +9,7 @@ use super::{Late, RefusalSort};
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum MigrationRefusal {
     /// To where it is.
-    #[error("{}: it is on {} already; give --migrate-to another host", Named(.port), Named(.host))]
+    #[error("{}: it is on {} already; name another host", Named(.port), Named(.host))]
     ToItself {
         /// The port.
         port: Key,

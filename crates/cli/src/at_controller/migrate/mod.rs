@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use api::ProblemType;
 use api::fabric::{Item, LastMove};
 use model::fabric::{Key, Kind, ResourceName};
 use qemu::Moved;
@@ -48,9 +49,11 @@ pub fn migrate(controller: &Controller, migrate: &Migrate, streams: &mut Streams
     let its = Move { controller, key: &key, from, to: &migrate.to, interrupted: Arc::default() };
     its.must_stay_yet(&item)?;
     its.must_answer()?;
+    its.must_be_hosts(&migrate.without)?;
     // What cannot be given any orders is better known before anything is declared.
-    let orders = Orders::of(migrate, &its.from)?;
+    let orders = Orders::of(migrate, &its.from, item.status.allocation.mac)?;
     its.prepare(item, &migrate.without, streams)?;
+    signals::note(&its.interrupted)?;
     let Move { from, to, .. } = &its;
     let moved = match orders {
         None => {
@@ -59,7 +62,6 @@ pub fn migrate(controller: &Controller, migrate: &Migrate, streams: &mut Streams
         }
         Some(orders) => {
             streams.print(&format!("{key} is prepared on {to}: its VM is handed over from {from}\n"))?;
-            signals::note(&its.interrupted)?;
             Some(orders.give(migrate.timeout, &its.interrupted).map_err(|not| its.failed(not))?)
         }
     };
@@ -88,6 +90,21 @@ impl Move<'_> {
                     "{} cannot move from {} to {}: the agent of {host} is not connected to the controller; start it, see \"netvirt get \
                      hosts\", and try again. The VM and its network stay where they are",
                     self.key, self.from, self.to
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether these are hosts, as far as this caller may know that.
+    fn must_be_hosts(&self, names: &[ResourceName]) -> Result<(), CliError> {
+        for name in names {
+            let known = self.controller.client.get(&Key::global(Kind::Host, name));
+            if let Err(error) = &known
+                && error.problem().is_some_and(|problem| problem.problem_type == ProblemType::NotFound)
+            {
+                return Err(CliError::Told(format!(
+                    "there is no host {name} to do without; \"netvirt get hosts\" lists those that there are"
                 )));
             }
         }
@@ -142,6 +159,14 @@ impl Move<'_> {
                 }
             }
         }
+        if moved.is_some() {
+            return Err(CliError::Told(format!(
+                "{key}: its VM has left {from} and runs in the other QEMU, but was not heard on {to}: look whether that QEMU is on {to}, \
+                 with the port's device as its tap. If it is on another host, say \"netvirt set port {name} --migrate-to ''\" and then \
+                 \"netvirt set port {name} --host\" with that one",
+                name = key.name
+            )));
+        }
         // Nothing is taken back: the VM may come at any moment, and would be cut off then.
         Err(CliError::Told(format!(
             "{key}: its VM was not heard on {to} within {}; it is prepared there still. When it is sure that the VM stays on {from}, \
@@ -192,11 +217,15 @@ fn rest_line(key: &Key, last: &LastMove) -> String {
 
 /// What is said of a move that is done: when the VM was heard, and what is known of it besides, one part each.
 fn report_line(key: &Key, to: &ResourceName, heard: Duration, moved: Option<&Moved>) -> String {
-    let mut parts = vec![format!("its VM was heard there after {:.1} s", heard.as_secs_f64())];
-    if let Some(moved) = moved {
-        parts.push(moved.pause.to_string());
-        parts.push(format!("the hand-over took {} ms", moved.total.as_millis()));
-    }
+    let heard = heard.as_secs_f64();
+    let parts = match moved {
+        None => vec![format!("its VM was heard there after {heard:.1} s")],
+        Some(moved) => vec![
+            format!("the hand-over took {} ms", moved.total.as_millis()),
+            moved.pause.to_string(),
+            format!("all know {heard:.1} s later"),
+        ],
+    };
     format!("{key} is on {to}: {}\n", parts.join("; "))
 }
 
@@ -228,8 +257,15 @@ mod tests {
             resumed: None,
         };
         let line = report_line(&key, &to, heard, Some(&moved));
-        assert!(line.ends_with("; it stood still for 21 ms (as QEMU counts); the hand-over took 510 ms\n"), "{line}");
-        let mut last = LastMove { from: "host16".parse().unwrap(), flows: 204, lost: Some(1), sent_on: 12 };
+        let expected = "the hand-over took 510 ms; it stood still for 21 ms (as QEMU counts); all know 0.1 s later\n";
+        assert!(line.ends_with(expected), "{line}");
+        let mut last = LastMove {
+            from: "host16".parse().unwrap(),
+            to: "host15".parse().unwrap(),
+            flows: 204,
+            lost: Some(1),
+            sent_on: 12,
+        };
         assert_eq!(
             rest_line(&key, &last),
             "port \"test01\": 1 frame found it standing still and got lost; 12 frames came to host16 when it had left, and were \

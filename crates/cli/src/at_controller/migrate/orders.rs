@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use model::MacAddress;
 use qemu::{HandOverError, Moved, Qmp, Way};
 use serde_json::Value;
 
@@ -48,7 +49,7 @@ impl From<HandOverError> for NotMoved {
 
 impl Orders {
     /// The orders that were asked for, to those who are ready for them; none if somebody else gives them.
-    pub(super) fn of(migrate: &Migrate, from: &str) -> Result<Option<Self>, CliError> {
+    pub(super) fn of(migrate: &Migrate, from: &str, mac: Option<MacAddress>) -> Result<Option<Self>, CliError> {
         let told = |why: String| CliError::Told(format!("the VM cannot be moved, and nothing was changed: {why}"));
         if let Some(domain) = &migrate.libvirt {
             let domain = Domain::new(domain, &migrate.uri, from, migrate.to.as_str(), &migrate.virsh);
@@ -60,7 +61,8 @@ impl Orders {
         };
         let connect = |path| Qmp::connect(path).map(Box::new).map_err(|error| told(error.to_string()));
         let (mut source, mut target) = (connect(source)?, connect(target)?);
-        qemu::ready(&mut source, &mut target).map_err(told)?;
+        let mac = mac.map(|mac| mac.to_string().replace('-', ":")).unwrap_or_default();
+        qemu::ready(&mut source, &mut target, &mac).map_err(told)?;
         Ok(Some(Self::Qmp { source, target, via: via.clone() }))
     }
 

@@ -36,7 +36,9 @@ impl Move<'_> {
         let prepared = wait::until_realized(controller, &report, PREPARATION, without).and_then(|()| self.is_whole());
         if let Err(error) = prepared {
             take_back(self)?;
-            streams.note(&format!("note: {key} stays on {from}; do not move its VM"))?;
+            streams.note(&format!(
+                "note: {key} stays on {from}, and nothing is prepared any more; a host that is away can be passed over with --without"
+            ))?;
             return Err(error);
         }
         Ok(())
