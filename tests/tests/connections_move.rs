@@ -166,8 +166,11 @@ fn of_what_was_for_a_guest_nothing_is_lost_but_what_found_it_standing_still() {
     let told: Vec<(u64, u64)> = all.iter_mut().map(|pings| counted(&pings.finish(LIMIT))).collect();
     let lost: u64 = told.iter().map(|(sent, answered)| sent - answered).sum();
     println!("{said}{told:?}");
+    // What QEMU had taken off the tap and not yet given to the guest when that was stopped, nobody counts: at each of the two, as
+    // many as come in some tens of milliseconds.
+    let in_hand = 10;
     assert!(
-        lost <= standing,
+        lost <= standing + in_hand,
         "{lost} pings have no answer, and {standing} frames found the guest standing still: {said}"
     );
 }
