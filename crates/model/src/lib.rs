@@ -6,6 +6,7 @@
 
 mod document;
 pub mod fabric;
+pub mod gateway;
 #[cfg(feature = "generators")]
 pub mod generators;
 mod global;

@@ -15,6 +15,7 @@ mod epochs;
 pub mod fabric;
 mod facts;
 mod finding;
+pub mod gateway;
 mod live;
 mod next_hop;
 mod tables;

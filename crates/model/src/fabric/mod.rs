@@ -8,6 +8,7 @@
 
 mod allocation;
 mod document;
+mod gateway;
 mod kind;
 mod name;
 pub(crate) mod named;
@@ -16,6 +17,7 @@ mod specs;
 
 pub use allocation::{Allocation, Object};
 pub use document::{resources_from_yaml, resources_to_yaml};
+pub use gateway::{ExternalNetwork, Gateway, GatewayConnection, GatewayHost};
 pub use kind::{Kind, KindError};
 pub use name::{ResourceName, ResourceNameError};
 pub use named::Named;

@@ -41,3 +41,8 @@ pub(crate) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(reader: D) ->
     let list = Vec::<Named<T>>::deserialize(reader)?;
     Ok(list.into_iter().map(|Named(it)| it).collect())
 }
+
+/// For a field that may be such a structure: `#[serde(default, deserialize_with = "named::option")]`.
+pub(crate) fn option<'de, D: Deserializer<'de>, T: Deserialize<'de>>(reader: D) -> Result<Option<T>, D::Error> {
+    Option::<Named<T>>::deserialize(reader).map(|it| it.map(|Named(it)| it))
+}

@@ -1,0 +1,11 @@
+//! The role of a gateway: makes a network namespace of each compartment that the host's agent tells of, joins it to the VM
+//! network and to the outside, and has nftables and daemons do in it what `plan::gateway` says. What it made outlives it:
+//! when it ends, traffic flows on; when it starts, it takes up what is there and changes what differs.
+//!
+//! **Invariant:** no decision is made here. What a compartment is to have is said by `plan::gateway`.
+
+mod daemon;
+mod place;
+
+pub use daemon::{ConfigFile, Daemon, OnChange};
+pub use place::Place;

@@ -1,0 +1,114 @@
+//! Gateways and their connections, as operators and tenants declare them at the controller.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{AddressRange, ResourceName, named};
+use crate::gateway::{Bgp, Connection, Dns, Ipsec, Nat, Routing, Wireguard};
+use crate::{Limits, Name, VlanId};
+
+/// A gateway: hosts that join the VM networks of a logical network to something outside. Of its hosts one is active for each
+/// VM network, and the others stand ready.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Gateway {
+    /// The logical network whose VM networks it may serve.
+    pub logical_network: ResourceName,
+    /// Its hosts, the preferred ones first.
+    #[serde(deserialize_with = "named::list")]
+    pub hosts: Vec<GatewayHost>,
+    /// What lies at its external interface, and which addresses of it connections are given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "named::list")]
+    pub networks: Vec<ExternalNetwork>,
+    /// For the reader only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// A host of a gateway.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GatewayHost {
+    /// The host.
+    pub host: ResourceName,
+    /// Its interface towards the outside, which it uses for nothing else.
+    #[schemars(with = "String")]
+    pub interface: Name,
+    /// Its own addresses outside; needed where connections share addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub addresses: Vec<IpNet>,
+}
+
+/// A network outside, at the external interfaces of a gateway's hosts.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExternalNetwork {
+    /// Its prefix.
+    #[schemars(with = "String")]
+    pub prefix: IpNet,
+    /// The VLAN that it is in; none: untagged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u16>", range(min = 1, max = 4094))]
+    pub vlan: Option<VlanId>,
+    /// Its router towards everything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_hop: Option<IpAddr>,
+    /// The addresses that connections are given, inside of the prefix.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranges: Vec<AddressRange>,
+}
+
+/// A connection of a VM network to something outside, by a gateway. Exactly one of `nat`, `routing`, `ipsec`, `wireguard` and
+/// `dns` says what it is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GatewayConnection {
+    /// The VM network of the same tenant.
+    pub vm_network: ResourceName,
+    /// The gateway; all connections of a VM network have the same.
+    pub gateway: ResourceName,
+    /// Network address translation.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "named::option")]
+    pub nat: Option<Nat>,
+    /// Routing without translation.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "named::option")]
+    pub routing: Option<Routing>,
+    /// An IPsec tunnel to a site.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "named::option")]
+    pub ipsec: Option<Ipsec>,
+    /// A WireGuard tunnel to a site.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "named::option")]
+    pub wireguard: Option<Wireguard>,
+    /// A DNS server for the VM network.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "named::option")]
+    pub dns: Option<Dns>,
+    /// Routes that are exchanged over it; with `routing`, `ipsec` and `wireguard`.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "named::option")]
+    pub bgp: Option<Bgp>,
+    /// How much may pass: `egress` from the VM network, `ingress` to it. An operator's to choose.
+    #[serde(default, skip_serializing_if = "Limits::is_none", deserialize_with = "named::one")]
+    pub limits: Limits,
+    /// For the reader only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+impl GatewayConnection {
+    /// The same as a compartment has it.
+    pub fn connection(&self, name: ResourceName) -> Connection {
+        Connection {
+            name,
+            nat: self.nat.clone(),
+            routing: self.routing.clone(),
+            ipsec: self.ipsec.clone(),
+            wireguard: self.wireguard.clone(),
+            dns: self.dns.clone(),
+            bgp: self.bgp.clone(),
+            limits: self.limits,
+        }
+    }
+}
