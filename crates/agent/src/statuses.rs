@@ -1,9 +1,9 @@
 //! What the host knows of each resource: read off the tables that are in force.
 
 use api::{
-    AddressSetStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, GlobalStatus, Item, ItemStatus,
-    LookupRecordStatus, MigrationStatus, PortStatus, Problem, ProblemType, ProviderAddressStatus, ProviderRouteStatus,
-    RealizedState, RoutingDomainStatus, SecurityGroupStatus,
+    AddressSetStatus, CompartmentStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, GatewayStatus, GlobalStatus,
+    Item, ItemStatus, LookupRecordStatus, MigrationStatus, PortStatus, Problem, ProblemType, ProviderAddressStatus,
+    ProviderRouteStatus, RealizedState, RoutingDomainStatus, SecurityGroupStatus,
 };
 use ipnet::IpNet;
 use model::{
@@ -14,6 +14,9 @@ use pipeline::{RecordKey, RouteFlags, StationKey};
 use plan::PortState;
 
 use crate::core::Core;
+
+/// Why nothing is known of a gateway.
+const SILENT: &str = "netvirt gateway has not reported; is it running?";
 
 /// A resource with its status.
 pub fn item(core: &Core, resource: &Resource) -> Result<Item, Problem> {
@@ -28,6 +31,16 @@ pub fn item(core: &Core, resource: &Resource) -> Result<Item, Problem> {
         Resource::RoutingDomain(domain) => ItemStatus::RoutingDomain(of_routing_domain(core, domain)),
         Resource::Migration(migration) => ItemStatus::Migration(of_migration(core, migration)?),
         Resource::Global(_) => ItemStatus::Global(GlobalStatus { state: RealizedState::InForce }),
+        Resource::Gateway(_) => ItemStatus::Gateway(GatewayStatus {
+            state: RealizedState::NotInForce,
+            reason: Some(SILENT.to_owned()),
+            ..GatewayStatus::default()
+        }),
+        Resource::Compartment(_) => ItemStatus::Compartment(CompartmentStatus {
+            state: RealizedState::NotInForce,
+            reason: Some(SILENT.to_owned()),
+            ..CompartmentStatus::default()
+        }),
         Resource::ProviderRoute(route) => ItemStatus::ProviderRoute(of_provider_route(core, route)),
     };
     let key = resource.key();

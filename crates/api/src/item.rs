@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use model::gateway::ConnectionReport;
 use model::{Kind, LeaseState, Resource};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,10 @@ pub enum ItemStatus {
     Global(GlobalStatus),
     /// Of a migration.
     Migration(MigrationStatus),
+    /// Of a host's being a gateway.
+    Gateway(GatewayStatus),
+    /// Of a compartment.
+    Compartment(CompartmentStatus),
 }
 
 impl From<ItemStatus> for Value {
@@ -64,8 +69,10 @@ impl From<ItemStatus> for Value {
     }
 }
 
-/// What was declared of a resource, without its kind and name.
+/// What was declared of a resource, without its kind and name, and without its secrets.
 pub fn spec_of(resource: &Resource) -> Value {
+    let hidden = resource.without_secrets();
+    let resource = hidden.as_ref().unwrap_or(resource);
     // Resources are structures of strings, numbers and addresses: there is nothing in them that JSON cannot say.
     let mut whole = serde_json::to_value(resource).unwrap_or(Value::Null);
     whole.get_mut("spec").map_or(Value::Null, Value::take)
@@ -267,6 +274,37 @@ pub struct MigrationStatus {
     /// Where this host takes the VM to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<IpAddr>,
+}
+
+/// Status of a host's being a gateway.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayStatus {
+    /// Whether `netvirt gateway` carries it out.
+    pub state: RealizedState,
+    /// Why it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The compartments that it has.
+    #[serde(default)]
+    pub compartments: Vec<String>,
+}
+
+/// Status of a compartment.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CompartmentStatus {
+    /// Whether `netvirt gateway` carries it out.
+    pub state: RealizedState,
+    /// Why it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Its network namespace, for `ip netns exec`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// How its connections are.
+    #[serde(default)]
+    pub connections: Vec<ConnectionReport>,
 }
 
 /// Status of a provider route.

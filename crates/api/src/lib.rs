@@ -29,9 +29,9 @@ pub use client::{Client, ClientError, DEFAULT_TIMEOUT};
 pub use flows::{FLOWS, FlowFilter, FlowItem, FlowList, protocol_name, protocol_number};
 pub use host_api::HostApi;
 pub use item::{
-    AddressSetStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, GlobalStatus, Item, ItemStatus, LeaseStatus,
-    LookupRecordStatus, MigrationStatus, PortState, PortStatus, ProviderAddressStatus, ProviderRouteStatus,
-    RealizedState, RoutingDomainStatus, SecurityGroupStatus, spec_of,
+    AddressSetStatus, CompartmentStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, GatewayStatus, GlobalStatus,
+    Item, ItemStatus, LeaseStatus, LookupRecordStatus, MigrationStatus, PortState, PortStatus, ProviderAddressStatus,
+    ProviderRouteStatus, RealizedState, RoutingDomainStatus, SecurityGroupStatus, spec_of,
 };
 pub use model::LeaseState;
 pub use paths::MAX_BODY_BYTES;

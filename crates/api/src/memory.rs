@@ -76,6 +76,8 @@ fn item(resource: &Resource) -> Result<Item, Problem> {
         Resource::RoutingDomain(_) => ItemStatus::RoutingDomain(crate::RoutingDomainStatus::default()),
         Resource::Migration(_) => ItemStatus::Migration(crate::MigrationStatus::default()),
         Resource::Global(_) => ItemStatus::Global(crate::GlobalStatus::default()),
+        Resource::Gateway(_) => ItemStatus::Gateway(crate::GatewayStatus::default()),
+        Resource::Compartment(_) => ItemStatus::Compartment(crate::CompartmentStatus::default()),
         Resource::ProviderRoute(_) => ItemStatus::ProviderRoute(ProviderRouteStatus::default()),
     };
     let Key { kind, name } = resource.key();

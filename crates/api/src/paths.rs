@@ -40,6 +40,8 @@ pub const fn plural(kind: Kind) -> &'static str {
         Kind::RoutingDomain => "routing-domains",
         Kind::Global => "globals",
         Kind::Migration => "migrations",
+        Kind::Gateway => "gateways",
+        Kind::Compartment => "compartments",
     }
 }
 

@@ -12,6 +12,7 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+use crate::gateway::{CompartmentSpec, Gateway};
 use crate::security::{AddressSetSpec, SecurityGroupSpec};
 use crate::{
     CustomerRoute, DhcpScope, Global, Kind, Limits, LookupRecord, MacAddress, Migration, Name, PhysicalNetwork, Port,
@@ -184,6 +185,8 @@ impl Serialize for Resource {
             Self::RoutingDomain(spec) => fields.serialize_field("spec", spec)?,
             Self::Global(spec) => fields.serialize_field("spec", spec)?,
             Self::Migration(spec) => fields.serialize_field("spec", spec)?,
+            Self::Gateway(spec) => fields.serialize_field("spec", spec)?,
+            Self::Compartment(spec) => fields.serialize_field("spec", spec)?,
         }
         fields.end()
     }
@@ -231,6 +234,8 @@ enum Spec {
     RoutingDomain(RoutingDomain),
     Global(Global),
     Migration(Migration),
+    Gateway(Box<Gateway>),
+    Compartment(Box<CompartmentSpec>),
 }
 
 /// Reads the spec of a kind.
@@ -251,6 +256,8 @@ impl<'de> DeserializeSeed<'de> for SpecOf {
             Kind::RoutingDomain => RoutingDomain::deserialize(deserializer).map(Spec::RoutingDomain),
             Kind::Global => Global::deserialize(deserializer).map(Spec::Global),
             Kind::Migration => Migration::deserialize(deserializer).map(Spec::Migration),
+            Kind::Gateway => Box::deserialize(deserializer).map(Spec::Gateway),
+            Kind::Compartment => Box::deserialize(deserializer).map(Spec::Compartment),
         }
     }
 }
@@ -282,6 +289,7 @@ fn assemble(spec: Spec, name: Option<String>) -> Result<Resource, AssemblyError>
         Spec::RoutingDomain(domain) => Resource::RoutingDomain(domain),
         Spec::Global(global) => Resource::Global(global),
         Spec::Migration(migration) => Resource::Migration(migration),
+        Spec::Gateway(gateway) => Resource::Gateway(gateway),
         Spec::Port(PortSpec { device, mac, vsid, physical, addresses, security_groups, limits, uid }) => {
             let name = name.ok_or(AssemblyError::Nameless(Kind::Port))?.parse()?;
             let port = Port { name, device, mac, vsid, physical, addresses, security_groups, limits, uid };
@@ -294,6 +302,10 @@ fn assemble(spec: Spec, name: Option<String>) -> Result<Resource, AssemblyError>
         Spec::AddressSet(spec) => {
             let name = name.ok_or(AssemblyError::Nameless(Kind::AddressSet))?.parse()?;
             return Ok(Resource::AddressSet(spec.with_name(name)));
+        }
+        Spec::Compartment(spec) => {
+            let name = name.ok_or(AssemblyError::Nameless(Kind::Compartment))?.parse()?;
+            return Ok(Resource::Compartment(Box::new(spec.with_name(name))));
         }
     };
     let derived = resource.key();

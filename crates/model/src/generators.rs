@@ -8,6 +8,7 @@ use proptest::option;
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use crate::gateway::{Compartment, Gateway};
 use crate::security::{Action, Direction, IngressDefault, PortRange, Protocol, Remote};
 use crate::{
     AddressSet, Bandwidth, ByteSize, ClasslessRoute, CustomerRoute, DhcpScope, Encapsulation, Global, Intent,
@@ -15,6 +16,8 @@ use crate::{
     ProviderAddress, ProviderRoute, QualifiedName, Resource, RoutingDomain, RoutingDomainId, SecurityGroup,
     SecurityRule, TranslationMethod, VlanId, Vsid,
 };
+
+mod gateways;
 
 /// Any prefix without bits behind its length.
 pub fn any_prefix() -> impl Strategy<Value = IpNet> {
@@ -257,6 +260,8 @@ impl Resource {
             RoutingDomain::any().prop_map(Self::RoutingDomain),
             Migration::any().prop_map(Self::Migration),
             any::<bool>().prop_map(|external_router| Self::Global(Global { external_router })),
+            Gateway::any().prop_map(|gateway| Self::Gateway(Box::new(gateway))),
+            Compartment::any().prop_map(|compartment| Self::Compartment(Box::new(compartment))),
         ]
     }
 }

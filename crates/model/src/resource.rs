@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::gateway::{Compartment, Gateway};
 use crate::{
     AddressSet, DhcpScope, Global, Limits, MacAddress, Migration, Name, PhysicalNetwork, QualifiedName, RoutingDomain,
     RoutingDomainId, SecurityGroup, Vsid,
@@ -41,6 +42,10 @@ pub enum Kind {
     Global,
     /// [`Migration`].
     Migration,
+    /// [`Gateway`].
+    Gateway,
+    /// [`Compartment`].
+    Compartment,
 }
 
 /// Why a word is no kind.
@@ -48,13 +53,13 @@ pub enum Kind {
 #[error(
     "there is no kind \"{0}\"; the kinds are lookup-record, customer-route, provider-address, provider-route, dhcp-scope, \
      address-set, security-group, port, routing-domain, global, \
-     migration"
+     migration, gateway, compartment"
 )]
 pub struct KindError(pub String);
 
 impl Kind {
     /// All kinds, in the order in which they are shown and applied.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Global,
         Self::ProviderAddress,
         Self::ProviderRoute,
@@ -66,6 +71,8 @@ impl Kind {
         Self::AddressSet,
         Self::SecurityGroup,
         Self::Port,
+        Self::Gateway,
+        Self::Compartment,
     ];
 
     /// The word that people type.
@@ -82,6 +89,8 @@ impl Kind {
             Self::RoutingDomain => "routing-domain",
             Self::Global => "global",
             Self::Migration => "migration",
+            Self::Gateway => "gateway",
+            Self::Compartment => "compartment",
         }
     }
 }
@@ -327,6 +336,10 @@ pub enum Resource {
     Global(Global),
     /// See [`Migration`].
     Migration(Migration),
+    /// See [`Gateway`].
+    Gateway(Box<Gateway>),
+    /// See [`Compartment`]. It is large, and of the other kinds there may be very many.
+    Compartment(Box<Compartment>),
 }
 
 /// Length of the name of most records: a VSID of eight digits, and the longest IPv4 address or a MAC address.
@@ -337,7 +350,7 @@ const RECORD_NAME: usize = 8 + 1 + 17;
 pub struct Key {
     /// The kind.
     pub kind: Kind,
-    /// The name, unique among the resources of the kind: of a port, security group or address set its own, of the others
+    /// The name, unique among the resources of the kind: of a port, security group, address set or compartment its own, of the others
     /// derived from the spec (see [`Resource::key`]).
     pub name: String,
 }
@@ -386,14 +399,16 @@ impl Resource {
             Self::RoutingDomain(_) => Kind::RoutingDomain,
             Self::Global(_) => Kind::Global,
             Self::Migration(_) => Kind::Migration,
+            Self::Gateway(_) => Kind::Gateway,
+            Self::Compartment(_) => Kind::Compartment,
         }
     }
 
     /// The kind and the name that is unique in it: of a lookup record `VSID/CA` (`VSID/MAC` without a customer
     /// address), of a customer route `VSID/PREFIX/NEXTHOP`, of a provider address the address, of a provider route
     /// `PREFIX/NEXTHOP`, of a DHCP scope `VSID/PREFIX` (`INTERFACE/PREFIX` or `INTERFACE.VLAN/PREFIX` on a physical
-    /// network), of a port, security group and address set its name, of a routing domain its RDID, of what holds of the
-    /// host as a whole [`Global::NAME`], of a migration `VSID/MAC`.
+    /// network), of a port, security group, address set and compartment its name, of a routing domain its RDID, of what holds
+    /// of the host as a whole [`Global::NAME`], of its being a gateway [`Gateway::NAME`], of a migration `VSID/MAC`.
     pub fn key(&self) -> Key {
         let name = match self {
             Self::LookupRecord(record) => record_name(record),
@@ -410,6 +425,8 @@ impl Resource {
             Self::AddressSet(set) => set.name.to_string(),
             Self::RoutingDomain(domain) => domain.rdid.to_string(),
             Self::Global(_) => Global::NAME.to_owned(),
+            Self::Gateway(_) => Gateway::NAME.to_owned(),
+            Self::Compartment(compartment) => compartment.name.to_string(),
             Self::Migration(migration) => format!("{}/{}", migration.vsid, migration.mac),
         };
         Key { kind: self.kind(), name }

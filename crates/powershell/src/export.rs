@@ -1,6 +1,6 @@
 //! The script that makes another host what this one is: with the cmdlets that a Windows host has too.
 //!
-//! What HNV has no words for (DHCP scopes, security groups, address sets, encapsulations, limits of packets) is named in remarks,
+//! What HNV has no words for (DHCP scopes, security groups, address sets, gateways, encapsulations, limits of packets) is named in remarks,
 //! so that nothing is lost in silence.
 
 use std::fmt::Write;
@@ -37,7 +37,8 @@ pub fn script(hosts: &mut dyn Hosts, host: Option<&str>) -> Result<String, Strin
     section(&mut out, "Customer routes", routes, &interfaces, &mut left);
     section(&mut out, "Lookup records", list(Kind::LookupRecord)?, &interfaces, &mut left);
     section(&mut out, "Virtual machines", list(Kind::Port)?, &interfaces, &mut left);
-    for kind in [Kind::RoutingDomain, Kind::DhcpScope, Kind::AddressSet, Kind::SecurityGroup, Kind::Migration] {
+    let wordless = [Kind::RoutingDomain, Kind::DhcpScope, Kind::AddressSet, Kind::SecurityGroup, Kind::Migration];
+    for kind in wordless.into_iter().chain([Kind::Gateway, Kind::Compartment]) {
         section(&mut out, "", list(kind)?, &interfaces, &mut left);
     }
     if !left.is_empty() {
@@ -143,7 +144,12 @@ fn command(resource: &Resource, interfaces: &[Interface], left: &mut Vec<String>
             }
             None
         }
-        Resource::DhcpScope(_) | Resource::SecurityGroup(_) | Resource::AddressSet(_) | Resource::Migration(_) => {
+        Resource::DhcpScope(_)
+        | Resource::SecurityGroup(_)
+        | Resource::AddressSet(_)
+        | Resource::Migration(_)
+        | Resource::Gateway(_)
+        | Resource::Compartment(_) => {
             left.push(resource.key().to_string());
             None
         }

@@ -71,6 +71,12 @@ pub enum Target {
     /// A VM that moves to another host while it runs, on a host.
     #[value(aliases = ["migrations"])]
     Migration,
+    /// That a host is a gateway.
+    #[value(aliases = ["gateways", "gw"])]
+    Gateway,
+    /// By what a gateway's host joins a VM network to the outside, on a host.
+    #[value(aliases = ["compartments", "co"])]
+    Compartment,
     /// Counters of a host's dropped packets.
     #[value(aliases = ["drop"])]
     Drops,
@@ -100,6 +106,8 @@ impl Target {
             Self::RoutingDomain => Some(Kind::RoutingDomain),
             Self::Global => Some(Kind::Global),
             Self::Migration => Some(Kind::Migration),
+            Self::Gateway => Some(Kind::Gateway),
+            Self::Compartment => Some(Kind::Compartment),
             _ => None,
         }
     }
@@ -133,6 +141,8 @@ impl Target {
             | Self::RoutingDomain
             | Self::Global
             | Self::Migration
+            | Self::Gateway
+            | Self::Compartment
             | Self::Drops
             | Self::Flows => Knows::Host,
             _ => Knows::Controller,

@@ -290,7 +290,7 @@ pub fn changed(old: Key, mut spec: Value, given: Map<String, Value>) -> Result<R
     }
     merge(&mut spec, Value::Object(given));
     let spec = if let Value::Object(spec) = spec { spec } else { Map::new() };
-    let named = matches!(old.kind, Kind::Port | Kind::SecurityGroup | Kind::AddressSet);
+    let named = matches!(old.kind, Kind::Port | Kind::SecurityGroup | Kind::AddressSet | Kind::Compartment);
     let name = named.then_some(old.name.as_str());
     let resource = assemble(old.kind, name, spec)?;
     let new = resource.key();

@@ -136,7 +136,7 @@ fn entry(item: Item, synchronized: bool) -> Result<Entry, String> {
     });
     let mut whole = Map::new();
     whole.insert("kind".to_owned(), item.kind.as_str().into());
-    if matches!(item.kind, Kind::Port | Kind::SecurityGroup | Kind::AddressSet) {
+    if matches!(item.kind, Kind::Port | Kind::SecurityGroup | Kind::AddressSet | Kind::Compartment) {
         whole.insert("name".to_owned(), item.name.into());
     }
     whole.insert("spec".to_owned(), item.spec);

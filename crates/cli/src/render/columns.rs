@@ -124,6 +124,28 @@ const MIGRATION: &[Column] = &[
     ("REASON", "/status/reason", true),
 ];
 
+const GATEWAY: &[Column] = &[
+    ("NAME", "/name", false),
+    ("INTERFACE", "/spec/interface", false),
+    ("ADDRESSES", "/spec/addresses", false),
+    ("STATE", "/status/state", false),
+    ("NEXT-HOPS", "/spec/nextHops", true),
+    ("COMPARTMENTS", "/status/compartments", true),
+    ("REASON", "/status/reason", true),
+];
+
+const COMPARTMENT: &[Column] = &[
+    ("NAME", "/name", false),
+    ("DEVICE", "/spec/inside/device", false),
+    ("INSIDE", "/spec/inside/addresses", false),
+    ("OUTSIDE", "/spec/outside/addresses", false),
+    ("CONNECTIONS", "/status/connections", false),
+    ("STATE", "/status/state", false),
+    ("STANDBY", "/spec/standby", true),
+    ("NAMESPACE", "/status/namespace", true),
+    ("REASON", "/status/reason", true),
+];
+
 const fn columns(kind: Kind) -> &'static [Column] {
     match kind {
         Kind::LookupRecord => LOOKUP_RECORD,
@@ -137,6 +159,8 @@ const fn columns(kind: Kind) -> &'static [Column] {
         Kind::RoutingDomain => ROUTING_DOMAIN,
         Kind::Global => GLOBAL,
         Kind::Migration => MIGRATION,
+        Kind::Gateway => GATEWAY,
+        Kind::Compartment => COMPARTMENT,
     }
 }
 
@@ -205,7 +229,9 @@ pub fn text(value: Option<&Value>) -> String {
             list.iter().map(|value| text(Some(value))).collect::<Vec<_>>().join("; ")
         }
         Some(Value::Array(list)) => list.iter().map(|value| text(Some(value))).collect::<Vec<_>>().join(", "),
-        Some(other) => rule(other).or_else(|| limits(other)).unwrap_or_else(|| other.to_string()),
+        Some(other) => {
+            rule(other).or_else(|| limits(other)).or_else(|| connection(other)).unwrap_or_else(|| other.to_string())
+        }
     }
 }
 
@@ -227,6 +253,13 @@ pub fn rule(value: &Value) -> Option<String> {
     value.get("direction")?;
     // Of groups of a host and of a controller alike: the names of the one can be read as those of the other.
     model::SecurityRule::<model::QualifiedName>::deserialize(value).ok().map(|rule| rule.to_string())
+}
+
+/// How a connection of a gateway is, if the value is that.
+fn connection(value: &Value) -> Option<String> {
+    let report = model::gateway::ConnectionReport::deserialize(value).ok()?;
+    let reason = report.reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+    Some(format!("{} {}{reason}", report.name, report.state.as_str()))
 }
 
 /// The states as people read them, and the rules without their long prefix; all else as it is.

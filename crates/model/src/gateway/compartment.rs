@@ -10,7 +10,7 @@ use crate::fabric::{ResourceName, named};
 use crate::security::PortRange;
 use crate::{Limits, MacAddress, Name, QualifiedName, VlanId};
 
-/// A host is a gateway: this is the interface by which its compartments reach the outside. The interface is not for anything
+/// A host is a gateway; there is one such resource at most, named [`Gateway::NAME`]. This is the interface by which its compartments reach the outside. The interface is not for anything
 /// else of the host.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -23,6 +23,11 @@ pub struct Gateway {
     /// The default routers outside, at most one of each family.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub next_hops: Vec<IpAddr>,
+}
+
+impl Gateway {
+    /// The name of the one that there is.
+    pub const NAME: &str = "host";
 }
 
 /// A compartment: everything by which one VM network reaches the outside on this host. A network namespace of its own.
@@ -43,6 +48,37 @@ pub struct Compartment {
     /// What it does.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub connections: Vec<Connection>,
+}
+
+/// What a compartment's `spec` says; the name stands beside it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct CompartmentSpec {
+    #[serde(default)]
+    standby: bool,
+    #[serde(deserialize_with = "named::one")]
+    inside: Inside,
+    #[serde(default, deserialize_with = "named::option")]
+    outside: Option<Outside>,
+    #[serde(default, deserialize_with = "named::list")]
+    connections: Vec<Connection>,
+}
+
+impl CompartmentSpec {
+    pub(crate) fn with_name(self, name: QualifiedName) -> Compartment {
+        let Self { standby, inside, outside, connections } = self;
+        Compartment { name, standby, inside, outside, connections }
+    }
+}
+
+impl Compartment {
+    /// A compartment of its name and its `spec` as JSON, as they travel.
+    ///
+    /// # Errors
+    /// Those of the reader, which name the field.
+    pub fn from_json(name: QualifiedName, spec: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice::<CompartmentSpec>(spec).map(|spec| spec.with_name(name))
+    }
 }
 
 /// The side of a compartment towards its VM network: the far end of a port's device.

@@ -9,14 +9,17 @@
 mod bgp;
 mod compartment;
 mod dns;
+mod hidden;
 mod nat;
 mod secret;
 mod status;
 mod vpn;
 
 pub use bgp::{Bgp, BgpNeighbor, PrefixFilter};
+pub(crate) use compartment::CompartmentSpec;
 pub use compartment::{Compartment, Connection, Gateway, Inside, Outside, Service, SharedAddress};
 pub use dns::{Dns, DnsName, DnsZone};
+pub use hidden::secrets_of;
 pub use nat::{Floating, Forward, ForwardProtocol, Nat, NatLimits, PrefixTranslation};
 pub use secret::Secret;
 pub use status::{CompartmentReport, ConnectionReport, ConnectionState, GatewayReport};

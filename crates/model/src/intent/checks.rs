@@ -61,6 +61,7 @@ pub(super) fn contradictions(intent: &Intent, replaced: &[Replaced]) -> Vec<Inte
             Resource::DhcpScope(scope) => checks.errors.extend(networks::scope(key, scope)),
             // There is one of each, by its name, and nothing that it could contradict.
             Resource::RoutingDomain(_) | Resource::Global(_) => {}
+            Resource::Gateway(_) | Resource::Compartment(_) => {}
             Resource::Migration(migration) => checks.migration(key, migration),
         }
     }
@@ -136,6 +137,7 @@ impl<'a> Touched<'a> {
             }
             Resource::ProviderRoute(_) => self.provider_routes = true,
             Resource::RoutingDomain(_) | Resource::Migration(_) => {}
+            Resource::Gateway(_) | Resource::Compartment(_) => {}
             Resource::Global(_) => {
                 // Who has a gateway's address may be another question now.
                 for kind in [Kind::LookupRecord, Kind::CustomerRoute] {

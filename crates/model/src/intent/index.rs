@@ -175,7 +175,11 @@ impl Index {
             }
             Resource::ProviderAddress(address) => self.uplinks.put(address.interface.clone(), key, present),
             Resource::ProviderRoute(route) => self.uplinks.put(route.interface.clone(), key, present),
-            Resource::DhcpScope(_) | Resource::RoutingDomain(_) | Resource::AddressSet(_) => {}
+            Resource::DhcpScope(_)
+            | Resource::RoutingDomain(_)
+            | Resource::AddressSet(_)
+            | Resource::Gateway(_)
+            | Resource::Compartment(_) => {}
             Resource::Migration(migration) => {
                 let station = station(migration.vsid, migration.mac);
                 match present {

@@ -33,7 +33,9 @@ impl Place {
             | Kind::DhcpScope
             | Kind::RoutingDomain
             | Kind::Global
-            | Kind::Migration => Self::Record(key),
+            | Kind::Migration
+            | Kind::Gateway
+            | Kind::Compartment => Self::Record(key),
         }
     }
 }

@@ -128,6 +128,8 @@ impl Touched {
                     // These are about the host itself, and with them all tables are made anew.
                     Resource::ProviderAddress(_) | Resource::ProviderRoute(_) | Resource::Global(_) => {}
                     Resource::Migration(migration) => self.migration(context, migration),
+                    // These are the gateway's, and the kernel programs have nothing of them.
+                    Resource::Gateway(_) | Resource::Compartment(_) => {}
                     // What these touch is known already.
                     Resource::SecurityGroup(_) | Resource::AddressSet(_) => {}
                 }

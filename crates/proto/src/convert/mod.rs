@@ -2,6 +2,7 @@
 
 mod claims;
 mod facts;
+mod gateways;
 mod handover;
 mod resources;
 mod security;

@@ -9,6 +9,7 @@ use prost::Message as _;
 use prost::bytes::Bytes;
 use uuid::Uuid;
 
+use super::gateways::{compartment_in, compartment_out, gateway_in, gateway_out};
 use super::security::{group_in, group_names_in, group_names_out, group_out, set_in, set_out};
 use super::values::{
     WireError, address_in, address_out, addresses_in, addresses_out, mac_in, mac_out, name_in, physical_in,
@@ -38,6 +39,8 @@ pub fn encode_item(resource: &Resource) -> Bytes {
         Resource::Global(Global { external_router }) => {
             Wire::Global(wire::Global { external_router: *external_router })
         }
+        Resource::Gateway(gateway) => Wire::Gateway(gateway_out(gateway)),
+        Resource::Compartment(compartment) => Wire::Compartment(compartment_out(compartment)),
     };
     wire::Resource { resource: Some(resource) }.encode_to_vec().into()
 }
@@ -67,6 +70,8 @@ pub fn decode_shared(item: &Bytes) -> Result<Resource, WireError> {
             from: migration.from.map(|bytes| address_in("from", &bytes)).transpose()?,
         }),
         Wire::Global(wire::Global { external_router }) => Resource::Global(Global { external_router }),
+        Wire::Gateway(gateway) => Resource::Gateway(Box::new(gateway_in(&gateway)?)),
+        Wire::Compartment(compartment) => Resource::Compartment(Box::new(compartment_in(compartment)?)),
     })
 }
 
@@ -84,6 +89,8 @@ pub fn key_out(key: &Key) -> wire::Key {
         Kind::RoutingDomain => wire::Kind::RoutingDomain,
         Kind::Global => wire::Kind::Global,
         Kind::Migration => wire::Kind::Migration,
+        Kind::Gateway => wire::Kind::Gateway,
+        Kind::Compartment => wire::Kind::Compartment,
     };
     wire::Key { kind: kind.into(), name: key.name.clone() }
 }
@@ -102,6 +109,8 @@ pub fn key_in(key: wire::Key) -> Result<Key, WireError> {
         Ok(wire::Kind::RoutingDomain) => Kind::RoutingDomain,
         Ok(wire::Kind::Global) => Kind::Global,
         Ok(wire::Kind::Migration) => Kind::Migration,
+        Ok(wire::Kind::Gateway) => Kind::Gateway,
+        Ok(wire::Kind::Compartment) => Kind::Compartment,
         Ok(wire::Kind::Unspecified) | Err(_) => {
             return Err(refused("kind", key.kind, "this version of netvirt knows no such kind"));
         }

@@ -1,0 +1,34 @@
+//! Gateways and compartments. Between controller and gateway nobody looks into what they say, so that it travels as the JSON
+//! that it is written in elsewhere.
+
+use model::QualifiedName;
+use model::gateway::{Compartment, Gateway};
+use prost::bytes::Bytes;
+
+use super::values::{WireError, refused};
+use crate::wire;
+
+/// A structure of strings, numbers and addresses as JSON, which has words for all of them. The same gives the same bytes.
+fn json(it: &impl serde::Serialize) -> Bytes {
+    serde_json::to_vec(it).unwrap_or_default().into()
+}
+
+pub fn gateway_out(gateway: &Gateway) -> wire::Gateway {
+    wire::Gateway { spec: json(gateway) }
+}
+
+pub fn gateway_in(gateway: &wire::Gateway) -> Result<Gateway, WireError> {
+    serde_json::from_slice(&gateway.spec).map_err(|error| refused("spec", "of a gateway", error))
+}
+
+pub fn compartment_out(compartment: &Compartment) -> wire::Compartment {
+    wire::Compartment { name: compartment.name.to_string(), spec: json(compartment) }
+}
+
+pub fn compartment_in(compartment: wire::Compartment) -> Result<Compartment, WireError> {
+    let wire::Compartment { name, spec } = compartment;
+    let name: QualifiedName = name.parse().map_err(|error| refused("name", format_args!("\"{name}\""), error))?;
+    // The error names the field and never a secret's text: secrets are texts, and every text is one.
+    let error = |error: serde_json::Error| refused("spec", format_args!("of compartment {name}"), error);
+    Compartment::from_json(name.clone(), &spec).map_err(error)
+}
