@@ -5,7 +5,9 @@
 //! **Invariant:** no decision is made here. What a compartment is to have is said by `plan::gateway`.
 
 mod daemon;
+mod part;
 mod place;
 
 pub use daemon::{ConfigFile, Daemon, OnChange};
+pub use part::{Part, Trouble};
 pub use place::Place;
