@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub enum Error {
     /// The name cannot be that of a network namespace.
     #[error(
-        "\"{0}\" cannot name a network namespace; use 1 to 63 letters, digits, '.', '_' and '-', not beginning with '.'"
+        "\"{0}\" cannot name a network namespace; use 1 to 255 letters, digits, '.', '_' and '-', not beginning with '.'"
     )]
     NamespaceName(String),
     /// A namespace of this name is there already.
@@ -145,6 +145,14 @@ impl Error {
             Self::Netlink { source, .. } | Self::Namespace { source, .. } => {
                 source.raw_os_error() == Some(libc::EEXIST)
             }
+            _ => false,
+        }
+    }
+
+    /// Whether the kernel lacks what was asked for: a kind of device that it was built without, for example.
+    pub fn is_unsupported(&self) -> bool {
+        match self {
+            Self::Netlink { source, .. } => matches!(source.raw_os_error(), Some(libc::EOPNOTSUPP)),
             _ => false,
         }
     }

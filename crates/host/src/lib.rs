@@ -20,7 +20,7 @@ mod watch;
 
 pub use error::Error;
 pub use namespace::{NETNS_FOLDER, Namespace};
-pub use netlink::{AddressState, Link, LinkKind, Netlink, Route, VethEnd, Vxlan};
+pub use netlink::{AddressState, Link, LinkKind, Netlink, PolicyRule, Reachability, Route, TableRoute, VethEnd, Vxlan};
 pub use offload::Offload;
 pub use packet_socket::PacketSocket;
 pub use tap::TapOptions;

@@ -24,6 +24,9 @@ use crate::Error;
 /// Where named namespaces are.
 pub const NETNS_FOLDER: &str = "/run/netns";
 
+/// NAME_MAX of linux/limits.h: a name is a file's.
+const LONGEST_NAME: usize = 255;
+
 /// The namespace of the thread that opens it.
 const OWN: &str = "/proc/thread-self/ns/net";
 
@@ -182,6 +185,33 @@ impl Namespace {
         })
     }
 
+    /// Writes many sysctls `net.KEY`, in their order, in one visit to the namespace. Those that this kernel does not have are
+    /// passed over.
+    ///
+    /// # Errors
+    /// When one refuses its value.
+    pub fn set_sysctls<'s>(&self, wanted: impl IntoIterator<Item = (&'s str, &'s str)> + Send) -> Result<(), Error> {
+        self.run(|| {
+            for (key, value) in wanted {
+                match fs::write(sysctl_path(key), value) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    written => written.map_err(|source| {
+                        let action = format!("write {value} to");
+                        Error::Sysctl { action, key: key.to_owned(), source }
+                    })?,
+                }
+            }
+            Ok(())
+        })?
+    }
+
+    /// Whether its name still stands for it: somebody may have deleted it, and made another of the same name.
+    pub fn is_in_place(&self) -> bool {
+        let Some(path) = self.name.as_deref().and_then(|name| path_of(name).ok()) else { return true };
+        let own = fs::metadata(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
+        own.is_ok_and(|own| fs::metadata(path).is_ok_and(|named| (named.dev(), named.ino()) == (own.dev(), own.ino())))
+    }
+
     /// Reads the sysctl `net.KEY`, without the line's end.
     ///
     /// # Errors
@@ -236,7 +266,7 @@ fn on_fresh_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 /// Where the name is mounted.
 fn path_of(name: &str) -> Result<PathBuf, Error> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.is_empty() || name.len() > 63 || name.starts_with('.') || !name.chars().all(legal) {
+    if name.is_empty() || name.len() > LONGEST_NAME || name.starts_with('.') || !name.chars().all(legal) {
         return Err(Error::NamespaceName(name.to_owned()));
     }
     Ok(Path::new(NETNS_FOLDER).join(name))

@@ -57,6 +57,8 @@ pub struct Link {
     pub carrier: bool,
     /// Number of the bridge that it is a port of.
     pub master: Option<u32>,
+    /// Number of the device that it stands on (VLAN, macvlan), or of a veth's other end; it may be in another namespace.
+    pub lower: Option<u32>,
     /// For a VLAN of another device: the number of that, and the VLAN.
     pub vlan: Option<(u32, u16)>,
     /// What somebody noted at it (`ip link set alias`).
@@ -81,12 +83,13 @@ impl Link {
             up: flags.contains(LinkFlags::Up),
             carrier: flags.contains(LinkFlags::LowerUp),
             master: None,
+            lower: None,
             vlan: None,
             alias: None,
             addresses: Vec::new(),
             states: Vec::new(),
         };
-        let (mut parent, mut vlan) = (None, None);
+        let mut vlan = None;
         for attribute in &message.attributes {
             match attribute {
                 LinkAttribute::IfName(name) => link.name.clone_from(name),
@@ -95,7 +98,7 @@ impl Link {
                 LinkAttribute::Address(bytes) => link.mac = Mac::try_from(bytes.as_slice()).ok(),
                 LinkAttribute::Controller(index) => link.master = Some(*index),
                 LinkAttribute::LinkNetNsId(_) => link.peer_elsewhere = true,
-                LinkAttribute::Link(index) => parent = Some(*index),
+                LinkAttribute::Link(index) => link.lower = Some(*index),
                 LinkAttribute::LinkInfo(infos) => {
                     link.kind = kind_of(infos);
                     vlan = vlan_of(infos);
@@ -103,7 +106,7 @@ impl Link {
                 _ => {}
             }
         }
-        link.vlan = parent.zip(vlan);
+        link.vlan = link.lower.zip(vlan);
         (!link.name.is_empty()).then_some(link)
     }
 }

@@ -1,8 +1,11 @@
 //! Devices and addresses of one network namespace.
 
 mod link;
+mod neighbours;
 mod routes;
 mod socket;
+mod stacked;
+mod tables;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
@@ -17,9 +20,11 @@ use rtnetlink::{AddressMessageBuilder, LinkBridge, LinkMessageBuilder, LinkUnspe
 
 pub use link::{AddressState, Link, LinkKind};
 pub(crate) use link::{address_of, state_of};
+pub use neighbours::Reachability;
 pub use routes::Route;
 use socket::RequestSocket;
 pub(crate) use socket::split;
+pub use tables::{PolicyRule, TableRoute};
 
 use crate::{Error, Mac, Namespace};
 
