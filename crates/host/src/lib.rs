@@ -7,6 +7,7 @@
 //! that this one stands on crosses its border.
 
 pub mod capabilities;
+pub mod conntrack;
 mod error;
 pub mod kernel;
 mod namespace;

@@ -179,7 +179,7 @@ impl Watcher {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Some(watch_failed(error))),
             };
-            for message in split(&bytes) {
+            for message in split::<RouteNetlinkMessage>(&bytes) {
                 if let NetlinkPayload::InnerMessage(message) = message.map_err(Some)?.payload {
                     self.note(&message).map_err(|NoReader| None)?;
                 }

@@ -22,8 +22,7 @@ pub use link::{AddressState, Link, LinkKind};
 pub(crate) use link::{address_of, state_of};
 pub use neighbours::Reachability;
 pub use routes::Route;
-use socket::RequestSocket;
-pub(crate) use socket::split;
+pub(crate) use socket::{RequestSocket, split};
 pub use tables::{PolicyRule, TableRoute};
 
 use crate::{Error, Mac, Namespace};

@@ -1,12 +1,14 @@
-//! One request, and the kernel's answer to it, over a route netlink socket.
+//! One request, and the kernel's answer to it, over a netlink socket.
 //!
 //! The kernel answers a request before `send` returns, so that this needs no runtime, no task and no time limit.
 
 use std::io;
+use std::marker::PhantomData;
 use std::sync::Mutex;
 
 use rtnetlink::packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkMessage, NetlinkPayload, NlasIterator,
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkDeserializable, NetlinkMessage,
+    NetlinkPayload, NetlinkSerializable, NlasIterator,
 };
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
@@ -26,10 +28,19 @@ const HEADER_LEN: usize = 16;
 /// Length of the receive buffer: the kernel never sends more of a dump at once.
 const BUFFER_LEN: usize = 64 * 1024;
 
-/// A socket for requests.
+/// What is asked and answered on a socket: the messages of its protocol.
+pub(crate) trait Messages:
+    NetlinkSerializable + NetlinkDeserializable + Clone + Into<NetlinkPayload<Self>>
+{
+}
+
+impl<M: NetlinkSerializable + NetlinkDeserializable + Clone + Into<NetlinkPayload<M>>> Messages for M {}
+
+/// A socket for requests, of route netlink where nothing else is said.
 #[derive(Debug)]
-pub(crate) struct RequestSocket {
+pub(crate) struct RequestSocket<M = RouteNetlinkMessage> {
     inner: Mutex<Inner>,
+    messages: PhantomData<fn(M) -> M>,
 }
 
 #[derive(Debug)]
@@ -41,41 +52,55 @@ struct Inner {
 impl RequestSocket {
     /// A socket in the namespace of the calling thread.
     pub(crate) fn open() -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        Self::of_protocol(NETLINK_ROUTE)
+    }
+}
+
+impl<M: Messages> RequestSocket<M> {
+    /// A socket of another protocol of netlink in the namespace of the calling thread.
+    pub(crate) fn of_protocol(protocol: isize) -> io::Result<Self> {
+        let mut socket = Socket::new(protocol)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
         // The kernel explains refusals, and does not repeat our request in them.
         socket.set_ext_ack(true)?;
         socket.set_cap_ack(true)?;
-        Ok(Self { inner: Mutex::new(Inner { socket, sequence: 0 }) })
+        Ok(Self { inner: Mutex::new(Inner { socket, sequence: 0 }), messages: PhantomData })
     }
 
     /// Asks for a change and waits until it is acknowledged. `flags` is added to REQUEST and ACK.
-    pub(crate) fn change(&self, action: &str, message: RouteNetlinkMessage, flags: u16) -> Result<(), Error> {
+    pub(crate) fn change(&self, action: &str, message: M, flags: u16) -> Result<(), Error> {
         let mut request = NetlinkMessage::from(message);
         request.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-        self.lock().exchange(action, request).map(|_| ())
+        self.lock().exchange(action, request, &mut |_| {}).map(|_| ())
     }
 
     /// Asks for one object.
-    pub(crate) fn get(&self, action: &str, message: RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, Error> {
+    pub(crate) fn get(&self, action: &str, message: M) -> Result<Vec<M>, Error> {
         let mut request = NetlinkMessage::from(message);
         // The acknowledgement ends the answer.
         request.header.flags = NLM_F_REQUEST | NLM_F_ACK;
-        self.lock().exchange(action, request).map(|(answers, _)| answers)
+        let mut answers = Vec::new();
+        self.lock().exchange(action, request, &mut |answer| answers.push(answer))?;
+        Ok(answers)
     }
 
     /// Asks for all objects of a kind, again when a change tore the answer.
-    pub(crate) fn dump(&self, action: &str, message: RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, Error> {
+    pub(crate) fn dump(&self, action: &str, message: M) -> Result<Vec<M>, Error> {
         for _ in 0..DUMP_ATTEMPTS {
-            let mut request = NetlinkMessage::from(message.clone());
-            request.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-            let (answers, torn) = self.lock().exchange(action, request)?;
-            if !torn {
+            let mut answers = Vec::new();
+            if !self.dump_once(action, message.clone(), &mut |answer| answers.push(answer))? {
                 return Ok(answers);
             }
         }
         Err(Error::Restless)
+    }
+
+    /// Asks for all objects of a kind, each given to `take` as it comes; tells whether a change tore the answer.
+    pub(crate) fn dump_once(&self, action: &str, message: M, take: &mut dyn FnMut(M)) -> Result<bool, Error> {
+        let mut request = NetlinkMessage::from(message);
+        request.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+        self.lock().exchange(action, request, take)
     }
 
     /// The socket; a panic in another thread does not spoil it, because each exchange reads by sequence number.
@@ -85,12 +110,13 @@ impl RequestSocket {
 }
 
 impl Inner {
-    /// Sends a request and reads until its answer is complete; tells too whether a dump was torn.
-    fn exchange(
+    /// Sends a request and reads until its answer is complete; tells whether a dump was torn.
+    fn exchange<M: Messages>(
         &mut self,
         action: &str,
-        mut request: NetlinkMessage<RouteNetlinkMessage>,
-    ) -> Result<(Vec<RouteNetlinkMessage>, bool), Error> {
+        mut request: NetlinkMessage<M>,
+        take: &mut dyn FnMut(M),
+    ) -> Result<bool, Error> {
         let failed = |source| Error::Netlink { action: action.to_owned(), message: None, source };
         self.sequence = self.sequence.wrapping_add(1);
         request.header.sequence_number = self.sequence;
@@ -98,28 +124,28 @@ impl Inner {
         let mut bytes = vec![0; request.buffer_len()];
         request.serialize(&mut bytes);
         self.socket.send(&bytes, 0).map_err(failed)?;
-        let (mut answers, mut torn) = (Vec::new(), false);
+        let mut torn = false;
         let mut buffer = Vec::with_capacity(BUFFER_LEN);
         loop {
             buffer.clear();
             let received = self.socket.recv(&mut buffer, 0).map_err(failed)?;
             for message in split(&buffer[..received]) {
-                let message = message?;
+                let message: NetlinkMessage<M> = message?;
                 if message.header.sequence_number != self.sequence {
                     continue;
                 }
                 torn |= message.header.flags & NLM_F_DUMP_INTR != 0;
                 match message.payload {
-                    NetlinkPayload::Done(_) => return Ok((answers, torn)),
+                    NetlinkPayload::Done(_) => return Ok(torn),
                     NetlinkPayload::Error(error) => match error.code {
-                        None => return Ok((answers, torn)),
+                        None => return Ok(torn),
                         Some(code) => {
                             let source = io::Error::from_raw_os_error(code.get().abs());
                             let message = kernel_words(&error.header);
                             return Err(Error::Netlink { action: action.to_owned(), message, source });
                         }
                     },
-                    NetlinkPayload::InnerMessage(inner) => answers.push(inner),
+                    NetlinkPayload::InnerMessage(inner) => take(inner),
                     _ => {}
                 }
             }
@@ -128,7 +154,7 @@ impl Inner {
 }
 
 /// The messages in what was received at once.
-pub(crate) fn split(mut bytes: &[u8]) -> impl Iterator<Item = Result<NetlinkMessage<RouteNetlinkMessage>, Error>> {
+pub(crate) fn split<M: Messages>(mut bytes: &[u8]) -> impl Iterator<Item = Result<NetlinkMessage<M>, Error>> {
     std::iter::from_fn(move || {
         if bytes.len() < HEADER_LEN {
             return None;
