@@ -5,12 +5,13 @@ use ipnet::IpNet;
 
 use crate::LabError;
 use crate::error::InNode;
+use crate::outside;
 use crate::topology::{Host, Offloads, Topology, UnderlayKind, Vm};
 use crate::wiring::{BRIDGE, ETH0, PARKED, ROUTER, SEGMENT, namespace_name, router_address};
 
 /// What a node is, as far as its settings differ.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
+pub(crate) enum Role {
     Segment,
     Router,
     Host,
@@ -18,15 +19,15 @@ enum Role {
 }
 
 /// A namespace while it is being furnished.
-struct Site {
-    name: String,
-    namespace: Namespace,
-    netlink: Netlink,
+pub(crate) struct Room {
+    pub(crate) name: String,
+    pub(crate) namespace: Namespace,
+    pub(crate) netlink: Netlink,
 }
 
-impl Site {
+impl Room {
     /// Makes a node's namespace with the settings of its role.
-    fn create(topology: &Topology, node: &str, role: Role) -> Result<Self, LabError> {
+    pub(crate) fn create(topology: &Topology, node: &str, role: Role) -> Result<Self, LabError> {
         let namespace = Namespace::create(&namespace_name(&topology.name, node)).in_node(node)?;
         let netlink = Netlink::in_namespace(&namespace).in_node(node)?;
         for (key, value) in settings(role) {
@@ -42,7 +43,7 @@ impl Site {
     }
 
     /// Opens a node that is there.
-    fn open(topology: &Topology, node: &str) -> Result<Self, LabError> {
+    pub(crate) fn open(topology: &Topology, node: &str) -> Result<Self, LabError> {
         let namespace = Namespace::open(&namespace_name(&topology.name, node)).in_node(node)?;
         let netlink = Netlink::in_namespace(&namespace).in_node(node)?;
         Ok(Self { name: node.to_owned(), namespace, netlink })
@@ -86,30 +87,30 @@ pub(crate) fn build(topology: &Topology) -> Result<(), LabError> {
     let hosts = topology
         .hosts
         .iter()
-        .map(|host| Site::create(topology, host.name.as_str(), Role::Host))
+        .map(|host| Room::create(topology, host.name.as_str(), Role::Host))
         .collect::<Result<Vec<_>, _>>()?;
     let controller = topology
         .controller
         .as_ref()
-        .map(|controller| Site::create(topology, controller.name.as_str(), Role::Host))
+        .map(|controller| Room::create(topology, controller.name.as_str(), Role::Host))
         .transpose()?;
     match topology.underlay.kind {
         UnderlayKind::Segment => build_segment(topology, hosts.iter().chain(&controller))?,
         UnderlayKind::Routed => build_routed(topology, &hosts)?,
         UnderlayKind::Cable => build_cable(topology, &hosts)?,
     }
-    for (host, site) in topology.hosts.iter().zip(&hosts) {
-        set_offloads(site, topology.underlay.offloads)?;
+    for (host, room) in topology.hosts.iter().zip(&hosts) {
+        set_offloads(room, ETH0, topology.underlay.offloads)?;
         for address in &host.addresses {
-            site.netlink.add_address(ETH0, *address).in_node(&site.name)?;
+            room.netlink.add_address(ETH0, *address).in_node(&room.name)?;
         }
         if topology.underlay.kind == UnderlayKind::Routed {
-            add_default_routes(host, site)?;
+            add_default_routes(host, room)?;
         }
     }
-    for (controller, site) in topology.controller.iter().zip(&controller) {
+    for (controller, room) in topology.controller.iter().zip(&controller) {
         for address in &controller.addresses {
-            site.netlink.add_address(ETH0, *address).in_node(&site.name)?;
+            room.netlink.add_address(ETH0, *address).in_node(&room.name)?;
         }
     }
     for (vm, device) in topology.vms.iter().zip(topology.vm_devices()) {
@@ -119,12 +120,12 @@ pub(crate) fn build(topology: &Topology) -> Result<(), LabError> {
             build_vm(topology, vm, &device)?;
         }
     }
-    Ok(())
+    outside::build(topology, &hosts)
 }
 
 /// One bridge, and a cable from each host, and from the controller, to it.
-fn build_segment<'a>(topology: &Topology, hosts: impl Iterator<Item = &'a Site>) -> Result<(), LabError> {
-    let segment = Site::create(topology, SEGMENT, Role::Segment)?;
+fn build_segment<'a>(topology: &Topology, hosts: impl Iterator<Item = &'a Room>) -> Result<(), LabError> {
+    let segment = Room::create(topology, SEGMENT, Role::Segment)?;
     segment.netlink.create_bridge(BRIDGE).in_node(SEGMENT)?;
     segment.netlink.set_mtu(BRIDGE, topology.underlay.mtu).in_node(SEGMENT)?;
     segment.netlink.set_up(BRIDGE).in_node(SEGMENT)?;
@@ -136,10 +137,10 @@ fn build_segment<'a>(topology: &Topology, hosts: impl Iterator<Item = &'a Site>)
 }
 
 /// One router, and a cable from each host to it.
-fn build_routed(topology: &Topology, hosts: &[Site]) -> Result<(), LabError> {
-    let router = Site::create(topology, ROUTER, Role::Router)?;
-    for ((host, site), device) in topology.hosts.iter().zip(hosts).zip(topology.underlay_devices()) {
-        lay_uplink(topology, site, &router, &device)?;
+fn build_routed(topology: &Topology, hosts: &[Room]) -> Result<(), LabError> {
+    let router = Room::create(topology, ROUTER, Role::Router)?;
+    for ((host, room), device) in topology.hosts.iter().zip(hosts).zip(topology.underlay_devices()) {
+        lay_uplink(topology, room, &router, &device)?;
         for address in host.addresses.iter().filter_map(router_address) {
             // A host may have two addresses of one prefix, for which the router needs one.
             match router.netlink.add_address(&device, address) {
@@ -152,7 +153,7 @@ fn build_routed(topology: &Topology, hosts: &[Site]) -> Result<(), LabError> {
 }
 
 /// The hosts' uplinks are the two ends of one cable.
-fn build_cable(topology: &Topology, hosts: &[Site]) -> Result<(), LabError> {
+fn build_cable(topology: &Topology, hosts: &[Room]) -> Result<(), LabError> {
     match hosts {
         [one, other] => lay_uplink(topology, one, other, ETH0),
         // Refused before anything was built.
@@ -161,7 +162,7 @@ fn build_cable(topology: &Topology, hosts: &[Site]) -> Result<(), LabError> {
 }
 
 /// A cable between a host's uplink and a device elsewhere, both ends up.
-fn lay_uplink(topology: &Topology, host: &Site, far: &Site, device: &str) -> Result<(), LabError> {
+fn lay_uplink(topology: &Topology, host: &Room, far: &Room, device: &str) -> Result<(), LabError> {
     let end = |name| VethEnd { mtu: Some(topology.underlay.mtu), ..VethEnd::named(name) };
     host.netlink.create_veth(end(ETH0), end(device), &far.namespace).in_node(&host.name)?;
     far.netlink.set_up(device).in_node(&far.name)?;
@@ -169,40 +170,40 @@ fn lay_uplink(topology: &Topology, host: &Site, far: &Site, device: &str) -> Res
 }
 
 /// The router is a host's way to all other prefixes.
-fn add_default_routes(host: &Host, site: &Site) -> Result<(), LabError> {
+fn add_default_routes(host: &Host, room: &Room) -> Result<(), LabError> {
     for is_ipv4 in [true, false] {
         let mut routers =
             host.addresses.iter().filter(|its| its.addr().is_ipv4() == is_ipv4).filter_map(router_address);
         let Some(router) = routers.next() else { continue };
         let everywhere = if is_ipv4 { IpNet::V4(Default::default()) } else { IpNet::V6(Default::default()) };
-        site.netlink.add_route(&Route::via(everywhere, router.addr())).in_node(&site.name)?;
+        room.netlink.add_route(&Route::via(everywhere, router.addr())).in_node(&room.name)?;
     }
     Ok(())
 }
 
 /// A VM's namespace and its cable to the host.
 fn build_vm(topology: &Topology, vm: &Vm, device: &str) -> Result<(), LabError> {
-    let site = Site::create(topology, vm.name.as_str(), Role::Vm)?;
-    let host = Site::open(topology, vm.host.as_str())?;
+    let room = Room::create(topology, vm.name.as_str(), Role::Vm)?;
+    let host = Room::open(topology, vm.host.as_str())?;
     let end = VethEnd { mac: Some(vm.mac.octets()), mtu: vm.mtu, name: ETH0 };
     let host_end = VethEnd { mtu: vm.mtu, ..VethEnd::named(device) };
-    site.netlink.create_veth(end, host_end, &host.namespace).in_node(&site.name)?;
+    room.netlink.create_veth(end, host_end, &host.namespace).in_node(&room.name)?;
     connect(topology, vm, &host, device)?;
-    site.netlink.set_up(ETH0).in_node(&site.name)?;
-    set_offloads(&site, vm.offloads)?;
+    room.netlink.set_up(ETH0).in_node(&room.name)?;
+    set_offloads(&room, ETH0, vm.offloads)?;
     for address in &vm.addresses {
-        site.netlink.add_address(ETH0, *address).in_node(&site.name)?;
+        room.netlink.add_address(ETH0, *address).in_node(&room.name)?;
     }
     for route in &vm.routes {
         let route = Route { device: Some(ETH0), ..Route::via(route.to, route.via) };
-        site.netlink.add_route(&route).in_node(&site.name)?;
+        room.netlink.add_route(&route).in_node(&room.name)?;
     }
     Ok(())
 }
 
 /// The tap of a guest in its host. It goes with the host's namespace.
 pub(crate) fn build_tap(topology: &Topology, vm: &Vm, device: &str) -> Result<(), LabError> {
-    let host = Site::open(topology, vm.host.as_str())?;
+    let host = Room::open(topology, vm.host.as_str())?;
     // QEMU opens the tap with the same options, or not at all.
     let options = TapOptions { vnet_hdr: true, multi_queue: vm.queues() > 1 };
     host.netlink.create_tap(device, options).in_node(&host.name)?;
@@ -214,11 +215,11 @@ pub(crate) fn build_tap(topology: &Topology, vm: &Vm, device: &str) -> Result<()
 
 /// Takes the tap of a guest away from a host.
 pub(crate) fn remove_tap(topology: &Topology, host: &str, device: &str) -> Result<(), LabError> {
-    Site::open(topology, host)?.netlink.delete_link(device).in_node(host)
+    Room::open(topology, host)?.netlink.delete_link(device).in_node(host)
 }
 
 /// Sets the host's end of a VM's cable up, wherever it came from.
-fn connect(topology: &Topology, vm: &Vm, host: &Site, device: &str) -> Result<(), LabError> {
+fn connect(topology: &Topology, vm: &Vm, host: &Room, device: &str) -> Result<(), LabError> {
     let agent = topology.hosts.iter().find(|its| its.name.as_str() == host.name && its.agent);
     if agent.is_some_and(|host| host.joined || vm.vsid.is_some()) {
         // The host's own stack has no business on a virtualized port: it would talk of itself to the VM.
@@ -230,7 +231,7 @@ fn connect(topology: &Topology, vm: &Vm, host: &Site, device: &str) -> Result<()
 /// Moves the host's end of a VM's cable from where it is (`from`, its name there) to a host.
 pub(crate) fn plug(topology: &Topology, vm: &Vm, from: (&str, &str), to: &str, device: &str) -> Result<(), LabError> {
     let (from_node, from_device) = from;
-    let (from, to) = (Site::open(topology, from_node)?, Site::open(topology, to)?);
+    let (from, to) = (Room::open(topology, from_node)?, Room::open(topology, to)?);
     from.netlink.move_link(from_device, &to.namespace, Some(device)).in_node(from_node)?;
     connect(topology, vm, &to, device)
 }
@@ -238,25 +239,25 @@ pub(crate) fn plug(topology: &Topology, vm: &Vm, from: (&str, &str), to: &str, d
 /// Moves the host's end of a VM's cable off the host, into the VM's own namespace, where it is down: the VM loses its
 /// carrier, as with a cable that is pulled.
 pub(crate) fn unplug(topology: &Topology, vm: &Vm, host: &str, device: &str) -> Result<(), LabError> {
-    let (from, to) = (Site::open(topology, host)?, Site::open(topology, vm.name.as_str())?);
+    let (from, to) = (Room::open(topology, host)?, Room::open(topology, vm.name.as_str())?);
     from.netlink.move_link(device, &to.namespace, Some(PARKED)).in_node(host)
 }
 
 /// Sets the MTU of both ends of a VM's cable, or of a guest's tap. A veth drops what is larger than the MTU of the end that
 /// receives.
 pub(crate) fn set_vm_mtu(topology: &Topology, vm: &Vm, host: &str, device: &str, mtu: u32) -> Result<(), LabError> {
-    Site::open(topology, host)?.netlink.set_mtu(device, mtu).in_node(host)?;
+    Room::open(topology, host)?.netlink.set_mtu(device, mtu).in_node(host)?;
     let name = vm.name.as_str();
-    if vm.is_guest() { Ok(()) } else { Site::open(topology, name)?.netlink.set_mtu(ETH0, mtu).in_node(name) }
+    if vm.is_guest() { Ok(()) } else { Room::open(topology, name)?.netlink.set_mtu(ETH0, mtu).in_node(name) }
 }
 
 /// Switches what the topology names.
-fn set_offloads(site: &Site, offloads: Offloads) -> Result<(), LabError> {
+pub(crate) fn set_offloads(room: &Room, device: &str, offloads: Offloads) -> Result<(), LabError> {
     let Offloads { gro, gso, tso, tx } = offloads;
     // The checksum comes first, because TSO needs it.
     for (offload, on) in [(Offload::TxChecksum, tx), (Offload::Tso, tso), (Offload::Gso, gso), (Offload::Gro, gro)] {
         if let Some(on) = on {
-            site.netlink.set_offload(ETH0, offload, on).in_node(&site.name)?;
+            room.netlink.set_offload(device, offload, on).in_node(&room.name)?;
         }
     }
     Ok(())

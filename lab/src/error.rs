@@ -76,6 +76,34 @@ pub enum LabError {
         /// Its process id.
         pid: u32,
     },
+    /// The node runs no gateway.
+    #[error("host {host} of lab {lab} has no gateway; give it \"gateway: true\" in the topology")]
+    NoGateway {
+        /// The lab.
+        lab: String,
+        /// The host.
+        host: String,
+    },
+    /// The gateway runs already.
+    #[error("the gateway of host {host} runs already, as process {pid}; stop it first")]
+    GatewayRuns {
+        /// The host.
+        host: String,
+        /// Its process id.
+        pid: u32,
+    },
+    /// A gateway did not start.
+    #[error("the gateway of host {host} {problem}; the end of its log {log} is:\n{tail}")]
+    Gateway {
+        /// The host.
+        host: String,
+        /// What happened.
+        problem: String,
+        /// Where its log is.
+        log: PathBuf,
+        /// The log's last lines.
+        tail: String,
+    },
     /// Something outside of this lab has what it needs.
     #[error("lab {lab} cannot be built: {problem}")]
     Taken {

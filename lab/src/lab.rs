@@ -11,9 +11,9 @@ use nix::sys::signal::Signal;
 
 use crate::state::{Lock, State};
 use crate::topology::{Topology, Vm};
-use crate::wiring::{CONTROLLER, PARKED, lab_folder, namespace_name, socket_path};
+use crate::wiring::{CONTROLLER, PARKED, gateway_handle, lab_folder, namespace_name, socket_path};
 use crate::{LabError, LabStatus, Node};
-use crate::{agent, build, controller, guest, teardown};
+use crate::{agent, build, controller, gateway, guest, teardown};
 
 /// How a lab is brought up.
 #[derive(Clone, Debug)]
@@ -54,9 +54,9 @@ impl Interrupted {
 /// Its methods block, and must not be called from asynchronous code.
 #[derive(Debug)]
 pub struct Lab {
-    name: String,
-    options: UpOptions,
-    /// Agents, and QEMUs of guests, that this process started: who starts a process must wait for its end.
+    pub(crate) name: String,
+    pub(crate) options: UpOptions,
+    /// Agents, gateways, and QEMUs of guests, that this process started: who starts a process must wait for its end.
     pub(crate) children: BTreeMap<String, Child>,
 }
 
@@ -124,6 +124,14 @@ impl Lab {
                 agent::await_ready(&self.name, host, child, &self.options)?;
             }
         }
+        for host in topology.hosts.iter().filter(|host| host.gateway) {
+            interrupted.check(&lab)?;
+            let host = host.name.as_str();
+            let mut child = gateway::start(state, program, host)?;
+            let ready = gateway::await_ready(&lab, host, &mut child, &self.options);
+            self.children.insert(gateway_handle(host), child);
+            ready?;
+        }
         guest::furnish(state, &mut self.children, &self.options)?;
         for (vm, device) in topology.vms.iter().zip(topology.vm_devices()) {
             interrupted.check(&lab)?;
@@ -177,7 +185,8 @@ impl Lab {
         self.node_among(name, |topology| topology.vms.iter().map(|vm| vm.name.to_string()).collect())
     }
 
-    /// Any node: a host, a VM, or the underlay's own (`underlay` of a segment, `router` of a routed one).
+    /// Any node: a host, a VM, what is on the outside, or the underlay's own (`underlay` of a segment, `router` of a routed
+    /// one) and the outside's (`outside`).
     ///
     /// # Errors
     /// When there is none of this name.

@@ -11,9 +11,10 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 use crate::LabError;
+use crate::error::InNode;
 use crate::guest::Choice;
 use crate::topology::Topology;
-use crate::wiring::{bpffs_folder, lab_folder, labs_folder, namespace_name, socket_path};
+use crate::wiring::{bpffs_folder, gateway_namespaces, lab_folder, labs_folder, namespace_name, socket_path};
 
 const STATE: &str = "state.json";
 
@@ -71,6 +72,9 @@ pub(crate) struct State {
     pub(crate) bpffs: Vec<PathBuf>,
     /// The agents that were started, by host.
     pub(crate) agents: BTreeMap<String, Process>,
+    /// The gateways that were started, by host.
+    #[serde(default)]
+    pub(crate) gateways: BTreeMap<String, Process>,
     /// The controller, once it was started.
     #[serde(default)]
     pub(crate) controller: Option<Process>,
@@ -112,6 +116,7 @@ impl State {
             sockets: with_agent().map(socket_path).collect(),
             bpffs: with_agent().map(bpffs_folder).collect(),
             agents: BTreeMap::new(),
+            gateways: BTreeMap::new(),
             controller: None,
             guests: BTreeMap::new(),
             arriving: BTreeMap::new(),
@@ -143,6 +148,13 @@ impl State {
                  rename the lab"
             ));
         }
+        let theirs = self.of_gateways()?;
+        if let Some(name) = theirs.first() {
+            return taken(format!(
+                "network namespace {name} is of a gateway outside of any lab; stop that and delete the namespace with \"ip \
+                 netns delete {name}\", or rename the host"
+            ));
+        }
         for socket in &self.sockets {
             if std::os::unix::net::UnixStream::connect(socket).is_ok() {
                 return taken(format!("an agent outside of any lab listens on {}; stop it first", socket.display()));
@@ -156,6 +168,18 @@ impl State {
             ));
         }
         Ok(())
+    }
+
+    /// The network namespaces that are there of its gateways.
+    pub(crate) fn of_gateways(&self) -> Result<Vec<String>, LabError> {
+        let hosts = self.topology.hosts.iter().filter(|host| host.gateway);
+        let beginnings: Vec<_> = hosts.map(|host| gateway_namespaces(host.name.as_str())).collect();
+        if beginnings.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut names = Namespace::list().in_node(self.topology.name.as_str())?;
+        names.retain(|name| beginnings.iter().any(|beginning| name.starts_with(beginning)));
+        Ok(names)
     }
 
     /// Reads the state of a lab.

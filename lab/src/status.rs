@@ -7,7 +7,7 @@ use crate::LabError;
 use crate::guest::{Accelerator, Place};
 use crate::state::State;
 use crate::topology::Vm;
-use crate::wiring::{ETH0, namespace_name};
+use crate::wiring::{ETH0, gateway_namespaces, namespace_name};
 
 /// A lab among others.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -31,7 +31,7 @@ pub struct LabStatus {
     pub name: String,
     /// Whether it was built to the end; if not, `down` mends it.
     pub complete: bool,
-    /// Its nodes: underlay, controller, hosts, VMs.
+    /// Its nodes: underlay, controller, hosts, VMs, outside.
     pub nodes: Vec<NodeStatus>,
 }
 
@@ -47,6 +47,12 @@ pub enum NodeKind {
     Host,
     /// A VM.
     Vm,
+    /// The segment outside.
+    Outside,
+    /// The router of the outside, or that of a site, or what translates for it.
+    Router,
+    /// A server behind a router.
+    Server,
 }
 
 /// A node.
@@ -61,7 +67,7 @@ pub struct NodeStatus {
     pub namespace: String,
     /// Whether the namespace, or the guest, is there.
     pub present: bool,
-    /// Addresses that its `eth0` (of the underlay: all its devices) has now, link-local ones left out.
+    /// Addresses that its `eth0` (of the underlay and of routers: all its devices) has now, link-local ones left out.
     pub addresses: Vec<ipnet::IpNet>,
     /// MTU of its `eth0`, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,6 +78,9 @@ pub struct NodeStatus {
     /// Of a host: its agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentStatus>,
+    /// Of a host: its gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<GatewayStatus>,
     /// Of a VM that is a guest: its QEMU.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guest: Option<GuestStatus>,
@@ -111,6 +120,20 @@ pub struct AgentStatus {
     pub log: std::path::PathBuf,
 }
 
+/// A host's gateway.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayStatus {
+    /// Its process id; none when it was never started.
+    pub pid: Option<u32>,
+    /// Whether it runs.
+    pub alive: bool,
+    /// Network namespaces that it has made.
+    pub namespaces: Vec<String>,
+    /// Where its log is.
+    pub log: std::path::PathBuf,
+}
+
 /// All labs.
 pub(crate) fn list() -> Result<Vec<LabSummary>, LabError> {
     let mut labs = Vec::new();
@@ -135,13 +158,20 @@ pub(crate) fn status(state: &State) -> LabStatus {
     let controller = controller.map(|controller| node(state, controller.name.as_str(), NodeKind::Controller));
     let hosts = topology.hosts.iter().map(|host| NodeStatus {
         agent: host.agent.then(|| agent(state, host.name.as_str())),
+        gateway: host.gateway.then(|| gateway(state, host.name.as_str())),
         ..node(state, host.name.as_str(), NodeKind::Host)
     });
     let vms = topology.vms.iter().map(|vm| {
         let its = if vm.is_guest() { guest_node(state, vm) } else { node(state, vm.name.as_str(), NodeKind::Vm) };
         NodeStatus { host: state.host_of(vm.name.as_str()), ..its }
     });
-    let nodes = underlay.into_iter().chain(controller).chain(hosts).chain(vms).collect();
+    let outside = topology.outside_node().map(|name| node(state, name, NodeKind::Outside));
+    let servers: Vec<_> = topology.servers().map(|server| server.name.to_string()).collect();
+    let outside = outside.into_iter().chain(topology.outside_nodes().into_iter().map(|name| {
+        let kind = if servers.contains(&name) { NodeKind::Server } else { NodeKind::Router };
+        node(state, &name, kind)
+    }));
+    let nodes = underlay.into_iter().chain(controller).chain(hosts).chain(vms).chain(outside).collect();
     LabStatus { name: topology.name.to_string(), complete: state.complete, nodes }
 }
 
@@ -151,7 +181,8 @@ fn node(state: &State, name: &str, kind: NodeKind) -> NodeStatus {
     // A node that is not there, or goes while it is looked at, has no links.
     let links = Namespace::open(&namespace).and_then(|open| Netlink::in_namespace(&open)).and_then(|open| open.links());
     let mut links = links.unwrap_or_default();
-    links.retain(|link| link.name == ETH0 || (kind == NodeKind::Underlay && link.name != "lo"));
+    let is_router = matches!(kind, NodeKind::Underlay | NodeKind::Outside | NodeKind::Router);
+    links.retain(|link| link.name == ETH0 || (is_router && link.name != "lo"));
     let addresses = links.iter().flat_map(|link| &link.addresses).copied();
     let is_link_local = |net: &ipnet::IpNet| matches!(net, ipnet::IpNet::V6(net) if net.addr().is_unicast_link_local());
     NodeStatus {
@@ -163,6 +194,7 @@ fn node(state: &State, name: &str, kind: NodeKind) -> NodeStatus {
         mtu: links.iter().find(|link| link.name == ETH0).map(|link| link.mtu),
         host: None,
         agent: None,
+        gateway: None,
         guest: None,
     }
 }
@@ -183,6 +215,7 @@ fn guest_node(state: &State, vm: &Vm) -> NodeStatus {
         mtu,
         host: None,
         agent: None,
+        gateway: None,
         guest: Some(GuestStatus {
             pid: guest.map(|guest| guest.process.pid),
             alive,
@@ -202,5 +235,18 @@ fn agent(state: &State, host: &str) -> AgentStatus {
         alive: process.is_some_and(|process| process.is_alive()),
         socket: crate::wiring::socket_path(host),
         log: crate::agent::log_path(state.topology.name.as_str(), host),
+    }
+}
+
+/// A host's gateway.
+fn gateway(state: &State, host: &str) -> GatewayStatus {
+    let process = state.gateways.get(host);
+    let beginning = gateway_namespaces(host);
+    let namespaces = state.of_gateways().unwrap_or_default();
+    GatewayStatus {
+        pid: process.map(|process| process.pid),
+        alive: process.is_some_and(|process| process.is_alive()),
+        namespaces: namespaces.into_iter().filter(|name| name.starts_with(&beginning)).collect(),
+        log: crate::gateway::log_path(state.topology.name.as_str(), host),
     }
 }

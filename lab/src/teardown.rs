@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use crate::LabError;
 use crate::agent;
 use crate::state::{Process, State};
-use crate::wiring::CONTROLLER;
+use crate::wiring::{CONTROLLER, gateway_handle};
 
 /// Takes a lab down. `children` are the handles of those agents and guests that the caller itself started.
 pub(crate) fn take_down(state: &State, children: &mut BTreeMap<String, Child>) -> Result<(), LabError> {
@@ -26,13 +26,21 @@ pub(crate) fn take_down(state: &State, children: &mut BTreeMap<String, Child>) -
     for come in state.arriving.values() {
         agent::end(come.guest.process, Signal::SIGKILL, None);
     }
+    for (host, process) in &state.gateways {
+        agent::end(*process, Signal::SIGTERM, children.get_mut(&gateway_handle(host)));
+    }
     for (host, process) in &state.agents {
         agent::end(*process, Signal::SIGTERM, children.get_mut(host));
     }
     if let Some(process) = state.controller {
         agent::end(process, Signal::SIGTERM, children.get_mut(CONTROLLER));
     }
-    for name in &state.namespaces {
+    // What gateways made outlives them.
+    let of_gateways = state.of_gateways().unwrap_or_else(|error| {
+        problems.push(error.to_string());
+        Vec::new()
+    });
+    for name in of_gateways.iter().chain(&state.namespaces) {
         end_processes(name, &mut problems);
         match Namespace::delete(name) {
             Err(error) if !error.is_absent() => problems.push(error.to_string()),

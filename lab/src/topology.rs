@@ -9,6 +9,7 @@ use model::{MacAddress, Name, Resource, Vsid};
 use serde::{Deserialize, Serialize};
 
 use crate::LabError;
+use crate::outside::{Outside, Site};
 
 /// A lab.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub struct Topology {
     /// What joins the hosts.
     #[serde(default)]
     pub underlay: Underlay,
+    /// An Ethernet segment beside the underlay, where gateways have their external interfaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<Outside>,
     /// A node that runs `netvirt controller`; only with an underlay of kind `segment`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub controller: Option<Controller>,
@@ -28,6 +32,9 @@ pub struct Topology {
     /// host.
     #[serde(default)]
     pub vms: Vec<Vm>,
+    /// Companies' sites on the outside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sites: Vec<Site>,
     /// Lookup records, customer routes and provider routes that every agent gets. Provider addresses and ports are
     /// made from `hosts` and `vms`.
     #[serde(default)]
@@ -125,6 +132,12 @@ pub struct Host {
     /// comes from the controller, and `resources` are for the others.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub joined: bool,
+    /// Its place on the outside: an `eth1` there, with these addresses, which may be none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<Vec<IpNet>>,
+    /// Whether it runs `netvirt gateway` beside its agent. Its `eth1` is the gateway's then, and the lab gives it no address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gateway: bool,
 }
 
 const fn yes() -> bool {

@@ -14,7 +14,7 @@ use crate::wiring::{ROUTER, SEGMENT, namespace_name, router_address};
 const MAX_NAMESPACE: usize = 63;
 
 /// IPv6 needs 1280 bytes (RFC 8200); a veth takes 65535 at most.
-const MTU: std::ops::RangeInclusive<u32> = 1280..=65535;
+pub(crate) const MTU: std::ops::RangeInclusive<u32> = 1280..=65535;
 
 /// MiB of a guest: with less its kernel does not come up, and more is more than a machine for tests has.
 const MEMORY: std::ops::RangeInclusive<u32> = 96..=65536;
@@ -35,6 +35,7 @@ impl Topology {
         self.check_host_addresses(&mut problems);
         self.check_controller(&mut problems);
         self.check_vms(&mut problems);
+        self.check_outside(&mut problems);
         self.check_resources(&mut problems);
         self.check_intents(&mut problems);
         if problems.is_empty() { Ok(()) } else { Err(LabError::Invalid { lab: self.name.to_string(), problems }) }
@@ -42,16 +43,17 @@ impl Topology {
 
     fn check_names(&self, problems: &mut Vec<String>) {
         let mut seen = BTreeSet::new();
-        let controller = self.controller.iter().map(|controller| &controller.name);
-        for name in controller.chain(self.hosts.iter().map(|host| &host.name)).chain(self.vms.iter().map(|vm| &vm.name))
-        {
-            if !seen.insert(name) {
+        for name in self.named_nodes() {
+            if !seen.insert(name.clone()) {
                 problems.push(format!("two nodes are named {name}; give each host and VM a name of its own"));
             }
             if [SEGMENT, ROUTER].contains(&name.as_str()) {
                 problems.push(format!("a node is named {name}, which is the underlay's own; choose another name"));
             }
-            let namespace = namespace_name(&self.name, name.as_str());
+            if self.outside_node() == Some(name.as_str()) {
+                problems.push(format!("a node is named {name}, as the segment itself is; choose another name"));
+            }
+            let namespace = namespace_name(&self.name, &name);
             if namespace.len() > MAX_NAMESPACE {
                 problems.push(format!(
                     "{namespace} is too long for a network namespace ({} characters of {MAX_NAMESPACE}); shorten the \
@@ -245,7 +247,7 @@ fn check_kind(vm: &Vm, problems: &mut Vec<String>) {
 }
 
 /// Whether an address is in both prefixes.
-fn overlaps(one: &IpNet, other: &IpNet) -> bool {
+pub(crate) fn overlaps(one: &IpNet, other: &IpNet) -> bool {
     one.contains(&other.network()) || other.contains(&one.network())
 }
 

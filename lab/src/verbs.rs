@@ -123,12 +123,14 @@ pub fn exec(lab: Option<&str>, node: &str, command: &[String]) -> LabError {
     LabError::Run { program: program.to_owned(), node: node.name().to_owned(), source }
 }
 
-/// What a DHCP client writes in a VM about the machine it runs on is about the VM: it is given a file of its own for it.
+/// What is written in a VM or a server about the names that it asks for is about that one: it is given a file of its own for
+/// it.
 fn own_resolver(state: &State, node: &str) -> Result<(), LabError> {
     const RESOLVER: &str = "/etc/resolv.conf";
     let is_vm = state.topology.vms.iter().any(|vm| vm.name.as_str() == node);
+    let is_outside = state.topology.outside_nodes().iter().any(|its| its == node);
     // A link leads elsewhere, and whoever replaces it replaces the machine's.
-    if !is_vm || !fs::symlink_metadata(RESOLVER).is_ok_and(|it| it.is_file()) {
+    if !(is_vm || is_outside) || !fs::symlink_metadata(RESOLVER).is_ok_and(|it| it.is_file()) {
         return Ok(());
     }
     let own = lab_folder(state.topology.name.as_str()).join(format!("{node}.resolv.conf"));

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use model::Name;
 
+use crate::outside::ETH1;
 use crate::topology::{Topology, UnderlayKind};
 
 /// Node with the bridge of a segment.
@@ -24,6 +25,11 @@ pub(crate) const PARKED: &str = "unplugged0";
 /// The controller among the handles of processes that this process started, which are else named after hosts. No host
 /// has this name.
 pub(crate) const CONTROLLER: &str = "the controller";
+
+/// A host's gateway among those handles.
+pub(crate) fn gateway_handle(host: &str) -> String {
+    format!("the gateway of {host}")
+}
 
 /// Longest name of a device.
 const MAX_DEVICE: usize = 15;
@@ -63,6 +69,11 @@ pub(crate) fn namespace_name(lab: &Name, node: &str) -> String {
     format!("{lab}-{node}")
 }
 
+/// How the names of the network namespaces begin that a host's gateway makes.
+pub(crate) fn gateway_namespaces(host: &str) -> String {
+    format!("nvgw.{host}.")
+}
+
 /// The address that the router takes in a host's prefix: the lowest that hosts may have, or the highest if that is
 /// the host's own.
 pub(crate) fn router_address(host: &IpNet) -> Option<IpNet> {
@@ -96,12 +107,18 @@ impl Topology {
         }
     }
 
-    /// All nodes: underlay, controller, hosts, VMs.
+    /// All nodes: the underlay, the outside, and those that the topology names.
     pub(crate) fn nodes(&self) -> Vec<String> {
+        let segments = self.underlay_node().into_iter().chain(self.outside_node()).map(str::to_owned);
+        segments.chain(self.named_nodes()).collect()
+    }
+
+    /// The nodes that the topology names: controller, hosts, VMs, and what is joined to the outside.
+    pub(crate) fn named_nodes(&self) -> Vec<String> {
         let hosts = self.hosts.iter().map(|host| host.name.to_string());
         let vms = self.vms.iter().map(|vm| vm.name.to_string());
         let controller = self.controller.iter().map(|controller| controller.name.to_string());
-        self.underlay_node().map(str::to_owned).into_iter().chain(controller).chain(hosts).chain(vms).collect()
+        controller.chain(hosts).chain(vms).chain(self.outside_nodes()).collect()
     }
 
     /// The nodes that are network namespaces: all but guests.
@@ -113,7 +130,7 @@ impl Topology {
     /// Names of the host's ends of the VMs' cables, and of the guests' taps, in the order of the VMs: unique in the whole lab, so that a VM may
     /// move to any host.
     pub(crate) fn vm_devices(&self) -> Vec<String> {
-        device_names(self.vms.iter().map(|vm| vm.name.as_str()), &["lo", ETH0, PARKED])
+        device_names(self.vms.iter().map(|vm| vm.name.as_str()), &["lo", ETH0, ETH1, PARKED])
     }
 
     /// Names of the underlay's ends of the hosts' cables, in the order of the hosts; then the controller's.
@@ -124,7 +141,7 @@ impl Topology {
 }
 
 /// Names of devices that are as close to the given ones as 15 characters and uniqueness allow.
-fn device_names<'a>(names: impl Iterator<Item = &'a str>, reserved: &[&str]) -> Vec<String> {
+pub(crate) fn device_names<'a>(names: impl Iterator<Item = &'a str>, reserved: &[&str]) -> Vec<String> {
     let mut taken: BTreeSet<String> = reserved.iter().map(|&name| name.to_owned()).collect();
     let mut chosen = Vec::new();
     for name in names {

@@ -192,10 +192,14 @@ fn summaries(labs: &[LabSummary]) -> String {
 
 fn nodes(status: &LabStatus, wide: bool) -> String {
     let mut header = headings(&["NODE", "KIND", "ADDRESSES", "MTU", "HOST", "AGENT"]);
+    let gateways = status.nodes.iter().any(|node| node.gateway.is_some());
+    if gateways {
+        header.push("GATEWAY".to_owned());
+    }
     if wide {
         header.extend(headings(&["NAMESPACE", "SOCKET", "LOG"]));
     }
-    let rows = status.nodes.iter().map(|node| node_row(node, wide)).collect();
+    let rows = status.nodes.iter().map(|node| node_row(node, gateways, wide)).collect();
     let table = Table::new(header).render(rows, true);
     let advice = if status.complete {
         String::new()
@@ -218,6 +222,9 @@ fn kind(node: &NodeStatus) -> String {
         NodeKind::Controller => "controller",
         NodeKind::Host => "host",
         NodeKind::Vm => "VM",
+        NodeKind::Outside => "outside",
+        NodeKind::Router => "router",
+        NodeKind::Server => "server",
     };
     match (&node.guest, node.present) {
         (Some(guest), _) => {
@@ -229,13 +236,14 @@ fn kind(node: &NodeStatus) -> String {
     }
 }
 
-fn node_row(node: &NodeStatus, wide: bool) -> Vec<String> {
+fn node_row(node: &NodeStatus, gateways: bool, wide: bool) -> Vec<String> {
     let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
     let addresses: Vec<String> = node.addresses.iter().map(ToString::to_string).collect();
-    let agent = node.agent.as_ref().map(|agent| match (agent.alive, agent.pid) {
-        (true, Some(pid)) => format!("process {pid}"),
-        _ => "stopped".to_owned(),
-    });
+    let process = |alive: bool, pid: Option<u32>| match pid.filter(|_| alive) {
+        Some(pid) => format!("process {pid}"),
+        None => "stopped".to_owned(),
+    };
+    let agent = node.agent.as_ref().map(|agent| process(agent.alive, agent.pid));
     let mut row = vec![
         node.name.clone(),
         kind(node),
@@ -244,6 +252,9 @@ fn node_row(node: &NodeStatus, wide: bool) -> Vec<String> {
         or_none(node.host.clone()),
         or_none(agent),
     ];
+    if gateways {
+        row.push(or_none(node.gateway.as_ref().map(|gateway| process(gateway.alive, gateway.pid))));
+    }
     if wide {
         let (agent, guest) = (node.agent.as_ref(), node.guest.as_ref());
         let socket = agent.map(|agent| &agent.socket).or(guest.map(|guest| &guest.qmp));
@@ -257,7 +268,7 @@ fn node_row(node: &NodeStatus, wide: bool) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use lab::{AgentStatus, GuestStatus};
+    use lab::{AgentStatus, GatewayStatus, GuestStatus};
 
     use super::*;
 
@@ -271,6 +282,7 @@ mod tests {
             mtu: Some(1600),
             host: None,
             agent: None,
+            gateway: None,
             guest: None,
         }
     }
@@ -309,6 +321,38 @@ blue1     VM, missing  10.0.0.5/24      1600    host1   <none>
         assert!(nodes(&status, true).contains("/run/netvirt/host1.sock"));
         let incomplete = nodes(&LabStatus { complete: false, ..status }, false);
         assert!(incomplete.ends_with("remove it with \"netvirt lab down demo\".\n"), "{incomplete}");
+    }
+
+    #[test]
+    fn gateways_have_a_column_where_there_are_any() {
+        let gateway = |alive| GatewayStatus {
+            pid: Some(44),
+            alive,
+            namespaces: vec!["nvgw.host17.contoso.aaa".into()],
+            log: "/run/netvirt/lab/demo/host17.gateway.log".into(),
+        };
+        let host = |name: &str, alive| NodeStatus {
+            gateway: Some(gateway(alive)),
+            ..node(name, NodeKind::Host, Some("192.168.4.17/24"))
+        };
+        let nodes_of = vec![
+            host("host17", true),
+            host("host18", false),
+            node("internet", NodeKind::Router, None),
+            node("www", NodeKind::Server, None),
+        ];
+        let status = LabStatus { name: "demo".into(), complete: true, nodes: nodes_of };
+        assert_eq!(
+            nodes(&status, false),
+            "\
+Lab demo: up
+NODE      KIND    ADDRESSES        MTU   HOST    AGENT   GATEWAY
+host17    host    192.168.4.17/24  1600  <none>  <none>  process 44
+host18    host    192.168.4.17/24  1600  <none>  <none>  stopped
+internet  router  <none>           1600  <none>  <none>  <none>
+www       server  <none>           1600  <none>  <none>  <none>
+"
+        );
     }
 
     #[test]
