@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 /// A daemon: what it is started with, in the compartment's network namespace and in a mount namespace of its own.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Daemon {
-    /// Its name, unique in the compartment: `bird`, `dnsmasq`, `charon`, `wg0`.
+    /// Its name, unique in the compartment: `bird`, `dnsmasq`, `charon`, `wg0`. It is a legal name of a file.
     pub name: String,
-    /// The program, searched in `PATH` and in `/usr/sbin`, `/usr/lib/ipsec`.
+    /// The program, searched in `PATH` and in the folders where Debian puts daemons ([`crate::daemons::FOLDERS`]).
     pub program: PathBuf,
     /// The Debian package that has the program, for the sentence that says that it is missing.
     pub package: &'static str,
@@ -15,32 +17,48 @@ pub struct Daemon {
     pub arguments: Vec<String>,
     /// Variables of its environment, besides `PATH`.
     pub environment: Vec<(String, String)>,
-    /// What it reads. The names are relative to the compartment's folder.
+    /// What it reads.
     pub files: Vec<ConfigFile>,
-    /// Folders of the machine that it is to have for itself: each is covered by one of the same name in the compartment's folder.
+    /// Folders of the machine that it is to have for itself: each is covered by [`crate::daemons::own_folder`], which is in
+    /// the compartment's folder and shared by its daemons. None may hold the compartment's folder.
     pub own_folders: Vec<PathBuf>,
-    /// What is done when only the contents of `files` have changed.
-    pub on_change: OnChange,
+    /// The user that it becomes by itself once it has started as root. Its files and its own folders are that user's; none:
+    /// root's.
+    pub user: Option<&'static str>,
 }
 
 /// A file of a daemon's.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigFile {
-    /// Its name in the compartment's folder.
+    /// Where it is in the compartment's folder; parts are divided by slashes.
     pub name: String,
     /// What stands in it.
     pub contents: String,
+    /// What is done when only the contents have changed.
+    pub on_change: OnChange,
 }
 
-/// What is done when the files of a daemon that runs have changed.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// What is done when files of a daemon that runs have changed. Of several, a restart goes before all others.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum OnChange {
     /// It is ended and started anew.
     Restart,
     /// It is sent this signal.
     Signal(i32),
-    /// This command is run in its namespaces: program, then arguments.
+    /// This command is run in its namespaces: program, then arguments. It is tried again until it succeeds.
     Run(Vec<String>),
     /// Nothing: somebody else tells it.
     Nothing,
+}
+
+/// How a daemon is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DaemonStatus {
+    /// Its process, when it runs.
+    pub pid: Option<u32>,
+    /// How often it was started again after it had ended by itself.
+    pub restarts: u64,
+    /// Why it does not run, or does not run for long, as a sentence that says what to do.
+    pub trouble: Option<String>,
 }

@@ -5,9 +5,11 @@
 //! **Invariant:** no decision is made here. What a compartment is to have is said by `plan::gateway`.
 
 mod daemon;
+pub mod daemons;
 mod part;
 mod place;
 
-pub use daemon::{ConfigFile, Daemon, OnChange};
+pub use daemon::{ConfigFile, Daemon, DaemonStatus, OnChange};
+pub use daemons::{Daemons, Supervisor};
 pub use part::{Part, Trouble};
 pub use place::Place;

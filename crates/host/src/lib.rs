@@ -14,6 +14,7 @@ mod namespace;
 mod netlink;
 mod offload;
 mod packet_socket;
+mod pidfd;
 pub mod process;
 mod steering;
 mod tap;
@@ -24,6 +25,7 @@ pub use namespace::{NETNS_FOLDER, Namespace};
 pub use netlink::{AddressState, Link, LinkKind, Netlink, PolicyRule, Reachability, Route, TableRoute, VethEnd, Vxlan};
 pub use offload::Offload;
 pub use packet_socket::PacketSocket;
+pub use pidfd::Process;
 pub use tap::TapOptions;
 pub use watch::{LinkEvent, LinkWatch, LinkWatchStop};
 

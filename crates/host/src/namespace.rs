@@ -4,6 +4,7 @@
 //! the network namespace is ever entered: mounts stay those of the caller, therefore bpffs stays visible (`ip netns
 //! exec` hides it by a fresh /sys).
 
+use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -18,8 +19,10 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::SigSet;
+use nix::unistd::setsid;
 
 use crate::Error;
+use crate::process::cover_folders;
 
 /// Where named namespaces are.
 pub const NETNS_FOLDER: &str = "/run/netns";
@@ -170,6 +173,30 @@ impl Namespace {
         command
     }
 
+    /// As [`Namespace::command`], in a session of its own, so that it outlives the caller and its terminal, and with folders
+    /// put over others, first before second, for it alone.
+    ///
+    /// # Errors
+    /// When a folder's name has a zero byte.
+    pub fn daemon_command(
+        &self,
+        program: impl AsRef<std::ffi::OsStr>,
+        covered: &[(PathBuf, PathBuf)],
+    ) -> io::Result<Command> {
+        let name = |path: &Path| Ok::<_, io::Error>(CString::new(path.as_os_str().as_encoded_bytes())?);
+        let covered =
+            covered.iter().map(|(with, path)| Ok((name(with)?, name(path)?))).collect::<io::Result<Vec<_>>>()?;
+        let mut command = self.command(program);
+        // SAFETY: between fork and exec there are only bare system calls, on names that were made before.
+        unsafe {
+            command.pre_exec(move || {
+                setsid()?;
+                cover_folders(&covered)
+            });
+        }
+        Ok(command)
+    }
+
     /// Writes the sysctl `net.KEY`, for example `ipv4/ip_forward`. Parts are divided by slashes, so that a device's
     /// name may have a dot.
     ///
@@ -245,6 +272,13 @@ impl Namespace {
             }
         }
         Ok(pids)
+    }
+
+    /// Whether a process is inside; one that has ended is not.
+    pub fn holds(&self, pid: u32) -> bool {
+        let inode = |path: String| fs::metadata(path).ok().map(|its| its.ino());
+        let own = inode(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
+        own.is_some() && own == inode(format!("/proc/{pid}/ns/net"))
     }
 
     /// The descriptor, for requests that name a namespace by one.

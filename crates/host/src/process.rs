@@ -1,5 +1,6 @@
 //! Telling one process from a later one with the same id, and what a process has for itself.
 
+use std::ffi::{CStr, CString};
 use std::path::Path;
 use std::{fs, io};
 
@@ -37,6 +38,22 @@ pub fn cover(path: &Path, with: &Path) -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING)?;
     mount(Some(with), path, NOTHING, MsFlags::MS_BIND, NOTHING)?;
+    Ok(())
+}
+
+/// Puts folders over others, first before second, for this process, and what becomes of it, alone. What others mount and
+/// unmount later is seen here as well: else a process would keep alive the namespaces whose names it saw when it started.
+/// It allocates nothing, and may be called between fork and exec.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn cover_folders(folders: &[(CString, CString)]) -> io::Result<()> {
+    const NOTHING: Option<&CStr> = None;
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(NOTHING, c"/", NOTHING, MsFlags::MS_REC | MsFlags::MS_SLAVE, NOTHING)?;
+    for (with, path) in folders {
+        mount(Some(with.as_c_str()), path.as_c_str(), NOTHING, MsFlags::MS_BIND, NOTHING)?;
+    }
     Ok(())
 }
 
