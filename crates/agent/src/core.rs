@@ -7,13 +7,14 @@ use api::{ChangeReport, ChangeResult, ChangeSet, Outcome, Problem, ProblemType};
 use datapath::{Attachment, Datapath, Role};
 use host::{LinkEvent, Netlink};
 use model::{Change, Intent, IntentError, Key, Kind, Name, Port, Resource};
-use plan::{Changes, Epochs, Facts, Finding, HostTables, Link, PortStatus, Severity, compile, diff, epochs};
+use plan::{Changes, Epochs, Facts, Finding, HostTables, Link, PortStatus, Severity, Update, compile, diff, epochs};
 
 use crate::addresses::Addresses;
 use crate::config::Config;
 use crate::desired::{Desired, Refused, Step};
 use crate::error::RunError;
 use crate::facts;
+use crate::gateways::Gateways;
 use crate::punts::Leases;
 use crate::saved::Saved;
 
@@ -28,6 +29,8 @@ pub struct Core {
     pub drift: Vec<String>,
     /// What DHCP said to the ports.
     pub leases: Leases,
+    /// What the host's gateway is to do, and what it said.
+    pub gateways: Gateways,
     /// Grows whenever what is in force may have changed.
     pub generation: u64,
     pub settings: plan::Settings,
@@ -71,6 +74,7 @@ impl Core {
             datapath,
             drift: Vec::new(),
             leases: Leases::default(),
+            gateways: Gateways::new(SystemTime::now()),
             generation: 0,
             settings,
             controller: None,
@@ -81,6 +85,7 @@ impl Core {
             addresses,
         };
         core.take_over(&tables)?;
+        core.follow_gateways(None);
         core.addresses.delete_unwanted(&core.netlink);
         core.addresses.tell_problems();
         Ok(core)
@@ -181,8 +186,7 @@ impl Core {
     fn carry_out(&mut self, step: Step) -> Result<(), RunError> {
         let (changes, ports) = (&step.update.changes, &step.update.ports);
         if changes.is_empty() && ports.is_empty() {
-            self.desired.live.settle(&step.update);
-            self.generation += 1;
+            self.settle(&step.update);
             return Ok(());
         }
         let done = self.write_update(changes).and_then(|()| self.attach(ports));
@@ -198,11 +202,17 @@ impl Core {
             }
             return Err(error);
         }
-        self.desired.live.settle(&step.update);
-        self.generation += 1;
+        self.settle(&step.update);
         let known = self.desired.live.ports();
         self.leases.keep(|name| known.contains_key(name));
         Ok(())
+    }
+
+    /// An update is in force.
+    fn settle(&mut self, update: &Update) {
+        self.desired.live.settle(update);
+        self.generation += 1;
+        self.follow_gateways(Some(update));
     }
 
     /// Writes the changes of an update; what counts for another port from now on begins at zero.
@@ -402,7 +412,8 @@ impl Core {
     }
 
     /// Carries a set of changes out, wholly or not at all.
-    pub fn change(&mut self, set: ChangeSet) -> Result<ChangeReport, Problem> {
+    pub fn change(&mut self, mut set: ChangeSet) -> Result<ChangeReport, Problem> {
+        self.find_secrets(&mut set);
         let (changes, results) = self.judge(&set)?;
         if set.dry_run {
             self.look_again(&changes);

@@ -14,6 +14,7 @@ mod desired;
 mod error;
 mod facts;
 mod flows;
+mod gateways;
 mod learnt;
 mod local_api;
 mod plugging;

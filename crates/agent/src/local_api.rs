@@ -1,10 +1,13 @@
 //! The agent's side of the northbound interface.
 
+use std::sync::Arc;
+
 use api::{
-    AddressState, ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostApi, HostStatus, InterfaceAddress,
-    InterfaceStatus, InterfaceVlan, Item, PlugReport, PlugRequest, PortMemory, Problem, Remembered, TraceReport,
-    TraceRequest, UPLINK, UnplugReport, UnplugRequest, UplinkStatus,
+    AddressState, ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, GATEWAY_WAIT, GatewayWork, HostApi,
+    HostStatus, InterfaceAddress, InterfaceStatus, InterfaceVlan, Item, PlugReport, PlugRequest, PortMemory, Problem,
+    Remembered, TraceReport, TraceRequest, UPLINK, UnplugReport, UnplugRequest, UplinkStatus,
 };
+use model::gateway::GatewayReport;
 use model::{Key, Kind, MacAddress};
 use pipeline::DropReason;
 
@@ -36,6 +39,17 @@ impl HostApi for LocalApi {
 
     fn change(&self, changes: ChangeSet) -> Result<ChangeReport, Problem> {
         lock(&self.0).change(changes)
+    }
+
+    fn gateway_work(&self, after: Option<u64>) -> Result<GatewayWork, Problem> {
+        let bell = Arc::clone(&lock(&self.0).gateways.bell);
+        bell.wait(after, GATEWAY_WAIT);
+        Ok(lock(&self.0).gateway_work())
+    }
+
+    fn report_gateway(&self, report: GatewayReport) -> Result<(), Problem> {
+        lock(&self.0).gateways.take_report(report);
+        Ok(())
     }
 
     fn drops(&self) -> Result<Vec<DropCounter>, Problem> {

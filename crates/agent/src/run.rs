@@ -123,12 +123,14 @@ async fn serve(socket: api::Socket, local: LocalApi) -> Result<(), RunError> {
     let io = |what| move |source| RunError::Io { what, source };
     let mut terminate = signal(SignalKind::terminate()).map_err(io("wait for SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(io("wait for SIGINT"))?;
+    let bell = Arc::clone(&lock(&local.0).gateways.bell);
     let end = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         tracing::info!("asked to end; programs and tables stay in force");
+        bell.close();
     };
     api::server::serve(socket, Arc::new(local), end).await.map_err(io("serve the socket"))?;
     Ok(())

@@ -1,9 +1,9 @@
 //! What the host knows of each resource: read off the tables that are in force.
 
 use api::{
-    AddressSetStatus, CompartmentStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, GatewayStatus, GlobalStatus,
-    Item, ItemStatus, LookupRecordStatus, MigrationStatus, PortStatus, Problem, ProblemType, ProviderAddressStatus,
-    ProviderRouteStatus, RealizedState, RoutingDomainStatus, SecurityGroupStatus,
+    AddressSetStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, GlobalStatus, Item, ItemStatus,
+    LookupRecordStatus, MigrationStatus, PortStatus, Problem, ProblemType, ProviderAddressStatus, ProviderRouteStatus,
+    RealizedState, RoutingDomainStatus, SecurityGroupStatus,
 };
 use ipnet::IpNet;
 use model::{
@@ -14,9 +14,6 @@ use pipeline::{RecordKey, RouteFlags, StationKey};
 use plan::PortState;
 
 use crate::core::Core;
-
-/// Why nothing is known of a gateway.
-const SILENT: &str = "netvirt gateway has not reported; is it running?";
 
 /// A resource with its status.
 pub fn item(core: &Core, resource: &Resource) -> Result<Item, Problem> {
@@ -31,16 +28,8 @@ pub fn item(core: &Core, resource: &Resource) -> Result<Item, Problem> {
         Resource::RoutingDomain(domain) => ItemStatus::RoutingDomain(of_routing_domain(core, domain)),
         Resource::Migration(migration) => ItemStatus::Migration(of_migration(core, migration)?),
         Resource::Global(_) => ItemStatus::Global(GlobalStatus { state: RealizedState::InForce }),
-        Resource::Gateway(_) => ItemStatus::Gateway(GatewayStatus {
-            state: RealizedState::NotInForce,
-            reason: Some(SILENT.to_owned()),
-            ..GatewayStatus::default()
-        }),
-        Resource::Compartment(_) => ItemStatus::Compartment(CompartmentStatus {
-            state: RealizedState::NotInForce,
-            reason: Some(SILENT.to_owned()),
-            ..CompartmentStatus::default()
-        }),
+        Resource::Gateway(_) => ItemStatus::Gateway(core.gateways.of_gateway()),
+        Resource::Compartment(compartment) => ItemStatus::Compartment(core.gateways.of(&compartment.name)),
         Resource::ProviderRoute(route) => ItemStatus::ProviderRoute(of_provider_route(core, route)),
     };
     let key = resource.key();

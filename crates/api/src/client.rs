@@ -9,14 +9,15 @@ use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use model::Kind;
+use model::gateway::GatewayReport;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use crate::paths::{self, MAX_ANSWER_BYTES, MAX_BODY_BYTES};
 use crate::{
-    ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostStatus, InterfaceStatus, Item, PlugReport,
-    PlugRequest, PortMemory, Problem, Remembered, TraceReport, TraceRequest, UnplugReport, UnplugRequest,
+    ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, GatewayWork, HostStatus, InterfaceStatus, Item,
+    PlugReport, PlugRequest, PortMemory, Problem, Remembered, TraceReport, TraceRequest, UnplugReport, UnplugRequest,
 };
 
 /// How long a client waits for an answer unless told otherwise: writing every record that a host can have takes a while.
@@ -205,6 +206,22 @@ impl Client {
     /// [`ClientError`].
     pub fn unplug(&self, request: &UnplugRequest) -> Result<UnplugReport, ClientError> {
         self.ask(Method::POST, paths::UNPLUG, Some(request))
+    }
+
+    /// See [`crate::HostApi::gateway_work`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn gateway_work(&self, after: Option<u64>) -> Result<GatewayWork, ClientError> {
+        self.ask(Method::GET, &paths::gateway_work(after), None::<&()>)
+    }
+
+    /// See [`crate::HostApi::report_gateway`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn report_gateway(&self, report: &GatewayReport) -> Result<(), ClientError> {
+        self.ask(Method::PUT, paths::GATEWAY_REPORT, Some(report))
     }
 
     /// See [`crate::HostApi::trace`].

@@ -1,10 +1,11 @@
 //! What a host can be asked: the trait that an agent implements and that the server offers over HTTP.
 
 use model::Kind;
+use model::gateway::GatewayReport;
 
 use crate::{
-    ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, HostStatus, InterfaceStatus, Item, PlugReport,
-    PlugRequest, PortMemory, Problem, Remembered, TraceReport, TraceRequest, UnplugReport, UnplugRequest,
+    ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, GatewayWork, HostStatus, InterfaceStatus, Item,
+    PlugReport, PlugRequest, PortMemory, Problem, Remembered, TraceReport, TraceRequest, UnplugReport, UnplugRequest,
 };
 
 /// What a host can be asked.
@@ -51,6 +52,13 @@ pub trait HostApi: Send + Sync + 'static {
 
     /// Takes in what another host remembers of a port's VM.
     fn remember(&self, port: &str, memory: PortMemory) -> Result<Remembered, Problem>;
+
+    /// What the gateway of this host has to carry out. Answers at once if that is of another revision than `after`, else when
+    /// it changes, and after [`crate::GATEWAY_WAIT`] in any case. Another question like it is answered at once then.
+    fn gateway_work(&self, after: Option<u64>) -> Result<GatewayWork, Problem>;
+
+    /// Takes in how it stands with the gateway of this host. To be said again every few seconds: what is old counts as nothing.
+    fn report_gateway(&self, report: GatewayReport) -> Result<(), Problem>;
 
     /// What would become of a packet, decided by the function that the kernel runs over the tables that it reads.
     fn trace(&self, request: TraceRequest) -> Result<TraceReport, Problem>;

@@ -10,6 +10,7 @@ mod change;
 mod client;
 pub mod fabric;
 mod flows;
+mod gateway;
 mod host_api;
 mod http;
 mod item;
@@ -27,6 +28,7 @@ mod trace;
 pub use change::{Change, ChangeReport, ChangeResult, ChangeSet, Outcome};
 pub use client::{Client, ClientError, DEFAULT_TIMEOUT};
 pub use flows::{FLOWS, FlowFilter, FlowItem, FlowList, protocol_name, protocol_number};
+pub use gateway::{Bell, GATEWAY_WAIT, GatewayWork};
 pub use host_api::HostApi;
 pub use item::{
     AddressSetStatus, CompartmentStatus, Counters, CustomerRouteStatus, DhcpScopeStatus, GatewayStatus, GlobalStatus,

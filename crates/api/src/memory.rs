@@ -3,22 +3,35 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
+use model::gateway::GatewayReport;
 use model::{Key, Kind, Port, Resource};
 
 use crate::{
-    AddressState, Change, ChangeReport, ChangeResult, ChangeSet, Counters, CustomerRouteStatus, DropCounter,
-    FlowFilter, FlowList, HostApi, HostStatus, InterfaceAddress, InterfaceStatus, Item, ItemStatus, LookupRecordStatus,
-    Outcome, PlugReport, PlugRequest, PortMemory, PortState, PortStatus, Problem, ProblemType, ProviderAddressStatus,
-    ProviderRouteStatus, Remembered, TraceLookup, TraceReport, TraceRequest, TraceStep, UPLINK, UnplugReport,
-    UnplugRequest, UplinkStatus,
+    AddressState, Bell, Change, ChangeReport, ChangeResult, ChangeSet, Counters, CustomerRouteStatus, DropCounter,
+    FlowFilter, FlowList, GATEWAY_WAIT, GatewayWork, HostApi, HostStatus, InterfaceAddress, InterfaceStatus, Item,
+    ItemStatus, LookupRecordStatus, Outcome, PlugReport, PlugRequest, PortMemory, PortState, PortStatus, Problem,
+    ProblemType, ProviderAddressStatus, ProviderRouteStatus, Remembered, TraceLookup, TraceReport, TraceRequest,
+    TraceStep, UPLINK, UnplugReport, UnplugRequest, UplinkStatus,
 };
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryHost {
     resources: Mutex<BTreeMap<Key, Resource>>,
     drops: Mutex<Vec<DropCounter>>,
     plugged: Mutex<BTreeSet<model::Name>>,
+    report: Mutex<Option<GatewayReport>>,
+    /// Rings with each change.
+    bell: Bell,
+}
+
+/// MTU of the compartments' interfaces: 1500 bytes less what NVGRE takes.
+const INSIDE_MTU: u32 = 1458;
+
+impl Default for MemoryHost {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl MemoryHost {
@@ -34,7 +47,18 @@ impl MemoryHost {
             drop("blue1", "source-mac", "The source MAC address is not the port's.", 3),
             drop(UPLINK, "unknown-vsid", "The VSID is not known on this host.", 12),
         ];
-        Self { resources: Mutex::default(), drops: Mutex::new(drops), plugged: Mutex::default() }
+        Self {
+            resources: Mutex::default(),
+            drops: Mutex::new(drops),
+            plugged: Mutex::default(),
+            report: Mutex::default(),
+            bell: Bell::new(1),
+        }
+    }
+
+    /// What a gateway reported last.
+    pub fn gateway_report(&self) -> Option<GatewayReport> {
+        locked(&self.report).clone()
     }
 }
 
@@ -175,6 +199,7 @@ impl HostApi for MemoryHost {
         }
         if !changes.dry_run {
             *resources = next;
+            self.bell.ring(self.bell.revision() + 1);
         }
         Ok(ChangeReport { results, findings: Vec::new() })
     }
@@ -236,6 +261,29 @@ impl HostApi for MemoryHost {
     fn remember(&self, port: &str, memory: PortMemory) -> Result<Remembered, Problem> {
         self.port_memory(port)?;
         Ok(Remembered { no_room: memory.connections.len(), ..Remembered::default() })
+    }
+
+    /// Each change is one for it.
+    fn gateway_work(&self, after: Option<u64>) -> Result<GatewayWork, Problem> {
+        self.bell.wait(after, GATEWAY_WAIT);
+        let resources = locked(&self.resources);
+        let of_gateways =
+            resources.values().filter(|resource| matches!(resource.kind(), Kind::Gateway | Kind::Compartment));
+        let compartments = resources.values().filter_map(|resource| match resource {
+            Resource::Compartment(compartment) => Some((compartment.name.clone(), INSIDE_MTU)),
+            _ => None,
+        });
+        Ok(GatewayWork {
+            revision: self.bell.revision(),
+            host: "host1".to_owned(),
+            mtus: compartments.collect(),
+            resources: of_gateways.cloned().collect(),
+        })
+    }
+
+    fn report_gateway(&self, report: GatewayReport) -> Result<(), Problem> {
+        *locked(&self.report) = Some(report);
+        Ok(())
     }
 
     fn interfaces(&self) -> Result<Vec<InterfaceStatus>, Problem> {

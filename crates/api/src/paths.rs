@@ -19,6 +19,8 @@ pub const TRACE: &str = "/v1/trace";
 pub const PLUG: &str = "/v1/plug";
 pub const UNPLUG: &str = "/v1/unplug";
 pub const INTERFACES: &str = "/v1/interfaces";
+pub const GATEWAY_WORK: &str = "/v1/gateway-work";
+pub const GATEWAY_REPORT: &str = "/v1/gateway-report";
 pub const COLLECTION: &str = "/v1/{kind}";
 pub const RESOURCE: &str = "/v1/{kind}/{name}";
 pub const PORT_MEMORY: &str = "/v1/ports/{name}/memory";
@@ -64,6 +66,11 @@ pub fn flows(filter: &FlowFilter) -> String {
     let query: Vec<String> =
         given.map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NAME))).collect();
     if query.is_empty() { FLOWS.to_owned() } else { format!("{FLOWS}?{}", query.join("&")) }
+}
+
+/// The path of a gateway's work, when that is another one than `after`.
+pub fn gateway_work(after: Option<u64>) -> String {
+    after.map_or_else(|| GATEWAY_WORK.to_owned(), |after| format!("{GATEWAY_WORK}?after={after}"))
 }
 
 /// The path of what is remembered of a port's VM.

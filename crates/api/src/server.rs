@@ -7,7 +7,8 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put as put_to};
+use model::gateway::GatewayReport;
 use model::{Key, Kind, Resource};
 use serde::Deserialize;
 
@@ -56,6 +57,8 @@ fn router(api: Api) -> Router {
         .route(paths::PLUG, post(plug))
         .route(paths::UNPLUG, post(unplug))
         .route(paths::INTERFACES, get(interfaces))
+        .route(paths::GATEWAY_WORK, get(gateway_work))
+        .route(paths::GATEWAY_REPORT, put_to(report_gateway))
         .route(paths::PORT_MEMORY, get(port_memory).put(remember))
         .route(paths::COLLECTION, get(list).post(create))
         .route(paths::RESOURCE, get(get_one).put(put).delete(delete))
@@ -219,13 +222,35 @@ async fn remember(State(api): State<Api>, path: Segments<String>, Body(body): Bo
     ok(&call(api, move |api| api.remember(&port, memory)).await?)
 }
 
+/// What may follow the question mark where a gateway asks for its work.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WorkQuery {
+    /// The revision that it has.
+    after: Option<u64>,
+}
+
+/// One who waits takes a thread of many and one of the connections; see [`HostApi::gateway_work`].
+async fn gateway_work(State(api): State<Api>, query: Result<Query<WorkQuery>, QueryRejection>) -> Answer {
+    let Query(WorkQuery { after }) = query.map_err(|rejection| {
+        Problem::bad_request(format!("only after=REVISION may follow the \"?\": {}", rejection.body_text()))
+    })?;
+    ok(&call(api, move |api| api.gateway_work(after)).await?)
+}
+
+async fn report_gateway(State(api): State<Api>, Body(body): Body) -> Answer {
+    let report: GatewayReport = parse("a report of a gateway", &body)?;
+    call(api, move |api| api.report_gateway(report)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
 async fn interfaces(State(api): State<Api>) -> Answer {
     ok(&call(api, |api| api.interfaces()).await?)
 }
 
 async fn no_such_path(uri: Uri) -> Failure {
     Failure(Problem::not_found(format!(
-        "there is no path {}; paths are /v1/status, /v1/changes, /v1/drops, /v1/flows, /v1/trace, /v1/plug, /v1/unplug, /v1/interfaces, /v1/KINDS, /v1/ports/NAME/memory and /v1/KINDS/NAME, \
+        "there is no path {}; paths are /v1/status, /v1/changes, /v1/drops, /v1/flows, /v1/trace, /v1/plug, /v1/unplug, /v1/interfaces, /v1/gateway-work, /v1/gateway-report, /v1/KINDS, /v1/ports/NAME/memory and /v1/KINDS/NAME, \
          with a slash in a name written as %2F",
         uri.path()
     )))

@@ -300,6 +300,12 @@ impl HostApi for Broken {
     fn remember(&self, _: &str, _: api::PortMemory) -> Result<api::Remembered, Problem> {
         Err(Problem::internal("the map is gone"))
     }
+    fn gateway_work(&self, _: Option<u64>) -> Result<api::GatewayWork, Problem> {
+        Err(Problem::internal("this host is no gateway"))
+    }
+    fn report_gateway(&self, _: model::gateway::GatewayReport) -> Result<(), Problem> {
+        Err(Problem::internal("this host is no gateway"))
+    }
     fn interfaces(&self) -> Result<Vec<api::InterfaceStatus>, Problem> {
         Err(Problem::internal("the kernel does not say"))
     }

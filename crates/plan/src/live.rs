@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use model::{Change, Intent, IntentError, Name, Replaced, Resource, RoutingDomainId, SharedKey, Vsid};
+use model::{Change, Intent, IntentError, Kind, Name, Replaced, Resource, RoutingDomainId, SharedKey, Vsid};
 
 use crate::compile::security::Security;
 use crate::compile::{Context, compile_all, limits, own_addresses};
@@ -80,6 +80,11 @@ pub struct Update {
 }
 
 impl Update {
+    /// The kinds of the resources that change, each as often as there are some.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> {
+        self.replaced.iter().map(|replaced| replaced.key.kind)
+    }
+
     /// The new findings that forbid to apply the changes.
     pub fn refusals(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.severity() == Severity::Refuse)
