@@ -189,7 +189,8 @@ fn what_does_not_end_is_killed_and_what_is_missing_is_named() {
     missing.program = "nvt-no-such-program".into();
     let deaf = shell("deaf", "trap '' TERM; while :; do sleep 0.1; done");
     let troubles = ground.settle(&mut daemons, &[missing, deaf]);
-    let sentence = "there is no program nvt-no-such-program on this host; install it, on Debian with \"apt install dash\"";
+    let sentence =
+        "there is no program nvt-no-such-program on this host; install it, on Debian with \"apt install dash\"";
     assert_eq!(troubles, [sentence]);
     let deaf = pid(&daemons, &ground, "deaf");
     in_its_loop(deaf);
