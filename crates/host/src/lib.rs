@@ -11,6 +11,7 @@ pub mod conntrack;
 mod error;
 pub mod kernel;
 mod namespace;
+pub mod netfilter;
 mod netlink;
 mod offload;
 mod packet_socket;
