@@ -230,7 +230,7 @@ pub(super) fn everything(v6: bool) -> IpNet {
 /// What a compartment's namespace is set to, as sysctls below `net`: it forwards, believes nobody's word about routes and
 /// addresses, answers ARP only for what the asked device has, and counts the bytes of connections.
 pub fn sysctls(devices: &[&str]) -> Vec<(String, String)> {
-    const OF_V4: [(&str, &str); 7] = [
+    const OF_V4: [(&str, &str); 8] = [
         ("forwarding", "1"),
         ("rp_filter", "0"),
         ("accept_redirects", "0"),
@@ -238,6 +238,7 @@ pub fn sysctls(devices: &[&str]) -> Vec<(String, String)> {
         ("accept_source_route", "0"),
         ("arp_ignore", "1"),
         ("arp_announce", "2"),
+        ("promote_secondaries", "1"),
     ];
     const OF_V6: [(&str, &str); 5] =
         [("forwarding", "1"), ("accept_ra", "0"), ("accept_dad", "0"), ("accept_redirects", "0"), ("autoconf", "0")];

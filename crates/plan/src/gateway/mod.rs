@@ -11,6 +11,7 @@
 //! - [`shaping`]: classes of bandwidth.
 //! - [`namespace_name`]: what its namespace is called.
 
+pub mod announce;
 pub mod edge;
 pub mod layout;
 mod names;
