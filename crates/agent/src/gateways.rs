@@ -44,14 +44,18 @@ impl Gateways {
         }
     }
 
-    /// The last report, however old it is.
-    pub fn last_report(&self) -> Option<&GatewayReport> {
-        self.report.as_ref().map(|(_, report)| report)
+    /// What the controller is to know: the report, or that there is none though there is something to do.
+    pub fn told(&self) -> Option<GatewayReport> {
+        match self.report() {
+            Ok(report) => Some(report.clone()),
+            Err(_) if self.report.is_none() && self.resources.is_empty() => None,
+            Err(why) => Some(GatewayReport { trouble: Some(why), compartments: Vec::new() }),
+        }
     }
 
     /// Takes in a report.
     pub fn take_report(&mut self, report: GatewayReport) {
-        let is_new = self.last_report() != Some(&report);
+        let is_new = self.report.as_ref().is_none_or(|(_, before)| *before != report);
         self.report = Some((Instant::now(), report));
         if is_new {
             self.news.notify_one();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use api::fabric::LastMove;
 use model::fabric::{Addressing, Key, Kind, ResourceName, Spec};
+use model::gateway::GatewayReport;
 use model::{MacAddress, Vsid};
 use plan::fabric::{Change, Fabric, TopicId};
 use proto::{
@@ -120,6 +121,14 @@ impl proto::Controller for Controller {
 
     fn acked(&self, host: &ResourceName, _revision: u64) {
         self.0.note_ack(host);
+    }
+
+    fn gateway_report(&self, host: &ResourceName, report: GatewayReport) {
+        let before = self.0.gateways.of(host).and_then(|before| before.trouble);
+        if let Some(trouble) = report.trouble.as_ref().filter(|trouble| before.as_ref() != Some(*trouble)) {
+            tracing::warn!(%host, "the host's gateway cannot do its work: {trouble}");
+        }
+        self.0.gateways.note(host, report);
     }
 
     fn report(&self, host: &ResourceName, report: Report) {

@@ -27,6 +27,7 @@ use crate::audit::Added;
 use crate::clock;
 use crate::commit::{self, Actor, PrepareError};
 use crate::error::LoadError;
+use crate::gateway_reports::GatewayReports;
 use crate::hosts::{Reports, Sessions};
 use crate::limits::{ACK_PAUSE, MAX_ASIDE};
 use crate::records;
@@ -57,6 +58,8 @@ pub struct Core {
     pub watches: Watches,
     pub store: Arc<dyn Store>,
     pub settings: Settings,
+    /// What the gateways of hosts said.
+    pub gateways: GatewayReports,
     pub started: u64,
     /// The store's revision at the start. How far hosts are with it and those before was not seen.
     pub found: u64,
@@ -134,6 +137,7 @@ impl Core {
             changing: Mutex::default(),
             state: Mutex::new(state),
             reports: Mutex::default(),
+            gateways: GatewayReports::default(),
             acks: Acks::default(),
             watches: Watches::default(),
             store,

@@ -21,6 +21,7 @@ mod config;
 mod core;
 mod error;
 mod first_start;
+mod gateway_reports;
 mod hosts;
 pub mod limits;
 mod northbound;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::{FutureExt as _, StreamExt as _};
 use hyper_util::rt::TokioIo;
 use model::fabric::ResourceName;
+use model::gateway::GatewayReport;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -21,7 +22,7 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Status, Streaming};
 
 use crate::ca::{CaError, Certified, HostRequest, fingerprint_of};
-use crate::convert::{claim_out, facts_out, handover_out, report_out};
+use crate::convert::{claim_out, facts_out, gateway_report_out, handover_out, report_out};
 use crate::wire::agent_message::Message;
 use crate::wire::services::enrolment_client::EnrolmentClient;
 use crate::wire::services::sync_client::SyncClient;
@@ -249,6 +250,14 @@ impl Session {
     /// When the session has ended.
     pub async fn report(&self, report: &Report) -> Result<(), ClientError> {
         self.say(Message::Report(report_out(report))).await
+    }
+
+    /// Says what the host's gateway has to say.
+    ///
+    /// # Errors
+    /// When the session has ended.
+    pub async fn report_gateway(&self, report: &GatewayReport) -> Result<(), ClientError> {
+        self.say(Message::GatewayReport(gateway_report_out(report))).await
     }
 
     /// Hands something over that a VM takes with it that moves to another host.

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use model::Resource;
 use model::fabric::ResourceName;
+use model::gateway::GatewayReport;
 use plan::fabric::TopicId;
 
 use crate::{Claim, Claimed, HostFacts, Report, Station};
@@ -57,6 +58,9 @@ pub trait Controller: Send + Sync + 'static {
 
     /// What a host has to say; it replaces what it said before.
     fn report(&self, host: &ResourceName, report: Report);
+
+    /// What the gateway of a host has to say; it replaces what it said before. A controller without gateways has no use for it.
+    fn gateway_report(&self, _host: &ResourceName, _report: GatewayReport) {}
 
     /// The host that a VM moves to, or has moved to, from this one; none if it does not.
     fn successor(&self, host: &ResourceName, vm: Station) -> Option<ResourceName>;

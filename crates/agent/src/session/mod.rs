@@ -16,10 +16,12 @@ mod report;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use host::Netlink;
 use model::fabric::ResourceName;
+use model::gateway::GatewayReport;
 use model::{Change, Key, Kind, Resource};
 use proto::client::{self, ClientError, Identity, Session};
 use proto::{Encoded, Heard, HostFacts, Mirror, Report, WireError};
@@ -91,6 +93,8 @@ pub struct Controlled {
     retry_at: Instant,
     look_at_addresses_at: Instant,
     reported: Option<Report>,
+    /// What of the gateway was told in this session.
+    gateway_told: Option<GatewayReport>,
     /// The core's generation at the last report.
     generation: u64,
     renewal: Option<JoinHandle<Result<Identity, ClientError>>>,
@@ -127,6 +131,7 @@ impl Controlled {
             retry_at: Instant::now(),
             look_at_addresses_at: Instant::now(),
             reported: None,
+            gateway_told: None,
             generation: 0,
             renewal: None,
             renew_at,
@@ -177,6 +182,7 @@ impl Controlled {
             self.heard.clear();
             self.together = 0;
             self.reported = None;
+            self.gateway_told = None;
             let problem = self.explain(&ended);
             tracing::warn!("{problem}");
             self.note(&core, false, Some(problem));
@@ -216,6 +222,7 @@ impl Controlled {
         let mut session = client::connect(&at.address, &self.enrolment.identity, &facts, &self.mirror).await?;
         tracing::info!(controller = at.address, host = %at.host, "connected");
         self.departures.begin_anew();
+        let gateway = Arc::clone(&lock(core).gateways.news);
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut travel = tokio::time::interval(departures::LOOK);
@@ -229,12 +236,14 @@ impl Controlled {
                 }
                 _ = travel.tick() => self.travel(core, &session).await?,
                 taken = self.claims.asked() => self.claims.hand_on(&session, taken).await?,
+                () = gateway.notified() => self.report_gateway(core, &session).await?,
                 _ = look.tick() => {
                     if self.retry(core) {
                         self.acknowledge(core, &session).await?;
                     }
                     self.look_at_addresses();
                     self.report(core, &session).await?;
+                    self.report_gateway(core, &session).await?;
                     self.renew().await;
                 }
             }
@@ -404,6 +413,16 @@ impl Controlled {
         if self.reported.as_ref() != Some(&report) {
             session.report(&report).await?;
             self.reported = Some(report);
+        }
+        Ok(())
+    }
+
+    /// Says how it stands with the host's gateway, if it is not what was said last.
+    async fn report_gateway(&mut self, core: &Shared, session: &Session) -> Result<(), Ended> {
+        let report = lock(core).gateways.told();
+        if report != self.gateway_told {
+            session.report_gateway(&report.clone().unwrap_or_default()).await?;
+            self.gateway_told = report;
         }
         Ok(())
     }

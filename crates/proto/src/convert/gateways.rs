@@ -2,11 +2,14 @@
 //! that it is written in elsewhere.
 
 use model::QualifiedName;
-use model::gateway::{Compartment, Gateway};
+use model::gateway::{Compartment, Gateway, GatewayReport};
 use prost::bytes::Bytes;
 
 use super::values::{WireError, refused};
 use crate::wire;
+
+/// Most bytes of a report: a message takes 4 MiB.
+const MAX_REPORT: usize = 3 << 20;
 
 /// A structure of strings, numbers and addresses as JSON, which has words for all of them. The same gives the same bytes.
 fn json(it: &impl serde::Serialize) -> Bytes {
@@ -31,4 +34,20 @@ pub fn compartment_in(compartment: wire::Compartment) -> Result<Compartment, Wir
     // The error names the field and never a secret's text: secrets are texts, and every text is one.
     let error = |error: serde_json::Error| refused("spec", format_args!("of compartment {name}"), error);
     Compartment::from_json(name.clone(), &spec).map_err(error)
+}
+
+/// A report. One that is too large for a message tells nothing of the prefixes that were learnt.
+pub fn gateway_report_out(report: &GatewayReport) -> Bytes {
+    let whole = json(report);
+    if whole.len() <= MAX_REPORT {
+        return whole;
+    }
+    let mut short = report.clone();
+    let connections = short.compartments.iter_mut().flat_map(|compartment| &mut compartment.connections);
+    connections.for_each(|connection| connection.learnt.clear());
+    json(&short)
+}
+
+pub fn gateway_report_in(report: &[u8]) -> Result<GatewayReport, WireError> {
+    serde_json::from_slice(report).map_err(|error| refused("gateway_report", "of a host", error))
 }

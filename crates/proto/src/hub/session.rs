@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::outgoing::{Begin, Outgoing, Sending};
 use super::{CatchUp, Hub, Live, Queued, claims};
-use crate::convert::{digest_in, facts_in, handover_in, handover_out, report_in, topic_in};
+use crate::convert::{digest_in, facts_in, gateway_report_in, handover_in, handover_out, report_in, topic_in};
 use crate::wire::agent_message::Message as Said;
 use crate::wire::controller_message::Message;
 use crate::{Digest, Encoded, Handover, Peer, WireError, wire};
@@ -270,6 +270,16 @@ impl Hub {
                         Err(error) => return error.into(),
                     };
                     if !self.hand_on(host, handover).await {
+                        return SessionEnd::Protocol("the controller failed".to_owned());
+                    }
+                }
+                Some(Said::GatewayReport(report)) => {
+                    let report = match gateway_report_in(&report) {
+                        Ok(report) => report,
+                        Err(error) => return error.into(),
+                    };
+                    let (controller, name) = (Arc::clone(&self.controller), host.clone());
+                    if tokio::task::spawn_blocking(move || controller.gateway_report(&name, report)).await.is_err() {
                         return SessionEnd::Protocol("the controller failed".to_owned());
                     }
                 }

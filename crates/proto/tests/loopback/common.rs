@@ -146,6 +146,10 @@ impl Controller for Fake {
         self.note(format!("report {host} {report:?}"));
     }
 
+    fn gateway_report(&self, host: &ResourceName, report: model::gateway::GatewayReport) {
+        self.note(format!("gateway report {host} {report:?}"));
+    }
+
     fn successor(&self, host: &ResourceName, vm: Station) -> Option<ResourceName> {
         self.note(format!("successor of {host} for {}", vm.mac));
         self.state.lock().unwrap().successor.clone()

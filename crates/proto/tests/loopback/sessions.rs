@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::{CERTIFICATE_LIFE, facts, host_topic, network, port, put, record, serve, serve_with};
 use model::Change;
+use model::gateway::{CompartmentReport, ConnectionReport, ConnectionState, GatewayReport};
 use pipeline::flow::FlowKey;
 use pipeline::policy::Direction;
 use pipeline::track::{Phase, State};
@@ -177,6 +178,48 @@ async fn a_report_arrives_as_it_was_said() {
     served.until_called("connected host1 1.2.3", 1).await;
     drop(agent);
     served.until_called("disconnected host1", 1).await;
+}
+
+#[tokio::test]
+async fn what_a_gateway_says_arrives_as_it_was_said() {
+    let served = serve().await;
+    let identity = served.join("host1").await.identity;
+    let agent = served.connect(&identity, Mirror::default()).await;
+    let mut report = gateway_report(1, 3);
+    agent.session.report_gateway(&report).await.unwrap();
+    served.until_called(&format!("gateway report host1 {report:?}"), 1).await;
+    // What does not fit into a message loses what was learnt, and nothing else.
+    let mut large = gateway_report(2000, 100);
+    agent.session.report_gateway(&large).await.unwrap();
+    large.compartments.iter_mut().for_each(|of| of.connections[0].learnt.clear());
+    served.until_called(&format!("gateway report host1 {large:?}"), 1).await;
+    report.trouble = Some("nftables is not installed".to_owned());
+    agent.session.report_gateway(&report).await.unwrap();
+    served.until_called(&format!("gateway report host1 {report:?}"), 1).await;
+}
+
+/// A report of so many compartments, each of which has learnt so many prefixes.
+fn gateway_report(compartments: usize, prefixes: usize) -> GatewayReport {
+    let connection = ConnectionReport {
+        name: "site".parse().unwrap(),
+        state: ConnectionState::Up,
+        reason: None,
+        carriers: vec!["bird".to_owned()],
+        addresses: vec!["192.0.2.1".parse().unwrap()],
+        public_key: None,
+        learnt: vec!["2001:db8:1234:5678::/64".parse().unwrap(); prefixes],
+        sessions: Some(5),
+        refused: 0,
+        received_bytes: 7,
+        sent_bytes: 8,
+    };
+    let compartment = |number| CompartmentReport {
+        name: format!("aaa/net{number}").parse().unwrap(),
+        namespace: format!("nvgw-{number}"),
+        trouble: None,
+        connections: vec![connection.clone()],
+    };
+    GatewayReport { trouble: None, compartments: (0..compartments).map(compartment).collect() }
 }
 
 #[tokio::test]
