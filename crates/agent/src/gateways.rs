@@ -163,10 +163,6 @@ impl Core {
             let port = self.intent().port_on(&compartment.inside.device)?;
             Some((compartment.name.clone(), self.ports().get(&port.name)?.mtu?))
         };
-        let compartments = self.intent().of_kind(Kind::Compartment).filter_map(|(_, resource)| match resource {
-            Resource::Compartment(compartment) => Some(compartment),
-            _ => None,
-        });
-        compartments.filter_map(|compartment| mtu(compartment)).collect()
+        self.intent().compartments().filter_map(|(_, compartment)| mtu(compartment)).collect()
     }
 }

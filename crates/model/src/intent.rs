@@ -8,6 +8,10 @@ use crate::{Key, Resource, SharedKey};
 
 mod checks;
 mod error;
+mod gateway_error;
+#[cfg(test)]
+mod gateway_tests;
+mod gateways;
 mod index;
 mod network_error;
 mod networks;
@@ -22,6 +26,7 @@ mod security_error;
 mod tests;
 
 pub use error::IntentError;
+pub use gateway_error::GatewayError;
 pub use network_error::NetworkError;
 pub use security_error::SecurityError;
 

@@ -27,7 +27,7 @@ mod vsid;
 
 pub use document::{YamlError, YamlWriteError, resources_from_yaml, resources_to_yaml};
 pub use global::Global;
-pub use intent::{Change, Intent, IntentError, NetworkError, Replaced, SecurityError};
+pub use intent::{Change, GatewayError, Intent, IntentError, NetworkError, Replaced, SecurityError};
 pub use lease::{LeaseState, LeaseTime, LeaseTimeError};
 pub use limits::{Bandwidth, ByteSize, Limit, LimitError, Limits};
 pub use mac::{MacAddress, MacAddressError};

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::index::{Station, station, wire_address};
 use super::networks::{self, Network};
-use super::{Intent, IntentError, Replaced, security};
+use super::{Intent, IntentError, Replaced, gateways, security};
 use crate::{
     CustomerRoute, Key, Kind, LookupRecord, LookupRecordType, MAX_PATHS, Migration, Name, Port, ProviderAddress,
     ProviderRoute, Resource, RoutingDomainId, SharedKey, TranslationMethod, Vsid,
@@ -27,6 +27,8 @@ struct Touched<'a> {
     devices: BTreeSet<Name>,
     ports: BTreeSet<Station>,
     networks: BTreeSet<Network>,
+    /// What gateways and compartments have to do with.
+    gateways: bool,
 }
 
 /// What has been found so far, and what several checks ask for.
@@ -61,7 +63,14 @@ pub(super) fn contradictions(intent: &Intent, replaced: &[Replaced]) -> Vec<Inte
             Resource::DhcpScope(scope) => checks.errors.extend(networks::scope(key, scope)),
             // There is one of each, by its name, and nothing that it could contradict.
             Resource::RoutingDomain(_) | Resource::Global(_) => {}
-            Resource::Gateway(_) | Resource::Compartment(_) => {}
+            Resource::Gateway(gateway) => {
+                checks.interface_name(key, &gateway.interface);
+                checks.errors.extend(gateways::gateway(key, gateway));
+            }
+            Resource::Compartment(compartment) => {
+                checks.interface_name(key, &compartment.inside.device);
+                checks.errors.extend(gateways::compartment(key, compartment));
+            }
             Resource::Migration(migration) => checks.migration(key, migration),
         }
     }
@@ -82,6 +91,9 @@ pub(super) fn contradictions(intent: &Intent, replaced: &[Replaced]) -> Vec<Inte
     }
     checks.errors.extend(stations.chain(wires).chain(ports));
     checks.errors.extend(networks::contradictions(intent, &touched.networks));
+    if touched.gateways {
+        checks.errors.extend(gateways::contradictions(intent));
+    }
     checks.errors
 }
 
@@ -132,12 +144,16 @@ impl<'a> Touched<'a> {
                 }
             }
             Resource::ProviderAddress(provider) => {
+                self.gateways = true;
                 self.wires.insert(provider.address);
                 self.devices.insert(provider.interface.clone());
             }
-            Resource::ProviderRoute(_) => self.provider_routes = true,
+            Resource::ProviderRoute(_) => {
+                self.gateways = true;
+                self.provider_routes = true;
+            }
             Resource::RoutingDomain(_) | Resource::Migration(_) => {}
-            Resource::Gateway(_) | Resource::Compartment(_) => {}
+            Resource::Gateway(_) | Resource::Compartment(_) => self.gateways = true,
             Resource::Global(_) => {
                 // Who has a gateway's address may be another question now.
                 for kind in [Kind::LookupRecord, Kind::CustomerRoute] {
@@ -149,6 +165,7 @@ impl<'a> Touched<'a> {
             }
             Resource::Port(port) => {
                 self.networks.extend(Network::of(port.vsid, port.physical.as_ref()));
+                self.gateways = true;
                 self.devices.insert(port.device.clone());
                 self.ports.extend(port.vsid.map(|vsid| station(vsid, port.mac)));
             }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{NetworkError, SecurityError};
+use super::{GatewayError, NetworkError, SecurityError};
 use crate::{Key, LookupRecordType, MacAddress, Name, RoutingDomainId, TranslationMethod, Vsid};
 
 /// One contradiction in an intent.
@@ -435,6 +435,9 @@ pub enum IntentError {
     /// Something about a DHCP scope, or about the network of a port.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// See [`GatewayError`].
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     /// See [`SecurityError`].
     #[error(transparent)]
     Security(#[from] SecurityError),
@@ -482,6 +485,7 @@ impl IntentError {
             Self::DeviceIsUplink { provider, key, .. } => vec![provider, key],
             Self::Network(error) => error.keys(),
             Self::Security(error) => error.keys(),
+            Self::Gateway(error) => error.keys(),
             Self::VsidInTwoDomains { .. } => Vec::new(),
         }
     }

@@ -7,6 +7,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::Intent;
 use super::index::{LARGE_PART, lowest_station, station};
+use crate::gateway::{Compartment, Gateway};
 use crate::{
     AddressSet, CustomerRoute, DhcpScope, Encapsulation, Global, Key, Kind, Limits, LookupRecord, MacAddress,
     Migration, Name, PhysicalNetwork, Port, ProviderAddress, ProviderRoute, QualifiedName, Resource, RoutingDomainId,
@@ -98,6 +99,22 @@ impl Intent {
         let named = network.into_iter().flat_map(|network| self.named(Kind::DhcpScope, format!("{network}/")));
         let of = (vsid, physical.cloned());
         of_kind!(DhcpScope, named).filter(move |scope| (scope.vsid, &scope.physical) == (of.0, &of.1))
+    }
+
+    /// That the host is a gateway, with the key.
+    pub fn own_gateway(&self) -> Option<(&SharedKey, &Gateway)> {
+        self.of_kind(Kind::Gateway).find_map(|(key, resource)| match resource {
+            Resource::Gateway(gateway) => Some((key, &**gateway)),
+            _ => None,
+        })
+    }
+
+    /// The compartments, each with its key, in the order of their names.
+    pub fn compartments(&self) -> impl Iterator<Item = (&SharedKey, &Compartment)> {
+        self.of_kind(Kind::Compartment).filter_map(|(key, resource)| match resource {
+            Resource::Compartment(compartment) => Some((key, &**compartment)),
+            _ => None,
+        })
     }
 
     /// The ports, in the order of their names.
