@@ -19,6 +19,9 @@ mod nat;
 pub mod ruleset;
 pub mod shaping;
 
+pub mod bird;
+pub mod dns;
+
 use model::gateway::{Compartment, Connection, Service};
 
 pub use names::{edge_namespace, namespace_name, namespace_prefix};
