@@ -9,6 +9,7 @@ pub mod libvirtd;
 pub mod open_vswitch;
 pub mod refusal;
 pub mod rest;
+pub mod site;
 pub mod stage;
 pub mod tools;
 
