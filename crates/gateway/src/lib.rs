@@ -4,12 +4,24 @@
 //!
 //! **Invariant:** no decision is made here. What a compartment is to have is said by `plan::gateway`.
 
+mod agent;
+mod compartment;
 mod daemon;
 pub mod daemons;
+mod edge;
+mod error;
+mod links;
 mod part;
 mod place;
+mod run;
+mod seen;
+mod tools;
+mod worker;
 
+pub use agent::{Agent, LocalAgent, Work};
 pub use daemon::{ConfigFile, Daemon, DaemonStatus, OnChange};
 pub use daemons::{Daemons, Supervisor};
+pub use error::Error;
 pub use part::{Part, Trouble};
 pub use place::Place;
+pub use run::{Options, run, serve};

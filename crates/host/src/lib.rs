@@ -11,7 +11,7 @@ pub mod conntrack;
 mod error;
 pub mod kernel;
 mod namespace;
-pub mod netfilter;
+mod netfilter;
 mod netlink;
 mod offload;
 mod packet_socket;
@@ -23,6 +23,7 @@ mod watch;
 
 pub use error::Error;
 pub use namespace::{NETNS_FOLDER, Namespace};
+pub use netfilter::{Counter, Netfilter};
 pub use netlink::{AddressState, Link, LinkKind, Netlink, PolicyRule, Reachability, Route, TableRoute, VethEnd, Vxlan};
 pub use offload::Offload;
 pub use packet_socket::PacketSocket;

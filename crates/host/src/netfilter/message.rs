@@ -122,13 +122,9 @@ pub(super) fn be64(value: &[u8]) -> Option<u64> {
 }
 
 /// A number of four bytes.
+#[cfg(test)]
 pub(super) fn be32(value: &[u8]) -> Option<u32> {
     value.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
-}
-
-/// A number of two bytes.
-pub(super) fn be16(value: &[u8]) -> Option<u16> {
-    value.first_chunk().map(|bytes| u16::from_be_bytes(*bytes))
 }
 
 /// A text that a zero ends.

@@ -1,17 +1,14 @@
-//! The kernel's packet filter and its table of connections, as far as they are read: counters of nftables, and connections
-//! as they come and go. Rules are written with `nft`, whose language they are.
+//! Counters of nftables. Rules are written with `nft`, whose language they are; but to read counters every second by a process
+//! each would cost more than all else that a gateway does.
 
-mod connections;
 mod message;
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Mutex;
 
 use rtnetlink::sys::protocols::NETLINK_NETFILTER;
 use rtnetlink::sys::{Socket, SocketAddr};
 
-pub use connections::{Connection, ConnectionEvent, ConnectionEvents, Tuple};
 use message::{Message, Request, attributes, be64, text};
 
 use crate::{Error, Namespace};
@@ -63,7 +60,7 @@ impl Netfilter {
     /// # Errors
     /// When the namespace cannot be entered or sockets are refused.
     pub fn in_namespace(namespace: &Namespace) -> Result<Self, Error> {
-        let socket = namespace.run(|| open(0))??;
+        let socket = namespace.run(open)??;
         Ok(Self(Mutex::new(Inner { socket, sequence: 0 })))
     }
 
@@ -80,15 +77,6 @@ impl Netfilter {
             answers => answers?,
         };
         Ok(answers.iter().filter_map(|message| counter(message, table)).collect())
-    }
-
-    /// How many connections the kernel tracks whose mark, as far as the bits of `mask` go, is this one.
-    ///
-    /// # Errors
-    /// When the kernel refuses or has no connection tracking.
-    pub fn count_connections(&self, mark: u32, mask: u32) -> Result<u64, Error> {
-        let answers = self.ask("count the connections", connections::dump(mark, mask))?;
-        Ok(answers.len() as u64)
     }
 
     /// Sends a request and collects the answers to it.
@@ -114,11 +102,11 @@ impl Netfilter {
     }
 }
 
-/// A socket in the namespace of the calling thread that listens to these groups of messages.
-fn open(groups: u32) -> Result<Socket, Error> {
+/// A socket in the namespace of the calling thread.
+fn open() -> Result<Socket, Error> {
     let open = || -> io::Result<Socket> {
         let mut socket = Socket::new(NETLINK_NETFILTER)?;
-        socket.bind(&SocketAddr::new(0, groups))?;
+        socket.bind(&SocketAddr::new(0, 0))?;
         Ok(socket)
     };
     open().map_err(|source| Error::Netlink {
@@ -126,12 +114,6 @@ fn open(groups: u32) -> Result<Socket, Error> {
         message: None,
         source,
     })
-}
-
-/// The descriptor of a socket, to wait on.
-fn descriptor(socket: &Socket) -> BorrowedFd<'_> {
-    debug_assert!(socket.as_raw_fd() >= 0);
-    socket.as_fd()
 }
 
 /// The counter that a message describes, when it is one of this table.

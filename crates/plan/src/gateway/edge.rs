@@ -99,7 +99,7 @@ pub fn routes(members: &[Member], next_hops: &[IpAddr]) -> Vec<Route> {
 pub fn rules(members: &[Member]) -> Vec<Rule> {
     let slots = members.iter().map(|member| Rule {
         priority: FIRST_PRIORITY + u32::from(member.slot),
-        mark: Some(mark(member.slot)),
+        mark: Some((mark(member.slot), u32::MAX)),
         table: Some(FIRST_TABLE + u32::from(member.slot)),
         but_default: false,
     });

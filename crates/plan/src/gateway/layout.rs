@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use model::gateway::{Compartment, Gateway, Outside, Service};
+use model::gateway::{Compartment, Outside, Service};
 
 use super::nat::{is_shared, translations};
 use super::{EDGE, INSIDE, LEARNT_TABLE, OUTSIDE};
@@ -78,8 +78,8 @@ pub struct Route {
 pub struct Rule {
     /// Its priority; one of each family is made.
     pub priority: u32,
-    /// The bit of a mark that the packet must have.
-    pub mark: Option<u32>,
+    /// The mark that the packet must have, and the bits of it that count.
+    pub mark: Option<(u32, u32)>,
     /// The table; none: there is no route.
     pub table: Option<u32>,
     /// Whether the table's route to everything is passed over.
@@ -93,8 +93,8 @@ pub fn edge_link() -> [Vec<IpNet>; 2] {
     })
 }
 
-/// The layout of a compartment on a host whose gateway is this.
-pub fn layout(compartment: &Compartment, gateway: &Gateway) -> Layout {
+/// The layout of a compartment on a host whose gateway has these routers outside.
+pub fn layout(compartment: &Compartment, gateway_hops: &[IpAddr]) -> Layout {
     let inside = &compartment.inside;
     let mut layout = Layout {
         devices: vec![Device { name: INSIDE, addresses: inside.addresses.clone(), up: true }],
@@ -109,7 +109,7 @@ pub fn layout(compartment: &Compartment, gateway: &Gateway) -> Layout {
             layout.devices.push(Device { name: EDGE, addresses, up: true });
         }
         if !compartment.standby {
-            layout.routes.extend(outside_routes(compartment, outside, gateway));
+            layout.routes.extend(outside_routes(compartment, outside, gateway_hops));
         }
     }
     layout.rules = rules(compartment);
@@ -119,8 +119,8 @@ pub fn layout(compartment: &Compartment, gateway: &Gateway) -> Layout {
 }
 
 /// The routers of the outside: the compartment's, else the host's.
-pub fn next_hops<'n>(outside: &'n Outside, gateway: &'n Gateway) -> &'n [IpAddr] {
-    if outside.next_hops.is_empty() { &gateway.next_hops } else { &outside.next_hops }
+pub fn next_hops<'n>(outside: &'n Outside, gateway_hops: &'n [IpAddr]) -> &'n [IpAddr] {
+    if outside.next_hops.is_empty() { gateway_hops } else { &outside.next_hops }
 }
 
 /// Whether the compartment has addresses of its own outside, of a family. Its way to everything is then by its own device,
@@ -162,13 +162,13 @@ fn inside_routes(compartment: &Compartment) -> Vec<Route> {
 }
 
 /// Routes to everything else.
-fn outside_routes(compartment: &Compartment, outside: &Outside, gateway: &Gateway) -> Vec<Route> {
+fn outside_routes(compartment: &Compartment, outside: &Outside, gateway_hops: &[IpAddr]) -> Vec<Route> {
     let mut routes = Vec::new();
     for v6 in [false, true] {
         let everything = everything(v6);
         let own = has_own(compartment, outside, v6);
         if own {
-            let routers = next_hops(outside, gateway).iter().filter(|router| router.is_ipv6() == v6);
+            let routers = next_hops(outside, gateway_hops).iter().filter(|router| router.is_ipv6() == v6);
             let route = |via: &IpAddr| Route { table: MAIN_TABLE, to: everything, via: *via, device: OUTSIDE };
             routes.extend(routers.map(route).take(1));
         }
@@ -194,7 +194,10 @@ fn outside_routes(compartment: &Compartment, outside: &Outside, gateway: &Gatewa
 /// Which tables are asked. What is declared comes before what is learnt, and that before the way to everything; else a default
 /// route that a neighbor tells would lead away what is for the VM network.
 fn rules(compartment: &Compartment) -> Vec<Rule> {
-    let rule = |priority, mark, table, but_default| Rule { priority, mark, table, but_default };
+    let rule = |priority, mark: Option<u32>, table, but_default| {
+        let mark = mark.map(|bit| (bit, bit));
+        Rule { priority, mark, table, but_default }
+    };
     let mut rules = Vec::new();
     if is_steered(compartment) {
         rules.push(rule(80, Some(EDGE_MARK), Some(MAIN_TABLE), true));

@@ -9,10 +9,12 @@
 //! - [`ruleset`]: its rules for nftables: what may pass, translation, limits, counters.
 //! - [`edge`]: the namespace of a host in which addresses that compartments share are told apart.
 //! - [`shaping`]: classes of bandwidth.
+//! - [`judgement`]: how its connections are, after what is seen of them.
 //! - [`namespace_name`]: what its namespace is called.
 
 pub mod announce;
 pub mod edge;
+pub mod judgement;
 pub mod layout;
 mod names;
 mod nat;

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use model::Limit;
 use model::gateway::{Compartment, Connection, Service};
 
+use super::names::hash;
 use super::{EDGE, INSIDE, OUTSIDE, number, tunnel_device};
 
 /// The least that a class may send at once, in bytes: packets of 64 kB must fit, which the kernel cuts only when they leave.
@@ -33,6 +34,11 @@ pub struct Shaping {
 }
 
 impl Shaping {
+    /// A word for these very classes.
+    pub fn version(&self) -> String {
+        format!("{:016x}", hash(self.orders(Queue::FqCodel).as_bytes()))
+    }
+
     /// The orders to `tc -batch` that make the classes on a device without any.
     pub fn orders(&self, queue: Queue) -> String {
         let device = &self.device;

@@ -1,0 +1,294 @@
+//! The life of a gateway: it takes work from the agent, has each compartment carried out by a thread of its own, and reports.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use host::Namespace;
+use model::QualifiedName;
+use model::gateway::GatewayReport;
+use nix::fcntl::{Flock, FlockArg};
+use plan::gateway::layout::next_hops;
+use plan::gateway::{edge_namespace, namespace_name, namespace_prefix};
+
+use crate::agent::{Agent, LocalAgent, Work};
+use crate::compartment::{self, Wanted, remove_namespace};
+use crate::edge::{EdgeTrouble, WantedEdge};
+use crate::worker::{self, Parts, Reported, Worker};
+use crate::{Error, Part};
+
+/// What a gateway is started with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// The agent's socket.
+    pub socket: PathBuf,
+    /// Where the gateway keeps what its daemons need. It may be gone after a reboot; no other gateway has it.
+    pub folder: PathBuf,
+}
+
+/// How often reports are looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// An agent that does not answer is asked again after so long.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Carries out what the agent says until the process is told to end (SIGTERM, SIGINT). What was made stays.
+///
+/// # Errors
+/// When it cannot begin: the folder cannot be used, or another gateway uses it.
+pub fn run(options: &Options) -> Result<(), Error> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(Error::Signals)?;
+    }
+    let agent: Arc<dyn Agent> = Arc::new(LocalAgent::at(&options.socket)?);
+    serve(&agent, &options.folder, Vec::new, &stop)
+}
+
+/// As [`run`], for any agent, with parts that are made by `parts`, until `stop` is set.
+///
+/// # Errors
+/// As [`run`].
+pub fn serve(
+    agent: &Arc<dyn Agent>,
+    folder: &Path,
+    parts: impl Fn() -> Vec<Box<dyn Part>> + Send + Sync + 'static,
+    stop: &AtomicBool,
+) -> Result<(), Error> {
+    compartment::make_folder(folder)?;
+    let _lock = lock(folder)?;
+    let mut gateway = Gateway {
+        folder: folder.to_owned(),
+        parts: Arc::new(parts),
+        compartments: BTreeMap::new(),
+        edges: BTreeMap::new(),
+        leaving: Vec::new(),
+        told: None,
+        swept: false,
+    };
+    let news = listen(Arc::clone(agent))?;
+    while !stop.load(Ordering::Relaxed) {
+        match news.recv_timeout(TICK) {
+            Ok(work) => gateway.take(&work),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        gateway.report(agent.as_ref());
+    }
+    gateway.stop();
+    Ok(())
+}
+
+/// Keeps a second gateway out of the folder.
+fn lock(folder: &Path) -> Result<Flock<File>, Error> {
+    let path = folder.join("lock");
+    let file = File::create(&path).map_err(|source| Error::Folder { action: "write", path, source })?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| Error::Busy(folder.to_owned()))
+}
+
+/// Asks the agent again and again, on a thread that ends with the process: it may wait in a request.
+fn listen(agent: Arc<dyn Agent>) -> Result<Receiver<Work>, Error> {
+    let (tell, news) = sync_channel(1);
+    let ask = move || {
+        let (mut after, mut was_silent) = (None, false);
+        loop {
+            match agent.work(after) {
+                Ok(work) => {
+                    let is_new = after != Some(work.revision);
+                    after = Some(work.revision);
+                    if was_silent {
+                        tracing::info!("the agent answers again");
+                    }
+                    was_silent = false;
+                    if is_new && tell.send(work).is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    if !was_silent {
+                        tracing::warn!("the agent gives no work: {error}; what is carried out stays as it is");
+                    }
+                    was_silent = true;
+                    thread::sleep(RETRY);
+                }
+            }
+        }
+    };
+    thread::Builder::new().name("agent".to_owned()).spawn(ask).map_err(Error::Thread)?;
+    Ok(news)
+}
+
+/// What a gateway has in hand.
+struct Gateway {
+    folder: PathBuf,
+    parts: Parts,
+    compartments: BTreeMap<QualifiedName, (Worker<Wanted>, Reported, Option<String>)>,
+    edges: BTreeMap<String, (Worker<WantedEdge>, EdgeTrouble)>,
+    /// Compartments that are being taken away, by namespace.
+    leaving: Vec<(String, Worker<Wanted>)>,
+    /// What the agent was told last.
+    told: Option<GatewayReport>,
+    /// Whether what a former gateway left, and nobody wants any more, was taken away.
+    swept: bool,
+}
+
+impl Gateway {
+    /// Has the work carried out.
+    fn take(&mut self, work: &Work) {
+        self.take_edges(work);
+        let gone: Vec<_> = self
+            .compartments
+            .keys()
+            .filter(|name| !work.compartments.iter().any(|compartment| compartment.name == **name))
+            .cloned()
+            .collect();
+        for name in gone {
+            if let Some((worker, ..)) = self.compartments.remove(&name) {
+                worker.dismiss();
+                self.leaving.push((namespace_name(&work.host, &name), worker));
+            }
+        }
+        for compartment in &work.compartments {
+            let namespace = namespace_name(&work.host, &compartment.name);
+            let shares = compartment.outside.as_ref().filter(|outside| !outside.shared.is_empty());
+            let edge = shares.map(|outside| edge_namespace(&work.host, outside.vlan));
+            let wanted = Wanted {
+                compartment: compartment.clone(),
+                gateway: work.gateway.clone(),
+                mtu: work.mtus.get(&compartment.name).copied(),
+                folder: self.folder.join("compartments").join(&namespace),
+                namespace,
+            };
+            self.take_compartment(wanted, edge);
+        }
+        if !self.swept {
+            self.sweep(work);
+            self.swept = true;
+        }
+    }
+
+    /// Tells the compartment's thread, or starts one.
+    fn take_compartment(&mut self, wanted: Wanted, edge: Option<String>) {
+        let name = wanted.compartment.name.clone();
+        if let Some((worker, _, its_edge)) = self.compartments.get(&name) {
+            if *its_edge == edge {
+                return worker.tell(wanted);
+            }
+            // It is told by another edge from now on: another thread takes it over as it is.
+            if let Some((mut worker, ..)) = self.compartments.remove(&name) {
+                worker.stop();
+                worker.join();
+            }
+        }
+        // One of the same name that is just going away would take away what is made now.
+        for (_, worker) in self.leaving.iter_mut().filter(|(namespace, _)| *namespace == wanted.namespace) {
+            worker.join();
+        }
+        self.leaving.retain(|(_, worker)| !worker.is_done());
+        let trouble = edge.as_ref().and_then(|edge| self.edges.get(edge)).map(|(_, trouble)| Arc::clone(trouble));
+        let reported = Reported::default();
+        match worker::compartment(wanted, Arc::clone(&self.parts), trouble, Arc::clone(&reported)) {
+            Ok(worker) => {
+                self.compartments.insert(name, (worker, reported, edge));
+            }
+            Err(error) => tracing::error!("compartment {name} is not carried out: {error}"),
+        }
+    }
+
+    /// Edges that are wanted: one of each VLAN in which an active compartment shares addresses.
+    fn take_edges(&mut self, work: &Work) {
+        let mut wanted: BTreeMap<String, WantedEdge> = BTreeMap::new();
+        for compartment in work.compartments.iter().filter(|compartment| !compartment.standby) {
+            let Some(gateway) = &work.gateway else { continue };
+            let Some(outside) = compartment.outside.as_ref().filter(|outside| !outside.shared.is_empty()) else {
+                continue;
+            };
+            let namespace = edge_namespace(&work.host, outside.vlan);
+            let edge = wanted.entry(namespace.clone()).or_insert_with(|| WantedEdge {
+                namespace,
+                gateway: gateway.clone(),
+                vlan: outside.vlan,
+                next_hops: next_hops(outside, &gateway.next_hops).to_vec(),
+                members: Vec::new(),
+            });
+            edge.members.push((namespace_name(&work.host, &compartment.name), outside.shared.clone()));
+        }
+        self.edges.retain(|name, (worker, _)| {
+            let keep = wanted.contains_key(name);
+            if !keep {
+                worker.dismiss();
+                worker.join();
+            }
+            keep
+        });
+        for (name, edge) in wanted {
+            if let Some((worker, _)) = self.edges.get(&name) {
+                worker.tell(edge);
+                continue;
+            }
+            let trouble = EdgeTrouble::default();
+            match worker::edge(edge, Arc::clone(&trouble)) {
+                Ok(worker) => {
+                    self.edges.insert(name, (worker, trouble));
+                }
+                Err(error) => tracing::error!("the edge {name} is not carried out: {error}"),
+            }
+        }
+    }
+
+    /// Takes away namespaces that an earlier gateway of this host has left and nobody wants any more.
+    fn sweep(&self, work: &Work) {
+        let prefix = namespace_prefix(&work.host);
+        let wanted: Vec<_> =
+            work.compartments.iter().map(|compartment| namespace_name(&work.host, &compartment.name)).collect();
+        for name in Namespace::list().unwrap_or_default() {
+            if !name.starts_with(&prefix) || wanted.contains(&name) || self.edges.contains_key(&name) {
+                continue;
+            }
+            let Ok(namespace) = Namespace::open(&name) else { continue };
+            tracing::info!("removing {name}, which no compartment has any more");
+            compartment::strip(&namespace);
+            remove_namespace(&name, &namespace);
+            let _ = std::fs::remove_dir_all(self.folder.join("compartments").join(&name));
+        }
+    }
+
+    /// Tells the agent how it goes, when it goes otherwise than it was told last.
+    fn report(&mut self, agent: &dyn Agent) {
+        self.leaving.retain(|(_, worker)| !worker.is_done());
+        let compartments = self.compartments.values().filter_map(|(_, reported, _)| reported.lock().clone()).collect();
+        let report = GatewayReport { trouble: None, compartments };
+        if self.told.as_ref() == Some(&report) {
+            return;
+        }
+        match agent.report(&report) {
+            Ok(()) => self.told = Some(report),
+            Err(error) => tracing::debug!("the agent takes no report: {error}"),
+        }
+    }
+
+    /// Lets all threads end, and leaves what they have made.
+    fn stop(mut self) {
+        for (worker, ..) in self.compartments.values() {
+            worker.stop();
+        }
+        for (worker, _) in self.edges.values() {
+            worker.stop();
+        }
+        for (worker, ..) in self.compartments.values_mut() {
+            worker.join();
+        }
+        for (worker, _) in self.edges.values_mut() {
+            worker.join();
+        }
+        // What is being taken away is taken away.
+        for (_, worker) in &mut self.leaving {
+            worker.join();
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What is seen of a compartment that has been carried out, for its report.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use host::{Namespace, Netlink, Reachability};
+use plan::gateway::OUTSIDE;
+use plan::gateway::judgement::Seen;
+use plan::gateway::layout::next_hops;
+use plan::gateway::ruleset::{Counts, TABLE, ruleset};
+
+use crate::compartment::{Carrier, Wanted};
+
+/// For how long refused connections are told in words.
+const LATELY: Duration = Duration::from_secs(30);
+
+/// Of so many seconds counters are kept.
+const KEPT: usize = 40;
+
+/// What the kernel's own counters of connections say (/proc/net/stat/nf_conntrack), in the order of its columns.
+const INSERT_FAILED: usize = 9;
+
+/// What is remembered from one look to the next.
+#[derive(Debug, Default)]
+pub struct Watcher {
+    past: VecDeque<(Instant, Counts, u64)>,
+    /// Connections without a port when the process began to look: they are old.
+    first: Option<u64>,
+    silent: Vec<IpAddr>,
+}
+
+impl Watcher {
+    /// Looks at a compartment.
+    pub fn look(&mut self, carrier: &Carrier, wanted: &Wanted, edge: Option<String>) -> Seen {
+        let counters = carrier.filter().counters(TABLE).unwrap_or_default();
+        let version = ruleset(&wanted.compartment).version();
+        let rules = counters.iter().any(|counter| counter.name == version);
+        let counts: Counts =
+            counters.into_iter().map(|counter| (counter.name, (counter.packets, counter.bytes))).collect();
+        let kernel = read_kernel(carrier.namespace());
+        let portless = kernel.as_ref().map_or(0, |kernel| kernel.insert_failed);
+        let general = carrier.troubles().find(|trouble| trouble.connection.is_none());
+        let outside = carrier.netlink().link(OUTSIDE).ok();
+        self.ask_for_routers(carrier.netlink(), wanted);
+        let (before, portless_before) = self.past(&counts, portless);
+        Seen {
+            trouble: general.map(|trouble| trouble.reason.clone()),
+            rules,
+            carrier: outside.filter(|link| link.up).map(|link| link.carrier),
+            silent: self.silent.clone(),
+            edge,
+            counts,
+            before,
+            sessions: kernel.map(|kernel| kernel.count),
+            portless,
+            portless_before,
+        }
+    }
+
+    /// Counters as they were some time ago; what is now is kept.
+    fn past(&mut self, counts: &Counts, portless: u64) -> (Counts, u64) {
+        let first = *self.first.get_or_insert(portless);
+        let now = Instant::now();
+        self.past.push_back((now, counts.clone(), portless));
+        while self.past.len() > KEPT || self.past.front().is_some_and(|(at, ..)| now.duration_since(*at) > LATELY) {
+            self.past.pop_front();
+        }
+        match self.past.front() {
+            Some((_, counts, portless)) => (counts.clone(), *portless),
+            None => (counts.clone(), first),
+        }
+    }
+
+    /// Has the kernel ask for routers whose presence is not known for certain, and notes those that do not answer.
+    fn ask_for_routers(&mut self, netlink: &Netlink, wanted: &Wanted) {
+        self.silent.clear();
+        let Some(outside) = wanted.compartment.outside.as_ref().filter(|_| !wanted.compartment.standby) else { return };
+        let own = wanted.gateway.as_ref().map_or(&[][..], |gateway| &gateway.next_hops);
+        for router in next_hops(outside, own) {
+            let own = outside.addresses.iter().any(|address| address.addr().is_ipv6() == router.is_ipv6());
+            if own && is_silent(netlink, *router) {
+                self.silent.push(*router);
+            }
+        }
+    }
+}
+
+/// Whether a router on the link outside was asked for and has not answered.
+pub fn is_silent(netlink: &Netlink, router: IpAddr) -> bool {
+    let state = netlink.neighbour(OUTSIDE, router).ok().flatten();
+    if state != Some(Reachability::Reachable) {
+        let _ = netlink.ask_for_neighbour(OUTSIDE, router);
+    }
+    state == Some(Reachability::Failed)
+}
+
+/// What the kernel says of a namespace's connections.
+struct Kernel {
+    /// How many it tracks.
+    count: u64,
+    /// How many it could not take up, since no port was free for them.
+    insert_failed: u64,
+}
+
+/// Reads it; what another kernel does not say is not known.
+fn read_kernel(namespace: &Namespace) -> Option<Kernel> {
+    let (count, table) = namespace
+        .run(|| {
+            let count = fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_count").ok();
+            (count, fs::read_to_string("/proc/thread-self/net/stat/nf_conntrack").ok())
+        })
+        .ok()?;
+    let cpus = table.as_deref().unwrap_or_default().lines().skip(1);
+    let of_cpu = |line: &str| u64::from_str_radix(line.split_whitespace().nth(INSERT_FAILED)?, 16).ok();
+    Some(Kernel { count: count?.trim().parse().ok()?, insert_failed: cpus.filter_map(of_cpu).sum() })
+}
