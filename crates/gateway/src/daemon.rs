@@ -15,6 +15,8 @@ pub struct Daemon {
     pub package: &'static str,
     /// Its arguments. It stays in the foreground.
     pub arguments: Vec<String>,
+    /// More arguments for when it has run here before: it has died, or is replaced by itself.
+    pub arguments_again: Vec<String>,
     /// Variables of its environment, besides `PATH`.
     pub environment: Vec<(String, String)>,
     /// What it reads.

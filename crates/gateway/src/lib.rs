@@ -5,9 +5,11 @@
 //! **Invariant:** no decision is made here. What a compartment is to have is said by `plan::gateway`.
 
 mod agent;
+mod bgp;
 mod compartment;
 mod daemon;
 pub mod daemons;
+mod dns;
 mod edge;
 mod error;
 mod links;
@@ -19,8 +21,10 @@ mod tools;
 mod worker;
 
 pub use agent::{Agent, LocalAgent, Work};
+pub use bgp::Bgp;
 pub use daemon::{ConfigFile, Daemon, DaemonStatus, OnChange};
 pub use daemons::{Daemons, Supervisor};
+pub use dns::Dns;
 pub use error::Error;
 pub use part::{Part, Trouble};
 pub use place::Place;

@@ -17,6 +17,7 @@ fn shell(name: &str, line: &str) -> Daemon {
         program: "sh".into(),
         package: "dash",
         arguments: vec!["-c".to_owned(), line.to_owned()],
+        arguments_again: vec!["again".to_owned()],
         environment: vec![("WORD".to_owned(), "swordfish".to_owned())],
         files: Vec::new(),
         own_folders: Vec::new(),
@@ -53,7 +54,7 @@ fn a_daemon_lives_in_the_namespace_with_folders_of_its_own() {
     let supervisor = Supervisor::new().unwrap();
     let mut daemons = supervisor.of("test");
     let seen = ground.folder().join("seen");
-    let looks = "echo $WORD $$; cat /var/lib/misc/word; readlink /proc/self/ns/net";
+    let looks = "echo $WORD $$ $0; cat /var/lib/misc/word; readlink /proc/self/ns/net";
     let line = format!("({looks}) > {0}.new && mv {0}.new {0}; exec sleep 600", seen.display());
     let mut daemon = shell("looker", &line);
     daemon.own_folders = vec!["/var/lib/misc".into()];
@@ -63,12 +64,16 @@ fn a_daemon_lives_in_the_namespace_with_folders_of_its_own() {
     let pid = pid(&daemons, &ground, "looker");
     let own = fs::read_link("/proc/self/ns/net").unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[..2], [format!("swordfish {pid}").as_str(), "inside"], "{text}");
+    assert_eq!(lines[..2], [format!("swordfish {pid} sh").as_str(), "inside"], "{text}");
     assert!(lines[2].starts_with("net:") && lines[2] != own.to_string_lossy(), "{text}");
     assert!(!Path::new("/var/lib/misc/word").exists(), "others see the folder of the machine");
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let session = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(3).unwrap();
     assert_eq!(session, pid.to_string(), "a session of its own: {stat}");
+    // Once it has died it is told so.
+    kill(pid);
+    other(&daemons, &ground, "looker", pid);
+    until("it has looked again", || support::text(&seen).lines().next()?.ends_with("again").then_some(()));
     assert_eq!(ground.remove(&mut daemons), Vec::<String>::new());
     assert!(!alive(pid));
 }

@@ -51,6 +51,8 @@ pub(super) struct Entry {
     /// What runs was told so.
     told: BTreeMap<String, Told>,
     restarts: u64,
+    /// Whether it has run in this namespace before.
+    again: bool,
     /// How often it ended by itself with no long life between.
     ends: u32,
     last_end: String,
@@ -73,6 +75,7 @@ impl Entry {
             definition: Definition::default(),
             told: BTreeMap::new(),
             restarts: 0,
+            again: memory::has_run(folder, name),
             ends: 0,
             last_end: String::new(),
             wait: FIRST_WAIT,
@@ -108,7 +111,9 @@ impl Entry {
         if running.kill_at.is_some() {
             return None;
         }
-        if unlike || !self.namespace.holds(running.process.pid()) {
+        let elsewhere = !self.namespace.holds(running.process.pid());
+        if unlike || elsewhere {
+            self.again &= !elsewhere;
             self.end(now);
             return None;
         }
@@ -232,8 +237,8 @@ impl Entry {
     fn ended(&mut self, now: Instant) {
         let Some(running) = self.running.take() else { return };
         let how = running.process.reap();
-        memory::forget(&self.folder, &self.name);
         if self.wanted.is_none() {
+            memory::forget(&self.folder, &self.name);
             // There may be secrets in them.
             self.told.keys().for_each(|name| files::remove(&self.folder, name));
         }
@@ -320,7 +325,13 @@ impl Entry {
         let covered = covered(&self.folder, daemon).map_err(failed)?;
         let (log_from, log) = files::open_log(&self.log()).map_err(failed)?;
         let mut command = self.namespace.daemon_command(program, &covered).map_err(failed)?;
-        command.args(&daemon.arguments).env_clear().env("PATH", path()).envs(daemon.environment.iter().cloned());
+        let more = if self.again { &daemon.arguments_again[..] } else { &[] };
+        command
+            .args(&daemon.arguments)
+            .args(more)
+            .env_clear()
+            .env("PATH", path())
+            .envs(daemon.environment.iter().cloned());
         command.env(MARK, memory::mark(&self.folder, &self.kind, &self.name)).current_dir("/").stdin(Stdio::null());
         command.stdout(log.try_clone().map_err(failed)?).stderr(log);
         let child = command.spawn().map_err(failed)?;
@@ -338,6 +349,7 @@ impl Entry {
         self.definition = Definition::from(daemon);
         self.told = told(daemon);
         self.next_try = None;
+        self.again = true;
         self.remember();
         tracing::info!(daemon = self.name, folder = %self.folder.display(), pid = child.id(), "started");
         Ok(())

@@ -75,6 +75,11 @@ pub(super) fn forget(folder: &Path, name: &str) {
     files::remove(folder, &format!("{name}{SUFFIX}"));
 }
 
+/// Whether a daemon has run here before, in whatever way it has ended.
+pub(super) fn has_run(folder: &Path, name: &str) -> bool {
+    folder.join(format!("{name}{SUFFIX}")).exists()
+}
+
 /// The daemons of a folder that still run, by name. A process that is not provably the one that was started is not among
 /// them.
 pub(super) fn recall(folder: &Path, namespace: &Namespace) -> BTreeMap<String, (Memory, Process)> {
@@ -84,12 +89,9 @@ pub(super) fn recall(folder: &Path, namespace: &Namespace) -> BTreeMap<String, (
         let file = entry.file_name();
         let Some(name) = file.to_str().and_then(|file| file.strip_suffix(SUFFIX)) else { continue };
         let memory = fs::read(entry.path()).ok().and_then(|bytes| serde_json::from_slice::<Memory>(&bytes).ok());
-        let process = memory
-            .as_ref()
-            .and_then(|memory| Process::open(memory.pid).ok().filter(|process| process.start() == memory.start));
-        match memory.zip(process) {
-            Some(both) => _ = found.insert(name.to_owned(), both),
-            None => forget(folder, name),
+        let Some(memory) = memory else { continue };
+        if let Some(process) = Process::open(memory.pid).ok().filter(|process| process.start() == memory.start) {
+            found.insert(name.to_owned(), (memory, process));
         }
     }
     for (name, (kind, process)) in strays(folder, namespace) {

@@ -42,6 +42,8 @@ pub struct Session<'c> {
     pub neighbor: &'c BgpNeighbor,
     /// The device by which the neighbor is reached.
     pub device: String,
+    /// Our addresses on that device.
+    pub addresses: &'c [IpNet],
     /// Our address in it, where one is known.
     pub local: Option<IpAddr>,
 }
@@ -50,6 +52,13 @@ impl Session<'_> {
     /// How many prefixes the neighbor may tell.
     pub fn max_prefixes(&self) -> u32 {
         self.neighbor.max_prefixes.unwrap_or(MAX_PREFIXES).max(1)
+    }
+
+    /// Whether the neighbor must be on the device's link, and is not by our addresses there.
+    pub fn is_off_link(&self) -> bool {
+        let address = self.neighbor.address;
+        let on_link = is_link_local(address) || self.addresses.iter().any(|own| own.contains(&address));
+        !self.neighbor.multihop && !on_link
     }
 
     fn is_v6(&self) -> bool {
@@ -76,7 +85,7 @@ pub fn sessions(compartment: &Compartment) -> Vec<Session<'_>> {
         for neighbor in &bgp.neighbors {
             let protocol = protocol_name(connection, neighbor, &mut taken);
             let local = local_address(neighbor.address, addresses);
-            sessions.push(Session { protocol, connection, bgp, neighbor, device: device.clone(), local });
+            sessions.push(Session { protocol, connection, bgp, neighbor, device: device.clone(), addresses, local });
         }
     }
     sessions
@@ -122,13 +131,6 @@ fn wrong_password(password: &Secret) -> Option<&'static str> {
     }
 }
 
-/// Whether the neighbor must be on a link of ours and is not.
-pub fn is_off_link(session: &Session<'_>, addresses: &[IpNet]) -> bool {
-    let address = session.neighbor.address;
-    let on_link = is_link_local(address) || addresses.iter().any(|own| own.contains(&address));
-    !session.neighbor.multihop && !on_link
-}
-
 /// BIRD's configuration for a compartment; `None` if nothing is for it to do.
 pub fn config(compartment: &Compartment) -> Option<String> {
     let sessions: Vec<_> = sessions(compartment).into_iter().filter(|session| trouble(session).is_none()).collect();
@@ -142,9 +144,7 @@ pub fn config(compartment: &Compartment) -> Option<String> {
     text += "graceful restart wait 60;\nprotocol device { scan time 5; }\n";
     for v6 in [false, true] {
         let of_family: Vec<_> = sessions.iter().filter(|session| session.is_v6() == v6).collect();
-        if !of_family.is_empty() {
-            text += &family(compartment, &of_family, v6);
-        }
+        text += &family(compartment, &of_family, v6);
     }
     for session in &sessions {
         text += &neighbor(compartment, session);
@@ -152,7 +152,8 @@ pub fn config(compartment: &Compartment) -> Option<String> {
     Some(text)
 }
 
-/// What the sessions of a family share: the kernel's tables, and what is announced.
+/// What the sessions of a family share: the kernel's tables, and what is announced. It is there without sessions too: else
+/// routes of the last one would stay behind in the kernel.
 fn family(compartment: &Compartment, sessions: &[&Session<'_>], v6: bool) -> String {
     let (number, channel) = if v6 { ("6", "ipv6") } else { ("4", "ipv4") };
     let mut text = format!(

@@ -149,8 +149,7 @@ fn what_bird_cannot_read_is_left_out_and_told() {
     assert_eq!((&sentences[0], &sentences[3]), (&None, &None));
     let text = config(&compartment).unwrap();
     assert!(!text.contains("192.0.2.2") && text.contains("neighbor fe80::1 as 65001;"), "{text}");
-    let outside = &compartment.outside.as_ref().unwrap().addresses;
-    let off: Vec<bool> = sessions(&compartment).iter().map(|session| is_off_link(session, outside)).collect();
+    let off: Vec<bool> = sessions(&compartment).iter().map(Session::is_off_link).collect();
     assert_eq!(off, [false; 4]);
 }
 
@@ -159,6 +158,9 @@ fn a_neighbor_far_away_is_reached_by_what_is_declared() {
     let mut far = neighbor("198.51.100.7", 65001);
     (far.multihop, far.hold_time) = (true, Some(1));
     let text = config(&compartment(vec![connection("core", vec![far])])).unwrap();
+    let elsewhere = neighbor("198.51.100.8", 65001);
+    let elsewhere = self::compartment(vec![connection("core", vec![elsewhere])]);
+    assert!(sessions(&elsewhere)[0].is_off_link());
     for line in ["multihop;", "igp table declared4;", "if bgp_next_hop != 198.51.100.7 then reject;", "hold time 3;"] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }

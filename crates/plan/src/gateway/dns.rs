@@ -46,7 +46,7 @@ fn config(compartment: &Compartment, all: &[&Dns], hosts_path: &str, left_out: &
         "# Written by netvirt: what is changed here is lost.\n\
          interface={INSIDE}\nexcept-interface=lo\nbind-dynamic\n\
          no-resolv\nno-poll\nno-hosts\naddn-hosts={hosts_path}\n\
-         log-facility=-\npid-file=\n\
+         log-facility=-\n\
          cache-size={CACHE}\ndns-forward-max={OPEN}\nedns-packet-max={LONGEST_ANSWER}\n\
          local-ttl={TTL}\ndomain-needed\nlocalise-queries\n\
          all-servers\n"
