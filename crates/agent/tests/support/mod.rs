@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use host::{Namespace, Netlink, VethEnd};
 use model::fabric::ResourceName;
+use model::gateway::GatewayReport;
 use model::{Key, Resource};
 use proto::ca::Authority;
 use proto::{
@@ -38,6 +39,7 @@ pub struct State {
     pub without_network: BTreeSet<ResourceName>,
     pub facts: Option<HostFacts>,
     pub report: Option<Report>,
+    pub gateway: Option<GatewayReport>,
     pub connections: usize,
 }
 
@@ -131,6 +133,9 @@ impl Controller for Fake {
     fn report(&self, _: &ResourceName, report: Report) {
         self.state.lock().unwrap().report = Some(report);
     }
+    fn gateway_report(&self, _: &ResourceName, report: GatewayReport) {
+        self.state.lock().unwrap().gateway = Some(report);
+    }
     fn successor(&self, _: &ResourceName, _: Station) -> Option<ResourceName> {
         None
     }
@@ -169,7 +174,7 @@ impl Served {
         self.end.take().unwrap().send(()).unwrap();
         self.thread.take().unwrap().join().unwrap();
         let state = std::mem::take(&mut *self.fake.state.lock().unwrap());
-        let state = Mutex::new(State { report: None, ..state });
+        let state = Mutex::new(State { report: None, gateway: None, ..state });
         Arc::new(Fake { state, hub: OnceLock::new(), life: self.fake.life })
     }
 }
