@@ -14,7 +14,7 @@ use crate::LabError;
 use crate::error::InNode;
 use crate::guest::Choice;
 use crate::topology::Topology;
-use crate::wiring::{bpffs_folder, gateway_namespaces, lab_folder, labs_folder, namespace_name, socket_path};
+use crate::wiring::{bpffs_folder, lab_folder, labs_folder, namespace_name, socket_path};
 
 const STATE: &str = "state.json";
 
@@ -173,7 +173,7 @@ impl State {
     /// The network namespaces that are there of its gateways.
     pub(crate) fn of_gateways(&self) -> Result<Vec<String>, LabError> {
         let hosts = self.topology.hosts.iter().filter(|host| host.gateway);
-        let beginnings: Vec<_> = hosts.map(|host| gateway_namespaces(host.name.as_str())).collect();
+        let beginnings: Vec<_> = hosts.map(|host| plan::gateway::namespace_prefix(host.name.as_str())).collect();
         if beginnings.is_empty() {
             return Ok(Vec::new());
         }

@@ -7,7 +7,7 @@ use crate::LabError;
 use crate::guest::{Accelerator, Place};
 use crate::state::State;
 use crate::topology::Vm;
-use crate::wiring::{ETH0, gateway_namespaces, namespace_name};
+use crate::wiring::{ETH0, namespace_name};
 
 /// A lab among others.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -241,7 +241,7 @@ fn agent(state: &State, host: &str) -> AgentStatus {
 /// A host's gateway.
 fn gateway(state: &State, host: &str) -> GatewayStatus {
     let process = state.gateways.get(host);
-    let beginning = gateway_namespaces(host);
+    let beginning = plan::gateway::namespace_prefix(host);
     let namespaces = state.of_gateways().unwrap_or_default();
     GatewayStatus {
         pid: process.map(|process| process.pid),

@@ -69,11 +69,6 @@ pub(crate) fn namespace_name(lab: &Name, node: &str) -> String {
     format!("{lab}-{node}")
 }
 
-/// How the names of the network namespaces begin that a host's gateway makes.
-pub(crate) fn gateway_namespaces(host: &str) -> String {
-    format!("nvgw.{host}.")
-}
-
 /// The address that the router takes in a host's prefix: the lowest that hosts may have, or the highest if that is
 /// the host's own.
 pub(crate) fn router_address(host: &IpNet) -> Option<IpNet> {
