@@ -38,8 +38,10 @@ const fn fields(kind: Kind) -> (&'static [&'static str], &'static [&'static str]
             &["state", "ports"],
         ),
         Kind::RoutingDomain => (&["rdid", "encapsulation", "limits"], &["state", "vsids"]),
-        Kind::Gateway => (&["interface", "addresses", "nextHops"], &["state", "compartments"]),
-        Kind::Compartment => (&["standby", "inside", "outside", "connections"], &["state", "namespace", "connections"]),
+        Kind::Gateway => (&["interface", "addresses", "nextHops", "address", "peers"], &["state", "compartments"]),
+        Kind::Compartment => {
+            (&["standby", "leaving", "inside", "outside", "connections"], &["state", "namespace", "connections"])
+        }
         Kind::Migration => (&["vsid", "mac", "to", "from"], &["state", "at"]),
         Kind::Global => (&["externalRouter"], &["state"]),
         Kind::SecurityGroup => (&["ingressDefault", "egressDefault", "rules"], &["state", "ports"]),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Bgp, Dns, Ipsec, Nat, Routing, Wireguard, is_default};
+use super::{Bgp, Dns, GatewayPeer, Ipsec, Nat, Routing, Wireguard, is_default};
 use crate::fabric::{ResourceName, named};
 use crate::security::PortRange;
 use crate::{Limits, MacAddress, Name, QualifiedName, VlanId};
@@ -23,6 +23,12 @@ pub struct Gateway {
     /// The default routers outside, at most one of each family.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub next_hops: Vec<IpAddr>,
+    /// Its own provider address, where the gateway's other hosts speak to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    /// The gateway's other hosts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "named::list")]
+    pub peers: Vec<GatewayPeer>,
 }
 
 impl Gateway {
@@ -40,6 +46,10 @@ pub struct Compartment {
     /// Whether it stands ready and does nothing: another host is the active one.
     #[serde(skip_serializing_if = "is_default")]
     pub standby: bool,
+    /// Whether another host has just been made the active one in its place: it forwards what still comes to it, and answers
+    /// for none of its addresses outside any more. Only with `standby`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub leaving: bool,
     /// Its side towards the VM network.
     pub inside: Inside,
     /// Its side towards the outside.
@@ -56,6 +66,8 @@ pub struct Compartment {
 pub(crate) struct CompartmentSpec {
     #[serde(default)]
     standby: bool,
+    #[serde(default)]
+    leaving: bool,
     #[serde(deserialize_with = "named::one")]
     inside: Inside,
     #[serde(default, deserialize_with = "named::option")]
@@ -66,8 +78,8 @@ pub(crate) struct CompartmentSpec {
 
 impl CompartmentSpec {
     pub(crate) fn with_name(self, name: QualifiedName) -> Compartment {
-        let Self { standby, inside, outside, connections } = self;
-        Compartment { name, standby, inside, outside, connections }
+        let Self { standby, leaving, inside, outside, connections } = self;
+        Compartment { name, standby, leaving, inside, outside, connections }
     }
 }
 

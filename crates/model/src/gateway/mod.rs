@@ -11,6 +11,7 @@ mod compartment;
 mod dns;
 mod hidden;
 mod nat;
+mod peer;
 mod secret;
 mod status;
 mod vpn;
@@ -21,6 +22,7 @@ pub use compartment::{Compartment, Connection, Gateway, Inside, Outside, Service
 pub use dns::{Dns, DnsName, DnsZone};
 pub use hidden::secrets_of;
 pub use nat::{Floating, Forward, ForwardProtocol, Nat, NatLimits, PrefixTranslation};
+pub use peer::{GatewayLinks, GatewayPeer, PeerReport};
 pub use secret::Secret;
 pub use status::{CompartmentReport, ConnectionReport, ConnectionState, GatewayReport};
 pub use vpn::{Certificates, Ipsec, Routing, StaticRoute, Wireguard, WireguardKey, WireguardKeyError};

@@ -11,8 +11,8 @@ use super::any_prefix;
 use crate::fabric::ResourceName;
 use crate::gateway::{
     Bgp, BgpNeighbor, Certificates, Compartment, Connection, Dns, DnsName, DnsZone, Floating, Forward, ForwardProtocol,
-    Gateway, Inside, Ipsec, Nat, NatLimits, Outside, PrefixFilter, Routing, Secret, SharedAddress, StaticRoute,
-    Wireguard, WireguardKey,
+    Gateway, GatewayPeer, Inside, Ipsec, Nat, NatLimits, Outside, PrefixFilter, Routing, Secret, SharedAddress,
+    StaticRoute, Wireguard, WireguardKey,
 };
 use crate::security::PortRange;
 use crate::{Limits, MacAddress, Name, QualifiedName, VlanId};
@@ -40,8 +40,17 @@ fn any_key() -> impl Strategy<Value = WireguardKey> {
 impl Gateway {
     /// Any gateway, whether or not it makes sense.
     pub fn any() -> impl Strategy<Value = Self> {
-        (Name::any(), vec(any_address(), 0..3), vec(any::<IpAddr>(), 0..3))
-            .prop_map(|(interface, addresses, next_hops)| Self { interface, addresses, next_hops })
+        let peer = (ResourceName::any(), any::<IpAddr>()).prop_map(|(host, address)| GatewayPeer { host, address });
+        let outside = (Name::any(), vec(any_address(), 0..3), vec(any::<IpAddr>(), 0..3));
+        (outside, option::of(any::<IpAddr>()), vec(peer, 0..3)).prop_map(
+            |((interface, addresses, next_hops), address, peers)| Self {
+                interface,
+                addresses,
+                next_hops,
+                address,
+                peers,
+            },
+        )
     }
 }
 
@@ -63,8 +72,16 @@ impl Compartment {
                 prefixes,
             });
         let connections = vec(any_connection(), 0..3);
-        (QualifiedName::any(), any::<bool>(), inside, option::of(any_outside()), connections).prop_map(
-            |(name, standby, inside, outside, connections)| Self { name, standby, inside, outside, connections },
+        let roles = (any::<bool>(), any::<bool>());
+        (QualifiedName::any(), roles, inside, option::of(any_outside()), connections).prop_map(
+            |(name, (standby, leaving), inside, outside, connections)| Self {
+                name,
+                standby,
+                leaving,
+                inside,
+                outside,
+                connections,
+            },
         )
     }
 }
