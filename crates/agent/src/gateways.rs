@@ -49,7 +49,7 @@ impl Gateways {
         match self.report() {
             Ok(report) => Some(report.clone()),
             Err(_) if self.report.is_none() && self.resources.is_empty() => None,
-            Err(why) => Some(GatewayReport { trouble: Some(why), compartments: Vec::new() }),
+            Err(why) => Some(GatewayReport { trouble: Some(why), ..GatewayReport::default() }),
         }
     }
 

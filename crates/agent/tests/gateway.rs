@@ -125,7 +125,7 @@ fn report() -> GatewayReport {
         trouble: None,
         connections: vec![connection],
     };
-    GatewayReport { trouble: None, compartments: vec![compartment] }
+    GatewayReport { compartments: vec![compartment], ..GatewayReport::default() }
 }
 
 /// Whoever waits is woken by what is declared, and by what the underlay leaves for packets.
@@ -174,7 +174,7 @@ fn tells(machine: &Machine, fake: &Fake) {
     let silent = "netvirt gateway has not reported; is it running?";
     assert_eq!(shown(machine).1.reason.as_deref(), Some(silent));
     let told = |wanted: &GatewayReport| fake.until("told", |state, _| state.gateway.as_ref() == Some(wanted));
-    told(&GatewayReport { trouble: Some(silent.to_owned()), compartments: Vec::new() });
+    told(&GatewayReport { trouble: Some(silent.to_owned()), ..GatewayReport::default() });
     client(machine).report_gateway(&report()).unwrap();
     let (_, status) = shown(machine);
     assert_eq!((status.state, status.reason), (RealizedState::InForce, None));

@@ -20,7 +20,7 @@ use crate::agent::{Agent, LocalAgent, Work};
 use crate::compartment::{self, Wanted, remove_namespace};
 use crate::edge::{EdgeTrouble, WantedEdge};
 use crate::worker::{self, Parts, Reported, Worker};
-use crate::{Error, Part};
+use crate::{Bgp, Dns, Error, Part, Supervisor};
 
 /// What a gateway is started with.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -47,7 +47,11 @@ pub fn run(options: &Options) -> Result<(), Error> {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(Error::Signals)?;
     }
     let agent: Arc<dyn Agent> = Arc::new(LocalAgent::at(&options.socket)?);
-    serve(&agent, &options.folder, Vec::new, &stop)
+    let supervisor = Supervisor::new().map_err(Error::Thread)?;
+    let parts = move || -> Vec<Box<dyn Part>> {
+        vec![Box::new(Bgp::new(supervisor.of(Bgp::KIND))), Box::new(Dns::new(supervisor.of(Dns::KIND)))]
+    };
+    serve(&agent, &options.folder, parts, &stop)
 }
 
 /// As [`run`], for any agent, with parts that are made by `parts`, until `stop` is set.
@@ -262,7 +266,7 @@ impl Gateway {
     fn report(&mut self, agent: &dyn Agent) {
         self.leaving.retain(|(_, worker)| !worker.is_done());
         let compartments = self.compartments.values().filter_map(|(_, reported, _)| reported.lock().clone()).collect();
-        let report = GatewayReport { trouble: None, compartments };
+        let report = GatewayReport { compartments, ..GatewayReport::default() };
         if self.told.as_ref() == Some(&report) {
             return;
         }

@@ -40,6 +40,7 @@ impl Ground {
         let compartment = Compartment {
             name: "blue/net".parse().unwrap(),
             standby: false,
+            leaving: false,
             inside,
             outside: Some(outside()),
             connections: Vec::new(),

@@ -35,6 +35,7 @@ fn compartment(connections: Vec<Connection>) -> Compartment {
     Compartment {
         name: "blue/net".parse().unwrap(),
         standby: false,
+        leaving: false,
         inside: Inside {
             device: "nvtg0".parse().unwrap(),
             mac: "02:00:00:00:00:01".parse().unwrap(),

@@ -12,7 +12,7 @@ pub(crate) fn connection(name: &str, said: &str) -> Connection {
 pub(crate) fn made(inside: &str, outside: &str, connections: Vec<Connection>) -> Compartment {
     let inside: Inside = serde_json::from_str(inside).unwrap();
     let outside: Option<Outside> = serde_json::from_str(outside).unwrap();
-    Compartment { name: "aaa/net".parse().unwrap(), standby: false, inside, outside, connections }
+    Compartment { name: "aaa/net".parse().unwrap(), standby: false, leaving: false, inside, outside, connections }
 }
 
 /// An inside with IPv4 and IPv6.

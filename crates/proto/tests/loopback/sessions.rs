@@ -219,7 +219,7 @@ fn gateway_report(compartments: usize, prefixes: usize) -> GatewayReport {
         trouble: None,
         connections: vec![connection.clone()],
     };
-    GatewayReport { trouble: None, compartments: (0..compartments).map(compartment).collect() }
+    GatewayReport { compartments: (0..compartments).map(compartment).collect(), ..GatewayReport::default() }
 }
 
 #[tokio::test]
