@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use api::fabric::{Item, PortDevice, Realized, Status};
-use model::fabric::{Key, Kind, Object, ResourceName, Spec};
+use model::fabric::{Allocation, Key, Kind, Object, ResourceName, Spec};
 use plan::fabric::{Audience, Fabric, Late, host_port_name};
 
 use crate::audience::Hosts;
@@ -107,8 +107,9 @@ impl<'a> View<'a> {
     }
 
     fn status(&self, object: &Object) -> Status {
-        let mut status =
-            Status { allocation: object.allocation.clone(), realized: self.realized(object), ..Status::default() };
+        // Of a tunnel, the key is nobody's to see.
+        let allocation = Allocation { private_key: None, ..object.allocation.clone() };
+        let mut status = Status { allocation, realized: self.realized(object), ..Status::default() };
         let key = object.key();
         match &object.resource.spec {
             Spec::Host(_) => self.host(&key.name, &mut status),
@@ -123,7 +124,7 @@ impl<'a> View<'a> {
                     }
                 });
             }
-            Spec::IpPool(_) | Spec::MacPool(_) | Spec::LogicalNetwork(_) => {
+            Spec::IpPool(_) | Spec::MacPool(_) | Spec::LogicalNetwork(_) | Spec::Gateway(_) => {
                 if let Some((used, total)) = self.fabric.pool_usage(&key) {
                     (status.used, status.total) = (Some(used), Some(total));
                 }
@@ -133,7 +134,8 @@ impl<'a> View<'a> {
             | Spec::VmNetwork(_)
             | Spec::AddressSet(_)
             | Spec::SecurityGroup(_)
-            | Spec::CustomerRoute(_) => {}
+            | Spec::CustomerRoute(_)
+            | Spec::GatewayConnection(_) => {}
         }
         status
     }
@@ -172,8 +174,13 @@ impl<'a> View<'a> {
     }
 }
 
-/// What was declared, as JSON.
+/// What was declared, as JSON, without secrets.
 pub fn spec(object: &Object) -> serde_json::Value {
+    if let Spec::GatewayConnection(connection) = &object.resource.spec {
+        let mut shown = connection.clone();
+        shown.hide();
+        return serde_json::to_value(shown).unwrap_or_default();
+    }
     // A spec has no map whose keys are no text, which is all that could fail.
     serde_json::to_value(&object.resource.spec).unwrap_or_default()
 }

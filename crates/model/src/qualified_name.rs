@@ -40,6 +40,11 @@ impl QualifiedName {
         Self(format!("{tenant}/{network}/{name}").into())
     }
 
+    /// The name of something that a tenant of the fabric has, as hosts know it.
+    pub fn of_tenant(tenant: &ResourceName, name: &ResourceName) -> Self {
+        Self(format!("{tenant}/{name}").into())
+    }
+
     /// The last of its names: what its owner calls it.
     pub fn last(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)

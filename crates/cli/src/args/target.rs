@@ -74,6 +74,9 @@ pub enum Target {
     /// That a host is a gateway.
     #[value(aliases = ["gateways", "gw"])]
     Gateway,
+    /// What joins a VM network to the outside, by a gateway.
+    #[value(aliases = ["gateway-connections", "gc", "gcs"])]
+    GatewayConnection,
     /// By what a gateway's host joins a VM network to the outside, on a host.
     #[value(aliases = ["compartments", "co"])]
     Compartment,
@@ -126,6 +129,8 @@ impl Target {
             Self::SecurityGroup => Some(fabric::Kind::SecurityGroup),
             Self::AddressSet => Some(fabric::Kind::AddressSet),
             Self::Port => Some(fabric::Kind::Port),
+            Self::Gateway => Some(fabric::Kind::Gateway),
+            Self::GatewayConnection => Some(fabric::Kind::GatewayConnection),
             _ => None,
         }
     }
@@ -133,7 +138,7 @@ impl Target {
     /// Who can be asked for it.
     pub const fn knows(self) -> Knows {
         match self {
-            Self::CustomerRoute | Self::Port | Self::SecurityGroup | Self::AddressSet => Knows::Both,
+            Self::CustomerRoute | Self::Port | Self::SecurityGroup | Self::AddressSet | Self::Gateway => Knows::Both,
             Self::LookupRecord
             | Self::ProviderAddress
             | Self::ProviderRoute
@@ -141,7 +146,6 @@ impl Target {
             | Self::RoutingDomain
             | Self::Global
             | Self::Migration
-            | Self::Gateway
             | Self::Compartment
             | Self::Drops
             | Self::Flows => Knows::Host,

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AddressRange, ResourceName, named};
-use crate::gateway::{Bgp, Connection, Dns, Ipsec, Nat, Routing, Wireguard};
+use crate::gateway::{Bgp, Connection, Dns, Ipsec, Nat, Routing, Secret, Wireguard, secrets_of};
 use crate::{Limits, Name, VlanId};
 
 /// A gateway: hosts that join the VM networks of a logical network to something outside. Of its hosts one is active for each
@@ -110,5 +110,63 @@ impl GatewayConnection {
             bgp: self.bgp.clone(),
             limits: self.limits,
         }
+    }
+}
+
+impl GatewayConnection {
+    /// Its secrets, each with its place.
+    fn secrets(&mut self) -> Vec<(String, &mut Secret)> {
+        secrets_of(self.ipsec.as_mut(), self.wireguard.as_mut(), self.bgp.as_mut())
+    }
+
+    /// Puts what stands for a secret in the place of each: for whoever may look at a connection.
+    pub fn hide(&mut self) {
+        for (_, secret) in self.secrets() {
+            *secret = Secret::hidden();
+        }
+    }
+
+    /// Puts the secrets of another version of it in the places where this one has only what stands for them.
+    pub fn reveal(&mut self, old: &Self) {
+        let mut old = old.clone();
+        let known: Vec<(String, Secret)> =
+            old.secrets().into_iter().map(|(field, secret)| (field, secret.clone())).collect();
+        for (field, secret) in self.secrets().into_iter().filter(|(_, secret)| secret.is_hidden()) {
+            if let Some((_, was)) = known.iter().find(|(other, _)| *other == field) {
+                secret.clone_from(was);
+            }
+        }
+    }
+
+    /// The field of a secret that is only what stands for one.
+    pub fn hidden_secret(&self) -> Option<String> {
+        self.clone().secrets().into_iter().find(|(_, secret)| secret.is_hidden()).map(|(field, _)| field)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_hidden_and_found_again() {
+        let text = "{vmNetwork: a, gateway: g, ipsec: {remote: 198.51.100.1, psk: swordfish}, bgp: {localAs: 1, neighbors: \
+                    [{address: 10.0.0.1, remoteAs: 2, password: jaguar}, {address: 10.0.0.2, remoteAs: 2, password: ocelot}]}}";
+        let connection: GatewayConnection = serde_saphyr::from_str(text).unwrap();
+        let mut shown = connection.clone();
+        shown.hide();
+        let json = serde_json::to_string(&shown).unwrap();
+        assert!(!["swordfish", "jaguar", "ocelot"].iter().any(|secret| json.contains(secret)), "{json}");
+        assert_eq!(shown.hidden_secret().as_deref(), Some("ipsec.psk"));
+        // Written back in another order, with one of them new.
+        if let Some(bgp) = &mut shown.bgp {
+            bgp.neighbors.reverse();
+            bgp.neighbors[1].password = Some(Secret::new("three"));
+        }
+        shown.reveal(&connection);
+        assert_eq!(shown.hidden_secret(), None);
+        let passwords: Vec<_> = shown.bgp.unwrap().neighbors.into_iter().map(|one| one.password.unwrap()).collect();
+        assert_eq!(passwords, [Secret::new("ocelot"), Secret::new("three")]);
+        assert_eq!(shown.ipsec, connection.ipsec);
     }
 }

@@ -14,6 +14,8 @@ pub enum Kind {
     Host,
     /// [`super::Tenant`].
     Tenant,
+    /// [`super::Gateway`].
+    Gateway,
     /// [`super::VmNetwork`].
     VmNetwork,
     /// [`super::AddressSet`].
@@ -28,23 +30,26 @@ pub enum Kind {
     CustomerRoute,
     /// [`super::Port`].
     Port,
+    /// [`super::GatewayConnection`].
+    GatewayConnection,
 }
 
 /// Why a word is no kind.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "there is no kind \"{0}\" at the controller; the kinds are logical-network, mac-pool, host, tenant, vm-network, \
-     address-set, security-group, vm-subnet, ip-pool, customer-route, port"
+    "there is no kind \"{0}\" at the controller; the kinds are logical-network, mac-pool, host, tenant, gateway, \
+     vm-network, address-set, security-group, vm-subnet, ip-pool, customer-route, port, gateway-connection"
 )]
 pub struct KindError(pub String);
 
 impl Kind {
     /// All kinds, in the order in which they are shown and applied: what is referred to before what refers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::LogicalNetwork,
         Self::MacPool,
         Self::Host,
         Self::Tenant,
+        Self::Gateway,
         Self::VmNetwork,
         Self::AddressSet,
         Self::SecurityGroup,
@@ -52,6 +57,7 @@ impl Kind {
         Self::IpPool,
         Self::CustomerRoute,
         Self::Port,
+        Self::GatewayConnection,
     ];
 
     /// The word that people type.
@@ -61,6 +67,7 @@ impl Kind {
             Self::MacPool => "mac-pool",
             Self::Host => "host",
             Self::Tenant => "tenant",
+            Self::Gateway => "gateway",
             Self::VmNetwork => "vm-network",
             Self::AddressSet => "address-set",
             Self::SecurityGroup => "security-group",
@@ -68,6 +75,7 @@ impl Kind {
             Self::IpPool => "ip-pool",
             Self::CustomerRoute => "customer-route",
             Self::Port => "port",
+            Self::GatewayConnection => "gateway-connection",
         }
     }
 
@@ -78,6 +86,7 @@ impl Kind {
             Self::MacPool => "MAC pool",
             Self::Host => "host",
             Self::Tenant => "tenant",
+            Self::Gateway => "gateway",
             Self::VmNetwork => "VM network",
             Self::AddressSet => "address set",
             Self::SecurityGroup => "security group",
@@ -85,6 +94,7 @@ impl Kind {
             Self::IpPool => "IP pool",
             Self::CustomerRoute => "customer route",
             Self::Port => "port",
+            Self::GatewayConnection => "gateway connection",
         }
     }
 
@@ -95,6 +105,7 @@ impl Kind {
             Self::MacPool => "mac-pools",
             Self::Host => "hosts",
             Self::Tenant => "tenants",
+            Self::Gateway => "gateways",
             Self::VmNetwork => "vm-networks",
             Self::AddressSet => "address-sets",
             Self::SecurityGroup => "security-groups",
@@ -102,6 +113,7 @@ impl Kind {
             Self::IpPool => "ip-pools",
             Self::CustomerRoute => "customer-routes",
             Self::Port => "ports",
+            Self::GatewayConnection => "gateway-connections",
         }
     }
 
@@ -116,6 +128,7 @@ impl Kind {
                 | Self::IpPool
                 | Self::CustomerRoute
                 | Self::Port
+                | Self::GatewayConnection
         )
     }
 }

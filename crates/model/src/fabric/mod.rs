@@ -15,7 +15,7 @@ pub(crate) mod named;
 mod ranges;
 mod specs;
 
-pub use allocation::{Allocation, Object};
+pub use allocation::{Allocation, GatewayAllocation, Object};
 pub use document::{resources_from_yaml, resources_to_yaml};
 pub use gateway::{ExternalNetwork, Gateway, GatewayConnection, GatewayHost};
 pub use kind::{Kind, KindError};

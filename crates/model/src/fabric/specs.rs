@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AddressRange, Kind, MacRange, ResourceName, named};
+use super::{AddressRange, Gateway, GatewayConnection, Kind, MacRange, ResourceName, named};
 use crate::security::{Action, IngressDefault, SecurityRule};
 use crate::{ClasslessRoute, Encapsulation, LeaseTime, Limits, MacAddress, Name, RoutingDomainId, VlanId, Vsid};
 
@@ -136,6 +136,9 @@ pub struct Quota {
     /// Address sets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address_sets: Option<u32>,
+    /// Gateway connections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway_connections: Option<u32>,
 }
 
 impl Quota {
@@ -149,7 +152,8 @@ impl Quota {
             Kind::Port => self.ports,
             Kind::SecurityGroup => self.security_groups,
             Kind::AddressSet => self.address_sets,
-            Kind::LogicalNetwork | Kind::MacPool | Kind::Host | Kind::Tenant => None,
+            Kind::GatewayConnection => self.gateway_connections,
+            Kind::Gateway | Kind::LogicalNetwork | Kind::MacPool | Kind::Host | Kind::Tenant => None,
         }
     }
 }
@@ -410,18 +414,20 @@ pub struct CustomerRoute {
 }
 
 macro_rules! specs {
-    ($($kind:ident),*) => {
+    ($($kind:ident),*; $($large:ident),*) => {
         /// What is declared of a resource, by kind. On the wire the kind stands beside it, not in it.
         #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
         #[serde(untagged)]
         pub enum Spec {
-            $(#[doc = concat!("See [`", stringify!($kind), "`].")] $kind($kind)),*
+            $(#[doc = concat!("See [`", stringify!($kind), "`].")] $kind($kind),)*
+            $(#[doc = concat!("See [`", stringify!($large), "`]. It is large, and of others there may be very many.")]
+            $large(Box<$large>)),*
         }
 
         impl Spec {
             /// The kind.
             pub const fn kind(&self) -> Kind {
-                match self { $(Self::$kind(_) => Kind::$kind),* }
+                match self { $(Self::$kind(_) => Kind::$kind,)* $(Self::$large(_) => Kind::$large),* }
             }
 
             /// Reads the spec of a kind.
@@ -429,17 +435,27 @@ macro_rules! specs {
             /// # Errors
             /// Those of the reader.
             pub fn deserialize<'de, D: serde::Deserializer<'de>>(kind: Kind, reader: D) -> Result<Self, D::Error> {
-                match kind { $(Kind::$kind => $kind::deserialize(reader).map(Self::$kind)),* }
+                match kind {
+                    $(Kind::$kind => $kind::deserialize(reader).map(Self::$kind),)*
+                    $(Kind::$large => Box::<$large>::deserialize(reader).map(Self::$large)),*
+                }
             }
 
             /// The JSON Schema of a kind's spec.
             pub fn json_schema(kind: Kind, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                match kind { $(Kind::$kind => generator.subschema_for::<$kind>()),* }
+                match kind {
+                    $(Kind::$kind => generator.subschema_for::<$kind>(),)*
+                    $(Kind::$large => generator.subschema_for::<$large>()),*
+                }
             }
         }
 
         $(impl From<$kind> for Spec {
             fn from(spec: $kind) -> Self { Self::$kind(spec) }
+        })*
+
+        $(impl From<$large> for Spec {
+            fn from(spec: $large) -> Self { Self::$large(Box::new(spec)) }
         })*
     };
 }
@@ -449,11 +465,13 @@ specs!(
     MacPool,
     Host,
     Tenant,
+    Gateway,
     VmNetwork,
     AddressSet,
     SecurityGroup,
     VmSubnet,
     IpPool,
     CustomerRoute,
-    Port
+    Port;
+    GatewayConnection
 );

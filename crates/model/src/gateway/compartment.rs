@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Bgp, Dns, GatewayPeer, Ipsec, Nat, Routing, Wireguard, is_default};
@@ -130,7 +131,7 @@ pub struct Outside {
 }
 
 /// The ports of an address of the outside that are one compartment's (RFC 6888, REQ-14).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SharedAddress {
     /// The address.

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use model::fabric::{AddressRange, Key, MacRange, ResourceName};
 use model::{MacAddress, Name, RoutingDomainId, VlanId, Vsid};
 use rangemap::RangeInclusiveSet;
@@ -17,7 +17,9 @@ use uuid::Uuid;
 pub struct Claim {
     /// `vsid/4096`, `rdid/UUID`, `mac/00-1D-D8-B7-1C-00`, `address/UID-OF-THE-SUBNET/10.10.1.100`,
     /// `provider-address/192.168.4.11`, `device/HOST/DEVICE`, `port/HOST/NAME`, `vlan/LOGICAL-NETWORK/42`,
-    /// `flat/LOGICAL-NETWORK`, `route/UID-OF-THE-VM-NETWORK/10.20.0.0/16/10.10.1.100`.
+    /// `flat/LOGICAL-NETWORK`, `route/UID-OF-THE-VM-NETWORK/10.20.0.0/16/10.10.1.100`, `gateway-host/HOST`,
+    /// `external-address/203.0.113.10` (`external-address/VLAN/…` in a VLAN), `external-ports/203.0.113.10/1024-2047`,
+    /// `external-prefix/2001:db8:1::/48`.
     pub key: String,
     /// Whose it is.
     pub owner: Key,
@@ -43,6 +45,19 @@ pub(super) enum Slot {
     Flat(ResourceName),
     /// A customer route of the VM network with this uid, to a prefix by a next hop.
     Route(Uuid, IpNet, IpAddr),
+    /// A host as one of a gateway's: it is of one only.
+    GatewayHost(ResourceName),
+    /// An address outside of gateways, in a VLAN of theirs or untagged.
+    External(Option<VlanId>, IpAddr),
+    /// Ports of an untagged address outside of gateways.
+    ExternalPorts(Ipv4Addr, u16, u16),
+    /// A prefix outside of gateways that stands for one of a VM network.
+    ExternalPrefix(Option<VlanId>, Ipv6Net),
+}
+
+/// How a VLAN stands in a key.
+fn in_vlan(vlan: &Option<VlanId>) -> String {
+    vlan.map(|vlan| format!("{vlan}/")).unwrap_or_default()
 }
 
 impl fmt::Display for Slot {
@@ -58,6 +73,10 @@ impl fmt::Display for Slot {
             Self::Vlan(network, vlan) => write!(f, "vlan/{network}/{vlan}"),
             Self::Flat(network) => write!(f, "flat/{network}"),
             Self::Route(network, prefix, next_hop) => write!(f, "route/{network}/{prefix}/{next_hop}"),
+            Self::GatewayHost(host) => write!(f, "gateway-host/{host}"),
+            Self::External(vlan, address) => write!(f, "external-address/{}{address}", in_vlan(vlan)),
+            Self::ExternalPorts(address, first, last) => write!(f, "external-ports/{address}/{first}-{last}"),
+            Self::ExternalPrefix(vlan, prefix) => write!(f, "external-prefix/{}{prefix}", in_vlan(vlan)),
         }
     }
 }
@@ -67,8 +86,29 @@ impl fmt::Display for Slot {
 pub(super) enum Space {
     Vsid,
     Mac,
-    Provider { v4: bool },
-    Address { subnet: Uuid, v4: bool },
+    Provider {
+        v4: bool,
+    },
+    Address {
+        subnet: Uuid,
+        v4: bool,
+    },
+    /// Outside of gateways. Of IPv4 each port of an address has a number, since addresses can be shared; see [`ports_of`].
+    External {
+        vlan: Option<VlanId>,
+        v4: bool,
+    },
+}
+
+/// The numbers in [`Space::External`] of an address as a whole.
+pub(super) fn ports_of(address: IpAddr) -> RangeInclusive<u128> {
+    match address {
+        IpAddr::V4(v4) => {
+            let first = u128::from(v4.to_bits()) << 16;
+            first..=first | 0xffff
+        }
+        IpAddr::V6(v6) => v6.to_bits()..=v6.to_bits(),
+    }
 }
 
 /// An address as a number; comparable inside of one family alone.
@@ -101,17 +141,30 @@ pub(super) fn mac_range_bits(range: &MacRange) -> RangeInclusive<u128> {
 }
 
 impl Slot {
-    /// The number that it is, for those of which free ones are looked for.
-    fn number(&self) -> Option<(Space, u128)> {
-        match self {
-            Self::Vsid(vsid) => Some((Space::Vsid, vsid.get().into())),
-            Self::Mac(mac) => Some((Space::Mac, mac_bits(*mac))),
-            Self::Provider(address) => Some((Space::Provider { v4: address.is_ipv4() }, bits(*address))),
+    /// The numbers that it is, for those of which free ones are looked for.
+    fn numbers(&self) -> Option<(Space, RangeInclusive<u128>)> {
+        let (space, number) = match self {
+            Self::Vsid(vsid) => (Space::Vsid, vsid.get().into()),
+            Self::Mac(mac) => (Space::Mac, mac_bits(*mac)),
+            Self::Provider(address) => (Space::Provider { v4: address.is_ipv4() }, bits(*address)),
             Self::Address(subnet, address) => {
-                Some((Space::Address { subnet: *subnet, v4: address.is_ipv4() }, bits(*address)))
+                (Space::Address { subnet: *subnet, v4: address.is_ipv4() }, bits(*address))
             }
-            _ => None,
-        }
+            Self::External(vlan, address) => {
+                return Some((Space::External { vlan: *vlan, v4: address.is_ipv4() }, ports_of(*address)));
+            }
+            Self::ExternalPorts(address, low, high) => {
+                let first = u128::from(address.to_bits()) << 16;
+                let numbers = first | u128::from(*low)..=first | u128::from(*high);
+                return Some((Space::External { vlan: None, v4: true }, numbers));
+            }
+            Self::ExternalPrefix(vlan, prefix) => {
+                let numbers = prefix.network().to_bits()..=prefix.broadcast().to_bits();
+                return Some((Space::External { vlan: *vlan, v4: false }, numbers));
+            }
+            _ => return None,
+        };
+        Some((space, number..=number))
     }
 }
 
@@ -128,8 +181,8 @@ pub(super) struct Claims {
 impl Claims {
     /// Gives what nobody has; of two owners, the first keeps it.
     pub(super) fn claim(&mut self, slot: Slot, owner: &Arc<Key>) {
-        if let Some((space, number)) = slot.number() {
-            self.taken.entry(space).or_default().insert(number..=number);
+        if let Some((space, numbers)) = slot.numbers() {
+            self.taken.entry(space).or_default().insert(numbers);
         }
         self.owners.entry(slot).or_insert_with(|| owner.clone());
     }
@@ -140,10 +193,10 @@ impl Claims {
             return;
         }
         self.owners.remove(slot);
-        if let Some((space, number)) = slot.number()
+        if let Some((space, numbers)) = slot.numbers()
             && let Some(taken) = self.taken.get_mut(&space)
         {
-            taken.remove(number..=number);
+            taken.remove(numbers);
             if taken.is_empty() {
                 self.taken.remove(&space);
             }
@@ -174,6 +227,83 @@ impl Claims {
             }
             None
         })
+    }
+
+    /// The lowest run of `size` numbers in the range, beginning at a multiple of `step`, none of them taken or excluded.
+    pub(super) fn lowest_run(
+        &self,
+        space: Space,
+        range: &RangeInclusive<u128>,
+        (size, step): (u128, u128),
+        excluded: &RangeInclusiveSet<u128>,
+    ) -> Option<u128> {
+        let taken = self.taken.get(&space);
+        let mut first = range.start().checked_next_multiple_of(step)?;
+        loop {
+            let run = first..=first.checked_add(size - 1).filter(|last| last <= range.end())?;
+            let blocked = taken.and_then(|taken| taken.overlapping(&run).next_back());
+            match blocked.or_else(|| excluded.overlapping(&run).next_back()) {
+                // Each turn passes a whole range of what is taken or excluded.
+                Some(blocked) => first = blocked.end().checked_add(1)?.checked_next_multiple_of(step)?,
+                None => return Some(first),
+            }
+        }
+    }
+
+    /// Whose something outside of gateways is that has one of these addresses; the first of several, and never the one who asks.
+    pub(super) fn external_owner(
+        &self,
+        vlan: Option<VlanId>,
+        (first, last): (IpAddr, IpAddr),
+        but: &Key,
+    ) -> Option<(String, &Key)> {
+        let addresses = self.owners.range(Slot::External(vlan, first)..=Slot::External(vlan, last));
+        let ports = match (first, last) {
+            (IpAddr::V4(first), IpAddr::V4(last)) if vlan.is_none() => {
+                let range = Slot::ExternalPorts(first, 0, 0)..=Slot::ExternalPorts(last, u16::MAX, u16::MAX);
+                Some(self.owners.range(range))
+            }
+            _ => None,
+        };
+        let prefixes = Slot::ExternalPrefix(vlan, Ipv6Net::default())..;
+        let prefixes = self
+            .owners
+            .range(prefixes)
+            .take_while(|(slot, _)| matches!(slot, Slot::ExternalPrefix(other, _) if *other == vlan));
+        let prefixes = prefixes.filter(|(slot, _)| match slot {
+            Slot::ExternalPrefix(_, prefix) => first <= prefix.broadcast() && last >= prefix.network(),
+            _ => false,
+        });
+        let all = addresses.chain(ports.into_iter().flatten()).chain(prefixes);
+        let mut others = all.filter(|(_, owner)| owner.as_ref() != but);
+        others.next().map(|(slot, owner)| {
+            let what = match slot {
+                Slot::External(_, address) => format!("address {address} outside"),
+                Slot::ExternalPorts(address, low, high) => format!("ports {low}-{high} of address {address} outside"),
+                Slot::ExternalPrefix(_, prefix) => format!("prefix {prefix} outside"),
+                _ => String::new(),
+            };
+            (what, owner.as_ref())
+        })
+    }
+
+    /// How many addresses outside of gateways somebody has, as a whole or ports of them.
+    pub(super) fn count_external(&self, vlan: Option<VlanId>, range: &AddressRange) -> u128 {
+        let (first, last) = (range.first(), range.last());
+        let whole = self.owners.range(Slot::External(vlan, first)..=Slot::External(vlan, last)).count();
+        let mut shared: Vec<Ipv4Addr> = match (first, last) {
+            (IpAddr::V4(first), IpAddr::V4(last)) if vlan.is_none() => {
+                let range = Slot::ExternalPorts(first, 0, 0)..=Slot::ExternalPorts(last, u16::MAX, u16::MAX);
+                let address = |(slot, _): (&Slot, _)| match slot {
+                    Slot::ExternalPorts(address, ..) => Some(*address),
+                    _ => None,
+                };
+                self.owners.range(range).filter_map(address).collect()
+            }
+            _ => Vec::new(),
+        };
+        shared.dedup();
+        (whole + shared.len()) as u128
     }
 
     /// How many numbers of the range are taken.

@@ -30,7 +30,7 @@ pub(super) struct Index {
     placements: Counts<ResourceName, Key>,
     /// The other way round: the hosts with ports in a VM subnet.
     hosts: Counts<Key, ResourceName>,
-    /// The hosts with ports in a VM network, for subscriptions.
+    /// The hosts with ports in a VM network, and those of its gateway, for subscriptions.
     networks: Counts<Key, ResourceName>,
     /// The addresses that uplinks have by themselves.
     uplinks: HashMap<IpAddr, usize>,
@@ -85,6 +85,9 @@ impl Index {
                 true => self.claimable.insert(object.uid, id.clone()),
                 false => self.claimable.remove(&object.uid),
             };
+        }
+        for host in object.allocation.gateway.iter().flat_map(|given| given.hosts()) {
+            count(&mut self.networks, id.as_ref(), host, more);
         }
         let counter = self.counts.entry((id.tenant.clone(), id.kind)).or_default();
         *counter = if more { *counter + 1 } else { counter.saturating_sub(1) };
@@ -151,7 +154,7 @@ impl Index {
         self.hosts.get(subnet).into_iter().flat_map(BTreeMap::keys)
     }
 
-    /// The hosts with ports in the VM network.
+    /// The hosts with ports in the VM network, and those of its gateway.
     pub(super) fn hosts_of_network(&self, network: &Key) -> impl Iterator<Item = &ResourceName> + use<'_> {
         self.networks.get(network).into_iter().flat_map(BTreeMap::keys)
     }
@@ -163,9 +166,9 @@ impl Index {
 }
 
 /// The hosts that must know a port's VM network for its sake: its own, the one that it is to move to, and the one that it has
-/// come from.
-fn hosts_of<'a>(port: &'a Port, object: &'a Object) -> impl Iterator<Item = &'a ResourceName> {
-    port.host.iter().chain(&port.migrate_to).chain(&object.allocation.came_from)
+/// come from. Each once, as in what the port refers to: [`stays`] goes by that.
+fn hosts_of<'a>(port: &'a Port, object: &'a Object) -> BTreeSet<&'a ResourceName> {
+    port.host.iter().chain(&port.migrate_to).chain(&object.allocation.came_from).collect()
 }
 
 /// Whether a port is still on its host and in its subnet, so that the index is the same with either.

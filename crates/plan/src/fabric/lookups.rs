@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::fabric::{
-    Host, IpPool, Isolation, Key, Kind, LogicalNetwork, Object, Port, ResourceName, Spec, VmNetwork, VmSubnet,
+    Gateway, GatewayAllocation, GatewayConnection, Host, IpPool, Isolation, Key, Kind, LogicalNetwork, Object, Port,
+    ResourceName, Spec, VmNetwork, VmSubnet,
 };
 use model::{Name, PhysicalNetwork};
 
@@ -19,8 +20,10 @@ pub enum Audience {
     Host(ResourceName),
     /// The hosts with an uplink in a logical network.
     LogicalNetwork(Key),
-    /// The hosts with ports in a VM network.
+    /// The hosts with ports in a VM network, and those of its gateway.
     VmNetwork(Key),
+    /// The hosts of a gateway.
+    Gateway(Key),
     /// The hosts with ports in a VM subnet.
     VmSubnet(Key),
 }
@@ -81,17 +84,16 @@ impl Fabric {
         self.topics.iter()
     }
 
-    /// The topics that a host needs: its own, and those of the virtualized VM networks of its ports.
+    /// The topics that a host needs: its own, and those of the virtualized VM networks of its ports and that it is a gateway of.
     pub fn subscriptions(&self, host: &ResourceName) -> BTreeSet<TopicId> {
         let mut topics = BTreeSet::from([TopicId::Host(host.clone())]);
         for (subnet, _) in self.index.placed_on(host) {
             let network =
                 self.vm_subnet(subnet).and_then(|spec| self.get(&subnet.sibling(Kind::VmNetwork, &spec.vm_network)));
-            let Some(network) = network else { continue };
-            if matches!(&network.resource.spec, Spec::VmNetwork(spec) if spec.isolation.is_virtualized()) {
-                topics.extend(network.allocation.rdid.map(TopicId::Network));
-            }
+            topics.extend(network.and_then(topic_of_network));
         }
+        let served = self.users_by_name(&Key::global(Kind::Host, host), Kind::VmNetwork);
+        topics.extend(served.filter_map(|network| topic_of_network(self.get(network)?)));
         topics
     }
 
@@ -131,6 +133,8 @@ impl Fabric {
             }
             Spec::AddressSet(set) => Some(Audience::VmNetwork(key.sibling(Kind::VmNetwork, &set.vm_network))),
             Spec::SecurityGroup(group) => Some(Audience::VmNetwork(key.sibling(Kind::VmNetwork, &group.vm_network))),
+            Spec::Gateway(_) => Some(Audience::Gateway(key.clone())),
+            Spec::GatewayConnection(spec) => Some(Audience::VmNetwork(key.sibling(Kind::VmNetwork, &spec.vm_network))),
             Spec::CustomerRoute(route) => Some(Audience::VmNetwork(key.sibling(Kind::VmNetwork, &route.vm_network))),
             Spec::Port(port) => {
                 let (host, network) = (port.host.as_ref()?, port.vm_network.as_ref()?);
@@ -160,13 +164,18 @@ impl Fabric {
             Audience::Host(name) => Box::new(std::iter::once(name)),
             Audience::LogicalNetwork(key) => Box::new(self.users_by_name(key, Kind::Host).map(|host| &host.name)),
             Audience::VmNetwork(key) => Box::new(self.index.hosts_of_network(key)),
+            Audience::Gateway(key) => {
+                Box::new(self.gateway(&key.name).into_iter().flat_map(|spec| &spec.hosts).map(|host| &host.host))
+            }
             Audience::VmSubnet(key) => Box::new(self.index.hosts_in(key)),
         }
     }
 
     /// The port that a host knows by this name (see [`super::host_port_name`]).
     pub fn port_on_host(&self, host: &ResourceName, name: &Name) -> Option<&Object> {
-        self.claims.owner(&Slot::HostPort(host.clone(), name.clone())).and_then(|key| self.get(key))
+        let owner = self.claims.owner(&Slot::HostPort(host.clone(), name.clone()));
+        // The one that joins a gateway's compartment to its VM network is nobody's to declare.
+        owner.filter(|key| key.kind == Kind::Port).and_then(|key| self.get(key))
     }
 
     /// Who refers to it by name, of one kind.
@@ -187,6 +196,29 @@ impl Fabric {
             Spec::Host(spec) => Some((object, spec)),
             _ => None,
         }
+    }
+
+    pub(super) fn gateway(&self, name: &ResourceName) -> Option<&Gateway> {
+        match &self.get(&Key::global(Kind::Gateway, name))?.resource.spec {
+            Spec::Gateway(spec) => Some(spec),
+            _ => None,
+        }
+    }
+
+    /// The gateway connections of a VM network, in the order of their names.
+    pub(super) fn connections_of(&self, network: &Key) -> impl Iterator<Item = (&Object, &GatewayConnection)> {
+        self.users_by_name(network, Kind::GatewayConnection).filter_map(|key| {
+            let object = self.get(key)?;
+            match &object.resource.spec {
+                Spec::GatewayConnection(spec) => Some((object, spec.as_ref())),
+                _ => None,
+            }
+        })
+    }
+
+    /// What a VM network was given for its gateway connections.
+    pub(super) fn given_gateway(&self, network: &Key) -> Option<&GatewayAllocation> {
+        self.get(network)?.allocation.gateway.as_deref()
     }
 
     /// The VM network of this name that belongs to the same tenant as `beside`.
@@ -246,6 +278,14 @@ impl Fabric {
                 _ => None,
             }
         })
+    }
+}
+
+/// The topic of a VM network that is virtualized.
+fn topic_of_network(network: &Object) -> Option<TopicId> {
+    match &network.resource.spec {
+        Spec::VmNetwork(spec) if spec.isolation.is_virtualized() => network.allocation.rdid.map(TopicId::Network),
+        _ => None,
     }
 }
 

@@ -12,6 +12,7 @@ mod allocation;
 mod change;
 mod claims;
 mod finding;
+mod gateway_refusal;
 mod index;
 mod lookups;
 mod migration_refusal;
@@ -37,6 +38,7 @@ pub use admission::{ClaimRefusal, ClaimStep, MAX_ADDRESSES, MAX_ENTRIES, MAX_HOS
 pub use change::{Change, Context, Outcome, Step, Transition};
 pub use claims::Claim;
 pub use finding::Finding;
+pub use gateway_refusal::GatewayRefusal;
 pub use lookups::Audience;
 pub use migration_refusal::MigrationRefusal;
 pub use refusal::Refusal;

@@ -7,7 +7,7 @@ use model::fabric::{AddressRange, Isolation, Key, Kind, MacRange, ResourceName};
 use model::{MacAddress, Name, VlanId};
 
 use super::words::{Named, Users, argument, at_host, creation, family, list, quoted, tenant_argument};
-use super::{MigrationRefusal, RefusalSort, SecurityRefusal, TenantRefusal};
+use super::{GatewayRefusal, MigrationRefusal, RefusalSort, SecurityRefusal, TenantRefusal};
 
 /// Why a change is refused.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -553,6 +553,9 @@ pub enum Refusal {
     /// It is about security groups.
     #[error(transparent)]
     Security(#[from] SecurityRefusal),
+    /// It is about gateways and their connections.
+    #[error(transparent)]
+    Gateway(#[from] GatewayRefusal),
     /// A VM that cannot move while it runs.
     #[error(transparent)]
     Migration(#[from] MigrationRefusal),
@@ -579,6 +582,7 @@ impl Refusal {
             | Self::MacsExhausted { .. }
             | Self::Exhausted { .. }
             | Self::ProvidersExhausted { .. } => RefusalSort::Conflict,
+            Self::Gateway(refusal) => refusal.sort(),
             Self::Migration(refusal) => refusal.sort(),
             _ => RefusalSort::Invalid,
         }

@@ -21,9 +21,12 @@ pub(super) struct Retired {
     numbers: RangeInclusiveSet<u128>,
 }
 
-/// The VSID that an object had before a change and has not after it.
+/// The VSID that an object had before a change and has not after it: a VM subnet's, or that of a VM network's gateway subnet.
 pub(super) fn given_back(before: Option<&Object>, after: Option<&Object>) -> Option<Vsid> {
-    let of = |object: Option<&Object>| object.and_then(|object| object.allocation.vsid);
+    let of = |object: Option<&Object>| {
+        let given = &object?.allocation;
+        given.vsid.or_else(|| given.gateway.as_ref().map(|gateway| gateway.vsid))
+    };
     of(before).filter(|vsid| of(after) != Some(*vsid))
 }
 

@@ -1,7 +1,11 @@
 //! What an object has for itself alone, and to whom it refers.
 
-use model::fabric::{Isolation, Key, Kind, Object, Port, Spec};
+use std::net::IpAddr;
+
+use model::fabric::{GatewayAllocation, Isolation, Key, Kind, Object, Port, Spec};
+use model::gateway::SharedAddress;
 use model::{Name, fabric};
+use uuid::Uuid;
 
 use super::Fabric;
 use super::claims::Slot;
@@ -23,6 +27,31 @@ pub(super) fn device_of(name: &fabric::ResourceName, port: &Port) -> Option<Name
     port.device.clone().or_else(|| name.as_str().parse().ok()).filter(Name::is_interface_name)
 }
 
+/// The name of the port and of the device by which a host's compartment of a VM network is joined to it: short enough for an
+/// interface (15 bytes), and the same for as long as the VM network is there.
+pub(super) fn compartment_device(network: Uuid) -> Option<Name> {
+    let hex = network.simple().to_string();
+    // The last bits are the random ones of an identifier, if any are.
+    format!("nvgw{}", hex.get(hex.len().checked_sub(11)?..)?).parse().ok()
+}
+
+/// What a VM network has by its gateway connections. The port is claimed where the active host is; addresses that are both
+/// drawn and named are there once.
+fn slots_of_gateway(given: &GatewayAllocation, network: Uuid) -> Vec<Slot> {
+    let mut slots = vec![Slot::Vsid(given.vsid), Slot::Mac(given.mac), Slot::Mac(given.outside_mac)];
+    if let Some(device) = compartment_device(network) {
+        slots.push(Slot::Device(given.host.clone(), device.clone()));
+        slots.push(Slot::HostPort(given.host.clone(), device));
+    }
+    let addresses = given.addresses.iter().chain(&given.named);
+    slots.extend(addresses.map(|address| Slot::External(given.vlan, address.addr())));
+    slots.extend(given.translated.iter().map(|prefix| Slot::ExternalPrefix(given.vlan, *prefix)));
+    if let Some(SharedAddress { address: IpAddr::V4(address), ports }) = given.shared {
+        slots.push(Slot::ExternalPorts(address, ports.first(), ports.last()));
+    }
+    slots
+}
+
 /// Whom the object names, in its spec or by what it was given.
 pub(super) fn references(object: &Object) -> Vec<Key> {
     let key = object.key();
@@ -34,7 +63,21 @@ pub(super) fn references(object: &Object) -> Vec<Key> {
             let networks = host.uplinks.iter().flat_map(|uplink| &uplink.logical_networks);
             references.extend(networks.map(|network| Key::global(Kind::LogicalNetwork, network)));
         }
-        Spec::VmNetwork(network) => references.push(Key::global(Kind::LogicalNetwork, &network.logical_network)),
+        Spec::Gateway(gateway) => {
+            references.push(Key::global(Kind::LogicalNetwork, &gateway.logical_network));
+            references.extend(gateway.hosts.iter().map(|host| Key::global(Kind::Host, &host.host)));
+        }
+        Spec::VmNetwork(network) => {
+            references.push(Key::global(Kind::LogicalNetwork, &network.logical_network));
+            if let Some(given) = &object.allocation.gateway {
+                references.push(Key::global(Kind::Gateway, &given.gateway));
+                references.extend(given.hosts().map(|host| Key::global(Kind::Host, host)));
+            }
+        }
+        Spec::GatewayConnection(connection) => {
+            references.push(key.sibling(Kind::VmNetwork, &connection.vm_network));
+            references.push(Key::global(Kind::Gateway, &connection.gateway));
+        }
         Spec::AddressSet(set) => references.push(key.sibling(Kind::VmNetwork, &set.vm_network)),
         Spec::SecurityGroup(group) => {
             references.push(key.sibling(Kind::VmNetwork, &group.vm_network));
@@ -81,6 +124,10 @@ impl Fabric {
                 if network.isolation == Isolation::None {
                     slots.push(Slot::Flat(network.logical_network.clone()));
                 }
+                slots.extend(allocation.gateway.iter().flat_map(|given| slots_of_gateway(given, object.uid)));
+            }
+            Spec::Gateway(gateway) => {
+                slots.extend(gateway.hosts.iter().map(|host| Slot::GatewayHost(host.host.clone())));
             }
             Spec::VmSubnet(subnet) => {
                 slots.extend(allocation.vsid.map(Slot::Vsid));
@@ -111,7 +158,8 @@ impl Fabric {
             | Spec::Tenant(_)
             | Spec::AddressSet(_)
             | Spec::SecurityGroup(_)
-            | Spec::IpPool(_) => {}
+            | Spec::IpPool(_)
+            | Spec::GatewayConnection(_) => {}
         }
         slots
     }

@@ -151,12 +151,13 @@ impl Fabric {
             Spec::AddressSet(set) => of_network(&set.vm_network),
             Spec::SecurityGroup(group) => of_network(&group.vm_network),
             Spec::CustomerRoute(route) => of_network(&route.vm_network),
+            Spec::GatewayConnection(connection) => of_network(&connection.vm_network),
             Spec::Port(port) => port.vm_network.as_ref().and_then(of_network),
             Spec::IpPool(pool) => {
                 let subnet = self.vm_subnet(&key.sibling(Kind::VmSubnet, &pool.vm_subnet));
                 subnet.and_then(|subnet| of_network(&subnet.vm_network))
             }
-            Spec::LogicalNetwork(_) | Spec::MacPool(_) | Spec::Host(_) | Spec::Tenant(_) => None,
+            Spec::LogicalNetwork(_) | Spec::MacPool(_) | Spec::Host(_) | Spec::Tenant(_) | Spec::Gateway(_) => None,
         };
         isolation.filter(|isolation| !isolation.is_virtualized())
     }

@@ -12,6 +12,8 @@ use model::{Key as ItemKey, Resource};
 
 use super::{Fabric, Topic, TopicChange, TopicId};
 
+mod dns;
+mod gateways;
 mod groups;
 mod items;
 mod scopes;
@@ -67,6 +69,7 @@ impl Fabric {
         let host = |marked: &mut Vec<Contributor>, host: &Key| {
             marked.push(Contributor::Scopes(host.name.clone()));
             marked.extend(self.users_by_name(host, Kind::Port).cloned().map(Contributor::Object));
+            marked.extend(self.users_by_name(host, Kind::VmNetwork).cloned().map(Contributor::Object));
         };
         match &object.resource.spec {
             Spec::Tenant(_) | Spec::MacPool(_) | Spec::CustomerRoute(_) => {}
@@ -83,6 +86,18 @@ impl Fabric {
             Spec::VmNetwork(_) => {
                 let groups = self.users_by_name(key, Kind::SecurityGroup);
                 marked.extend(groups.cloned().map(Contributor::Object));
+                // Where its gateway answers for names, scopes say so.
+                if object.allocation.gateway.is_some() {
+                    marked.extend(self.users_by_name(key, Kind::VmSubnet).cloned().map(Contributor::Object));
+                }
+            }
+            Spec::Gateway(_) => {
+                marked.extend(self.users_by_name(key, Kind::VmNetwork).cloned().map(Contributor::Object));
+            }
+            Spec::GatewayConnection(spec) => {
+                let network = key.sibling(Kind::VmNetwork, &spec.vm_network);
+                marked.extend(self.users_by_name(&network, Kind::VmSubnet).cloned().map(Contributor::Object));
+                marked.push(Contributor::Object(Arc::new(network)));
             }
             // Others know them by name, and the VM network that is part of it is fixed as long as there are users.
             Spec::AddressSet(_) | Spec::SecurityGroup(_) => {}
@@ -91,6 +106,9 @@ impl Fabric {
                 let users =
                     self.users_by_name(key, Kind::Port).chain(self.users_by_name(&network, Kind::CustomerRoute));
                 marked.extend(users.cloned().map(Contributor::Object));
+                if self.given_gateway(&network).is_some() {
+                    marked.push(Contributor::Object(Arc::new(network)));
+                }
                 marked.extend(self.index.hosts_in(key).cloned().map(Contributor::Scopes));
             }
             Spec::IpPool(pool) => {
@@ -99,6 +117,11 @@ impl Fabric {
                 marked.push(Contributor::Object(Arc::new(subnet)));
             }
             Spec::Port(port) => {
+                if let Some(network) = port.vm_network.as_ref().map(|network| key.sibling(Kind::VmNetwork, network))
+                    && self.dns_of(&network).is_some()
+                {
+                    marked.push(Contributor::Object(Arc::new(network)));
+                }
                 let subnet = object.allocation.vm_subnet.as_ref().map(|subnet| key.sibling(Kind::VmSubnet, subnet));
                 if let (Some(host), Some(subnet)) = (&port.host, subnet)
                     && self.index.placed(host, &subnet) <= 1

@@ -81,3 +81,8 @@ pub(super) const fn family(v4: bool) -> &'static str {
 pub(super) fn at_host(host: &Option<ResourceName>) -> String {
     host.as_ref().map(|host| format!(" of host {host}")).unwrap_or_default()
 }
+
+/// Where in the network outside of a gateway something is.
+pub(super) fn in_vlan(vlan: &Option<model::VlanId>) -> String {
+    vlan.map_or_else(|| "untagged".to_owned(), |vlan| format!("in VLAN {vlan}"))
+}

@@ -24,6 +24,19 @@ pub(super) fn example(kind: Kind) -> (&'static str, Value) {
             ]}),
         ),
         Kind::Tenant => ("blue", json!({"quota": {"vmNetworks": 10, "ports": 1000}})),
+        Kind::Gateway => (
+            "gw",
+            json!({
+                "logicalNetwork": "TDIv2",
+                "hosts": [
+                    {"host": "host17", "interface": "eth1", "addresses": ["203.0.113.7/24"]},
+                    {"host": "host18", "interface": "eth1", "addresses": ["203.0.113.8/24"]},
+                ],
+                "networks": [
+                    {"prefix": "203.0.113.0/24", "nextHop": "203.0.113.1", "ranges": ["203.0.113.10-203.0.113.99"]}
+                ],
+            }),
+        ),
         Kind::VmNetwork => ("AAA", json!({"logicalNetwork": "TDIv2", "isolation": "nvgre"})),
         Kind::AddressSet => ("offices", json!({"vmNetwork": "AAA", "prefixes": ["192.168.0.0/16"]})),
         Kind::SecurityGroup => (
@@ -51,7 +64,42 @@ pub(super) fn example(kind: Kind) -> (&'static str, Value) {
             ("to-the-lab", json!({"vmNetwork": "AAA", "prefix": "172.20.0.0/16", "nextHop": "10.10.1.100"}))
         }
         Kind::Port => ("test01", json!({"host": "host16", "vmNetwork": "AAA", "vmName": "test01"})),
+        Kind::GatewayConnection => (
+            "internet",
+            json!({
+                "vmNetwork": "AAA",
+                "gateway": "gw",
+                "nat": {"forwards": [
+                    {"protocol": "tcp", "ports": "8443", "internal": "10.10.1.100", "internalPort": 443}
+                ]},
+            }),
+        ),
     }
+}
+
+/// More examples of a kind that is several things: IPsec with a pre-shared key, routing with BGP.
+pub(super) fn more(kind: Kind) -> Vec<(&'static str, Value)> {
+    if kind != Kind::GatewayConnection {
+        return Vec::new();
+    }
+    let ipsec = json!({
+        "vmNetwork": "AAA",
+        "gateway": "gw",
+        "ipsec": {"remote": "198.51.100.1", "psk": "c8Xo0Zt3mYqv5Wb1", "remotePrefixes": ["10.20.0.0/16"]},
+        "limits": {"egress": {"bandwidth": "200 Mbit/s"}, "ingress": {"bandwidth": "200 Mbit/s"}},
+    });
+    let routing = json!({
+        "vmNetwork": "AAA",
+        "gateway": "gw",
+        "routing": {"vlan": 42},
+        "bgp": {
+            "localAs": 64512,
+            "neighbors": [
+                {"address": "10.99.0.1", "remoteAs": 64513, "import": [{"prefix": "10.0.0.0/8", "atMost": 24}]}
+            ],
+        },
+    });
+    vec![("site", ipsec), ("company", routing)]
 }
 
 #[cfg(test)]
@@ -65,6 +113,9 @@ mod tests {
             let (name, spec) = example(kind);
             assert!(name.parse::<ResourceName>().is_ok(), "{name}");
             Spec::deserialize(kind, spec).unwrap_or_else(|error| panic!("{kind}: {error}"));
+            for (name, spec) in more(kind) {
+                Spec::deserialize(kind, spec).unwrap_or_else(|error| panic!("{kind} {name}: {error}"));
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::examples::example;
+use super::examples::{example, more};
 use crate::Problem;
 use crate::fabric::{
     AuditEntry, ChangeReport, ControllerStatus, Event, Imported, Item, JoinToken, Listing, NewJoinToken, NewToken,
@@ -143,7 +143,8 @@ fn narrow_types(schemas: &mut Map<String, Value>) {
 
 /// What is declared of a resource, with as much as the path does not say.
 fn declaration(kind: Kind, spec_needed: bool) -> Value {
-    let (name, spec) = example(kind);
+    let examples = std::iter::once(example(kind)).chain(more(kind));
+    let examples = examples.map(|(name, spec)| json!({"kind": kind.as_str(), "name": name, "spec": spec}));
     let mut properties = json!({
         "kind": {"const": kind.as_str()},
         "name": schema("ResourceName"),
@@ -163,7 +164,7 @@ fn declaration(kind: Kind, spec_needed: bool) -> Value {
         ),
         "properties": properties,
         "additionalProperties": false,
-        "examples": [{"kind": kind.as_str(), "name": name, "spec": spec}],
+        "examples": examples.collect::<Vec<Value>>(),
     });
     if spec_needed {
         declaration["required"] = json!(["spec"]);

@@ -106,6 +106,22 @@ const PORT: &[Column] = &[
     ("LIMITS", Spec("/limits"), true),
     ("VM", Spec("/vmName"), true),
 ];
+const GATEWAY: &[Column] = &[
+    ("LOGICAL-NETWORK", Spec("/logicalNetwork"), false),
+    ("HOSTS", Of(gateway_hosts), false),
+    ("NETWORKS", Of(external_networks), false),
+    ("USED", Of(usage), false),
+    ("REALIZED", Of(realized), false),
+    ("DESCRIPTION", Spec("/description"), true),
+];
+const GATEWAY_CONNECTION: &[Column] = &[
+    ("NETWORK", Spec("/vmNetwork"), false),
+    ("GATEWAY", Spec("/gateway"), false),
+    ("TYPE", Of(service), false),
+    ("REALIZED", Of(realized), true),
+    ("LIMITS", Spec("/limits"), true),
+    ("DESCRIPTION", Spec("/description"), true),
+];
 /// What every kind has.
 const COMMON: &[Column] =
     &[("CREATED", Of(|item| item.created.clone()), true), ("REVISION", Of(|item| item.revision.to_string()), true)];
@@ -123,6 +139,8 @@ const fn columns(kind: Kind) -> &'static [Column] {
         Kind::IpPool => IP_POOL,
         Kind::CustomerRoute => CUSTOMER_ROUTE,
         Kind::Port => PORT,
+        Kind::Gateway => GATEWAY,
+        Kind::GatewayConnection => GATEWAY_CONNECTION,
     }
 }
 
@@ -233,6 +251,28 @@ fn logical_networks(item: &Item) -> String {
         }
     }
     list(&names)
+}
+
+/// The hosts of a gateway, each with its external interface.
+fn gateway_hosts(item: &Item) -> String {
+    let hosts = item.spec.get("hosts").and_then(Value::as_array).into_iter().flatten();
+    let host = |host: &Value| format!("{} ({})", text(host.get("host")), text(host.get("interface")));
+    list(&hosts.map(host).collect::<Vec<_>>())
+}
+
+fn external_networks(item: &Item) -> String {
+    let networks = item.spec.get("networks").and_then(Value::as_array).into_iter().flatten();
+    let network = |network: &Value| match network.get("vlan") {
+        Some(vlan) => format!("{} (VLAN {vlan})", text(network.get("prefix"))),
+        None => text(network.get("prefix")),
+    };
+    list(&networks.map(network).collect::<Vec<_>>())
+}
+
+/// What a gateway connection is.
+pub fn service(item: &Item) -> String {
+    let services = ["nat", "routing", "ipsec", "wireguard", "dns"];
+    services.into_iter().find(|service| item.spec.get(*service).is_some()).unwrap_or(NONE).to_owned()
 }
 
 /// A limit of a tenant.

@@ -19,6 +19,8 @@ impl Run<'_, '_> {
             Spec::VmNetwork(spec) => [("description", &spec.description)],
             Spec::AddressSet(spec) => [("description", &spec.description)],
             Spec::SecurityGroup(spec) => [("description", &spec.description)],
+            Spec::Gateway(spec) => [("description", &spec.description)],
+            Spec::GatewayConnection(spec) => [("description", &spec.description)],
             Spec::Port(spec) => [("vmName", &spec.vm_name)],
             Spec::MacPool(_) | Spec::VmSubnet(_) | Spec::IpPool(_) | Spec::CustomerRoute(_) => return,
         };

@@ -63,7 +63,7 @@ impl Run<'_, '_> {
 
 /// Whether DNS takes it as a name: labels of 1 to 63 letters, digits, hyphens and underscores, 253 characters in all
 /// (RFC 1035, section 2.3.4). A dot at the end is not written.
-fn is_domain(text: &str) -> bool {
+pub(super) fn is_domain(text: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')

@@ -2,7 +2,8 @@
 //!
 //! The order of the changes does not matter. First what is deleted goes; then, kind by kind in the order in which
 //! they refer to one another, what is created or changed (1) *settles*: gives back what it no longer needs, (2) is
-//! *checked* and takes what its spec names, and (3) is *given* what its spec leaves open. Last, what others hold of what
+//! *checked* and takes what its spec names, and (3) is *given* what its spec leaves open. Then each VM network whose gateway
+//! connections are concerned gives back, and is given, what they need together (`gateway_giving`). Last, what others hold of what
 //! changed or went is *verified*, so that a set may take away something together with those who use it. On a refusal
 //! everything is put back.
 
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use model::fabric::{Allocation, Key, Kind, Object, Resource, Spec};
 
+use self::gateway_vpn::makes_key;
 use super::claims::Slot;
 use super::retired::given_back;
 use super::slots::references;
@@ -18,6 +20,12 @@ use super::{Change, Claim, Context, Fabric, Finding, Outcome, Refusal, Step, Tra
 mod checks;
 mod claim;
 mod customer_route;
+mod gateway;
+mod gateway_bgp;
+mod gateway_connection;
+mod gateway_giving;
+mod gateway_network;
+mod gateway_vpn;
 mod host;
 mod ip_pool;
 mod learn;
@@ -31,6 +39,9 @@ mod security;
 mod users;
 mod vm_network;
 mod vm_subnet;
+
+pub(super) use gateway_giving::external_of;
+pub(super) use gateway_network::remote_prefixes;
 
 pub use claim::{ClaimRefusal, ClaimStep};
 
@@ -118,6 +129,7 @@ impl<'f, 'c> Run<'f, 'c> {
                 self.give(&key);
             }
         }
+        self.settle_gateways();
         self.forget_unchanged();
         self.verify();
     }
@@ -190,6 +202,7 @@ impl<'f, 'c> Run<'f, 'c> {
         match (&old.resource.spec, &new.spec) {
             (Spec::VmNetwork(_), Spec::VmNetwork(spec)) => Allocation {
                 rdid: given.rdid.filter(|rdid| spec.rdid.is_none_or(|wanted| wanted == *rdid)),
+                gateway: self.kept_gateway(&new.key(), given),
                 ..Allocation::default()
             },
             (Spec::VmSubnet(_), Spec::VmSubnet(spec)) => Allocation {
@@ -198,6 +211,10 @@ impl<'f, 'c> Run<'f, 'c> {
             },
             // Which of them stay depends on the new uplinks; `give` looks.
             (Spec::Host(_), Spec::Host(_)) => given.clone(),
+            (Spec::GatewayConnection(_), Spec::GatewayConnection(spec)) => Allocation {
+                private_key: given.private_key.clone().filter(|_| makes_key(spec)),
+                ..Allocation::default()
+            },
             (Spec::Port(before), Spec::Port(spec)) => self.kept_of_port(&new.key(), given, before, spec),
             _ => Allocation::default(),
         }
@@ -235,6 +252,8 @@ impl<'f, 'c> Run<'f, 'c> {
             Spec::VmSubnet(spec) => self.check_vm_subnet(key, spec),
             Spec::IpPool(spec) => self.check_ip_pool(key, spec),
             Spec::CustomerRoute(spec) => self.check_customer_route(key, spec),
+            Spec::Gateway(spec) => self.check_gateway(key, spec),
+            Spec::GatewayConnection(spec) => self.check_gateway_connection(key, spec),
             Spec::Port(spec) => self.check_port(key, spec),
         }
     }
@@ -247,6 +266,7 @@ impl<'f, 'c> Run<'f, 'c> {
             Spec::VmNetwork(_) => self.give_vm_network(key, &object.allocation),
             Spec::VmSubnet(spec) => self.give_vm_subnet(key, spec, &object.allocation),
             Spec::Port(spec) => self.give_port(key, spec, &object.allocation),
+            Spec::GatewayConnection(spec) => self.give_gateway_connection(key, spec, &object.allocation),
             _ => {}
         }
     }

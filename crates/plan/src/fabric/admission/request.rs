@@ -2,10 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use model::fabric::{Key, Resource};
+use model::fabric::{Key, Resource, Spec};
 
 use super::MAX_OBJECTS;
 use crate::fabric::{Change, Fabric, Refusal};
+
+/// Puts the secrets that a gateway connection has in the places where only what stands for them was written back.
+pub(in crate::fabric) fn reveal(fabric: &Fabric, resource: &mut Resource) {
+    let old = fabric.get(&resource.key()).map(|object| &object.resource.spec);
+    if let (Spec::GatewayConnection(new), Some(Spec::GatewayConnection(old))) = (&mut resource.spec, old) {
+        new.reveal(old);
+    }
+}
 
 /// What is wanted of each resource: what it shall be, or nothing.
 ///
@@ -16,7 +24,8 @@ pub(super) fn wanted(fabric: &Fabric, changes: &[Change]) -> Result<BTreeMap<Key
     for change in changes {
         let (key, present) = match change {
             Change::Create(resource) | Change::Put { resource, .. } | Change::Replace { resource, .. } => {
-                let resource = Resource::new(resource.tenant.clone(), resource.name.clone(), resource.spec.clone());
+                let mut resource = Resource::new(resource.tenant.clone(), resource.name.clone(), resource.spec.clone());
+                reveal(fabric, &mut resource);
                 (resource.key(), Some(resource))
             }
             Change::Delete { key, .. } => (Key::new(key.kind, key.tenant.clone(), key.name.clone()), None),

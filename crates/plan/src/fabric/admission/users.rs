@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use model::fabric::{
-    AddressRange, CustomerRoute, IpPool, Isolation, Key, Kind, LogicalNetwork, MacPool, MacRange, Object, Spec,
-    VmSubnet,
+    AddressRange, Allocation, CustomerRoute, IpPool, Isolation, Key, Kind, LogicalNetwork, MacPool, MacRange, Object,
+    Spec, VmSubnet,
 };
 
 use super::Run;
@@ -50,7 +50,11 @@ impl Fabric {
 
     fn drawn_macs(&self, ranges: &[MacRange]) -> Vec<Key> {
         let owners = ranges.iter().flat_map(|range| self.claims.macs(range)).map(|(_, owner)| owner);
-        owners.filter(|owner| self.port(owner).is_some_and(|(_, port)| port.mac.is_none())).cloned().collect()
+        let drew = |owner: &&Key| match self.port(owner) {
+            Some((_, port)) => port.mac.is_none(),
+            None => self.given_gateway(owner).is_some(),
+        };
+        owners.filter(drew).cloned().collect()
     }
 
     /// The customer routes whose next hop is in a subnet.
@@ -73,11 +77,14 @@ impl Fabric {
         drawn.copied().all(|address| self.may_keep(&subnet, spec, address))
     }
 
-    /// Whether some MAC pool has the port's MAC address.
+    /// Whether some MAC pool has each MAC address that a port, or a VM network for its gateway, was given.
     fn has_mac_pool(&self, key: &Key) -> bool {
-        let Some(mac) = self.port(key).and_then(|(object, _)| object.allocation.mac) else { return true };
-        self.of_kind(Kind::MacPool, None).any(|pool| {
-            matches!(&pool.resource.spec, Spec::MacPool(pool) if pool.ranges.iter().any(|range| range.contains(mac)))
+        let Some(Allocation { mac, gateway, .. }) = self.get(key).map(|object| &object.allocation) else { return true };
+        let given = mac.iter().copied().chain(gateway.iter().flat_map(|given| [given.mac, given.outside_mac]));
+        given.into_iter().all(|mac| {
+            self.of_kind(Kind::MacPool, None).any(|pool| {
+                matches!(&pool.resource.spec, Spec::MacPool(pool) if pool.ranges.iter().any(|range| range.contains(mac)))
+            })
         })
     }
 
@@ -96,12 +103,14 @@ impl Run<'_, '_> {
         let fabric = &*self.fabric;
         let mut users: Vec<Key> = fabric.index.users(key).map(|user| user.as_ref().clone()).collect();
         users.extend(fabric.unnamed_users(key, &before.resource.spec, |user| match user.kind {
-            Kind::Port if key.kind == Kind::MacPool => fabric.has_mac_pool(user),
+            Kind::Port | Kind::VmNetwork if key.kind == Kind::MacPool => fabric.has_mac_pool(user),
             Kind::Port => fabric.is_well_given(user),
             _ => fabric.get(user).is_none_or(
                 |object| matches!(&object.resource.spec, Spec::CustomerRoute(route) if fabric.leads_somewhere(user, route)),
             ),
         }));
+        // The connections, or the gateway, say it better than the VM network that was given something.
+        users.retain(|user| user.kind != Kind::VmNetwork || !matches!(key.kind, Kind::Host | Kind::Gateway));
         users.sort_unstable();
         users.dedup();
         if !users.is_empty() {
@@ -149,6 +158,7 @@ impl Run<'_, '_> {
                 let users = self.named_users(key, |_| true);
                 self.fixed(key, [("the VM network", spec.vm_network != now.vm_network)], users);
             }
+            (Spec::Gateway(before), Spec::Gateway(after)) => self.verify_gateway(key, before, after),
             (Spec::IpPool(before), Spec::IpPool(after)) => self.verify_ip_pool(key, before, after),
             _ => {}
         }
@@ -159,7 +169,7 @@ impl Run<'_, '_> {
     }
 
     /// Fields on which users stand.
-    fn fixed(&mut self, key: &Key, fields: impl IntoIterator<Item = (&'static str, bool)>, users: Vec<Key>) {
+    pub(super) fn fixed(&mut self, key: &Key, fields: impl IntoIterator<Item = (&'static str, bool)>, users: Vec<Key>) {
         if users.is_empty() {
             return;
         }
@@ -168,7 +178,7 @@ impl Run<'_, '_> {
         }
     }
 
-    fn left_out(&mut self, key: &Key, what: String, mut users: Vec<Key>) {
+    pub(super) fn left_out(&mut self, key: &Key, what: String, mut users: Vec<Key>) {
         users.sort_unstable();
         users.dedup();
         if !users.is_empty() {
@@ -248,7 +258,7 @@ impl Run<'_, '_> {
             !self.failed.contains(user)
                 && self.fabric.port(user).is_some_and(|(_, spec)| self.fabric.misplaced(user, spec).is_some())
         });
-        let lost = lost.collect();
+        let lost = lost.chain(self.lost_gateways(&key.name)).collect();
         self.left_out(key, "the new uplinks".to_owned(), lost);
     }
 

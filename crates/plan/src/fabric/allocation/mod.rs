@@ -3,20 +3,21 @@
 //! stays as long as it is legal.
 
 mod customer;
+mod external;
 mod provider;
 
 use model::fabric::{Key, Kind, MacPool, Spec};
 use model::{MacAddress, Vsid};
-use rangemap::RangeInclusiveSet;
 
 use super::Fabric;
 use super::claims::{Slot, Space, mac_bits, mac_range_bits};
 
 pub(super) use customer::{is_subnet_address, is_unicast, plausible_range};
+pub(super) use external::{kept_outside, network_of, networks_in, ranges, with_length};
 pub(super) use provider::NoProvider;
 
 /// A number of addresses as it is shown; saturates.
-fn shown(count: u128) -> u64 {
+pub(super) fn shown(count: u128) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
@@ -40,9 +41,14 @@ impl Fabric {
 
     /// The lowest free MAC address of the first pool that has one, in the order of their names.
     pub(super) fn free_mac(&self) -> Option<MacAddress> {
+        self.free_mac_beside(None)
+    }
+
+    /// The same, where one is about to be given already.
+    pub(super) fn free_mac_beside(&self, other: Option<MacAddress>) -> Option<MacAddress> {
         let ranges = self.mac_pools().flat_map(|pool| &pool.ranges).map(mac_range_bits);
         let gateway = gateway_mac().map_or(0, mac_bits);
-        let excluded = RangeInclusiveSet::from_iter([gateway..=gateway]);
+        let excluded = std::iter::once(gateway).chain(other.map(mac_bits)).map(|number| number..=number).collect();
         let number = self.claims.lowest_free(Space::Mac, ranges, &excluded)?;
         let [.., a, b, c, d, e, f] = number.to_be_bytes();
         MacAddress::new([a, b, c, d, e, f]).ok()
@@ -54,7 +60,7 @@ impl Fabric {
     }
 
     /// How many addresses of a pool are given out or used otherwise, and how many it has to give: of an IP pool, of a
-    /// MAC pool, of all provider pools of a logical network. `None` for what is no pool. Both numbers saturate.
+    /// MAC pool, of all provider pools of a logical network, of all ranges of a gateway. `None` for what is no pool. Both numbers saturate.
     pub fn pool_usage(&self, key: &Key) -> Option<(u64, u64)> {
         let (used, total) = match &self.get(key)?.resource.spec {
             Spec::IpPool(pool) => self.pool_counts(key, pool, None)?,
@@ -64,6 +70,7 @@ impl Fabric {
                 });
                 counts.fold((0, 0), |(used, total), (more, of)| (used + more, total + of))
             }
+            Spec::Gateway(gateway) => self.all_external_counts(gateway)?,
             Spec::LogicalNetwork(network) if !network.provider_pools.is_empty() => self.provider_counts(network),
             _ => return None,
         };

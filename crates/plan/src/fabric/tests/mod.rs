@@ -9,6 +9,7 @@ use super::{Change, Claim, Context, Fabric, Refusal, Topic, TopicId, Transition}
 
 mod allocation;
 mod claims;
+mod gateways;
 mod migration;
 mod moves;
 mod properties;
@@ -53,6 +54,13 @@ impl World {
             Uuid::from_u128(*uuids)
         };
         fabric.learn(port, addresses, Context { revision: *revision, now: *revision * 1000, uuid: &mut uuid })
+    }
+
+    pub fn activate(&mut self, network: &Key, host: &model::fabric::ResourceName) -> Option<Transition> {
+        self.revision += 1;
+        let Self { fabric, revision, .. } = self;
+        let mut uuid = || unreachable!("nothing is made");
+        fabric.activate(network, host, Context { revision: *revision, now: *revision * 1000, uuid: &mut uuid })
     }
 
     pub fn settle(&mut self, port: &Key) -> Option<Transition> {

@@ -161,3 +161,16 @@ fn what_hosts_are_told_of_a_port_has_names() {
     assert!(port.is_left_out_by(&port.left_out("this host declares it itself")));
     assert!(!port.is_left_out_by("port test010 is left out: so"));
 }
+
+#[test]
+fn a_refused_move_to_where_the_vm_is_changes_nobodys_subscriptions() {
+    let mut world = World::new();
+    world.apply(AAA);
+    let topic = TopicId::Network(world.get(Kind::VmNetwork, "AAA").allocation.rdid.unwrap());
+    world.apply("{kind: port, name: test02, spec: {host: host16, vmNetwork: AAA}}");
+    for _ in 0..2 {
+        world.refused("{kind: port, name: test02, spec: {host: host16, migrateTo: host16, vmNetwork: AAA}}");
+    }
+    world.delete(Kind::Port, "test02").unwrap();
+    assert_eq!(world.fabric.subscribers(&topic).count(), 1, "test01 is still there");
+}

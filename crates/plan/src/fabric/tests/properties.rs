@@ -23,6 +23,8 @@ enum Event {
     Arrive(Index),
     /// One of those that have moved is known to be there.
     Settle(Index),
+    /// A host becomes the active one of a VM network's gateway.
+    Activate(Key, ResourceName),
 }
 
 /// One of the ports that are somewhere, as it is when its VM is to move.
@@ -255,7 +257,57 @@ fn any_resource() -> impl Strategy<Value = String> {
     prop_oneof![
         1 => any_logical_network(), 1 => any_host(), 1 => any_other_operators(), 2 => any_network(), 3 => any_subnet(),
         3 => any_pool(), 1 => any_route(), 8 => any_port(), 3 => any_security_group(), 1 => any_address_set(),
+        2 => any_gateway(), 8 => any_connection(),
     ]
+}
+
+/// Gateways of which the second one's host may be the first one's, with few addresses to give.
+fn any_gateway() -> impl Strategy<Value = String> {
+    let hosts = select(
+        &[
+            "[{host: host15, interface: ext0, addresses: [203.0.113.3/24]}]",
+            "[{host: host16, interface: ext0, addresses: [203.0.113.4/24]}, {host: host15, interface: ext0, addresses: [203.0.113.3/24]}]",
+            "[{host: host16, interface: ext0}]",
+            "[{host: host17, interface: eth1}]",
+        ][..],
+    );
+    let networks = select(
+        &[
+            "{prefix: 203.0.113.0/24, nextHop: 203.0.113.1, ranges: [203.0.113.10-203.0.113.12]}",
+            "{prefix: 203.0.113.0/24, ranges: [203.0.113.10-203.0.113.11, 203.0.113.20]}",
+            "{prefix: 203.0.113.0/24, ranges: [203.0.113.10]}, {prefix: 'fd99::/64', ranges: ['fd99::10-fd99::11']}, \
+             {prefix: 10.99.0.0/24, vlan: 42, ranges: [10.99.0.10-10.99.0.11]}",
+            "",
+        ][..],
+    );
+    (select(&["gw", "gw", "g2"][..]), select(&["TDIv2", "TDIv2", "Spare"][..]), hosts, networks).prop_map(
+        |(name, on, hosts, networks)| {
+            format!("{{kind: gateway, name: {name}, spec: {{logicalNetwork: {on}, hosts: {hosts}, networks: [{networks}]}}}}")
+        },
+    )
+}
+
+fn any_connection() -> impl Strategy<Value = String> {
+    let service = select(
+        &[
+            "nat: {}",
+            "nat: {}",
+            "nat: {sharedPorts: 20000}",
+            "nat: {addresses: [203.0.113.10], floating: [{external: 203.0.113.30, internal: 10.0.0.3}]}",
+            "nat: {prefixes: [10.0.0.0/24], forwards: [{protocol: tcp, ports: 80, internal: 10.0.0.3}]}",
+            "routing: {}, bgp: {localAs: 64512, neighbors: [{address: 203.0.113.1, remoteAs: 64513}]}",
+            "routing: {vlan: 42, routes: [{prefix: 10.254.0.0/16, nextHop: 10.99.0.1}]}",
+            "ipsec: {remote: 198.51.100.1, psk: x, remotePrefixes: [10.20.0.0/16]}",
+            "wireguard: {peerKey: HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw=, remotePrefixes: [10.30.0.0/16]}",
+            "dns: {domain: aaa.internal}",
+            "dns: {names: [{name: db, addresses: [10.0.0.9]}]}, limits: {egress: {bandwidth: 1 Mbit/s}}",
+        ][..],
+    );
+    let network = prop_oneof![5 => Just("n0"), 1 => select(&NETWORKS[..])];
+    let gateway = prop_oneof![6 => Just("gw"), 1 => Just("g2")];
+    let spec = (network, gateway, service)
+        .prop_map(|(network, gateway, service)| format!("vmNetwork: {network}, gateway: {gateway}, {service}"));
+    named("gateway-connection", &["c0", "c1", "c2"], spec)
 }
 
 /// The generator names a tenant everywhere; it is left out where there is none.
@@ -285,13 +337,18 @@ fn any_event() -> impl Strategy<Value = Event> {
     let settle = any::<Index>().prop_map(Event::Settle);
     let depart = (any::<Index>(), select(&HOSTS[..]));
     let depart = depart.prop_map(|(which, host)| Event::Depart(which, host.parse().unwrap()));
-    prop_oneof![10 => few(change).prop_map(Event::Set), 1 => learn, 2 => depart, 2 => arrive, 1 => settle]
+    let activate = (select(&TENANTS[..]), select(&HOSTS[..2])).prop_map(|(tenant, host)| {
+        let network = Key::new(Kind::VmNetwork, Some(tenant.parse().unwrap()), "n0".parse().unwrap());
+        Event::Activate(network, host.parse().unwrap())
+    });
+    prop_oneof![10 => few(change).prop_map(Event::Set), 1 => learn, 2 => depart, 2 => arrive, 1 => settle, 1 => activate]
 }
 
 /// The fabric in which histories begin: both kinds of logical network, and something of everything on them.
 fn start() -> World {
     let mut world = World::default();
     world.apply(&format!("{BASE}---\n{PHYSICAL}---\n{{kind: tenant, name: blue team}}\n"));
+    world.apply(GATEWAY);
     for tenant in TENANTS {
         world.apply(&format!(
             "{{kind: vm-network, tenant: {tenant}, name: n0, spec: {{logicalNetwork: TDIv2}}}}
@@ -312,6 +369,11 @@ fn start() -> World {
     }
     world
 }
+
+/// The gateway that there is at first.
+const GATEWAY: &str = "{kind: gateway, name: gw, spec: {logicalNetwork: TDIv2, hosts: [{host: host15, interface: ext0, \
+                       addresses: [203.0.113.3/24]}], networks: [{prefix: 203.0.113.0/24, ranges: \
+                       [203.0.113.10-203.0.113.12]}]}}";
 
 /// What a subscriber of all topics has after a transition.
 fn follow(replica: &mut BTreeMap<TopicId, Topic>, transition: &Transition) {
@@ -381,7 +443,7 @@ fn changes_of(fabric: &Fabric, event: &Event) -> Option<Vec<Change>> {
         Event::Set(changes) => Some(changes.clone()),
         Event::Depart(which, host) => Some(departing(fabric, *which, host).into_iter().collect()),
         Event::Arrive(which) => Some(arrived(fabric, *which).into_iter().collect()),
-        Event::Learn(..) | Event::Settle(_) => None,
+        Event::Learn(..) | Event::Settle(_) | Event::Activate(..) => None,
     }
 }
 
@@ -389,6 +451,7 @@ fn changes_of(fabric: &Fabric, event: &Event) -> Option<Vec<Change>> {
 fn take_in(world: &mut World, event: &Event) -> Option<Transition> {
     match event {
         Event::Learn(port, addresses) => world.learn(port, addresses),
+        Event::Activate(network, host) => world.activate(network, host),
         Event::Settle(which) => {
             let ports: Vec<Key> = world.fabric.arrivals().cloned().collect();
             ports.get(which.index(ports.len().max(1))).and_then(|port| world.settle(port))
@@ -502,7 +565,7 @@ fn histories_are_both_legal_and_illegal() {
                     arrivals += changes.len();
                     changes
                 }
-                Event::Learn(..) | Event::Settle(_) => continue,
+                Event::Learn(..) | Event::Settle(_) | Event::Activate(..) => continue,
             };
             match world.change(&changes) {
                 Ok(_) => legal += 1,

@@ -36,8 +36,17 @@ impl Fabric {
             Spec::VmSubnet(subnet) => self.subnet_items(object, subnet),
             Spec::CustomerRoute(route) => self.route_items(key, route),
             Spec::Port(port) => self.port_items(key, object, port),
-            Spec::VmNetwork(network) => network_items(object, network),
-            Spec::LogicalNetwork(_) | Spec::MacPool(_) | Spec::Tenant(_) | Spec::IpPool(_) => Vec::new(),
+            Spec::VmNetwork(network) => {
+                let mut items = network_items(object, network);
+                items.extend(self.compartment_items(key, object, network));
+                items
+            }
+            Spec::Gateway(gateway) => self.gateway_items(gateway),
+            Spec::LogicalNetwork(_)
+            | Spec::MacPool(_)
+            | Spec::Tenant(_)
+            | Spec::IpPool(_)
+            | Spec::GatewayConnection(_) => Vec::new(),
         }
     }
 
@@ -70,8 +79,13 @@ impl Fabric {
             Resource::CustomerRoute(model::CustomerRoute { rdid, vsid, prefix: *prefix, next_hop, metric: 0 })
         };
         let routes = subnet.prefixes.iter().map(route);
+        let network = key.sibling(Kind::VmNetwork, &subnet.vm_network);
+        let dns = self.dns_of(&network);
         let scopes = self.scopes(&key, subnet).into_iter().map(|mut scope| {
             scope.vsid = Some(vsid);
+            if let Some((dns, given)) = dns {
+                super::dns::complete(&mut scope, dns, given);
+            }
             Resource::DhcpScope(scope)
         });
         routes.chain(scopes).map(|resource| (TopicId::Network(rdid), resource)).collect()
