@@ -69,7 +69,8 @@ impl Fabric {
         let host = |marked: &mut Vec<Contributor>, host: &Key| {
             marked.push(Contributor::Scopes(host.name.clone()));
             marked.extend(self.users_by_name(host, Kind::Port).cloned().map(Contributor::Object));
-            marked.extend(self.users_by_name(host, Kind::VmNetwork).cloned().map(Contributor::Object));
+            let served = self.users_by_name(host, Kind::Gateway).chain(self.users_by_name(host, Kind::VmNetwork));
+            marked.extend(served.cloned().map(Contributor::Object));
         };
         match &object.resource.spec {
             Spec::Tenant(_) | Spec::MacPool(_) | Spec::CustomerRoute(_) => {}

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use model::fabric::{
     ExternalNetwork, Gateway, GatewayAllocation, GatewayConnection, Key, Object, ResourceName, VmNetwork,
 };
-use model::gateway::{self, Compartment, Connection, Inside, Outside};
+use model::gateway::{self, Compartment, Connection, GatewayPeer, Inside, Outside};
 use model::{LookupRecord, LookupRecordType, QualifiedName, Resource, RoutingDomainId, TranslationMethod};
 
 use super::items::on_link;
@@ -23,9 +23,20 @@ impl Fabric {
     /// For each of its hosts that it is a gateway.
     pub(super) fn gateway_items(&self, spec: &Gateway) -> Vec<(TopicId, Resource)> {
         let next_hops = next_hops(networks_in(spec, None));
+        let address = |host: &ResourceName| Some(self.provider_of(host, &spec.logical_network)?.0.addr());
+        let peer =
+            |of: &model::fabric::GatewayHost| Some(GatewayPeer { host: of.host.clone(), address: address(&of.host)? });
+        let peers: Vec<GatewayPeer> = spec.hosts.iter().filter_map(peer).collect();
         let item = |host: &model::fabric::GatewayHost| {
             let (interface, addresses) = (host.interface.clone(), host.addresses.clone());
-            let gateway = gateway::Gateway { interface, addresses, next_hops: next_hops.clone() };
+            let others = peers.iter().filter(|peer| peer.host != host.host).cloned();
+            let gateway = gateway::Gateway {
+                interface,
+                addresses,
+                next_hops: next_hops.clone(),
+                address: address(&host.host),
+                peers: others.collect(),
+            };
             (TopicId::Host(host.host.clone()), Resource::Gateway(Box::new(gateway)))
         };
         spec.hosts.iter().map(item).collect()
@@ -106,6 +117,7 @@ impl Fabric {
         Compartment {
             name: QualifiedName::of_tenant(&tenant, &network.name),
             standby: false,
+            leaving: false,
             inside: Inside { device, mac, addresses, routers, prefixes },
             outside: outside(given, spec),
             connections,
