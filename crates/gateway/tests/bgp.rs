@@ -70,7 +70,8 @@ impl Stage {
     fn routes(&self) -> Vec<String> {
         let mut routes = Vec::new();
         for family in ["-4", "-6"] {
-            let text = self.ground.run("ip", &[family, "route", "show", "table", "100", "proto", "bird"]);
+            let text = self.ground.run("ip", &[family, "route", "show", "table", "all", "proto", "bird"]);
+            assert!(text.lines().all(|line| line.contains("table 100")), "{text}");
             routes.extend(text.lines().map(|line| line.split_whitespace().take(5).collect::<Vec<_>>().join(" ")));
         }
         routes
@@ -108,12 +109,11 @@ fn filter(prefix: &str, at_most: Option<u8>) -> PrefixFilter {
 const FRR: &str = "
 router bgp 65001
  no bgp ebgp-requires-policy
- bgp graceful-restart
  timers bgp 3 9
  timers connect 1
  no bgp network import-check
  neighbor 192.0.2.10 remote-as 65010
- neighbor 192.0.2.10 password sword fish
+ neighbor 192.0.2.10 password swordfish
  neighbor 2001:db8::10 remote-as 65010
  address-family ipv4 unicast
   no neighbor 2001:db8::10 activate
@@ -134,7 +134,7 @@ fn routes_are_exchanged_with_frr_and_outlive_bird() {
     let outside = Outside::new(&ground, &["192.0.2.1/24", "2001:db8::1/64"]);
     let frr = Frr::start(&outside, FRR);
     let mut first = neighbor("192.0.2.1", 65001);
-    first.password = Some(Secret::new("sword fish"));
+    first.password = Some(Secret::new("swordfish"));
     let mut stage = Stage::new(ground, &[("four", first.clone()), ("six", neighbor("2001:db8::1", 65001))]);
     let up = stage.wait("four", ConnectionState::Up);
     assert_eq!(up.carriers, ["bird"]);
@@ -163,7 +163,7 @@ fn routes_are_exchanged_with_frr_and_outlive_bird() {
     frr.until_settled();
     assert_eq!(stage.routes(), wanted);
     let lost =
-        |seen: String| seen.lines().filter(|line| line.starts_with("Deleted")).map(str::to_owned).collect::<Vec<_>>();
+        |seen: String| seen.lines().filter(|line| line.contains("Deleted")).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(lost(watch.end()), Vec::<String>::new(), "routes went while BIRD was dead");
     assert_eq!(lost(theirs.end()), Vec::<String>::new(), "the neighbor let our routes go");
 
@@ -171,6 +171,13 @@ fn routes_are_exchanged_with_frr_and_outlive_bird() {
     first.import = vec![filter("0.0.0.0/0", None), filter("10.2.0.0/16", Some(24))];
     stage.set(&[("four", first), ("six", neighbor("2001:db8::1", 65001))]);
     stage.wait_learnt("four", &["0.0.0.0/0", "10.2.0.0/24"]);
+    // While a BIRD that was started again waits for neighbors, the kernel's routes rest. Then they are what is learnt.
+    let wanted = ["10.2.0.0/24 via 192.0.2.1 dev outside", "default via 192.0.2.1 dev outside", wanted[2]];
+    until("the kernel has what is learnt now", || {
+        let mut routes = stage.routes();
+        routes.sort_unstable();
+        (routes == wanted).then_some(())
+    });
     // Without BGP nothing is left of it.
     stage.set(&[]);
     until("its routes are gone", || {

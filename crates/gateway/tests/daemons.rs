@@ -64,7 +64,7 @@ fn a_daemon_lives_in_the_namespace_with_folders_of_its_own() {
     let pid = pid(&daemons, &ground, "looker");
     let own = fs::read_link("/proc/self/ns/net").unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[..2], [format!("swordfish {pid} sh").as_str(), "inside"], "{text}");
+    assert_eq!(lines[..2], [format!("swordfish {pid} /usr/bin/sh").as_str(), "inside"], "{text}");
     assert!(lines[2].starts_with("net:") && lines[2] != own.to_string_lossy(), "{text}");
     assert!(!Path::new("/var/lib/misc/word").exists(), "others see the folder of the machine");
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
@@ -115,6 +115,10 @@ fn daemons_outlive_the_gateway_and_are_taken_up_by_the_next() {
     let mut daemons = supervisor.of("test");
     ground.settle(&mut daemons, &wanted);
     let before = ["one", "two", "three"].map(|name| pid(&daemons, &ground, name));
+    for pid in before {
+        let command = format!("/proc/{pid}/cmdline");
+        until("it sleeps", || fs::read_to_string(&command).ok().filter(|command| command.starts_with("sleep")));
+    }
     drop((daemons, supervisor));
 
     // What was written down of the second is lost, as by a kill between its start and the writing. What was written down

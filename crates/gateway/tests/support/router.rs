@@ -34,10 +34,10 @@ impl Outside {
         own.chain(outer).for_each(|(device, address)| add(ground.namespace(), device, &address));
         addresses.iter().for_each(|address| add(&outside.namespace, "link", address));
         for device in ["lo", "outside", "inside"] {
-            ground.run("ip", &["link", "set", device, "up"]);
+            ground.run("ip", &["link", "set", "dev", device, "up"]);
         }
         for device in ["lo", "link", "lan"] {
-            run_in(&outside.namespace, "ip", &["link", "set", device, "up"]);
+            run_in(&outside.namespace, "ip", &["link", "set", "dev", device, "up"]);
         }
         outside
     }
@@ -172,5 +172,24 @@ impl Frr {
     fn ask(&self, question: &str) -> String {
         let run = self.folder.path().to_string_lossy().into_owned();
         run_in(&self.namespace, "vtysh", &["--vty_socket", &run, "-c", question])
+    }
+}
+
+/// A dnsmasq as somebody's server.
+pub struct Server {
+    _folder: tempfile::TempDir,
+    _daemon: Daemon,
+}
+
+impl Server {
+    /// One that answers at this address, with these words of configuration.
+    pub fn start(outside: &Outside, address: &str, config: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listen = format!("--listen-address={address}");
+        let fixed = ["--keep-in-foreground", "--conf-file=/dev/null", "--bind-interfaces", "--no-resolv", "--no-hosts"];
+        let more = ["--user=root", "--pid-file", "--log-facility=-", &listen];
+        let arguments = [&fixed[..], &more[..], config].concat();
+        let daemon = Daemon::start(outside.namespace(), "dnsmasq", &arguments, &folder.path().join("log"));
+        Self { _folder: folder, _daemon: daemon }
     }
 }

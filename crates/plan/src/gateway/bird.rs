@@ -22,6 +22,8 @@ pub const MAX_PREFIXES: u32 = 1000;
 const LONGEST_PASSWORD: usize = 80;
 /// The longest part of a connection's name in a protocol's: BIRD's names have at most 63 bytes, and an address has 39.
 const LONGEST_NAME: usize = 18;
+/// Seconds for which a BIRD that is started again leaves the kernel's routes as they are: its neighbors tell theirs meanwhile.
+const RECOVERY: u32 = 20;
 /// Nothing that is ever routed (RFC 6890): not even a neighbor whose filters name all is believed that it has these.
 const MARTIANS: [&[&str]; 2] = [
     &["0.0.0.0/8+", "127.0.0.0/8+", "169.254.0.0/16+", "224.0.0.0/4+", "240.0.0.0/4+"],
@@ -140,8 +142,12 @@ pub fn config(compartment: &Compartment) -> Option<String> {
     let mut text = String::from("# Written by netvirt: what is changed here is lost.\n");
     text += "log stderr { info, warning, error, fatal, bug, remote, auth };\n";
     let _ = writeln!(text, "router id {};", router_id(compartment));
-    // So long what a dead BIRD has left stays, while neighbors are awaited that do not come back.
-    text += "graceful restart wait 60;\nprotocol device { scan time 5; }\n";
+    let _ = writeln!(text, "graceful restart wait {RECOVERY};\nprotocol device {{ scan time 5; }}");
+    // A neighbor that never comes. Only with it is the time above always waited for; else what a dead BIRD has left would be
+    // swept away at once where neighbors know nothing of graceful restarts, or have themselves started lately, and be learnt
+    // anew a second later. The address is nobody's (RFC 7600).
+    text += "protocol bgp patience {\n  local as 64512; neighbor 192.0.0.8 as 64512; multihop; passive;\n  \
+             graceful restart on; ipv4 { import none; export none; };\n}\n";
     for v6 in [false, true] {
         let of_family: Vec<_> = sessions.iter().filter(|session| session.is_v6() == v6).collect();
         text += &family(compartment, &of_family, v6);
