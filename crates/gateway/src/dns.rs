@@ -1,11 +1,16 @@
 //! DNS of a compartment: one dnsmasq, at the compartment's addresses inside.
 
+mod probe;
+
+use std::net::IpAddr;
 use std::path::Path;
 
 use model::gateway::{Connection, ConnectionReport, ConnectionState};
 use plan::gateway::dns::{self, Texts};
 
 use crate::daemons::own_folder;
+use probe::Probes;
+
 use crate::{ConfigFile, Daemon, Daemons, OnChange, Part, Place, Trouble};
 
 /// The name of the daemon.
@@ -23,6 +28,7 @@ const REREAD: i32 = nix::sys::signal::Signal::SIGHUP as i32;
 pub struct Dns {
     daemons: Daemons,
     left_out: Vec<String>,
+    probes: Probes,
 }
 
 impl Dns {
@@ -31,7 +37,7 @@ impl Dns {
 
     /// A part that has nothing to answer yet.
     pub fn new(daemons: Daemons) -> Self {
-        Self { daemons, left_out: Vec::new() }
+        Self { daemons, left_out: Vec::new(), probes: Probes::default() }
     }
 
     /// What is in the way, of each connection that is DNS.
@@ -39,6 +45,23 @@ impl Dns {
         let connections = || place.compartment.connections.iter().filter(|connection| connection.dns.is_some());
         let all = reasons.iter().chain(&self.left_out);
         all.flat_map(|reason| connections().map(move |connection| Trouble::of(connection, reason))).collect()
+    }
+}
+
+impl Dns {
+    /// The servers of a connection that do not answer, as a sentence.
+    fn missed(&self, dns: &model::gateway::Dns) -> Option<String> {
+        let theirs = |server: &&IpAddr| {
+            dns.forwarders.contains(server) || dns.zones.iter().any(|zone| zone.servers.contains(server))
+        };
+        let missed: Vec<String> = self.probes.missed().filter(theirs).map(ToString::to_string).collect();
+        let (servers, answer, they) = match missed.len() {
+            0 => return None,
+            1 => ("server", "does", "it runs, and whether it"),
+            _ => ("servers", "do", "they run, and whether they"),
+        };
+        let list = missed.join(", ");
+        Some(format!("{servers} {list} {answer} not answer; look whether {they} can be reached from the gateway"))
     }
 }
 
@@ -79,22 +102,22 @@ impl Part for Dns {
         let texts = dns::texts(place.compartment, &path(HOSTS).0);
         let wanted: Vec<Daemon> = texts.iter().map(daemon).collect();
         let reasons = self.daemons.settle(place, &wanted);
+        self.probes.set(&texts.as_ref().map(|texts| texts.servers.clone()).unwrap_or_default());
         self.left_out = texts.map(|texts| texts.left_out).unwrap_or_default();
         self.troubles(place, &reasons)
     }
 
     fn tend(&mut self, place: &Place<'_>) -> Vec<Trouble> {
+        self.probes.tend(place.namespace);
         let reason = self.daemons.status(place.folder, NAME).trouble;
         self.troubles(place, reason.as_slice())
     }
 
     fn report(&mut self, place: &Place<'_>, connection: &Connection, report: &mut ConnectionReport) {
-        if connection.dns.is_none() || place.compartment.standby {
-            return;
-        }
+        let Some(dns) = connection.dns.as_ref().filter(|_| !place.compartment.standby) else { return };
         report.carriers.push(NAME.to_owned());
         let status = self.daemons.status(place.folder, NAME);
-        let reason = status.trouble.or_else(|| self.left_out.first().cloned());
+        let reason = status.trouble.or_else(|| self.left_out.first().cloned()).or_else(|| self.missed(dns));
         if status.pid.is_none() {
             report.state = if reason.is_some() { ConnectionState::Down } else { ConnectionState::Connecting };
         }

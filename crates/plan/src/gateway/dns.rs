@@ -25,6 +25,8 @@ pub struct Texts {
     pub config: String,
     /// The names, as /etc/hosts has them. A change is read when it is told to (SIGHUP).
     pub hosts: String,
+    /// The servers that it asks, each with a zone that it is asked for; an empty one stands for everything.
+    pub servers: BTreeMap<IpAddr, String>,
     /// What was left out, as sentences.
     pub left_out: Vec<String>,
 }
@@ -38,7 +40,11 @@ pub fn texts(compartment: &Compartment, hosts_path: &str) -> Option<Texts> {
     let mut left_out = Vec::new();
     let hosts = hosts(&all, &mut left_out);
     let config = config(compartment, &all, hosts_path, &mut left_out);
-    Some(Texts { config, hosts, left_out })
+    let zones = all.iter().flat_map(|dns| &dns.zones).filter_map(|zone| Some((zone_name(&zone.zone)?, &zone.servers)));
+    let of_zones = zones.flat_map(|(zone, servers)| servers.iter().map(move |server| (*server, zone.clone())));
+    let forwarders = all.iter().flat_map(|dns| dns.forwarders.iter().map(|server| (*server, String::new())));
+    let servers = of_zones.chain(forwarders).collect();
+    Some(Texts { config, hosts, servers, left_out })
 }
 
 fn config(compartment: &Compartment, all: &[&Dns], hosts_path: &str, left_out: &mut Vec<String>) -> String {
