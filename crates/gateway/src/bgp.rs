@@ -1,4 +1,6 @@
-//! BGP of a compartment: one BIRD, which puts what it learns into the compartment's routes by itself.
+//! BGP of a compartment: one BIRD, which puts what it learns into the compartment's routes by itself. BIRD 2, since it is one
+//! small process where FRR is three, takes a new configuration without disturbing sessions that are the same in it, and
+//! leaves the kernel's routes alone when it dies (GPL; a program beside ours, not a part of it).
 
 mod control;
 mod seen;

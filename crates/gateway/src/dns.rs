@@ -1,4 +1,5 @@
-//! DNS of a compartment: one dnsmasq, at the compartment's addresses inside.
+//! DNS of a compartment: one dnsmasq, at the compartment's addresses inside. dnsmasq, since it is small, asks zones of their
+//! own servers, takes up new names without a new start, and is on every distribution (GPL; a program beside ours).
 
 mod probe;
 

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use gateway::{Bgp, Part, Supervisor, Trouble};
@@ -138,6 +139,11 @@ fn routes_are_exchanged_with_frr_and_outlive_bird() {
     let mut stage = Stage::new(ground, &[("four", first.clone()), ("six", neighbor("2001:db8::1", 65001))]);
     let up = stage.wait("four", ConnectionState::Up);
     assert_eq!(up.carriers, ["bird"]);
+    // It works with few rights, and what has passwords in it is for it alone.
+    let bird = nix::unistd::User::from_name("bird").unwrap().unwrap().uid.as_raw();
+    let process = std::fs::metadata(format!("/proc/{}", stage.ground.pid("bird"))).unwrap();
+    let config = std::fs::metadata(stage.ground.folder().join("own/run/bird/bird.conf")).unwrap();
+    assert_eq!((process.uid(), config.uid(), config.mode() & 0o777), (bird, bird, 0o600));
     stage.wait("six", ConnectionState::Up);
     // Not what is our own, nor the way to everything that no filter names.
     stage.wait_learnt("four", &["10.1.0.0/16", "10.2.0.0/24"]);
@@ -272,4 +278,50 @@ fn a_neighbor_several_hops_away_is_reached_by_declared_routes() {
     let mut stage = Stage::new(ground, &[("core", far)]);
     stage.wait_learnt("core", &["10.1.0.0/16"]);
     until("the kernel has it", || (stage.routes() == ["10.1.0.0/16 via 192.0.2.1 dev outside"]).then_some(()));
+}
+
+#[test]
+fn bird_can_read_whatever_may_be_declared() {
+    let mut odd = neighbor("192.0.2.1", 4_294_967_294);
+    odd.password = Some(Secret::new("a'b \\ # {é} ; $"));
+    odd.hold_time = Some(0);
+    odd.graceful_restart = Some(false);
+    odd.import = vec![filter("0.0.0.0/0", Some(32)), filter("fd00::/8", None), filter("10.1.2.3/8", Some(9))];
+    odd.export = vec![filter("fd00::/8", None)];
+    let mut far = neighbor("2001:db8:1::1", 65010);
+    far.multihop = true;
+    far.hold_time = Some(u16::MAX);
+    far.max_prefixes = Some(u32::MAX);
+    far.import = vec![filter("::/0", Some(128))];
+    let mut first = support::routed("A very long name - of 63 characters _ with what is legal. 01234", Vec::new());
+    let bgp = first.bgp.as_mut().unwrap();
+    bgp.neighbors = vec![odd, far, neighbor("fe80::1", 1), neighbor("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", 2)];
+    bgp.announce = nets(&["10.1.2.3/16", "203.0.113.7/32", "0.0.0.0/0", "fd00:1::1/64", "::/0"]);
+    bgp.router_id = Some("1.2.3.4".parse().unwrap());
+    let mut last =
+        support::routed("b", vec![neighbor("192.0.2.1", 7), neighbor("192.0.2.1", 7), neighbor("2001:db8::5", 7)]);
+    last.bgp.as_mut().unwrap().local_as = 4_200_000_000;
+    let ground = Ground::new("odd");
+    let mut compartment = ground.compartment.clone();
+    compartment.connections = vec![first, last];
+    let file = ground.folder().join("bird.conf");
+    let check = |compartment: &model::gateway::Compartment| {
+        let text = plan::gateway::bird::config(compartment).unwrap();
+        std::fs::write(&file, &text).unwrap();
+        ground.run("bird", &["-p", "-c", &file.to_string_lossy()]);
+        text
+    };
+    let text = check(&compartment);
+    for session in plan::gateway::bird::sessions(&compartment) {
+        assert!(text.contains(&format!("protocol bgp '{}'", session.protocol)), "{}\n{text}", session.protocol);
+    }
+    // With nothing of IPv4, and with nothing to announce.
+    compartment.connections.truncate(1);
+    let bgp = compartment.connections[0].bgp.as_mut().unwrap();
+    bgp.neighbors.remove(0);
+    (bgp.announce, bgp.router_id) = (Vec::new(), None);
+    compartment.inside.prefixes.clear();
+    compartment.inside.addresses.retain(|address| address.addr().is_ipv6());
+    compartment.outside.as_mut().unwrap().addresses.remove(0);
+    check(&compartment);
 }
