@@ -67,7 +67,11 @@ pub fn diff(texts: &[Text], client: &Client, streams: &mut Streams<'_>) -> Resul
     let resources = files::at_host(texts)?;
     let changes = resources.iter().cloned().map(Change::Put).collect();
     client.change(&ChangeSet { changes, dry_run: true })?;
-    let text = |resource: &Resource| model::resources_to_yaml([resource]).map_err(CliError::yaml);
+    // Secrets are not shown; that one differs from what is declared is not told.
+    let text = |resource: &Resource| {
+        let hidden = resource.without_secrets();
+        model::resources_to_yaml([hidden.as_ref().unwrap_or(resource)]).map_err(CliError::yaml)
+    };
     let mut differences = Vec::new();
     for resource in &resources {
         let key = resource.key();

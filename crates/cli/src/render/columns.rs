@@ -2,6 +2,7 @@
 
 use api::{DropCounter, Item};
 use model::Kind;
+use model::gateway::{Dns, Ipsec, Routing, Service, Wireguard};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -230,7 +231,8 @@ pub fn text(value: Option<&Value>) -> String {
         }
         Some(Value::Array(list)) => list.iter().map(|value| text(Some(value))).collect::<Vec<_>>().join(", "),
         Some(other) => {
-            rule(other).or_else(|| limits(other)).or_else(|| connection(other)).unwrap_or_else(|| other.to_string())
+            let known = rule(other).or_else(|| limits(other)).or_else(|| connection_state(other));
+            known.or_else(|| connection(other)).unwrap_or_else(|| other.to_string())
         }
     }
 }
@@ -255,8 +257,30 @@ pub fn rule(value: &Value) -> Option<String> {
     model::SecurityRule::<model::QualifiedName>::deserialize(value).ok().map(|rule| rule.to_string())
 }
 
-/// How a connection of a gateway is, if the value is that.
+/// What a connection of a gateway is and with whom, if the value is one. The rest is shown with -o yaml.
 fn connection(value: &Value) -> Option<String> {
+    let connection = model::gateway::Connection::deserialize(value).ok()?;
+    let service = connection.service()?;
+    let with = match service {
+        Service::Nat(nat) if !nat.addresses.is_empty() => {
+            let addresses: Vec<String> = nat.addresses.iter().map(ToString::to_string).collect();
+            format!(" as {}", addresses.join(", "))
+        }
+        Service::Routing(Routing { vlan: Some(vlan), .. }) => format!(" in VLAN {vlan}"),
+        Service::Ipsec(Ipsec { remote: Some(remote), .. }) => format!(" with {remote}"),
+        Service::Wireguard(Wireguard { endpoint: Some(endpoint), .. }) => format!(" with {endpoint}"),
+        Service::Dns(Dns { domain: Some(domain), .. }) => format!(" of {domain}"),
+        _ => String::new(),
+    };
+    let neighbors = connection.bgp.iter().flat_map(|bgp| &bgp.neighbors);
+    let bgp: String =
+        neighbors.map(|neighbor| format!(", BGP with {} (AS {})", neighbor.address, neighbor.remote_as)).collect();
+    let limits = value.get("limits").and_then(limits).map_or_else(String::new, |limits| format!(", {limits}"));
+    Some(format!("{} {}{with}{bgp}{limits}", connection.name, service.as_str()))
+}
+
+/// How a connection of a gateway is, if the value is that.
+fn connection_state(value: &Value) -> Option<String> {
     let report = model::gateway::ConnectionReport::deserialize(value).ok()?;
     let reason = report.reason.map_or_else(String::new, |reason| format!(" ({reason})"));
     Some(format!("{} {}{reason}", report.name, report.state.as_str()))

@@ -53,6 +53,9 @@ const fn fields(kind: Kind) -> (&'static [&'static str], &'static [&'static str]
     }
 }
 
+/// Fields that have fields of their own, each of which has a line.
+const NESTED: [&str; 2] = ["inside", "outside"];
+
 /// `customerAddress` as "Customer Address", abbreviations in capitals.
 pub(super) fn label(field: &str) -> String {
     match field {
@@ -109,6 +112,14 @@ fn section(out: &mut String, indent: usize, known: &[&str], values: &Value, hidd
             let labels = std::iter::once(label(field)).chain(std::iter::repeat(String::new()));
             for (label, value) in labels.zip(list) {
                 entry(out, indent, &label, &text(Some(value)));
+            }
+            continue;
+        }
+        if let Some(parts) = values.get(field).and_then(Value::as_object).filter(|_| NESTED.contains(field)) {
+            // Writing into a String cannot fail.
+            let _ = writeln!(out, "{:indent$}{}:", "", label(field));
+            for (part, value) in parts {
+                line(out, indent + 2, &label(part), &text(Some(value)));
             }
             continue;
         }
