@@ -44,7 +44,7 @@ pub(crate) fn start(state: &mut State, program: &Path, host: &str) -> Result<Chi
     let namespace = Namespace::open(&namespace_name(&state.topology.name, host)).in_node(host)?;
     let child = namespace
         .command(program)
-        .args(["gateway", "--name", host, "--socket"])
+        .args(["gateway", "--socket"])
         .arg(socket_path(host))
         .arg("--folder")
         .arg(folder(&lab, host))

@@ -38,7 +38,7 @@ fn program(folder: &Path, test: &str) -> PathBuf {
         "#!/bin/sh\n\
          if [ \"$1\" = agent ]; then {COPY_CONFIG}=\"$3\" exec {} {test} --exact --nocapture; fi\n\
          echo \"started with $*\"\n\
-         name=nvgw.$3.contoso\n\
+         name=nvgw.$(basename $3 .sock).c.contoso\n\
          ip netns list | grep -q \"^$name\\b\" || {{ ip netns add $name; ip netns exec $name sleep 600 & }}\n\
          exec sleep 600\n",
         own.display()
@@ -85,14 +85,14 @@ fn a_gateway_runs_beside_its_agent_and_what_it_made_goes_with_the_lab() {
     let program = program(folder.path(), "a_gateway_runs_beside_its_agent_and_what_it_made_goes_with_the_lab");
     let options = UpOptions { program: Some(program), ..UpOptions::default() };
     let mut lab = LabGuard::up(&topology(&name), options).unwrap();
-    let namespace = format!("nvgw.{h1}.contoso");
+    let namespace = format!("nvgw.{h1}.c.contoso");
     let its_daemon = daemon(&namespace);
 
     let first = gateway(&lab, &h1);
     assert!(first.alive && first.namespaces == [namespace.clone()], "{first:?}");
     let said = std::fs::read_to_string(&first.log).unwrap();
     let socket = lab.socket(&h1).unwrap();
-    assert!(said.contains(&format!("gateway --name {h1} --socket {}", socket.display())), "{said}");
+    assert!(said.contains(&format!("gateway --socket {} --folder", socket.display())), "{said}");
     assert!(lab.status().unwrap().nodes.iter().all(|node| node.name == h1 || node.gateway.is_none()));
     assert!(matches!(lab.start_gateway(&h1), Err(LabError::GatewayRuns { .. })));
     assert!(matches!(lab.kill_gateway(&h2), Err(LabError::NoGateway { .. })));
@@ -129,5 +129,5 @@ fn a_gateway_that_ends_at_once_is_told_with_its_last_words_and_nothing_is_left()
     let error = LabGuard::up(&topology(&name), options).expect_err("it does not come up").to_string();
     assert!(error.contains(&format!("the gateway of host {name}h1 ended")) && error.contains("no luck"), "{error}");
     assert_eq!(remains(&name, &[&format!("{name}h1")]), Vec::<String>::new());
-    assert!(!Namespace::exists(&format!("nvgw.{name}h1.contoso")));
+    assert!(!Namespace::exists(&format!("nvgw.{name}h1.c.contoso")));
 }
