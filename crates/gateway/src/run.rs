@@ -20,7 +20,7 @@ use crate::agent::{Agent, LocalAgent, Work};
 use crate::compartment::{self, Wanted, remove_namespace};
 use crate::edge::{EdgeTrouble, WantedEdge};
 use crate::worker::{self, Parts, Reported, Worker};
-use crate::{Bgp, Dns, Error, Part, Supervisor};
+use crate::{Bgp, Dns, Error, IpsecPart, Part, Supervisor};
 
 /// What a gateway is started with.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,7 +49,11 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let agent: Arc<dyn Agent> = Arc::new(LocalAgent::at(&options.socket)?);
     let supervisor = Supervisor::new().map_err(Error::Thread)?;
     let parts = move || -> Vec<Box<dyn Part>> {
-        vec![Box::new(Bgp::new(supervisor.of(Bgp::KIND))), Box::new(Dns::new(supervisor.of(Dns::KIND)))]
+        vec![
+            Box::new(IpsecPart::new(supervisor.of(IpsecPart::KIND))),
+            Box::new(Bgp::new(supervisor.of(Bgp::KIND))),
+            Box::new(Dns::new(supervisor.of(Dns::KIND))),
+        ]
     };
     serve(&agent, &options.folder, parts, &stop)
 }

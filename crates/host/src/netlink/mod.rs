@@ -6,6 +6,7 @@ mod routes;
 mod socket;
 mod stacked;
 mod tables;
+mod tunnels;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;

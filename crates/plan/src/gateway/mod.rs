@@ -24,6 +24,8 @@ pub mod shaping;
 pub mod bird;
 pub mod dns;
 
+pub mod ipsec;
+
 use model::gateway::{Compartment, Connection, Service};
 
 pub use names::{edge_namespace, namespace_name, namespace_prefix};

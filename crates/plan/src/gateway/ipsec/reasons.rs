@@ -1,0 +1,349 @@
+//! Why a tunnel is not up, learnt from what charon logs.
+//!
+//! Charon tells by its log alone why an attempt failed. Its sentences have been the same since strongSwan 5.5; a sentence that
+//! is not known costs an explanation and nothing else. The names of notifies are RFC 7296's (3.10.1).
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::{Authentication, Tunnel};
+
+/// Attempts of others whose connection charon does not know yet are remembered up to this number; then all are forgotten.
+const STRANGERS: usize = 256;
+
+/// Why an attempt failed. What comes later explains more than what comes before.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Complaint {
+    /// A notify of the other side that has no sentence of its own.
+    Notified(String),
+    /// No answer to the first message.
+    NoAnswer,
+    /// An answer to the first message, by UDP port 500, and none to the second one, by 4500.
+    NoAnswerToAuthentication,
+    /// The tunnel was up, and the other side has stopped to answer.
+    Silent,
+    /// The other side says AUTHENTICATION_FAILED.
+    RefusedByThem,
+    /// Our configuration of the tunnel is not for what the other side said that it is.
+    NoConfig(Option<String>),
+    /// We have no key that could check the other side's certificate.
+    Untrusted(String),
+    /// Our private key is not that of our certificate, or is none.
+    NoPrivateKey(String),
+    /// The other side calls itself something else than `remoteId`.
+    Identity(Option<String>),
+    /// There is no key for these two names.
+    NoKey(String),
+    /// The other side's key is another one.
+    WrongKey,
+    /// A certificate of the other side comes from an authority that we do not know.
+    UnknownAuthority(String),
+    /// A certificate of the other side is too old or too new.
+    Expired {
+        /// Whose.
+        subject: Option<String>,
+        /// From when to when it is valid.
+        validity: String,
+    },
+    /// A certificate of the other side was revoked.
+    Revoked(Option<String>),
+    /// No proposal of IKE in common.
+    IkeProposals(Option<String>),
+    /// No proposal of ESP in common.
+    EspProposals(Option<String>),
+    /// No traffic selectors in common.
+    Selectors(Option<String>),
+}
+
+/// What is known of an attempt.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Attempt {
+    complaint: Option<Complaint>,
+    /// Charon's number of the attempt that complained.
+    number: u64,
+    /// An attempt has begun since.
+    anew: bool,
+    /// The certificate that charon looked at last.
+    certificate: Option<String>,
+    /// What the other side called itself.
+    identity: Option<String>,
+    /// What the other side proposed.
+    proposed: Option<String>,
+}
+
+/// What a charon has logged of its tunnels.
+#[derive(Clone, Debug, Default)]
+pub struct Journal {
+    named: BTreeMap<String, Attempt>,
+    /// Attempts of others that have no connection yet, with where they come from.
+    strangers: BTreeMap<u64, (IpAddr, Attempt)>,
+}
+
+impl Journal {
+    /// Takes up one line of the log: charon's name and number of the attempt, and what it says.
+    pub fn hear(&mut self, name: &str, number: u64, line: &str) {
+        let line = line.trim();
+        if let Some(address) = line.strip_suffix(" is initiating an IKE_SA").and_then(|from| from.parse().ok()) {
+            if self.strangers.len() == STRANGERS {
+                self.strangers.clear();
+            }
+            self.strangers.insert(number, (address, Attempt { anew: true, ..Attempt::default() }));
+            return;
+        }
+        match self.strangers.get_mut(&number) {
+            Some((_, attempt)) if name.is_empty() || name == "(unnamed)" => attempt.hear(number, line),
+            _ if name.is_empty() || name == "(unnamed)" => {}
+            stranger => {
+                let met = stranger.map(|(_, attempt)| std::mem::take(attempt));
+                self.strangers.remove(&number);
+                let attempt = self.named.entry(name.to_owned()).or_default();
+                if let Some(met) = met {
+                    attempt.anew = true;
+                    attempt.identity = met.identity;
+                    attempt.proposed = met.proposed;
+                }
+                attempt.hear(number, line);
+            }
+        }
+    }
+
+    /// Forgets what was said of a tunnel, which is up or has changed.
+    pub fn forget(&mut self, tunnel: &Tunnel<'_>) {
+        self.named.remove(tunnel.name);
+        self.strangers.retain(|_, (address, _)| *address != tunnel.remote);
+    }
+
+    /// Forgets all tunnels but these.
+    pub fn keep(&mut self, tunnels: &[Tunnel<'_>]) {
+        self.named.retain(|name, _| tunnels.iter().any(|tunnel| tunnel.name == name));
+    }
+
+    /// Why a tunnel is not up, so far as is known: what was said of it, or else of attempts from its other side.
+    pub fn complaint(&self, tunnel: &Tunnel<'_>) -> Option<&Complaint> {
+        let own = self.named.get(tunnel.name).and_then(|attempt| attempt.complaint.as_ref());
+        let strangers = self.strangers.values().filter(|(address, _)| *address == tunnel.remote);
+        let strangers = strangers.filter_map(|(_, attempt)| attempt.complaint.as_ref()).next_back();
+        own.max(strangers)
+    }
+}
+
+impl Attempt {
+    fn hear(&mut self, number: u64, line: &str) {
+        if line.starts_with("initiating IKE_SA ") {
+            *self = Self { complaint: self.complaint.take(), number, anew: true, ..Self::default() };
+            return;
+        }
+        if let Some(subject) = quoted(line, "using certificate \"", '"')
+            .or_else(|| quoted(line, "reached self-signed root ca with a path length of", ' '))
+        {
+            self.certificate = Some(subject);
+        } else if let Some(identity) = quoted(line, "received end entity cert \"", '"') {
+            self.certificate = Some(identity);
+        } else if let Some(proposed) = line.strip_prefix("received proposals: ") {
+            self.proposed = Some(proposed.to_owned());
+        } else if let Some(between) = line.strip_prefix("looking for peer configs matching ") {
+            self.identity = quoted(between, "...", ']').and_then(|theirs| Some(theirs.split_once('[')?.1.to_owned()));
+        }
+        let Some(complaint) = self.read(line) else { return };
+        let explains_more = self.complaint.as_ref().is_none_or(|known| *known <= complaint);
+        if self.anew || self.number != number || explains_more {
+            self.complaint = Some(complaint);
+        }
+        self.anew = false;
+        self.number = number;
+    }
+
+    /// What a line complains of.
+    fn read(&self, line: &str) -> Option<Complaint> {
+        self.read_silence(line).or_else(|| self.read_keys(line)).or_else(|| self.read_offers(line)).or_else(|| {
+            let notify = line.strip_prefix("received ")?;
+            let (name, _) = notify.split_once(" notify")?;
+            let is_error = notify.contains("notify error") || notify.contains("no CHILD_SA built");
+            let name = name.rsplit(' ').next().unwrap_or(name);
+            is_error.then(|| Complaint::Notified(name.to_owned()))
+        })
+    }
+
+    fn read_silence(&self, line: &str) -> Option<Complaint> {
+        // The first repetition may be owed to a packet that got lost.
+        if let Some(rest) = line.strip_prefix("retransmit ") {
+            let (time, rest) = rest.split_once(' ')?;
+            let message = rest.rsplit(' ').next()?;
+            return match (time.parse::<u32>().ok()?, message.parse::<u32>().ok()?) {
+                (..2, _) => None,
+                (_, 0) => Some(Complaint::NoAnswer),
+                (_, 1) => Some(Complaint::NoAnswerToAuthentication),
+                _ => Some(Complaint::Silent),
+            };
+        }
+        let silent = line.contains("peer not responding") && self.complaint.is_none();
+        silent.then_some(Complaint::NoAnswer)
+    }
+
+    fn read_keys(&self, line: &str) -> Option<Complaint> {
+        if line.contains("but MAC mismatched") {
+            return Some(Complaint::WrongKey);
+        }
+        if line.contains("AUTHENTICATION_FAILED notify") {
+            return Some(Complaint::RefusedByThem);
+        }
+        if let Some(pair) = line.strip_prefix("no shared key found for ") {
+            return Some(Complaint::NoKey(pair.to_owned()));
+        }
+        if line.starts_with("no ") && line.contains("private key found for ") {
+            return Some(Complaint::NoPrivateKey(quoted(line, "private key found for '", '\'')?));
+        }
+        if line.contains("certificate invalid (valid from ") || line.contains("certificate is not valid") {
+            let validity = quoted(line, "(valid ", ')')?;
+            return Some(Complaint::Expired { subject: self.certificate.clone(), validity });
+        }
+        if line.contains("certificate was revoked") || line.starts_with("certificate revoked") {
+            return Some(Complaint::Revoked(self.certificate.clone()));
+        }
+        if let Some(issuer) = quoted(line, "no issuer certificate found for \"", '"') {
+            return Some(Complaint::UnknownAuthority(issuer));
+        }
+        if let Some(issuer) = quoted(line, "  issuer is \"", '"').or_else(|| quoted(line, "issuer is \"", '"')) {
+            return Some(Complaint::UnknownAuthority(issuer));
+        }
+        if line.contains("constraint check failed: identity '") {
+            return Some(Complaint::Identity(self.identity.clone()));
+        }
+        if line.contains("public key found for '") {
+            return Some(Complaint::Untrusted(quoted(line, "public key found for '", '\'')?));
+        }
+        let none = line.starts_with("no matching peer config found");
+        none.then(|| Complaint::NoConfig(self.identity.clone()))
+    }
+
+    fn read_offers(&self, line: &str) -> Option<Complaint> {
+        if line.contains("NO_PROPOSAL_CHOSEN notify") {
+            let of_esp = line.contains("CHILD_SA");
+            return Some(if of_esp { Complaint::EspProposals(None) } else { Complaint::IkeProposals(None) });
+        }
+        if line.starts_with("received proposals unacceptable") || line.starts_with("no matching proposal found") {
+            return Some(Complaint::IkeProposals(self.proposed.clone()));
+        }
+        if line.starts_with("no acceptable proposal found") {
+            return Some(Complaint::EspProposals(self.proposed.clone()));
+        }
+        if line.contains("TS_UNACCEPTABLE notify") || line.starts_with("no acceptable traffic selectors found") {
+            return Some(Complaint::Selectors(None));
+        }
+        let theirs = line.strip_prefix("traffic selectors ")?.strip_suffix(" unacceptable")?;
+        Some(Complaint::Selectors(Some(theirs.to_owned())))
+    }
+}
+
+/// What stands between a text and the next of a sign.
+fn quoted(line: &str, before: &str, end: char) -> Option<String> {
+    let (_, rest) = line.split_once(before)?;
+    Some(rest.split_once(end)?.0.to_owned())
+}
+
+impl Complaint {
+    /// As a sentence that says what to do.
+    pub fn sentence(&self, tunnel: &Tunnel<'_>) -> String {
+        let Tunnel { local, remote, remote_id, .. } = tunnel;
+        match self {
+            Self::Notified(name) => format!("{remote} answers {name}; look into its log for the reason"),
+            Self::NoAnswer => format!(
+                "no answer from {remote} to IKE_SA_INIT, the first message; is it up, does it know {local}, and do UDP 500 and \
+                 4500 pass between them?"
+            ),
+            Self::NoAnswerToAuthentication => format!(
+                "{remote} answers IKE_SA_INIT and not IKE_AUTH; do UDP 4500 and fragments pass between {local} and it?"
+            ),
+            Self::Silent => format!(
+                "{remote} has stopped to answer; is it up, and does UDP 500 and 4500 pass between {local} and it?"
+            ),
+            Self::Revoked(subject) => {
+                format!("the certificate of {remote}{} was revoked; it needs a new one", named(subject.as_deref()))
+            }
+            Self::IkeProposals(theirs) => proposals(tunnel, "ikeProposals", &tunnel.ike_proposals, theirs.as_deref()),
+            Self::EspProposals(theirs) => proposals(tunnel, "espProposals", &tunnel.esp_proposals, theirs.as_deref()),
+            Self::Selectors(theirs) => selectors(tunnel, theirs.as_deref()),
+            Self::NoConfig(Some(theirs)) | Self::Identity(Some(theirs)) => format!(
+                "{remote} calls itself \"{theirs}\", which remoteId \"{remote_id}\" is not; set ipsec.remoteId to it, or its \
+                 name there to \"{remote_id}\""
+            ),
+            Self::NoConfig(None) | Self::Identity(None) => format!(
+                "{remote} does not show that it is \"{remote_id}\"; set ipsec.remoteId to what it calls itself, and have its \
+                 certificate say so"
+            ),
+            _ => self.about_keys(tunnel),
+        }
+    }
+
+    /// The sentences about keys and certificates.
+    fn about_keys(&self, tunnel: &Tunnel<'_>) -> String {
+        let Tunnel { remote, local_id, remote_id, authentication, .. } = tunnel;
+        let by_key = matches!(authentication, Authentication::Psk(_));
+        match self {
+            Self::WrongKey => format!(
+                "the pre-shared key of {remote} is not ours (we refuse it: AUTHENTICATION_FAILED); set ipsec.psk to the same \
+                 key on both sides"
+            ),
+            Self::RefusedByThem if by_key => format!(
+                "{remote} refuses us (AUTHENTICATION_FAILED): it has another pre-shared key, or none for \"{local_id}\"; set \
+                 the same key on both sides, and ipsec.localId to what it expects"
+            ),
+            Self::RefusedByThem => format!(
+                "{remote} refuses us (AUTHENTICATION_FAILED): does it know the authority of our certificate, is that \
+                 certificate for \"{local_id}\", and is the clock right on both sides?"
+            ),
+            Self::NoKey(pair) => format!(
+                "{remote} calls itself something that we have no key for ({pair}); set ipsec.remoteId to it, or its name there \
+                 to \"{remote_id}\""
+            ),
+            Self::NoPrivateKey(whose) => {
+                format!(
+                    "ipsec.certificates.privateKey is not the key of the certificate, or the certificate is not for \"{whose}\""
+                )
+            }
+            Self::Expired { subject, validity } => format!(
+                "a certificate of {remote}{} is not valid now: it is valid {validity}; it needs a new one",
+                named(subject.as_deref())
+            ),
+            Self::UnknownAuthority(issuer) => format!(
+                "the certificate of {remote} comes from \"{issuer}\", which ipsec.certificates.ca is not; put the certificate \
+                 of its authority there"
+            ),
+            Self::Untrusted(whose) => format!(
+                "{remote} shows no certificate for \"{whose}\" that comes from ipsec.certificates.ca; put the certificate of \
+                 its authority there, and let its certificate name \"{remote_id}\""
+            ),
+            _ => format!("{remote} cannot be authenticated"),
+        }
+    }
+}
+
+/// `, "CN=…",` or nothing.
+fn named(subject: Option<&str>) -> String {
+    subject.map(|subject| format!(" (\"{subject}\")")).unwrap_or_default()
+}
+
+fn proposals(tunnel: &Tunnel<'_>, field: &str, ours: &[String], theirs: Option<&str>) -> String {
+    let remote = tunnel.remote;
+    let ours = ours.join(", ");
+    match theirs {
+        Some(theirs) => format!(
+            "no proposal in common with {remote} (NO_PROPOSAL_CHOSEN): it offers {theirs}, we take {ours}; set ipsec.{field} to one of its"
+        ),
+        None => format!(
+            "{remote} takes none of our proposals (NO_PROPOSAL_CHOSEN): we offer {ours}; set ipsec.{field} to what it is \
+             configured for, or let it take one of these"
+        ),
+    }
+}
+
+fn selectors(tunnel: &Tunnel<'_>, theirs: Option<&str>) -> String {
+    let list = |prefixes: &[ipnet::IpNet]| prefixes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let (here, there) = (list(&tunnel.local_selectors), list(&tunnel.remote_selectors));
+    let theirs = theirs.map(|theirs| format!("; it wants {theirs}")).unwrap_or_default();
+    format!(
+        "{} and we do not agree on what the tunnel carries (TS_UNACCEPTABLE): {here} here and {there} there{theirs}; set \
+         ipsec.localPrefixes and ipsec.remotePrefixes to the same, the other way round, on both sides",
+        tunnel.remote
+    )
+}
