@@ -22,7 +22,7 @@ pub use compartment::{Compartment, Connection, Gateway, Inside, Outside, Service
 pub use dns::{Dns, DnsName, DnsZone};
 pub use hidden::secrets_of;
 pub use nat::{Floating, Forward, ForwardProtocol, Nat, NatLimits, PrefixTranslation};
-pub use peer::{GatewayLinks, GatewayPeer, PeerReport};
+pub use peer::{GatewayBeat, GatewayLinks, GatewayPeer, PeerReport};
 pub use secret::Secret;
 pub use status::{CompartmentReport, ConnectionReport, ConnectionState, GatewayReport};
 pub use vpn::{Certificates, Ipsec, Routing, StaticRoute, Wireguard, WireguardKey, WireguardKeyError};

@@ -27,6 +27,22 @@ pub struct GatewayLinks {
     pub uplink: bool,
 }
 
+/// A sign of life of a gateway's host, said several times a second: by the gateway to its agent, and by the agent to the
+/// controller, which it says it to also when the gateway is silent.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GatewayBeat {
+    /// Milliseconds since the gateway said this; none if it never did. The agent fills it in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age: Option<u32>,
+    /// Whether its interfaces have a carrier, where it has looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub links: Option<GatewayLinks>,
+    /// What it sees of the gateway's other hosts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<PeerReport>,
+}
+
 /// What a gateway's host sees of another one.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

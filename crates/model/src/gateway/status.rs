@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{GatewayLinks, PeerReport, is_default};
+use super::is_default;
 use crate::QualifiedName;
 use crate::fabric::ResourceName;
 
@@ -17,12 +17,6 @@ pub struct GatewayReport {
     /// What keeps the gateway as a whole from its work, as a sentence that says what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
-    /// Whether its interfaces have a carrier, where it has looked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub links: Option<GatewayLinks>,
-    /// What it sees of the gateway's other hosts.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub peers: Vec<PeerReport>,
     /// Its compartments.
     pub compartments: Vec<CompartmentReport>,
 }

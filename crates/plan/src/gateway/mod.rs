@@ -9,22 +9,23 @@
 //! - [`ruleset`]: its rules for nftables: what may pass, translation, limits, counters.
 //! - [`edge`]: the namespace of a host in which addresses that compartments share are told apart.
 //! - [`shaping`]: classes of bandwidth.
+//! - [`bird`], [`dns`], [`ipsec`]: what BIRD, dnsmasq and strongSwan are told.
+//! - [`health`]: which of a gateway's hosts are well, and who takes the place of one that is not.
 //! - [`judgement`]: how its connections are, after what is seen of them.
 //! - [`namespace_name`]: what its namespace is called.
 
 pub mod announce;
+pub mod bird;
+pub mod dns;
 pub mod edge;
+pub mod health;
+pub mod ipsec;
 pub mod judgement;
 pub mod layout;
 mod names;
 mod nat;
 pub mod ruleset;
 pub mod shaping;
-
-pub mod bird;
-pub mod dns;
-
-pub mod ipsec;
 
 use model::gateway::{Compartment, Connection, Service};
 
