@@ -73,7 +73,6 @@ fn missing(key: &Key) -> Problem {
 
 /// The resource as it is shown.
 fn item(resource: &Resource) -> Result<Item, Problem> {
-    let mut written = serde_json::to_value(resource).map_err(|error| Problem::internal(error.to_string()))?;
     let status = match resource {
         Resource::Port(_) => ItemStatus::Port(PortStatus {
             state: PortState::Bound,
@@ -105,7 +104,7 @@ fn item(resource: &Resource) -> Result<Item, Problem> {
         Resource::ProviderRoute(_) => ItemStatus::ProviderRoute(ProviderRouteStatus::default()),
     };
     let Key { kind, name } = resource.key();
-    Ok(Item { kind, name, spec: written["spec"].take(), status: status.into() })
+    Ok(Item { kind, name, spec: crate::spec_of(resource), status: status.into() })
 }
 
 /// What one change does to the resources.
@@ -117,6 +116,8 @@ fn carry_out(resources: &mut BTreeMap<Key, Resource>, change: Change) -> Result<
         }
         Change::Replace(_) | Change::Delete(_) if !resources.contains_key(&key) => return Err(missing(&key)),
         Change::Create(resource) | Change::Put(resource) | Change::Replace(resource) => {
+            let found = resources.get(&key).and_then(|old| resource.with_secrets_of(old));
+            let resource = found.unwrap_or(resource);
             match resources.insert(key.clone(), resource.clone()) {
                 None => Outcome::Created,
                 Some(old) if old == resource => Outcome::Unchanged,

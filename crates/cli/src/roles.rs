@@ -15,6 +15,8 @@ pub struct Roles {
     pub agent: fn(&AgentOptions) -> RoleResult,
     /// Runs the controller until it is told to end.
     pub controller: fn(&ControllerOptions) -> RoleResult,
+    /// Runs the gateway of this host until it is told to end.
+    pub gateway: fn(&GatewayOptions) -> RoleResult,
     /// Gives up this host's membership, and says what came of it.
     pub leave: fn(&LeaveOptions) -> Result<Left, Box<dyn Error>>,
     /// Enrols this host at a controller, and returns the name under which the controller knows it.
@@ -68,6 +70,23 @@ pub struct ControllerOptions {
     /// Check the configuration, and end.
     #[arg(long)]
     pub check: bool,
+}
+
+/// `netvirt gateway`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GatewayOptions {
+    /// The socket of the host's agent.
+    pub socket: PathBuf,
+    /// Folder of what its daemons need.
+    pub folder: PathBuf,
+}
+
+/// `netvirt gateway` as it is typed; which agent it is for, is said as with the other verbs.
+#[derive(Clone, PartialEq, Eq, Debug, Args)]
+pub struct GatewayArgs {
+    /// Folder of what the gateway's daemons need: configuration, sockets, process numbers. Each gateway has one of its own.
+    #[arg(long, value_name = "DIR", default_value = "/run/netvirt/gateway")]
+    pub folder: PathBuf,
 }
 
 /// `netvirt host join`.

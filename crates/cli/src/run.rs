@@ -9,7 +9,7 @@ use crate::args::{self, Cli, HostVerb, Knows, Target, Verb};
 use crate::at_controller::Controller;
 use crate::files::{self, Text};
 use crate::side::{Asked, Environment, Question, Side};
-use crate::{CliError, EXIT_NO_ANSWER, Roles, at_controller, at_host};
+use crate::{CliError, EXIT_NO_ANSWER, GatewayOptions, Roles, at_controller, at_host};
 
 /// Where input comes from and output goes to.
 pub struct Streams<'a> {
@@ -38,6 +38,10 @@ pub fn run(cli: &Cli, environment: &Environment, roles: Roles, streams: &mut Str
     let output = cli.global.output;
     match &cli.verb {
         Verb::Agent(options) => (roles.agent)(options).map_err(CliError::Role),
+        Verb::Gateway(args) => {
+            let socket = cli.global.socket_path(environment);
+            (roles.gateway)(&GatewayOptions { socket, folder: args.folder.clone() }).map_err(CliError::Role)
+        }
         Verb::Controller(options) => (roles.controller)(options).map_err(CliError::Role),
         Verb::Host(HostVerb::Join(options)) => {
             let name = (roles.join)(options).map_err(CliError::Role)?;

@@ -47,6 +47,7 @@ impl Host {
         let roles = Roles {
             agent: |_| Ok(()),
             controller: |_| Ok(()),
+            gateway: |options| Err(format!("for {} in {}", options.socket.display(), options.folder.display()).into()),
             join: |_| Ok("host15".into()),
             leave: |_| Err("this host has not joined".into()),
         };
@@ -104,4 +105,14 @@ fn what_is_declared_of_a_gateway_is_shown_without_secrets() {
     let work = Client::new(host.folder.path().join("agent.sock")).unwrap().gateway_work(None).unwrap();
     assert!(serde_json::to_string(&work).unwrap().contains("swordfish"), "a gateway is told the secrets");
     assert_eq!(host.ok("delete compartment aaa/net", ""), "compartment aaa/net deleted\n");
+}
+
+#[test]
+fn the_gateway_is_run_for_the_agent_that_is_named() {
+    let host = Host::new();
+    let socket = host.folder.path().join("agent.sock");
+    let (_, err, code) = host.run("gateway", "");
+    assert_eq!((err, code), (format!("error: for {} in /run/netvirt/gateway\n", socket.display()), 1));
+    let (_, err, _) = host.run("gateway --host h1 --folder /tmp/gw", "");
+    assert_eq!(err, "error: for /run/netvirt/h1.sock in /tmp/gw\n");
 }

@@ -31,6 +31,7 @@ impl Host {
         let roles = Roles {
             agent: |_| Ok(()),
             controller: |_| Ok(()),
+            gateway: |_| Ok(()),
             join: |_| Err("not here".into()),
             leave: |_| Err("not here".into()),
         };

@@ -27,6 +27,7 @@ fn roles() -> Roles {
     Roles {
         agent: |_| Ok(()),
         controller: |_| Ok(()),
+        gateway: |_| Ok(()),
         join: |_| Ok("host15".into()),
         leave: |_| Err("this host has not joined".into()),
     }

@@ -42,6 +42,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// # Errors
 /// When it cannot begin: the folder cannot be used, or another gateway uses it.
 pub fn run(options: &Options) -> Result<(), Error> {
+    start_log();
+    tracing::info!(socket = %options.socket.display(), folder = %options.folder.display(), "started");
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(Error::Signals)?;
@@ -56,6 +58,14 @@ pub fn run(options: &Options) -> Result<(), Error> {
         ]
     };
     serve(&agent, &options.folder, parts, &stop)
+}
+
+/// The log goes to the standard error; `RUST_LOG` chooses how much.
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // A second subscriber, in a test for example, is refused, and the first one serves.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
 }
 
 /// As [`run`], for any agent, with parts that are made by `parts`, until `stop` is set.

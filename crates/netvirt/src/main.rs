@@ -13,6 +13,7 @@ fn main() -> ExitCode {
             .map_err(Into::into)
         },
         controller: |options| controller::run(&controller_options(options)).map_err(Into::into),
+        gateway: |options| gateway::run(&gateway_options(options)).map_err(Into::into),
         join: |options| agent::join(&join_options(options)).map_err(Into::into),
         leave: |options| match agent::leave(&leave_options(options)) {
             Ok(agent::Left { host, controller, unasked }) => Ok(cli::Left { host, controller, unasked }),
@@ -26,6 +27,12 @@ fn main() -> ExitCode {
 fn controller_options(options: &cli::ControllerOptions) -> controller::Options {
     let cli::ControllerOptions { config, state, listen, agents, advertise, check } = options.clone();
     controller::Options { config, state, listen, agents, advertise, check }
+}
+
+/// What the command line says, in the gateway's own words.
+fn gateway_options(options: &cli::GatewayOptions) -> gateway::Options {
+    let cli::GatewayOptions { socket, folder } = options.clone();
+    gateway::Options { socket, folder }
 }
 
 /// What the command line says, in the agent's own words.

@@ -13,7 +13,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 use model::fabric::ResourceName;
 
 use crate::fields::CreateWhat;
-use crate::roles::{AgentOptions, ControllerOptions, JoinOptions, LeaveOptions};
+use crate::roles::{AgentOptions, ControllerOptions, GatewayArgs, JoinOptions, LeaveOptions};
 
 pub use plug::{Attach, Connect, Detach, Hook, LibvirtVerb, Plug, PortVerb, Unplug};
 pub use target::{Knows, Target};
@@ -121,6 +121,8 @@ pub enum Verb {
     Status,
     /// Run a host's agent.
     Agent(AgentOptions),
+    /// Run the gateway of a host that is declared to be one, beside its agent.
+    Gateway(GatewayArgs),
     /// Run a controller.
     Controller(ControllerOptions),
     /// This host's membership in a fabric.

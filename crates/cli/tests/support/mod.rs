@@ -201,6 +201,7 @@ impl Controller {
 pub fn run(args: &[&str], input: &str, environment: &Environment, reader_gone: fn(Duration) -> bool) -> Ended {
     let roles = Roles {
         agent: |_| Ok(()),
+        gateway: |_| Ok(()),
         controller: |options| Err(format!("cannot listen on {:?}", options.listen).into()),
         leave: |options| {
             let unasked = options.force.then(|| "it does not answer".to_owned());
