@@ -97,14 +97,14 @@ impl Bgp {
         Ok(())
     }
 
-    /// What is in the way, of each connection.
-    fn troubles(&self, place: &Place<'_>, general: Vec<String>) -> Vec<Trouble> {
-        let sessions = bird::sessions(place.compartment);
-        let of_sessions = sessions.iter().filter_map(|one| Some(Trouble::of(one.connection, bird::trouble(one)?)));
-        let with_bgp = || place.compartment.connections.iter().filter(|connection| connection.bgp.is_some());
-        let of_all =
-            general.iter().flat_map(|reason| with_bgp().map(move |connection| Trouble::of(connection, reason)));
-        of_all.chain(of_sessions).collect()
+    /// What is in the way of all connections that have BGP; of what single sessions lack their reports tell.
+    fn troubles(place: &Place<'_>, reasons: &[String]) -> Vec<Trouble> {
+        let with_bgp: Vec<_> = place.compartment.connections.iter().filter(|one| one.bgp.is_some()).collect();
+        let of_each = |reason: &String| with_bgp.iter().map(|one| Trouble::of(one, reason)).collect::<Vec<_>>();
+        if with_bgp.is_empty() {
+            return reasons.iter().map(Trouble::general).collect();
+        }
+        reasons.iter().flat_map(of_each).collect()
     }
 }
 
@@ -137,7 +137,7 @@ impl Part for Bgp {
         } else if let Err(error) = self.sweep(place) {
             reasons.push(error.to_string());
         }
-        self.troubles(place, reasons)
+        Self::troubles(place, &reasons)
     }
 
     fn tend(&mut self, place: &Place<'_>) -> Vec<Trouble> {
@@ -148,7 +148,7 @@ impl Part for Bgp {
         } else if let Err(error) = self.sweep(place) {
             reasons.push(error.to_string());
         }
-        self.troubles(place, reasons)
+        Self::troubles(place, &reasons)
     }
 
     fn report(&mut self, place: &Place<'_>, connection: &Connection, report: &mut ConnectionReport) {

@@ -42,14 +42,11 @@ impl Dns {
     }
 
     /// What is in the way, of each connection that is DNS.
-    fn troubles(&self, place: &Place<'_>, reasons: &[String]) -> Vec<Trouble> {
-        let connections = || place.compartment.connections.iter().filter(|connection| connection.dns.is_some());
-        let all = reasons.iter().chain(&self.left_out);
-        all.flat_map(|reason| connections().map(move |connection| Trouble::of(connection, reason))).collect()
+    fn troubles(place: &Place<'_>, reasons: &[String]) -> Vec<Trouble> {
+        let of_dns = || place.compartment.connections.iter().filter(|one| one.dns.is_some());
+        reasons.iter().flat_map(|reason| of_dns().map(move |one| Trouble::of(one, reason))).collect()
     }
-}
 
-impl Dns {
     /// The servers of a connection that do not answer, as a sentence.
     fn missed(&self, dns: &model::gateway::Dns) -> Option<String> {
         let theirs = |server: &&IpAddr| {
@@ -105,13 +102,13 @@ impl Part for Dns {
         let reasons = self.daemons.settle(place, &wanted);
         self.probes.set(&texts.as_ref().map(|texts| texts.servers.clone()).unwrap_or_default());
         self.left_out = texts.map(|texts| texts.left_out).unwrap_or_default();
-        self.troubles(place, &reasons)
+        Self::troubles(place, &reasons)
     }
 
     fn tend(&mut self, place: &Place<'_>) -> Vec<Trouble> {
         self.probes.tend(place.namespace);
         let reason = self.daemons.status(place.folder, NAME).trouble;
-        self.troubles(place, reason.as_slice())
+        Self::troubles(place, reason.as_slice())
     }
 
     fn report(&mut self, place: &Place<'_>, connection: &Connection, report: &mut ConnectionReport) {
