@@ -216,8 +216,13 @@ impl Carrier {
             }
             let changes = links::settle_device(&self.far, device)?;
             self.set_sysctls(&[device.name])?;
-            if device.name == OUTSIDE && !wanted.compartment.standby {
-                self.after_change(wanted, &changes)?;
+            if device.name == OUTSIDE {
+                let answers = layout::answers(&wanted.compartment);
+                let (key, value) = layout::arp_sysctl(OUTSIDE, answers);
+                self.namespace.set_sysctls([(key.as_str(), value.as_str())])?;
+                if answers {
+                    self.after_change(wanted, &changes)?;
+                }
             }
         }
         Ok(())

@@ -25,8 +25,19 @@ pub struct WantedEdge {
     pub vlan: Option<VlanId>,
     /// The routers outside.
     pub next_hops: Vec<IpAddr>,
-    /// The namespaces of the compartments that share addresses, and what of them is theirs.
-    pub members: Vec<(String, Vec<SharedAddress>)>,
+    /// The compartments that share addresses.
+    pub members: Vec<WantedMember>,
+}
+
+/// A compartment that is to be joined to an edge.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WantedMember {
+    /// Its namespace.
+    pub namespace: String,
+    /// What of shared addresses is its.
+    pub shared: Vec<SharedAddress>,
+    /// See [`Member::answers`].
+    pub answers: bool,
 }
 
 /// What others are told of an edge: why it does not work.
@@ -69,7 +80,7 @@ impl EdgeCarrier {
         };
         self.namespace.is_in_place()
             && links.iter().any(|link| link.name == OUTSIDE && link.up)
-            && wanted.members.iter().all(|(namespace, _)| joined(namespace))
+            && wanted.members.iter().all(|member| joined(&member.namespace))
     }
 
     /// Makes everything what is wanted. Answers whether all of it could be done.
@@ -138,18 +149,18 @@ impl EdgeCarrier {
     fn settle_members(&self, wanted: &WantedEdge) -> Result<(Vec<Member>, bool), Error> {
         let devices: Vec<_> = self.own.links()?.into_iter().filter(|link| slot_of(&link.name).is_some()).collect();
         for link in &devices {
-            if !wanted.members.iter().any(|(namespace, _)| link.alias.as_ref() == Some(namespace)) {
+            if !wanted.members.iter().any(|member| link.alias.as_ref() == Some(&member.namespace)) {
                 links::delete(&self.own, &link.name)?;
             }
         }
         let mut taken: Vec<_> = devices
             .iter()
-            .filter(|link| wanted.members.iter().any(|(namespace, _)| link.alias.as_ref() == Some(namespace)))
+            .filter(|link| wanted.members.iter().any(|member| link.alias.as_ref() == Some(&member.namespace)))
             .filter_map(|link| slot_of(&link.name))
             .collect();
         let mut members = Vec::new();
         let mut complete = true;
-        for (name, shared) in &wanted.members {
+        for WantedMember { namespace: name, shared, answers } in &wanted.members {
             let known =
                 devices.iter().find(|link| link.alias.as_ref() == Some(name)).and_then(|link| slot_of(&link.name));
             let slot = match known {
@@ -176,7 +187,7 @@ impl EdgeCarrier {
                 self.own.set_alias(&device, name)?;
             }
             taken.push(slot);
-            members.push(Member { slot, shared: shared.clone() });
+            members.push(Member { slot, shared: shared.clone(), answers: *answers });
         }
         Ok((members, complete))
     }

@@ -18,6 +18,7 @@ mod part;
 mod place;
 mod run;
 mod seen;
+mod sessions;
 mod tools;
 mod tunnel_device;
 mod vici;

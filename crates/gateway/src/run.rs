@@ -13,12 +13,13 @@ use host::Namespace;
 use model::QualifiedName;
 use model::gateway::GatewayReport;
 use nix::fcntl::{Flock, FlockArg};
-use plan::gateway::layout::next_hops;
+use plan::gateway::layout::{self, next_hops};
 use plan::gateway::{edge_namespace, namespace_name, namespace_prefix};
 
 use crate::agent::{Agent, LocalAgent, Work};
 use crate::compartment::{self, Wanted, remove_namespace};
-use crate::edge::{EdgeTrouble, WantedEdge};
+use crate::edge::{EdgeTrouble, WantedEdge, WantedMember};
+use crate::sessions::{self, Log};
 use crate::worker::{self, Parts, Reported, Worker};
 use crate::{Bgp, Dns, Error, IpsecPart, Part, Supervisor};
 
@@ -86,6 +87,7 @@ pub fn serve(
         compartments: BTreeMap::new(),
         edges: BTreeMap::new(),
         leaving: Vec::new(),
+        log: Log::start(&folder.join("log"))?,
         told: None,
         swept: false,
     };
@@ -149,6 +151,8 @@ struct Gateway {
     edges: BTreeMap<String, (Worker<WantedEdge>, EdgeTrouble)>,
     /// Compartments that are being taken away, by namespace.
     leaving: Vec<(String, Worker<Wanted>)>,
+    /// Who had which address when.
+    log: Log,
     /// What the agent was told last.
     told: Option<GatewayReport>,
     /// Whether what a former gateway left, and nobody wants any more, was taken away.
@@ -171,6 +175,10 @@ impl Gateway {
                 self.leaving.push((namespace_name(&work.host, &name), worker));
             }
         }
+        let logged = work.compartments.iter().filter_map(|compartment| {
+            Some((namespace_name(&work.host, &compartment.name), sessions::wanted(compartment)?))
+        });
+        self.log.tell(logged.collect());
         for compartment in &work.compartments {
             let namespace = namespace_name(&work.host, &compartment.name);
             let shares = compartment.outside.as_ref().filter(|outside| !outside.shared.is_empty());
@@ -221,7 +229,7 @@ impl Gateway {
     /// Edges that are wanted: one of each VLAN in which an active compartment shares addresses.
     fn take_edges(&mut self, work: &Work) {
         let mut wanted: BTreeMap<String, WantedEdge> = BTreeMap::new();
-        for compartment in work.compartments.iter().filter(|compartment| !compartment.standby) {
+        for compartment in work.compartments.iter().filter(|compartment| layout::forwards(compartment)) {
             let Some(gateway) = &work.gateway else { continue };
             let Some(outside) = compartment.outside.as_ref().filter(|outside| !outside.shared.is_empty()) else {
                 continue;
@@ -234,7 +242,11 @@ impl Gateway {
                 next_hops: next_hops(outside, &gateway.next_hops).to_vec(),
                 members: Vec::new(),
             });
-            edge.members.push((namespace_name(&work.host, &compartment.name), outside.shared.clone()));
+            edge.members.push(WantedMember {
+                namespace: namespace_name(&work.host, &compartment.name),
+                shared: outside.shared.clone(),
+                answers: layout::answers(compartment),
+            });
         }
         self.edges.retain(|name, (worker, _)| {
             let keep = wanted.contains_key(name);
@@ -304,6 +316,7 @@ impl Gateway {
         for (worker, _) in self.edges.values_mut() {
             worker.join();
         }
+        self.log.stop();
         // What is being taken away is taken away.
         for (_, worker) in &mut self.leaving {
             worker.join();

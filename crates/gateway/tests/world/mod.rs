@@ -174,7 +174,7 @@ impl World {
             })
             .collect();
         let name = format!("{tenant}/net").parse().unwrap();
-        Compartment { name, standby: false, inside, outside, connections }
+        Compartment { name, standby: false, leaving: false, inside, outside, connections }
     }
 
     /// Has the agent want this from now on.

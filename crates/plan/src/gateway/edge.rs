@@ -35,6 +35,8 @@ pub struct Member {
     pub slot: u16,
     /// Which ports of which addresses are its.
     pub shared: Vec<SharedAddress>,
+    /// Whether the edge answers for those addresses on its behalf. For one that is leaving it only forwards.
+    pub answers: bool,
 }
 
 /// A route of the edge.
@@ -63,7 +65,7 @@ fn mark(slot: u16) -> u32 {
 /// The addresses of the edge's device outside: the host's, and those that are shared.
 pub fn addresses(gateway: &Gateway, members: &[Member]) -> Vec<IpNet> {
     let mut addresses = gateway.addresses.clone();
-    for address in shared(members) {
+    for address in shared(members.iter().filter(|member| member.answers)) {
         if addresses.iter().all(|known| known.addr() != address) {
             addresses.push(IpNet::from(address));
         }
@@ -72,8 +74,8 @@ pub fn addresses(gateway: &Gateway, members: &[Member]) -> Vec<IpNet> {
 }
 
 /// The addresses that are shared, each once.
-pub fn shared(members: &[Member]) -> Vec<IpAddr> {
-    let mut all: Vec<_> = members.iter().flat_map(|member| &member.shared).map(|part| part.address).collect();
+pub fn shared<'m>(members: impl IntoIterator<Item = &'m Member>) -> Vec<IpAddr> {
+    let mut all: Vec<_> = members.into_iter().flat_map(|member| &member.shared).map(|part| part.address).collect();
     all.sort_unstable();
     all.dedup();
     all

@@ -102,13 +102,14 @@ pub fn layout(compartment: &Compartment, gateway_hops: &[IpAddr]) -> Layout {
         rules: Vec::new(),
     };
     if let Some(outside) = &compartment.outside {
-        let addresses = if compartment.standby { Vec::new() } else { outside_addresses(compartment, outside) };
-        layout.devices.push(Device { name: OUTSIDE, addresses, up: !compartment.standby });
+        let forwards = forwards(compartment);
+        let addresses = if forwards { outside_addresses(compartment, outside) } else { Vec::new() };
+        layout.devices.push(Device { name: OUTSIDE, addresses, up: forwards });
         if !outside.shared.is_empty() {
             let [_, addresses] = edge_link();
             layout.devices.push(Device { name: EDGE, addresses, up: true });
         }
-        if !compartment.standby {
+        if forwards {
             layout.routes.extend(outside_routes(compartment, outside, gateway_hops));
         }
     }
@@ -116,6 +117,21 @@ pub fn layout(compartment: &Compartment, gateway_hops: &[IpAddr]) -> Layout {
     layout.routes.sort_unstable();
     layout.routes.dedup();
     layout
+}
+
+/// Whether the compartment forwards: it is the active one, or was until now.
+pub const fn forwards(compartment: &Compartment) -> bool {
+    !compartment.standby || compartment.leaving
+}
+
+/// Whether it answers for its addresses outside. One that is leaving does not; its neighbors are to forget it.
+pub const fn answers(compartment: &Compartment) -> bool {
+    !compartment.standby
+}
+
+/// The sysctl by which a device answers ARP for the addresses that it has, or for none at all.
+pub fn arp_sysctl(device: &str, answers: bool) -> (String, String) {
+    (format!("ipv4/conf/{device}/arp_ignore"), if answers { "1" } else { "8" }.to_owned())
 }
 
 /// The routers of the outside: the compartment's, else the host's.

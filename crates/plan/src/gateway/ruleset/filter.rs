@@ -7,7 +7,7 @@ use model::gateway::{Compartment, Connection, Nat, Service};
 
 use super::counter;
 use super::text::{FAMILIES, Family, Text, braces, of_family};
-use crate::gateway::layout::{EDGE_MARK, LEARNT_MARK, is_steered};
+use crate::gateway::layout::{EDGE_MARK, LEARNT_MARK, answers, forwards, is_steered};
 use crate::gateway::nat::{Sources, Translation};
 use crate::gateway::{NUMBER_MASK, number, tunnel_device};
 
@@ -79,6 +79,17 @@ pub(super) fn guard(text: &mut Text) {
         &spoofed,
     ];
     text.chain("guard_inside", &inside.map(ToOwned::to_owned));
+}
+
+/// One that is leaving tells no neighbor outside where its addresses of IPv6 are; of ARP a sysctl sees to the same.
+pub(super) fn silence(text: &mut Text, compartment: &Compartment) {
+    if forwards(compartment) && !answers(compartment) {
+        let rules = [
+            "type filter hook output priority filter; policy accept;",
+            "oifname \"outside\" icmpv6 type nd-neighbor-advert drop",
+        ];
+        text.chain("silence", &rules.map(ToOwned::to_owned));
+    }
 }
 
 /// Which way a packet of the inside goes, where there are two: by the edge, if its connection came from there or it will be

@@ -112,6 +112,7 @@ pub fn ruleset(compartment: &Compartment) -> Ruleset {
     }
     filter::sets(&mut text, compartment);
     filter::guard(&mut text);
+    filter::silence(&mut text, compartment);
     filter::steer(&mut text, compartment, &translations);
     nat::inbound(&mut text, &translations);
     filter::forward(&mut text, compartment, &translations);
@@ -130,7 +131,7 @@ mod tests {
         std::fs::write("/tmp/n/core/r1.nft", ruleset(&examples::compartment()).orders(&Counts::new())).unwrap();
         std::fs::write("/tmp/n/core/r2.nft", ruleset(&examples::sharing()).orders(&Counts::new())).unwrap();
         let c = examples::sharing();
-        let m = [super::super::edge::Member { slot: 0, shared: c.outside.unwrap().shared }];
+        let m = [super::super::edge::Member { slot: 0, shared: c.outside.unwrap().shared, answers: true }];
         std::fs::write("/tmp/n/core/r3.nft", super::super::edge::ruleset(&m).orders(&Counts::new())).unwrap();
     }
 }
