@@ -23,6 +23,7 @@ mod tools;
 mod tunnel_device;
 mod vici;
 mod worker;
+mod wireguard;
 
 pub use agent::{Agent, LocalAgent, Work};
 pub use bgp::Bgp;
@@ -34,3 +35,4 @@ pub use ipsec::IpsecPart;
 pub use part::{Part, Trouble};
 pub use place::Place;
 pub use run::{Options, run, serve};
+pub use wireguard::{WireguardError, WireguardOptions, WireguardPart, WireguardProgram, run_wireguard};

@@ -28,7 +28,7 @@ fn a_tunnel_by_key_carries_both_ways_and_is_adopted() {
     assert_eq!(report.carriers, ["charon", "userspace ESP"]);
     assert!(ground.vm.pings("10.2.0.10", 84), "{}", ground.net.sh("ip addr; ip route"));
     assert!(site.net.pings("10.1.0.10", 84));
-    assert!(ground.vm.pings("fd00:2::10", 104));
+    assert!(ground.vm.pings("fd00:2::10", 104), "{} {} {} {}", ground.net.sh("ip -6 addr; ip -6 route; ip -s link show ipsec0; ping -c1 -W1 fd00:fe::1 2>&1; ping -c1 -W1 -I fd00:1::1 fd00:2::10 2>&1 || true"), ground.vm.sh("ip -6 addr; ip -6 route get fd00:2::10; ip -6 route"), site.net.sh("ip -6 route; ip -s link show ipsec0"), 1);
     assert_eq!(tcp(&ground.vm, &site.net, "10.2.0.10:5001", 10_000_000), 10_000_000);
     assert_eq!(tcp(&site.net, &ground.vm, "10.1.0.10:5001", 10_000_000), 10_000_000);
     let report = ground.until(&mut part, "office", |report| report.sent_bytes > 10_000_000);

@@ -19,6 +19,7 @@ mod pidfd;
 pub mod process;
 mod steering;
 mod tap;
+mod tun;
 mod watch;
 
 pub use error::Error;
@@ -29,6 +30,7 @@ pub use offload::Offload;
 pub use packet_socket::PacketSocket;
 pub use pidfd::Process;
 pub use tap::TapOptions;
+pub use tun::open_tun;
 pub use watch::{LinkEvent, LinkWatch, LinkWatchStop};
 
 /// A MAC address in the order of the wire.

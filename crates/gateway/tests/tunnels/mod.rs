@@ -13,6 +13,7 @@ use gateway::{Part, Place, Supervisor, Trouble};
 use host::Namespace;
 use model::gateway::{Compartment, Connection, ConnectionReport, ConnectionState};
 
+pub mod guard;
 pub mod swan;
 
 /// How long something is waited for.
@@ -30,7 +31,10 @@ impl Net {
         let name = format!("nvt-vpn-{name}-{}", std::process::id());
         let namespace = Namespace::create(&name).unwrap();
         let net = Self { name, namespace };
-        net.sh("ip link set lo up");
+        // Link-local addresses are usable at once.
+        net.sh(
+            "ip link set lo up && sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.dad_transmits=0",
+        );
         net
     }
 

@@ -26,6 +26,7 @@ mod names;
 mod nat;
 pub mod ruleset;
 pub mod shaping;
+pub mod wireguard;
 
 use model::gateway::{Compartment, Connection, Service};
 

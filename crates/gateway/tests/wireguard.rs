@@ -1,0 +1,93 @@
+//! WireGuard of compartments against Debian's wireguard-go as the other side.
+
+mod tunnels;
+
+use gateway::{Part, Supervisor, WireguardOptions, WireguardPart, WireguardProgram};
+use model::gateway::ConnectionState;
+use serde_json::{Value, json};
+use tunnels::guard::{Keys, Site};
+use tunnels::{Ground, Router, kill, supervisor, tcp, until};
+
+/// The arguments of the process of a tunnel, where this test program is started as one.
+const PROCESS: &str = "NVT_TEST_WIREGUARD";
+
+/// No test: what `netvirt gateway wireguard` is for a gateway, this program is for these tests.
+#[test]
+fn the_process_of_a_tunnel() {
+    let Ok(arguments) = std::env::var(PROCESS) else { return };
+    let words: Vec<_> = arguments.split(' ').collect();
+    let after = |name: &str| words.iter().skip_while(|word| **word != name).nth(1).unwrap().to_string();
+    let options = WireguardOptions {
+        device: after("--device"),
+        config: after("--config").into(),
+        socket: after("--socket").into(),
+        mtu: after("--mtu").parse().unwrap(),
+    };
+    gateway::run_wireguard(&options).unwrap();
+}
+
+fn part(supervisor: &Supervisor) -> WireguardPart {
+    let own = std::env::current_exe().unwrap();
+    let line = format!("{PROCESS}=\"$*\" exec {} --exact the_process_of_a_tunnel --nocapture", own.display());
+    let program = WireguardProgram { program: "sh".into(), arguments: vec!["-c".to_owned(), line, "sh".to_owned()] };
+    WireguardPart::new(supervisor.of("wireguard"), program)
+}
+
+fn tunnel(name: &str, ours: &Keys, site: &Site, endpoint: &str, port: u16, inside: u8) -> Value {
+    json!({"name": name, "wireguard": {
+        "privateKey": ours.private, "peerKey": site.keys.public, "endpoint": endpoint, "listenPort": port, "keepalive": 1,
+        "remotePrefixes": [format!("10.{inside}.0.0/24"), format!("fd00:{inside}::/64")]
+    }})
+}
+
+/// What the site is told of us.
+fn peer(ours: &Keys, endpoint: &str) -> String {
+    format!("{} endpoint {endpoint} allowed-ips 10.1.0.0/24,fd00:1::/64 persistent-keepalive 1", ours.public)
+}
+
+#[test]
+fn a_tunnel_carries_both_ways_and_is_adopted() {
+    let router = Router::new("wg");
+    let mut ground = Ground::new(&router, 11);
+    let mut site = Site::new(&router, 21, 2);
+    let ours = Keys::new();
+    site.start(&peer(&ours, "192.0.11.1:51820"));
+    ground.connection(tunnel("branch", &ours, &site, "192.0.21.1:51820", 51820, 2));
+    let supervisor = supervisor();
+    let mut part = part(&supervisor);
+    assert_eq!(part.settle(&ground.place()), []);
+    let report = ground.until_up(&mut part, "branch");
+    assert_eq!(report.carriers, ["userspace WireGuard"]);
+    assert_eq!(report.public_key.as_ref(), Some(&ours.public));
+    assert!(ground.vm.pings("10.2.0.10", 84));
+    assert!(site.net.pings("10.1.0.10", 84));
+    assert!(ground.vm.pings("fd00:2::10", 104));
+    // What fits just passes, both ways, and what does not is told, not lost.
+    assert!(ground.vm.pings("10.2.0.10", 1440));
+    assert!(site.net.pings("10.1.0.10", 1420));
+    let (_, said) = ground.vm.try_sh("ping -M do -c 1 -W 2 -s 1420 10.2.0.10");
+    assert!(said.contains("mtu = 1440") || said.contains("mtu=1440"), "{said}");
+    assert_eq!(tcp(&ground.vm, &site.net, "10.2.0.10:5001", 10_000_000), 10_000_000);
+    assert_eq!(tcp(&site.net, &ground.vm, "10.1.0.10:5001", 10_000_000), 10_000_000);
+    let report = ground.until(&mut part, "branch", |report| report.sent_bytes > 10_000_000);
+    assert!(report.received_bytes > 10_000_000, "{report:?}");
+
+    // Another gateway takes it up as it is.
+    drop((part, supervisor));
+    let supervisor = tunnels::supervisor();
+    let mut part = self::part(&supervisor);
+    let processes = ground.net.namespace.processes().unwrap();
+    assert_eq!(part.settle(&ground.place()), []);
+    assert_eq!(ground.report(&mut part, "branch").state, ConnectionState::Up);
+    assert_eq!(ground.net.namespace.processes().unwrap(), processes);
+
+    // The process is killed: another takes its place at the same device.
+    processes.into_iter().for_each(kill);
+    until("the tunnel is back", || {
+        part.tend(&ground.place());
+        ground.vm.pings("10.2.0.10", 84)
+    });
+    part.remove(&ground.place());
+    assert_eq!(ground.net.namespace.processes().unwrap(), [] as [u32; 0]);
+    assert!(!ground.net.sh("ip link").contains("wg0"));
+}
