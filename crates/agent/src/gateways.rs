@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use api::{Bell, Change, ChangeSet, CompartmentStatus, GatewayStatus, GatewayWork, RealizedState};
-use model::gateway::{Compartment, GatewayReport};
+use model::gateway::{Compartment, GatewayBeat, GatewayReport};
 use model::{Kind, QualifiedName, Resource};
 use plan::Update;
 use tokio::sync::Notify;
@@ -28,6 +28,9 @@ pub struct Gateways {
     report: Option<(Instant, GatewayReport)>,
     /// Told of each report that says something new.
     pub news: Arc<Notify>,
+    beat: Option<(Instant, GatewayBeat)>,
+    /// Told of each sign of life.
+    pub beats: Arc<Notify>,
 }
 
 impl Gateways {
@@ -41,6 +44,8 @@ impl Gateways {
             bell: Arc::new(Bell::new(first)),
             report: None,
             news: Arc::default(),
+            beat: None,
+            beats: Arc::default(),
         }
     }
 
@@ -51,6 +56,25 @@ impl Gateways {
             Err(_) if self.report.is_none() && self.resources.is_empty() => None,
             Err(why) => Some(GatewayReport { trouble: Some(why), ..GatewayReport::default() }),
         }
+    }
+
+    /// Takes in a sign of life.
+    pub fn take_beat(&mut self, beat: GatewayBeat) {
+        self.beat = Some((Instant::now(), beat));
+        self.beats.notify_one();
+    }
+
+    /// The sign of life that this host gives, with the last one of its gateway in it; none where the gateway has no other host
+    /// that could take its place.
+    pub fn sign_of_life(&self) -> Option<GatewayBeat> {
+        let has_peers =
+            |resource: &Resource| matches!(resource, Resource::Gateway(gateway) if !gateway.peers.is_empty());
+        if !self.resources.iter().any(has_peers) {
+            return None;
+        }
+        let Some((at, beat)) = &self.beat else { return Some(GatewayBeat::default()) };
+        let age = u32::try_from(at.elapsed().as_millis()).unwrap_or(u32::MAX);
+        Some(GatewayBeat { age: Some(age), ..beat.clone() })
     }
 
     /// Takes in a report.

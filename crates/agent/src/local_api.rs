@@ -7,7 +7,7 @@ use api::{
     HostStatus, InterfaceAddress, InterfaceStatus, InterfaceVlan, Item, PlugReport, PlugRequest, PortMemory, Problem,
     Remembered, TraceReport, TraceRequest, UPLINK, UnplugReport, UnplugRequest, UplinkStatus,
 };
-use model::gateway::GatewayReport;
+use model::gateway::{GatewayBeat, GatewayReport};
 use model::{Key, Kind, MacAddress};
 use pipeline::DropReason;
 
@@ -49,6 +49,11 @@ impl HostApi for LocalApi {
 
     fn report_gateway(&self, report: GatewayReport) -> Result<(), Problem> {
         lock(&self.0).gateways.take_report(report);
+        Ok(())
+    }
+
+    fn gateway_beat(&self, beat: GatewayBeat) -> Result<(), Problem> {
+        lock(&self.0).gateways.take_beat(beat);
         Ok(())
     }
 

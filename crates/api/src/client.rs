@@ -9,7 +9,7 @@ use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use model::Kind;
-use model::gateway::GatewayReport;
+use model::gateway::{GatewayBeat, GatewayReport};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
@@ -222,6 +222,14 @@ impl Client {
     /// [`ClientError`].
     pub fn report_gateway(&self, report: &GatewayReport) -> Result<(), ClientError> {
         self.ask(Method::PUT, paths::GATEWAY_REPORT, Some(report))
+    }
+
+    /// See [`crate::HostApi::gateway_beat`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn gateway_beat(&self, beat: &GatewayBeat) -> Result<(), ClientError> {
+        self.ask(Method::PUT, paths::GATEWAY_BEAT, Some(beat))
     }
 
     /// See [`crate::HostApi::trace`].

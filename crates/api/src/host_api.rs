@@ -1,7 +1,7 @@
 //! What a host can be asked: the trait that an agent implements and that the server offers over HTTP.
 
 use model::Kind;
-use model::gateway::GatewayReport;
+use model::gateway::{GatewayBeat, GatewayReport};
 
 use crate::{
     ChangeReport, ChangeSet, DropCounter, FlowFilter, FlowList, GatewayWork, HostStatus, InterfaceStatus, Item,
@@ -59,6 +59,9 @@ pub trait HostApi: Send + Sync + 'static {
 
     /// Takes in how it stands with the gateway of this host. To be said again every few seconds: what is old counts as nothing.
     fn report_gateway(&self, report: GatewayReport) -> Result<(), Problem>;
+
+    /// Takes in a sign of life of the gateway of this host. It is said several times a second, where the gateway has other hosts.
+    fn gateway_beat(&self, beat: GatewayBeat) -> Result<(), Problem>;
 
     /// What would become of a packet, decided by the function that the kernel runs over the tables that it reads.
     fn trace(&self, request: TraceRequest) -> Result<TraceReport, Problem>;

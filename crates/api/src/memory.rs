@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use model::gateway::GatewayReport;
+use model::gateway::{GatewayBeat, GatewayReport};
 use model::{Key, Kind, Port, Resource};
 
 use crate::{
@@ -284,6 +284,10 @@ impl HostApi for MemoryHost {
 
     fn report_gateway(&self, report: GatewayReport) -> Result<(), Problem> {
         *locked(&self.report) = Some(report);
+        Ok(())
+    }
+
+    fn gateway_beat(&self, _: GatewayBeat) -> Result<(), Problem> {
         Ok(())
     }
 

@@ -21,6 +21,7 @@ pub const UNPLUG: &str = "/v1/unplug";
 pub const INTERFACES: &str = "/v1/interfaces";
 pub const GATEWAY_WORK: &str = "/v1/gateway-work";
 pub const GATEWAY_REPORT: &str = "/v1/gateway-report";
+pub const GATEWAY_BEAT: &str = "/v1/gateway-beat";
 pub const COLLECTION: &str = "/v1/{kind}";
 pub const RESOURCE: &str = "/v1/{kind}/{name}";
 pub const PORT_MEMORY: &str = "/v1/ports/{name}/memory";

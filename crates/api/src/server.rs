@@ -8,7 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post, put as put_to};
-use model::gateway::GatewayReport;
+use model::gateway::{GatewayBeat, GatewayReport};
 use model::{Key, Kind, Resource};
 use serde::Deserialize;
 
@@ -59,6 +59,7 @@ fn router(api: Api) -> Router {
         .route(paths::INTERFACES, get(interfaces))
         .route(paths::GATEWAY_WORK, get(gateway_work))
         .route(paths::GATEWAY_REPORT, put_to(report_gateway))
+        .route(paths::GATEWAY_BEAT, put_to(gateway_beat))
         .route(paths::PORT_MEMORY, get(port_memory).put(remember))
         .route(paths::COLLECTION, get(list).post(create))
         .route(paths::RESOURCE, get(get_one).put(put).delete(delete))
@@ -244,13 +245,19 @@ async fn report_gateway(State(api): State<Api>, Body(body): Body) -> Answer {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+async fn gateway_beat(State(api): State<Api>, Body(body): Body) -> Answer {
+    let beat: GatewayBeat = parse("a gateway's sign of life", &body)?;
+    call(api, move |api| api.gateway_beat(beat)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
 async fn interfaces(State(api): State<Api>) -> Answer {
     ok(&call(api, |api| api.interfaces()).await?)
 }
 
 async fn no_such_path(uri: Uri) -> Failure {
     Failure(Problem::not_found(format!(
-        "there is no path {}; paths are /v1/status, /v1/changes, /v1/drops, /v1/flows, /v1/trace, /v1/plug, /v1/unplug, /v1/interfaces, /v1/gateway-work, /v1/gateway-report, /v1/KINDS, /v1/ports/NAME/memory and /v1/KINDS/NAME, \
+        "there is no path {}; paths are /v1/status, /v1/changes, /v1/drops, /v1/flows, /v1/trace, /v1/plug, /v1/unplug, /v1/interfaces, /v1/gateway-work, /v1/gateway-report, /v1/gateway-beat, /v1/KINDS, /v1/ports/NAME/memory and /v1/KINDS/NAME, \
          with a slash in a name written as %2F",
         uri.path()
     )))

@@ -306,6 +306,9 @@ impl HostApi for Broken {
     fn report_gateway(&self, _: model::gateway::GatewayReport) -> Result<(), Problem> {
         Err(Problem::internal("this host is no gateway"))
     }
+    fn gateway_beat(&self, _: model::gateway::GatewayBeat) -> Result<(), Problem> {
+        Err(Problem::internal("this host is no gateway"))
+    }
     fn interfaces(&self) -> Result<Vec<api::InterfaceStatus>, Problem> {
         Err(Problem::internal("the kernel does not say"))
     }

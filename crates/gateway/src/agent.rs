@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use api::{Client, ClientError};
-use model::gateway::{Compartment, Gateway, GatewayReport};
+use model::gateway::{Compartment, Gateway, GatewayBeat, GatewayReport};
 use model::{QualifiedName, Resource};
 
 /// All that is to be carried out.
@@ -35,6 +35,12 @@ pub trait Agent: Send + Sync {
     /// # Errors
     /// When it cannot be told now.
     fn report(&self, report: &GatewayReport) -> Result<(), ClientError>;
+
+    /// Tells that the gateway lives, and what it sees of its peers.
+    ///
+    /// # Errors
+    /// When it cannot be told now.
+    fn beat(&self, beat: &GatewayBeat) -> Result<(), ClientError>;
 }
 
 /// The agent behind its socket.
@@ -69,5 +75,9 @@ impl Agent for LocalAgent {
 
     fn report(&self, report: &GatewayReport) -> Result<(), ClientError> {
         self.0.report_gateway(report)
+    }
+
+    fn beat(&self, beat: &GatewayBeat) -> Result<(), ClientError> {
+        self.0.gateway_beat(beat)
     }
 }

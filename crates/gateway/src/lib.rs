@@ -13,6 +13,7 @@ mod dns;
 mod edge;
 mod error;
 mod ipsec;
+pub mod ha;
 mod links;
 mod part;
 mod place;

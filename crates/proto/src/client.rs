@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::{FutureExt as _, StreamExt as _};
 use hyper_util::rt::TokioIo;
 use model::fabric::ResourceName;
-use model::gateway::GatewayReport;
+use model::gateway::{GatewayBeat, GatewayReport};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -22,7 +22,7 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Status, Streaming};
 
 use crate::ca::{CaError, Certified, HostRequest, fingerprint_of};
-use crate::convert::{claim_out, facts_out, gateway_report_out, handover_out, report_out};
+use crate::convert::{claim_out, facts_out, gateway_beat_out, gateway_report_out, handover_out, report_out};
 use crate::wire::agent_message::Message;
 use crate::wire::services::enrolment_client::EnrolmentClient;
 use crate::wire::services::sync_client::SyncClient;
@@ -258,6 +258,14 @@ impl Session {
     /// When the session has ended.
     pub async fn report_gateway(&self, report: &GatewayReport) -> Result<(), ClientError> {
         self.say(Message::GatewayReport(gateway_report_out(report))).await
+    }
+
+    /// Says that the host, one of several of a gateway, lives.
+    ///
+    /// # Errors
+    /// When the session is over.
+    pub async fn gateway_beat(&self, beat: &GatewayBeat) -> Result<(), ClientError> {
+        self.say(Message::GatewayBeat(gateway_beat_out(beat))).await
     }
 
     /// Hands something over that a VM takes with it that moves to another host.

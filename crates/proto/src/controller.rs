@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use model::Resource;
 use model::fabric::ResourceName;
-use model::gateway::GatewayReport;
+use model::gateway::{GatewayBeat, GatewayReport};
 use plan::fabric::TopicId;
 
 use crate::{Claim, Claimed, HostFacts, Report, Station};
@@ -61,6 +61,9 @@ pub trait Controller: Send + Sync + 'static {
 
     /// What the gateway of a host has to say; it replaces what it said before. A controller without gateways has no use for it.
     fn gateway_report(&self, _host: &ResourceName, _report: GatewayReport) {}
+
+    /// A sign of life of a host that is one of several of a gateway. It is called on the session's own task and must not wait.
+    fn gateway_beat(&self, _host: &ResourceName, _beat: &GatewayBeat) {}
 
     /// The host that a VM moves to, or has moved to, from this one; none if it does not.
     fn successor(&self, host: &ResourceName, vm: Station) -> Option<ResourceName>;

@@ -23,6 +23,7 @@ use host::Netlink;
 use model::fabric::ResourceName;
 use model::gateway::GatewayReport;
 use model::{Change, Key, Kind, Resource};
+use plan::gateway::health::REPORT;
 use proto::client::{self, ClientError, Identity, Session};
 use proto::{Encoded, Heard, HostFacts, Mirror, Report, WireError};
 use tokio::task::JoinHandle;
@@ -95,6 +96,8 @@ pub struct Controlled {
     reported: Option<Report>,
     /// What of the gateway was told in this session.
     gateway_told: Option<GatewayReport>,
+    /// When the host gave a sign of life last, as one of a gateway's.
+    lived_at: Instant,
     /// The core's generation at the last report.
     generation: u64,
     renewal: Option<JoinHandle<Result<Identity, ClientError>>>,
@@ -132,6 +135,7 @@ impl Controlled {
             look_at_addresses_at: Instant::now(),
             reported: None,
             gateway_told: None,
+            lived_at: Instant::now(),
             generation: 0,
             renewal: None,
             renew_at,
@@ -222,7 +226,12 @@ impl Controlled {
         let mut session = client::connect(&at.address, &self.enrolment.identity, &facts, &self.mirror).await?;
         tracing::info!(controller = at.address, host = %at.host, "connected");
         self.departures.begin_anew();
-        let gateway = Arc::clone(&lock(core).gateways.news);
+        let (gateway, beats) = {
+            let core = lock(core);
+            (Arc::clone(&core.gateways.news), Arc::clone(&core.gateways.beats))
+        };
+        let mut beat = tokio::time::interval(REPORT / 4);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut travel = tokio::time::interval(departures::LOOK);
@@ -236,6 +245,8 @@ impl Controlled {
                 }
                 _ = travel.tick() => self.travel(core, &session).await?,
                 taken = self.claims.asked() => self.claims.hand_on(&session, taken).await?,
+                () = beats.notified() => self.give_sign_of_life(core, &session).await?,
+                _ = beat.tick(), if self.lived_at.elapsed() >= REPORT => self.give_sign_of_life(core, &session).await?,
                 () = gateway.notified() => self.report_gateway(core, &session).await?,
                 _ = look.tick() => {
                     if self.retry(core) {
@@ -423,6 +434,16 @@ impl Controlled {
         if report != self.gateway_told {
             session.report_gateway(&report.clone().unwrap_or_default()).await?;
             self.gateway_told = report;
+        }
+        Ok(())
+    }
+
+    /// Says that the host lives, where it is one of several of a gateway, and what the gateway said last.
+    async fn give_sign_of_life(&mut self, core: &Shared, session: &Session) -> Result<(), Ended> {
+        self.lived_at = Instant::now();
+        let beat = lock(core).gateways.sign_of_life();
+        if let Some(beat) = beat {
+            session.gateway_beat(&beat).await?;
         }
         Ok(())
     }

@@ -194,6 +194,17 @@ impl Conntrack {
         self.create(entry)
     }
 
+    /// Writes a connection down as it is said if there is none in its place; whether it did.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    pub fn add(&self, entry: &Entry) -> Result<bool, Error> {
+        match self.create(entry) {
+            Err(error) if error.is_exists() => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
     /// Forgets a connection, and any other one that answers in its name. One that is not there is none to be forgotten.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //! that it is written in elsewhere.
 
 use model::QualifiedName;
-use model::gateway::{Compartment, Gateway, GatewayReport};
+use model::gateway::{Compartment, Gateway, GatewayBeat, GatewayReport};
 use prost::bytes::Bytes;
 
 use super::values::{WireError, refused};
@@ -50,4 +50,12 @@ pub fn gateway_report_out(report: &GatewayReport) -> Bytes {
 
 pub fn gateway_report_in(report: &[u8]) -> Result<GatewayReport, WireError> {
     serde_json::from_slice(report).map_err(|error| refused("gateway_report", "of a host", error))
+}
+
+pub fn gateway_beat_out(beat: &GatewayBeat) -> Bytes {
+    json(beat)
+}
+
+pub fn gateway_beat_in(beat: &[u8]) -> Result<GatewayBeat, WireError> {
+    serde_json::from_slice(beat).map_err(|error| refused("gateway_beat", "of a host", error))
 }

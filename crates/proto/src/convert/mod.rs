@@ -14,7 +14,7 @@ pub use values::WireError;
 
 pub(crate) use claims::{answer_in, answer_out, claim_in, claim_out};
 pub(crate) use facts::{facts_in, facts_out, report_in, report_out};
-pub(crate) use gateways::{gateway_report_in, gateway_report_out};
+pub(crate) use gateways::{gateway_beat_in, gateway_beat_out, gateway_report_in, gateway_report_out};
 pub(crate) use handover::{handover_in, handover_out};
 #[cfg(test)]
 pub(crate) use resources::decode_item;

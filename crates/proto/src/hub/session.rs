@@ -14,7 +14,9 @@ use tokio::time::Instant;
 
 use super::outgoing::{Begin, Outgoing, Sending};
 use super::{CatchUp, Hub, Live, Queued, claims};
-use crate::convert::{digest_in, facts_in, gateway_report_in, handover_in, handover_out, report_in, topic_in};
+use crate::convert::{
+    digest_in, facts_in, gateway_beat_in, gateway_report_in, handover_in, handover_out, report_in, topic_in,
+};
 use crate::wire::agent_message::Message as Said;
 use crate::wire::controller_message::Message;
 use crate::{Digest, Encoded, Handover, Peer, WireError, wire};
@@ -283,6 +285,11 @@ impl Hub {
                         return SessionEnd::Protocol("the controller failed".to_owned());
                     }
                 }
+                // It is taken in at once: when it came is what counts.
+                Some(Said::GatewayBeat(beat)) => match gateway_beat_in(&beat) {
+                    Ok(beat) => self.controller.gateway_beat(host, &beat),
+                    Err(error) => return error.into(),
+                },
                 Some(Said::Resync(resync)) => match topic_in(&resync.topic) {
                     Ok(topic) => {
                         tracing::warn!(%host, %topic, "the agent has it otherwise than was meant; it gets all of it");
