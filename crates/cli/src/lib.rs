@@ -33,7 +33,10 @@ use std::io;
 use std::process::ExitCode;
 
 pub use error::{EXIT_DIFFERENT, EXIT_INTERRUPTED, EXIT_NO_ANSWER, EXIT_NOT_REALIZED, EXIT_REFUSED, EXIT_USAGE};
-pub use roles::{AgentOptions, ControllerOptions, GatewayOptions, JoinOptions, LeaveOptions, Left, RoleResult, Roles};
+pub use roles::{
+    AgentOptions, ControllerOptions, GatewayOptions, JoinOptions, LeaveOptions, Left, RoleResult, Roles,
+    WireguardOptions,
+};
 pub use run::Streams;
 pub use side::Environment;
 

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 /// How a role ends.
 pub type RoleResult = Result<(), Box<dyn Error>>;
@@ -17,6 +17,8 @@ pub struct Roles {
     pub controller: fn(&ControllerOptions) -> RoleResult,
     /// Runs the gateway of this host until it is told to end.
     pub gateway: fn(&GatewayOptions) -> RoleResult,
+    /// Runs one WireGuard tunnel of a gateway until it is told to end.
+    pub wireguard: fn(&WireguardOptions) -> RoleResult,
     /// Gives up this host's membership, and says what came of it.
     pub leave: fn(&LeaveOptions) -> Result<Left, Box<dyn Error>>,
     /// Enrols this host at a controller, and returns the name under which the controller knows it.
@@ -87,6 +89,34 @@ pub struct GatewayArgs {
     /// Folder of what the gateway's daemons need: configuration, sockets, process numbers. Each gateway has one of its own.
     #[arg(long, value_name = "DIR", default_value = "/run/netvirt/gateway")]
     pub folder: PathBuf,
+    /// A process of the gateway's instead of the gateway itself.
+    #[command(subcommand)]
+    pub process: Option<GatewayProcess>,
+}
+
+/// The processes that a gateway starts of this very program.
+#[derive(Clone, PartialEq, Eq, Debug, Subcommand)]
+pub enum GatewayProcess {
+    /// Carry one WireGuard tunnel, where the kernel has no WireGuard.
+    #[command(hide = true)]
+    Wireguard(WireguardOptions),
+}
+
+/// `netvirt gateway wireguard`.
+#[derive(Clone, PartialEq, Eq, Debug, Args)]
+pub struct WireguardOptions {
+    /// The tun device, which is there.
+    #[arg(long)]
+    pub device: String,
+    /// The tunnel's configuration, in the words of wg(8).
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// The device's MTU in bytes.
+    #[arg(long)]
+    pub mtu: u16,
+    /// The socket at which it tells how the tunnel is.
+    #[arg(long, value_name = "SOCKET")]
+    pub status: PathBuf,
 }
 
 /// `netvirt host join`.

@@ -8,6 +8,7 @@ use api::Client;
 use crate::args::{self, Cli, HostVerb, Knows, Target, Verb};
 use crate::at_controller::Controller;
 use crate::files::{self, Text};
+use crate::roles::GatewayProcess;
 use crate::side::{Asked, Environment, Question, Side};
 use crate::{CliError, EXIT_NO_ANSWER, GatewayOptions, Roles, at_controller, at_host};
 
@@ -38,10 +39,13 @@ pub fn run(cli: &Cli, environment: &Environment, roles: Roles, streams: &mut Str
     let output = cli.global.output;
     match &cli.verb {
         Verb::Agent(options) => (roles.agent)(options).map_err(CliError::Role),
-        Verb::Gateway(args) => {
-            let socket = cli.global.socket_path(environment);
-            (roles.gateway)(&GatewayOptions { socket, folder: args.folder.clone() }).map_err(CliError::Role)
-        }
+        Verb::Gateway(args) => match &args.process {
+            Some(GatewayProcess::Wireguard(options)) => (roles.wireguard)(options).map_err(CliError::Role),
+            None => {
+                let socket = cli.global.socket_path(environment);
+                (roles.gateway)(&GatewayOptions { socket, folder: args.folder.clone() }).map_err(CliError::Role)
+            }
+        },
         Verb::Controller(options) => (roles.controller)(options).map_err(CliError::Role),
         Verb::Host(HostVerb::Join(options)) => {
             let name = (roles.join)(options).map_err(CliError::Role)?;

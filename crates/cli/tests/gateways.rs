@@ -48,6 +48,7 @@ impl Host {
             agent: |_| Ok(()),
             controller: |_| Ok(()),
             gateway: |options| Err(format!("for {} in {}", options.socket.display(), options.folder.display()).into()),
+            wireguard: |options| Err(format!("for {}", options.device).into()),
             join: |_| Ok("host15".into()),
             leave: |_| Err("this host has not joined".into()),
         };

@@ -32,6 +32,7 @@ impl Host {
             agent: |_| Ok(()),
             controller: |_| Ok(()),
             gateway: |_| Ok(()),
+            wireguard: |_| Ok(()),
             join: |_| Err("not here".into()),
             leave: |_| Err("not here".into()),
         };

@@ -28,6 +28,7 @@ fn roles() -> Roles {
         agent: |_| Ok(()),
         controller: |_| Ok(()),
         gateway: |_| Ok(()),
+        wireguard: |_| Ok(()),
         join: |_| Ok("host15".into()),
         leave: |_| Err("this host has not joined".into()),
     }

@@ -28,6 +28,9 @@ pub enum Error {
     /// Signals cannot be waited for.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
+    /// The file of this very program is not known.
+    #[error("cannot tell which program this is, to start it for tunnels: {0}; is /proc mounted?")]
+    OwnProgram(io::Error),
     /// A thread or descriptor was refused.
     #[error("cannot start a thread: {0}; raise the limits on processes and open files")]
     Thread(io::Error),

@@ -21,7 +21,7 @@ use crate::compartment::{self, Wanted, remove_namespace};
 use crate::edge::{EdgeTrouble, WantedEdge, WantedMember};
 use crate::sessions::{self, Log};
 use crate::worker::{self, Parts, Reported, Worker};
-use crate::{Bgp, Dns, Error, IpsecPart, Part, Supervisor};
+use crate::{Bgp, Dns, Error, IpsecPart, Part, Supervisor, WireguardPart, WireguardProgram};
 
 /// What a gateway is started with.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,8 +51,13 @@ pub fn run(options: &Options) -> Result<(), Error> {
     }
     let agent: Arc<dyn Agent> = Arc::new(LocalAgent::at(&options.socket)?);
     let supervisor = Supervisor::new().map_err(Error::Thread)?;
+    let program = WireguardProgram {
+        program: std::env::current_exe().map_err(Error::OwnProgram)?,
+        arguments: vec!["gateway".to_owned(), "wireguard".to_owned()],
+    };
     let parts = move || -> Vec<Box<dyn Part>> {
         vec![
+            Box::new(WireguardPart::new(supervisor.of(WireguardPart::KIND), program.clone())),
             Box::new(IpsecPart::new(supervisor.of(IpsecPart::KIND))),
             Box::new(Bgp::new(supervisor.of(Bgp::KIND))),
             Box::new(Dns::new(supervisor.of(Dns::KIND))),

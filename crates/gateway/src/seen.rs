@@ -76,7 +76,9 @@ impl Watcher {
     /// Has the kernel ask for routers whose presence is not known for certain, and notes those that do not answer.
     fn ask_for_routers(&mut self, netlink: &Netlink, wanted: &Wanted) {
         self.silent.clear();
-        let Some(outside) = wanted.compartment.outside.as_ref().filter(|_| answers(&wanted.compartment)) else { return };
+        let Some(outside) = wanted.compartment.outside.as_ref().filter(|_| answers(&wanted.compartment)) else {
+            return;
+        };
         let own = wanted.gateway.as_ref().map_or(&[][..], |gateway| &gateway.next_hops);
         for router in next_hops(outside, own) {
             let own = outside.addresses.iter().any(|address| address.addr().is_ipv6() == router.is_ipv6());

@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         },
         controller: |options| controller::run(&controller_options(options)).map_err(Into::into),
         gateway: |options| gateway::run(&gateway_options(options)).map_err(Into::into),
+        wireguard: |options| gateway::run_wireguard(&wireguard_options(options)).map_err(Into::into),
         join: |options| agent::join(&join_options(options)).map_err(Into::into),
         leave: |options| match agent::leave(&leave_options(options)) {
             Ok(agent::Left { host, controller, unasked }) => Ok(cli::Left { host, controller, unasked }),
@@ -33,6 +34,12 @@ fn controller_options(options: &cli::ControllerOptions) -> controller::Options {
 fn gateway_options(options: &cli::GatewayOptions) -> gateway::Options {
     let cli::GatewayOptions { socket, folder } = options.clone();
     gateway::Options { socket, folder }
+}
+
+/// The same of one of its tunnels.
+fn wireguard_options(options: &cli::WireguardOptions) -> gateway::WireguardOptions {
+    let cli::WireguardOptions { device, config, mtu, status } = options.clone();
+    gateway::WireguardOptions { device, config, mtu, socket: status }
 }
 
 /// What the command line says, in the agent's own words.

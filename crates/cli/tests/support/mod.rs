@@ -202,6 +202,7 @@ pub fn run(args: &[&str], input: &str, environment: &Environment, reader_gone: f
     let roles = Roles {
         agent: |_| Ok(()),
         gateway: |_| Ok(()),
+        wireguard: |_| Ok(()),
         controller: |options| Err(format!("cannot listen on {:?}", options.listen).into()),
         leave: |options| {
             let unasked = options.force.then(|| "it does not answer".to_owned());

@@ -60,7 +60,10 @@ pub struct WireguardPart {
 }
 
 impl WireguardPart {
-    /// With the supervisor's daemons of the kind `wireguard`.
+    /// The kind of daemons that are to be handed to [`WireguardPart::new`].
+    pub const KIND: &str = "wireguard";
+
+    /// A part that knows of no tunnel yet.
     pub fn new(daemons: Daemons, program: WireguardProgram) -> Self {
         Self {
             daemons,
@@ -299,13 +302,14 @@ fn daemon(program: &WireguardProgram, folder: &Path, tunnel: &Tunnel<'_>, mtu: u
     let mut arguments = program.arguments.clone();
     arguments.extend(["--device".to_owned(), tunnel.device.clone()]);
     arguments.extend(["--config".to_owned(), path(&file.name)]);
-    arguments.extend(["--socket".to_owned(), path(&socket(&tunnel.device))]);
+    arguments.extend(["--status".to_owned(), path(&socket(&tunnel.device))]);
     arguments.extend(["--mtu".to_owned(), mtu.to_string()]);
     Daemon {
         name: tunnel.device.clone(),
         program: program.program.clone(),
         package: "netvirt",
         arguments,
+        arguments_again: Vec::new(),
         environment: Vec::new(),
         files: vec![file],
         own_folders: Vec::new(),
