@@ -160,6 +160,7 @@ impl Ground {
         let compartment = Compartment {
             name: format!("blue/net{number}").parse().unwrap(),
             standby: false,
+            leaving: false,
             inside,
             outside: Some(outside),
             connections: Vec::new(),

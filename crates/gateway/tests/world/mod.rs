@@ -16,7 +16,7 @@ use api::ClientError;
 use gateway::{Agent, Work};
 use host::{Namespace, Netlink, Route, VethEnd};
 use model::QualifiedName;
-use model::gateway::{Compartment, ConnectionReport, GatewayReport, Inside, Outside};
+use model::gateway::{Compartment, ConnectionReport, GatewayBeat, GatewayReport, Inside, Outside};
 use parking_lot::{Condvar, Mutex};
 
 /// How long something may take that takes far less.
@@ -45,6 +45,10 @@ impl Agent for TestAgent {
 
     fn report(&self, report: &GatewayReport) -> Result<(), ClientError> {
         self.reports.lock().push(report.clone());
+        Ok(())
+    }
+
+    fn beat(&self, _: &GatewayBeat) -> Result<(), ClientError> {
         Ok(())
     }
 }
