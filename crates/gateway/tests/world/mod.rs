@@ -306,16 +306,21 @@ pub fn udp(namespace: &Namespace, at: &str) -> UdpSocket {
     socket(namespace, at.parse().unwrap_or_else(|_| panic!("{at}")))
 }
 
-/// Sends a datagram from a socket and has it received by another one; answers who the receiver sees, and whether an answer came
-/// back from where the datagram was sent to. `None` when it did not arrive.
+/// Sends a datagram from a socket, again when it is lost, and has it received by another one; answers who the receiver sees,
+/// and whether an answer came back from where the datagram was sent to. `None` when none arrived.
 pub fn exchange(from: &UdpSocket, to: &str, at: &UdpSocket) -> Option<(SocketAddr, bool)> {
     let to: SocketAddr = to.parse().unwrap();
     let mut buffer = [0; 16];
-    from.send_to(b"question", to).ok()?;
-    let (length, seen) = at.recv_from(&mut buffer).ok()?;
+    // A device that was just made, and a neighbor that is just asked for, lose packets.
+    let (length, seen) = (0..4).find_map(|_| {
+        from.send_to(b"question", to).ok()?;
+        at.recv_from(&mut buffer).ok()
+    })?;
     assert_eq!(&buffer[..length], b"question");
-    at.send_to(b"answer", seen).ok()?;
-    let answered = from.recv_from(&mut buffer).is_ok_and(|(_, sender)| sender == to);
+    let answered = (0..4).any(|_| {
+        let _ = at.send_to(b"answer", seen);
+        from.recv_from(&mut buffer).is_ok_and(|(_, sender)| sender == to)
+    });
     Some((seen, answered))
 }
 

@@ -306,9 +306,10 @@ fn admit(text: &mut Text, translation: &Translation<'_>) {
     let number = translation.number;
     let limits = translation.nat.limits;
     let mut rules = Vec::new();
-    if let Some(most) = limits.connections {
-        let name = counter::too_many(number);
-        rules.push(format!("ct count over {most} counter name {name} drop"));
+    // In this order, since what is refused by the one shall not count for the other.
+    if let Some(most) = limits.new_per_second {
+        let name = counter::too_fast(number);
+        rules.push(format!("limit rate over {most}/second burst {most} packets counter name {name} drop"));
         text.counter(name);
     }
     if let Some(most) = limits.connections_per_address {
@@ -322,9 +323,9 @@ fn admit(text: &mut Text, translation: &Translation<'_>) {
         }
         text.counter(name);
     }
-    if let Some(most) = limits.new_per_second {
-        let name = counter::too_fast(number);
-        rules.push(format!("limit rate over {most}/second burst {most} packets counter name {name} drop"));
+    if let Some(most) = limits.connections {
+        let name = counter::too_many(number);
+        rules.push(format!("ct count over {most} counter name {name} drop"));
         text.counter(name);
     }
     if rules.is_empty() {
