@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use host::Netlink;
 use ipnet::IpNet;
-use model::gateway::{Connection, ConnectionReport, ConnectionState};
-use plan::gateway::bird::{self, ROUTE_PROTOCOL, Session};
+use model::gateway::{Compartment, Connection, ConnectionReport, ConnectionState};
+use plan::gateway::bird::{self, ROUTE_PROTOCOL, Session, Start};
 
 use crate::daemons::own_folder;
 use crate::{ConfigFile, Daemon, Daemons, OnChange, Part, Place, Trouble};
@@ -23,8 +23,8 @@ use seen::Seen;
 const NAME: &str = "bird";
 /// The folder that BIRD has for itself.
 const FOLDER: &str = "/run/bird";
-/// Its configuration in it.
-const CONFIG: &str = "bird.conf";
+/// Its configurations in it: of the first start, and of others.
+const CONFIGS: [(Start, &str); 2] = [(Start::First, "bird.conf"), (Start::Again, "again.conf")];
 /// Its control socket in it.
 const SOCKET: &str = "bird.ctl";
 /// So many learnt prefixes of a connection are told.
@@ -84,9 +84,10 @@ impl Bgp {
         self.sessions = Some(sessions);
     }
 
-    /// Removes what an ended BIRD has left in the kernel, where none is wanted: while one is, what it left carries on.
+    /// Removes what an ended BIRD has left in the kernel, where none is wanted: while one is, what it left carries on. What
+    /// still comes to a compartment that another host takes over is forwarded too.
     fn sweep(&mut self, place: &Place<'_>) -> Result<(), host::Error> {
-        if !self.leftovers || self.daemons.status(place.folder, NAME).pid.is_some() {
+        if !self.leftovers || place.compartment.leaving || self.daemons.status(place.folder, NAME).pid.is_some() {
             return Ok(());
         }
         let netlink = Netlink::in_namespace(place.namespace)?;
@@ -108,29 +109,38 @@ impl Bgp {
     }
 }
 
-/// BIRD as a compartment's daemon.
-fn daemon(config: String) -> Daemon {
+/// BIRD as a compartment's daemon; `None` if nothing is for it to do.
+fn daemon(compartment: &Compartment) -> Option<Daemon> {
     let in_folder = |name: &str| format!("{FOLDER}/{name}");
-    let arguments = ["-f", "-u", "bird", "-g", "bird", "-c", &in_folder(CONFIG), "-s", &in_folder(SOCKET)];
-    let name = own_folder(Path::new(""), &Path::new(FOLDER).join(CONFIG)).to_string_lossy().into_owned();
-    Daemon {
+    let mut files = Vec::new();
+    for (start, config) in CONFIGS {
+        let name = own_folder(Path::new(""), &Path::new(FOLDER).join(config)).to_string_lossy().into_owned();
+        let contents = bird::config(compartment, start)?;
+        files.push(ConfigFile { name, contents, on_change: OnChange::Signal(RECONFIGURE) });
+    }
+    let [(_, first), (_, again)] = CONFIGS.map(|(start, config)| (start, in_folder(config)));
+    let arguments = ["-f", "-R", "-u", "bird", "-g", "bird", "-s", &in_folder(SOCKET), "-c", &first];
+    Some(Daemon {
         name: NAME.to_owned(),
         program: "bird".into(),
         package: "bird2",
         arguments: arguments.map(str::to_owned).to_vec(),
-        // It takes up the routes that it finds in the kernel until its neighbors have told theirs. Where nothing can be found
-        // this would only hold up what the first neighbor tells until the last one has spoken.
-        arguments_again: vec!["-R".to_owned()],
+        // Of two configurations BIRD takes the last.
+        arguments_again: vec!["-c".to_owned(), again],
         environment: Vec::new(),
-        files: vec![ConfigFile { name, contents: config, on_change: OnChange::Signal(RECONFIGURE) }],
+        files,
         own_folders: vec![FOLDER.into()],
         user: Some("bird"),
-    }
+    })
 }
 
 impl Part for Bgp {
     fn settle(&mut self, place: &Place<'_>) -> Vec<Trouble> {
-        let wanted: Vec<Daemon> = bird::config(place.compartment).map(daemon).into_iter().collect();
+        let wanted: Vec<Daemon> = daemon(place.compartment).into_iter().collect();
+        if place.compartment.standby {
+            // Without a word to its neighbors: they keep its routes until the other host's BIRD speaks to them.
+            self.daemons.kill(place);
+        }
         let mut reasons = self.daemons.settle(place, &wanted);
         if !wanted.is_empty() {
             self.leftovers = true;
@@ -142,7 +152,7 @@ impl Part for Bgp {
 
     fn tend(&mut self, place: &Place<'_>) -> Vec<Trouble> {
         let mut reasons = Vec::new();
-        if bird::config(place.compartment).is_some() {
+        if bird::config(place.compartment, Start::First).is_some() {
             self.look(place);
             reasons.extend(self.daemons.status(place.folder, NAME).trouble);
         } else if let Err(error) = self.sweep(place) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use gateway::{Bgp, Part, Supervisor, Trouble};
 use ipnet::IpNet;
 use model::gateway::{BgpNeighbor, Connection, ConnectionReport, ConnectionState, PrefixFilter, Secret};
+use plan::gateway::bird::Start;
 use support::router::{Bird, Frr, Outside};
 use support::{Ground, kill, until};
 
@@ -65,6 +66,14 @@ impl Stage {
             (report.learnt == wanted).then_some(())
         });
         found.unwrap_or_else(|| panic!("{name} has not learnt {prefixes:?}: {last:#?}\n{}", self.ground.log("bird")));
+    }
+
+    /// Waits, and has the part look after its things.
+    fn until_tended(&mut self, what: &str, mut ask: impl FnMut(&Self) -> Option<()>) {
+        until(what, || {
+            self.part.tend(&self.ground.place());
+            ask(self)
+        });
     }
 
     /// Routes that the kernel has of BGP.
@@ -173,6 +182,23 @@ fn routes_are_exchanged_with_frr_and_outlive_bird() {
     assert_eq!(lost(watch.end()), Vec::<String>::new(), "routes went while BIRD was dead");
     assert_eq!(lost(theirs.end()), Vec::<String>::new(), "the neighbor let our routes go");
 
+    // Another host takes over. The neighbor keeps our routes, what still comes is forwarded, and in the end nothing is left.
+    let theirs = outside.watch_routes();
+    (stage.ground.compartment.standby, stage.ground.compartment.leaving) = (true, true);
+    stage.part.settle(&stage.ground.place());
+    stage.until_tended("BIRD is gone", |stage| (!stage.ground.folder().join("bird.daemon").exists()).then_some(()));
+    assert_eq!(stage.routes(), wanted);
+    stage.ground.compartment.leaving = false;
+    stage.part.settle(&stage.ground.place());
+    stage.until_tended("its routes are gone", |stage| stage.routes().is_empty().then_some(()));
+    stage.ground.compartment.standby = false;
+    stage.part.settle(&stage.ground.place());
+    stage.wait("four", ConnectionState::Up);
+    stage.wait("six", ConnectionState::Up);
+    until("the kernel has the routes again", || (stage.routes() == wanted).then_some(()));
+    frr.until_settled();
+    assert_eq!(lost(theirs.end()), Vec::<String>::new(), "the neighbor let our routes go");
+
     // A filter is all that counts, and it may name the way to everything.
     first.import = vec![filter("0.0.0.0/0", None), filter("10.2.0.0/16", Some(24))];
     stage.set(&[("four", first), ("six", neighbor("2001:db8::1", 65001))]);
@@ -186,10 +212,7 @@ fn routes_are_exchanged_with_frr_and_outlive_bird() {
     });
     // Without BGP nothing is left of it.
     stage.set(&[]);
-    until("its routes are gone", || {
-        stage.part.tend(&stage.ground.place());
-        stage.routes().is_empty().then_some(())
-    });
+    stage.until_tended("its routes are gone", |stage| stage.routes().is_empty().then_some(()));
 }
 
 #[test]
@@ -306,12 +329,14 @@ fn bird_can_read_whatever_may_be_declared() {
     compartment.connections = vec![first, last];
     let file = ground.folder().join("bird.conf");
     let check = |compartment: &model::gateway::Compartment| {
-        let text = plan::gateway::bird::config(compartment).unwrap();
-        std::fs::write(&file, &text).unwrap();
-        ground.run("bird", &["-p", "-c", &file.to_string_lossy()]);
-        text
+        [Start::First, Start::Again].map(|start| {
+            let text = plan::gateway::bird::config(compartment, start).unwrap();
+            std::fs::write(&file, &text).unwrap();
+            ground.run("bird", &["-p", "-c", &file.to_string_lossy()]);
+            text
+        })
     };
-    let text = check(&compartment);
+    let [text, _] = check(&compartment);
     for session in plan::gateway::bird::sessions(&compartment) {
         assert!(text.contains(&format!("protocol bgp '{}'", session.protocol)), "{}\n{text}", session.protocol);
     }

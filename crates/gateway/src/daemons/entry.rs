@@ -17,10 +17,9 @@ use crate::{Daemon, DaemonStatus, OnChange};
 /// The first wait before a daemon that ended is started again. It doubles up to [`SLOWEST`].
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const SLOWEST: Duration = Duration::from_secs(10);
-/// After so long a life, what was before is forgotten.
-const ALIVE: Duration = Duration::from_secs(60);
-/// A daemon that has run for so long since it ended twice in a row is not in trouble now.
-const STEADY: Duration = Duration::from_secs(10);
+/// A daemon that has lived for so long is in no trouble, and is started again soon when it ends: that it ends again and again
+/// costs no more then than waiting would save.
+const STEADY: Duration = SLOWEST;
 /// A daemon that is told to end has so long to do it.
 const GRACE: Duration = Duration::from_secs(2);
 /// SIGTERM and SIGKILL, as numbers.
@@ -128,6 +127,15 @@ impl Entry {
     pub(super) fn unwant(&mut self, now: Instant) {
         self.wanted = None;
         self.end(now);
+    }
+
+    /// It is to end at once.
+    pub(super) fn kill(&mut self, now: Instant) {
+        self.wanted = None;
+        if let Some(running) = &mut self.running {
+            let _ = running.process.signal(KILL);
+            running.kill_at = Some(now + GRACE);
+        }
     }
 
     /// Does what is due, and says when something is due again. `ended` has the processes that were seen to have ended.
@@ -249,7 +257,7 @@ impl Entry {
         }
         let words = files::last_words(&self.log(), running.log_from).unwrap_or_else(|| "it said nothing".to_owned());
         tracing::warn!(daemon = self.name, folder = %self.folder.display(), "has ended {how}: {words}");
-        if now.duration_since(running.since) >= ALIVE {
+        if now.duration_since(running.since) >= STEADY {
             (self.ends, self.wait) = (0, FIRST_WAIT);
         }
         self.ends += 1;

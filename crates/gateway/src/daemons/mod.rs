@@ -134,6 +134,15 @@ impl Daemons {
         entry(&mut self.shared.state.lock(), folder, name)?.words()
     }
 
+    /// Kills the daemons of this kind in a compartment, so that they can tell nobody that they end. They are not wanted any
+    /// more; it is not waited for their end.
+    pub fn kill(&mut self, place: &Place<'_>) {
+        let mut state = self.shared.state.lock();
+        let daemons = known(&mut state, place.folder, place.namespace);
+        daemons.values_mut().filter(|entry| entry.kind() == self.kind).for_each(|entry| entry.kill(Instant::now()));
+        let _ = self.shared.wake.write(1);
+    }
+
     /// Ends all daemons of this kind in a compartment, also those of a former gateway, and waits for it. Answers what did not
     /// end, as sentences.
     pub fn remove(&mut self, place: &Place<'_>) -> Vec<String> {

@@ -22,7 +22,8 @@ pub const MAX_PREFIXES: u32 = 1000;
 const LONGEST_PASSWORD: usize = 80;
 /// The longest part of a connection's name in a protocol's: BIRD's names have at most 63 bytes, and an address has 39.
 const LONGEST_NAME: usize = 18;
-/// Seconds for which a BIRD that is started again leaves the kernel's routes as they are: its neighbors tell theirs meanwhile.
+/// Seconds for which a BIRD that starts tells its neighbors that it forwarded all the time (RFC 4724), and for which one that
+/// is started again leaves the kernel's routes as they are.
 const RECOVERY: u32 = 20;
 /// Nothing that is ever routed (RFC 6890): not even a neighbor whose filters name all is believed that it has these.
 const MARTIANS: [&[&str]; 2] = [
@@ -133,8 +134,18 @@ fn wrong_password(password: &Secret) -> Option<&'static str> {
     }
 }
 
-/// BIRD's configuration for a compartment; `None` if nothing is for it to do.
-pub fn config(compartment: &Compartment) -> Option<String> {
+/// What a BIRD finds in the kernel when it starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Start {
+    /// Nothing: it is the first here. Another host's may have spoken to the neighbors before, who then keep what that one has
+    /// announced until this one has done so.
+    First,
+    /// The routes that the one before has learnt. They are left as they are until the neighbors have told theirs.
+    Again,
+}
+
+/// BIRD's configuration for a compartment; `None` if nothing is for it to do. It is to be started with `-R`.
+pub fn config(compartment: &Compartment, start: Start) -> Option<String> {
     let sessions: Vec<_> = sessions(compartment).into_iter().filter(|session| trouble(session).is_none()).collect();
     if sessions.is_empty() {
         return None;
@@ -150,7 +161,7 @@ pub fn config(compartment: &Compartment) -> Option<String> {
              graceful restart on; ipv4 { import none; export none; };\n}\n";
     for v6 in [false, true] {
         let of_family: Vec<_> = sessions.iter().filter(|session| session.is_v6() == v6).collect();
-        text += &family(compartment, &of_family, v6);
+        text += &family(compartment, &of_family, start, v6);
     }
     for session in &sessions {
         text += &neighbor(compartment, session);
@@ -160,10 +171,11 @@ pub fn config(compartment: &Compartment) -> Option<String> {
 
 /// What the sessions of a family share: the kernel's tables, and what is announced. It is there without sessions too: else
 /// routes of the last one would stay behind in the kernel.
-fn family(compartment: &Compartment, sessions: &[&Session<'_>], v6: bool) -> String {
+fn family(compartment: &Compartment, sessions: &[&Session<'_>], start: Start, v6: bool) -> String {
     let (number, channel) = if v6 { ("6", "ipv6") } else { ("4", "ipv4") };
+    let waits = if start == Start::Again { "graceful restart; " } else { "" };
     let mut text = format!(
-        "protocol kernel learnt{number} {{\n  kernel table {LEARNT_TABLE}; persist; graceful restart; scan time 30;\n  \
+        "protocol kernel learnt{number} {{\n  kernel table {LEARNT_TABLE}; persist; {waits}scan time 30;\n  \
          {channel} {{ import none; export where source = RTS_BGP; }};\n}}\n"
     );
     if sessions.iter().any(|session| session.neighbor.multihop) {

@@ -54,22 +54,26 @@ fn compartment(connections: Vec<Connection>) -> Compartment {
     }
 }
 
+fn first(compartment: &Compartment) -> Option<String> {
+    config(compartment, Start::First)
+}
+
 fn filter(prefix: &str, at_least: Option<u8>, at_most: Option<u8>) -> PrefixFilter {
     PrefixFilter { prefix: prefix.parse().unwrap(), at_least, at_most }
 }
 
 #[test]
 fn without_bgp_and_on_standby_there_is_nothing_to_do() {
-    assert_eq!(config(&compartment(Vec::new())), None);
+    assert_eq!(first(&compartment(Vec::new())), None);
     let mut standby = compartment(vec![connection("core", vec![neighbor("192.0.2.1", 65001)])]);
-    assert!(config(&standby).is_some());
+    assert!(first(&standby).is_some());
     standby.standby = true;
-    assert_eq!(config(&standby), None);
+    assert_eq!(first(&standby), None);
 }
 
 #[test]
 fn by_default_all_is_taken_but_what_is_our_own_and_the_way_to_everything() {
-    let text = config(&compartment(vec![connection("core", vec![neighbor("192.0.2.1", 65001)])])).unwrap();
+    let text = first(&compartment(vec![connection("core", vec![neighbor("192.0.2.1", 65001)])])).unwrap();
     for line in [
         "router id 192.0.2.10;",
         "local 192.0.2.10 as 65010;",
@@ -80,7 +84,7 @@ fn by_default_all_is_taken_but_what_is_our_own_and_the_way_to_everything() {
         "10.0.0.0/24+, 10.254.254.0/29+ ] then reject;",
         "if net = 0.0.0.0/0 then reject;",
         "if net ~ [ 10.0.0.0/24 ] then accept;",
-        "kernel table 100; persist; graceful restart;",
+        "kernel table 100; persist; scan time 30;",
         "route 10.0.0.0/24 via \"inside\";",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
@@ -89,11 +93,19 @@ fn by_default_all_is_taken_but_what_is_our_own_and_the_way_to_everything() {
 }
 
 #[test]
+fn only_one_that_is_started_again_leaves_the_kernels_routes_for_a_time() {
+    let compartment = compartment(vec![connection("core", vec![neighbor("192.0.2.1", 65001)])]);
+    let again = config(&compartment, Start::Again).unwrap();
+    assert_eq!(again.replace("persist; graceful restart;", "persist;"), first(&compartment).unwrap());
+    assert_eq!(again.matches("persist; graceful restart;").count(), 2, "{again}");
+}
+
+#[test]
 fn a_filter_that_names_everything_takes_it() {
     let mut named = neighbor("192.0.2.1", 65001);
     named.import = vec![filter("0.0.0.0/0", None, None), filter("10.9.0.0/16", Some(20), Some(24))];
     named.export = vec![filter("10.0.0.0/24", None, None)];
-    let text = config(&compartment(vec![connection("core", vec![named])])).unwrap();
+    let text = first(&compartment(vec![connection("core", vec![named])])).unwrap();
     assert!(text.contains("if !(net ~ [ 0.0.0.0/0{0,0}, 10.9.0.0/16{20,24} ]) then reject;"), "{text}");
     assert!(text.contains("if !(net ~ [ 10.0.0.0/24{24,24} ]) then reject;"), "{text}");
     assert!(!text.contains("net = 0.0.0.0/0"), "{text}");
@@ -133,7 +145,7 @@ fn a_tunnel_speaks_from_its_own_address() {
         addresses: vec!["169.254.7.2/30".parse().unwrap()],
         keepalive: None,
     });
-    let text = config(&compartment(vec![tunnel])).unwrap();
+    let text = first(&compartment(vec![tunnel])).unwrap();
     assert!(text.contains("local 169.254.7.2 as 65010;") && text.contains("interface \"wg0\";"), "{text}");
 }
 
@@ -148,7 +160,7 @@ fn what_bird_cannot_read_is_left_out_and_told() {
     assert!(sentences[1].as_ref().unwrap().contains("quotation mark"), "{sentences:?}");
     assert!(sentences[2].as_ref().unwrap().contains("is no address of a neighbor"), "{sentences:?}");
     assert_eq!((&sentences[0], &sentences[3]), (&None, &None));
-    let text = config(&compartment).unwrap();
+    let text = first(&compartment).unwrap();
     assert!(!text.contains("192.0.2.2") && text.contains("neighbor fe80::1 as 65001;"), "{text}");
     let off: Vec<bool> = sessions(&compartment).iter().map(Session::is_off_link).collect();
     assert_eq!(off, [false; 4]);
@@ -158,7 +170,7 @@ fn what_bird_cannot_read_is_left_out_and_told() {
 fn a_neighbor_far_away_is_reached_by_what_is_declared() {
     let mut far = neighbor("198.51.100.7", 65001);
     (far.multihop, far.hold_time) = (true, Some(1));
-    let text = config(&compartment(vec![connection("core", vec![far])])).unwrap();
+    let text = first(&compartment(vec![connection("core", vec![far])])).unwrap();
     let elsewhere = neighbor("198.51.100.8", 65001);
     let elsewhere = self::compartment(vec![connection("core", vec![elsewhere])]);
     assert!(sessions(&elsewhere)[0].is_off_link());
