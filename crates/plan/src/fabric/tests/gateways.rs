@@ -105,6 +105,13 @@ fn nat_from_the_vm_network_to_the_outside() {
         assert_eq!(nat.forwards[0].external, Some("203.0.113.10".parse().unwrap()));
         let own = world.items(&TopicId::Host(host.parse().unwrap()));
         assert!(own.contains(&"gateway host".to_owned()), "{own:?}");
+        let peer =
+            world.fabric.topic(&TopicId::Host(host.parse().unwrap())).unwrap().values().find_map(|item| match item {
+                Resource::Gateway(gateway) => Some(format!("{} {}", gateway.peers[0].host, gateway.peers[0].address)),
+                _ => None,
+            });
+        let other = if standby { "host17 192.168.4.17" } else { "host18 192.168.4.18" };
+        assert_eq!(peer.as_deref(), Some(other));
         assert_eq!(own.iter().any(|item| item.starts_with("port nvgw")), !standby, "{own:?}");
     }
 }
