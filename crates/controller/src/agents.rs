@@ -16,6 +16,7 @@ use store::Transaction;
 
 use crate::commit::Actor;
 use crate::core::{Core, Prepared, Then, Work};
+use crate::gateway_status;
 use crate::northbound::Controller;
 use crate::records::JOIN;
 use crate::state::State;
@@ -124,11 +125,19 @@ impl proto::Controller for Controller {
     }
 
     fn gateway_report(&self, host: &ResourceName, report: GatewayReport) {
-        let before = self.0.gateways.of(host).and_then(|before| before.trouble);
-        if let Some(trouble) = report.trouble.as_ref().filter(|trouble| before.as_ref() != Some(*trouble)) {
+        let state = self.0.state();
+        // Of a host that was deleted nothing is kept.
+        if state.host(host).is_none() {
+            return;
+        }
+        let before = self.0.gateways.of(host);
+        let known = before.as_ref().and_then(|before| before.trouble.as_ref());
+        if let Some(trouble) = report.trouble.as_ref().filter(|trouble| known != Some(*trouble)) {
             tracing::warn!(%host, "the host's gateway cannot do its work: {trouble}");
         }
+        let changed = gateway_status::concerned(&state.fabric, host, before.as_deref(), &report);
         self.0.gateways.note(host, report);
+        self.0.tell_status(&state, changed);
     }
 
     fn report(&self, host: &ResourceName, report: Report) {

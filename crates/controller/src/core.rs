@@ -174,7 +174,7 @@ impl Core {
     /// Shows objects with their status.
     pub fn view<T>(&self, state: &State, show: impl FnOnce(View<'_>) -> T) -> T {
         let reports = self.reports.lock();
-        show(View::new(&state.fabric, &state.needs, &reports, self.sessions()))
+        show(View::new(&state.fabric, &state.needs, &reports, &self.gateways, self.sessions()))
     }
 
     /// Carries out what `prepare` says, whole or not at all; `dry_run` only says what would come of it.
@@ -361,6 +361,7 @@ impl Core {
                 self.sessions().disconnect(&gone.resource.name);
                 needs.forget(&gone.resource.name);
                 self.reports.lock().forget(&gone.resource.name);
+                self.gateways.forget(&gone.resource.name);
                 self.note_ack(&gone.resource.name);
             }
             if gone.resource.kind() == Kind::Port && fabric.get(&gone.key()).is_none() {

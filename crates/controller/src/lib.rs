@@ -22,6 +22,7 @@ mod core;
 mod error;
 mod first_start;
 mod gateway_reports;
+mod gateway_status;
 mod hosts;
 pub mod limits;
 mod northbound;

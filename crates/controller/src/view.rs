@@ -11,6 +11,8 @@ use plan::fabric::{Audience, Fabric, Late, host_port_name};
 
 use crate::audience::Hosts;
 use crate::clock;
+use crate::gateway_reports::GatewayReports;
+use crate::gateway_status;
 use crate::hosts::{Reports, Sessions};
 use crate::realized::Needs;
 
@@ -19,6 +21,7 @@ pub struct View<'a> {
     pub fabric: &'a Fabric,
     pub needs: &'a Needs,
     pub reports: &'a Reports,
+    gateways: &'a GatewayReports,
     sessions: &'a dyn Sessions,
     /// Who has been asked for already: a page of ports is needed by the hosts of a few networks.
     audiences: RefCell<HashMap<Audience, Rc<Hosts>>>,
@@ -27,8 +30,14 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    pub fn new(fabric: &'a Fabric, needs: &'a Needs, reports: &'a Reports, sessions: &'a dyn Sessions) -> Self {
-        Self { fabric, needs, reports, sessions, audiences: RefCell::default(), names: true }
+    pub fn new(
+        fabric: &'a Fabric,
+        needs: &'a Needs,
+        reports: &'a Reports,
+        gateways: &'a GatewayReports,
+        sessions: &'a dyn Sessions,
+    ) -> Self {
+        Self { fabric, needs, reports, gateways, sessions, audiences: RefCell::default(), names: true }
     }
 
     /// Without the names of hosts that are not ready: for answers with very many objects.
@@ -125,17 +134,22 @@ impl<'a> View<'a> {
                 });
             }
             Spec::IpPool(_) | Spec::MacPool(_) | Spec::LogicalNetwork(_) | Spec::Gateway(_) => {
+                if let Spec::Gateway(spec) = &object.resource.spec {
+                    status.gateway_hosts = gateway_status::hosts(self.fabric, self.gateways, spec);
+                }
                 if let Some((used, total)) = self.fabric.pool_usage(&key) {
                     (status.used, status.total) = (Some(used), Some(total));
                 }
+            }
+            Spec::GatewayConnection(spec) => {
+                status.connection = gateway_status::connection(self.fabric, self.gateways, &key, spec);
             }
             Spec::VmSubnet(_) => status.gateways = self.gateways(object),
             Spec::Tenant(_)
             | Spec::VmNetwork(_)
             | Spec::AddressSet(_)
             | Spec::SecurityGroup(_)
-            | Spec::CustomerRoute(_)
-            | Spec::GatewayConnection(_) => {}
+            | Spec::CustomerRoute(_) => {}
         }
         status
     }

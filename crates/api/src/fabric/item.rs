@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::{ConnectionStatus, GatewayHostStatus};
+
 /// A resource in lists and gets.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -54,6 +56,12 @@ pub struct Status {
     /// Of a port: how its VM moves, or has moved last while it ran (live migration), since the controller started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_move: Option<LastMove>,
+    /// Of a gateway connection: how it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionStatus>,
+    /// Of a gateway: how its hosts are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gateway_hosts: Vec<GatewayHostStatus>,
     /// Of a host: whether its agent is connected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connected: Option<bool>,

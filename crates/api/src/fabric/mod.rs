@@ -8,6 +8,7 @@ mod change;
 mod client;
 mod context;
 mod fabric_api;
+mod gateways;
 mod item;
 #[cfg(feature = "memory")]
 pub mod memory;
@@ -21,6 +22,7 @@ pub use change::{Change, ChangeReport, ChangeResult, ChangeSet};
 pub use client::{Client, ClientError, Endpoint, Watching};
 pub use context::{Context, ContextError};
 pub use fabric_api::{FabricApi, ListQuery, Watch, WatchQuery};
+pub use gateways::{ConnectionStatus, GatewayHostStatus};
 pub use item::{
     ControllerStatus, Event, EventKind, HostRealization, Imported, Item, LastMove, Listing, Page, PortDevice, Realized,
     Status,

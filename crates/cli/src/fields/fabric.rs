@@ -172,6 +172,10 @@ pub struct QuotaFields {
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     address_sets: Option<Limit>,
+    /// At most so many gateway connections.
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gateway_connections: Option<Limit>,
 }
 
 impl TenantFields {

@@ -1,6 +1,8 @@
 //! The fields of each kind as flags of `create` and `set`, and how they become the `spec` of a resource.
 
 mod fabric;
+mod gateway;
+mod gateway_values;
 mod host;
 mod limits;
 mod security;
@@ -18,6 +20,7 @@ use fabric::{
     HostFields, IpPoolFields, JoinTokenFields, LogicalNetworkFields, MacPoolFields, PortFields, TenantFields,
     TokenFields, VmNetworkFields, VmSubnetFields,
 };
+use gateway::{GatewayConnectionFields, GatewayFields};
 use host::{
     CustomerRouteFields, DhcpScopeFields, GlobalFields, LookupRecordFields, MigrationFields, ProviderAddressFields,
     ProviderRouteFields, RoutingDomainFields,
@@ -115,6 +118,22 @@ pub enum CreateWhat {
         name: ResourceName,
         #[command(flatten)]
         fields: PortFields,
+    },
+    /// At a controller: hosts that join VM networks to the outside.
+    #[command(visible_alias = "gw", alias = "gateways")]
+    Gateway {
+        /// Name.
+        name: ResourceName,
+        #[command(flatten)]
+        fields: GatewayFields,
+    },
+    /// What joins a VM network to the outside, by a gateway: NAT, routing, a tunnel, or DNS.
+    #[command(visible_alias = "gc", alias = "gateway-connections")]
+    GatewayConnection {
+        /// Name.
+        name: ResourceName,
+        #[command(flatten)]
+        fields: Box<GatewayConnectionFields>,
     },
     /// At a host: where a customer address is.
     #[command(visible_alias = "lr", alias = "lookup-records")]
@@ -253,6 +272,29 @@ pub enum SetWhat {
         #[command(flatten)]
         fields: PortFields,
     },
+    /// At a controller: hosts that join VM networks to the outside.
+    #[command(visible_alias = "gw", alias = "gateways")]
+    Gateway {
+        /// Name.
+        name: String,
+        #[command(flatten)]
+        fields: GatewayFields,
+        /// Network outside besides those that it has; may be repeated.
+        #[arg(
+            long = "add-network",
+            value_name = "PREFIX[@VLAN][,via ADDRESS][,range FIRST-LAST]",
+            conflicts_with = "networks"
+        )]
+        added: Vec<gateway_values::Network>,
+    },
+    /// What joins a VM network to the outside, by a gateway. What it is, such as NAT, cannot be changed.
+    #[command(visible_alias = "gc", alias = "gateway-connections")]
+    GatewayConnection {
+        /// Name.
+        name: String,
+        #[command(flatten)]
+        fields: Box<GatewayConnectionFields>,
+    },
     /// At a host: where a customer address is.
     #[command(visible_alias = "lr", alias = "lookup-records")]
     LookupRecord {
@@ -314,7 +356,7 @@ pub enum SetWhat {
 
 impl CreateWhat {
     /// What each kind cannot be made without. What ports and customer routes need depends on who keeps them.
-    pub const REQUIRED: [(&str, &[&str]); 10] = [
+    pub const REQUIRED: [(&str, &[&str]); 12] = [
         ("lookup-record", &["vsid", "mac", "provider_address"]),
         ("provider-address", &["address", "interface", "prefix_length"]),
         ("provider-route", &["prefix", "next_hop", "interface"]),
@@ -322,6 +364,8 @@ impl CreateWhat {
         ("routing-domain", &["rdid"]),
         ("migration", &["vsid", "mac"]),
         ("mac-pool", &["ranges"]),
+        ("gateway", &["logical_network", "hosts"]),
+        ("gateway-connection", &["vm_network", "gateway"]),
         ("vm-network", &["logical_network"]),
         ("vm-subnet", &["vm_network"]),
         ("ip-pool", &["vm_subnet", "ranges"]),
@@ -411,6 +455,8 @@ impl CreateWhat {
             }
             Self::VmSubnet { name, fields } => (Kind::VmSubnet, name, given(fields)),
             Self::IpPool { name, fields } => (Kind::IpPool, name, given(fields)),
+            Self::Gateway { name, fields } => (Kind::Gateway, name, given(fields)),
+            Self::GatewayConnection { name, fields } => (Kind::GatewayConnection, name, fields.given()?),
             Self::CustomerRoute { name, fields } => {
                 let given = only(&AT_CONTROLLER, given(fields))?;
                 let needed = ["vmNetwork", "prefix", "nextHop"];
@@ -506,6 +552,8 @@ impl SetWhat {
             Self::AddressSet { name, .. } => (Kind::AddressSet, name),
             Self::CustomerRoute { name, .. } => (Kind::CustomerRoute, name),
             Self::Port { name, .. } => (Kind::Port, name),
+            Self::Gateway { name, .. } => (Kind::Gateway, name),
+            Self::GatewayConnection { name, .. } => (Kind::GatewayConnection, name),
             other => return Err(FieldsError::NotThere { kind: other.as_str(), place: AT_CONTROLLER.place }),
         })
     }
@@ -540,6 +588,8 @@ impl SetWhat {
             }
             Self::VmSubnet { fields, .. } => given(fields),
             Self::IpPool { fields, added, .. } => spec::with_added("ranges", added, given(fields), spec),
+            Self::Gateway { fields, added, .. } => spec::with_added("networks", added, given(fields), spec),
+            Self::GatewayConnection { fields, .. } => fields.given()?,
             Self::CustomerRoute { fields, .. } => only(&AT_CONTROLLER, given(fields))?,
             Self::Port { fields, .. } => {
                 let mut given = only(&AT_CONTROLLER, fields.given())?;

@@ -13,6 +13,17 @@ pub enum FieldsError {
     /// Nothing to do.
     #[error("nothing to set; give at least one field, see \"netvirt set {0} --help\"")]
     Nothing(&'static str),
+    /// A file that is to be read.
+    #[error("cannot read {}: {source}; name a file that is there and that you may read", .file.display())]
+    File {
+        /// The file.
+        file: std::path::PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// What both kinds of tunnel have, without saying which.
+    #[error("--remote-prefix and --tunnel-address are of one tunnel; say which with --ipsec or --wireguard")]
+    WhichTunnel,
     /// A field that is part of the name.
     #[error("this would make {old} into {new}, which is another resource; create that one and delete this one")]
     OtherResource {
@@ -201,12 +212,17 @@ pub fn clean(value: &mut Value) {
     }
 }
 
-/// Puts the given fields in the place of those of a spec; what is given as nothing is taken away. Of quotas, defaults of
-/// security and rate limits each part is a field of its own; other structures are replaced as a whole.
+/// Structures of which each part is a field of its own: quotas, defaults of security, rate limits, what a gateway connection is.
+const PARTS: [&str; 9] = ["quota", "security", "limits", "nat", "routing", "ipsec", "wireguard", "dns", "bgp"];
+
+/// Puts the given fields in the place of those of a spec; what is given as nothing is taken away. Of [`PARTS`] each part is a
+/// field of its own; other structures are replaced as a whole.
 pub fn merge(spec: &mut Value, given: Value) {
     let (Value::Object(spec), Value::Object(given)) = (spec, given) else { return };
     for (field, mut value) in given {
-        if let ("quota" | "security" | "limits", Some(old)) = (field.as_str(), spec.get_mut(&field)) {
+        if PARTS.contains(&field.as_str())
+            && let Some(old) = spec.get_mut(&field)
+        {
             merge(old, value);
             continue;
         }

@@ -24,6 +24,8 @@ impl CreateWhat {
             Self::AddressSet { .. } => "address-set",
             Self::CustomerRoute { .. } => "customer-route",
             Self::Port { .. } => "port",
+            Self::Gateway { .. } => "gateway",
+            Self::GatewayConnection { .. } => "gateway-connection",
             Self::Token { .. } => "token",
             Self::JoinToken(_) => "join-token",
         }
@@ -52,6 +54,8 @@ impl SetWhat {
             Self::AddressSet { .. } => "address-set",
             Self::CustomerRoute { .. } => "customer-route",
             Self::Port { .. } => "port",
+            Self::Gateway { .. } => "gateway",
+            Self::GatewayConnection { .. } => "gateway-connection",
         }
     }
 }

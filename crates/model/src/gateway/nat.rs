@@ -45,6 +45,18 @@ pub struct Nat {
     pub log: bool,
 }
 
+impl Nat {
+    /// The addresses of the outside that it names, in whatever part, each once.
+    pub fn externals(&self) -> Vec<IpAddr> {
+        let floating = self.floating.iter().map(|floating| floating.external);
+        let forwards = self.forwards.iter().filter_map(|forward| forward.external);
+        let mut all: Vec<IpAddr> = self.addresses.iter().copied().chain(floating).chain(forwards).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
 /// An address of the outside that stands for one of the inside.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -17,7 +17,7 @@ pub enum GatewayRefusal {
     /// No device can have the name, or it is the loopback's.
     #[error(
         "{}: \"{name}\" cannot be the external interface of host {host}: 1 to 15 letters, digits, '.', '_' or '-', and not \"lo\"; \
-         name it with \"--host {host}=NAME\"", Named(.key)
+         name it with \"--gateway-host {host}=NAME\"", Named(.key)
     )]
     Interface {
         /// The gateway.
@@ -30,7 +30,7 @@ pub enum GatewayRefusal {
     /// The external interface carries the VM networks.
     #[error(
         "{}: {interface} is an uplink of host {host}, and the external interface is one that the host uses for nothing else; name \
-         another with \"--host {host}=NAME\"", Named(.key)
+         another with \"--gateway-host {host}=NAME\"", Named(.key)
     )]
     IsUplink {
         /// The gateway, or the host.
@@ -215,7 +215,7 @@ pub enum GatewayRefusal {
     },
     /// A neighbor that is not at the other end.
     #[error(
-        "{}: neighbor {neighbor} is not reached over this connection: it is in none of {}; {}", Named(.key), list(.prefixes),
+        "{}: neighbor {neighbor} is not reached over this connection, which has {}; {}", Named(.key), list(.prefixes),
         if *.tunnel { "name its prefix in \"addresses\" or \"remotePrefixes\"" } else { "choose one on-link, or say \"multihop: true\"" }
     )]
     NeighborElsewhere {
@@ -368,7 +368,7 @@ pub enum GatewayRefusal {
     /// Where connections share addresses, hosts must be able to ask for their neighbors.
     #[error(
         "{}: host {host} of {} has no IPv4 address of its own outside, which it needs where connections share addresses; give it one \
-         with \"netvirt set gateway {} --host {host}=INTERFACE,ADDRESS/LENGTH\", or leave sharedPorts out",
+         with \"netvirt set gateway {} --gateway-host {host}=INTERFACE,ADDRESS/LENGTH\", or leave sharedPorts out",
         Named(.key), Named(.gateway), quoted(&.gateway.name)
     )]
     NoHostAddress {

@@ -1,9 +1,17 @@
 //! What a tenant may declare by itself: virtualized VM networks, and what is in them. What reaches the physical
 //! network, says where a port is plugged, or names a number that all tenants share, is the operator's.
+//!
+//! Of gateways, a tenant makes connections of NAT, IPsec, WireGuard and DNS for its VM networks. Which addresses outside it has
+//! is drawn; by name it uses only those that it has already. Connections of routing, which make its addresses known to the
+//! physical network, how much a connection may carry, and what is logged for accountability are an operator's.
+
+use std::net::IpAddr;
 
 use model::Limits;
-use model::fabric::{Addressing, Isolation, Key, Kind, Object, Port, Resource, ResourceName, Spec};
+use model::fabric::{Addressing, GatewayConnection, Isolation, Key, Kind, Object, Port, Resource, ResourceName, Spec};
+use model::gateway::Nat;
 
+use super::admission::reveal;
 use super::words::Named;
 use super::{Change, Fabric, Refusal, RefusalSort};
 
@@ -52,6 +60,34 @@ pub enum TenantRefusal {
          them as they are, or ask an admin", Named(.0)
     )]
     Limits(Key),
+    /// It makes a tenant's addresses known to the physical network.
+    #[error(
+        "{}: a connection of routing makes what a tenant says known to the physical network that all share, and is an operator's to \
+         make and change; use nat, ipsec or wireguard, or ask an admin", Named(.0)
+    )]
+    Routing(Key),
+    /// Something outside of a gateway that it does not have.
+    #[error(
+        "{}: {what} outside is not one that the tenant has, and which it gets is an operator's to choose; leave it out and one is drawn, \
+         or ask an admin", Named(.key)
+    )]
+    External {
+        /// The gateway connection.
+        key: Key,
+        /// The address or the prefix.
+        what: String,
+    },
+    /// What keeps its NAT in bounds, or to account.
+    #[error(
+        "{}: {field} of NAT keeps tenants in bounds on a gateway that they share, and is an operator's to choose; leave it as it is, or \
+         ask an admin", Named(.key)
+    )]
+    Nat {
+        /// The gateway connection.
+        key: Key,
+        /// `limits` or `log`.
+        field: &'static str,
+    },
     /// A number out of a space that all tenants share.
     #[error(
         "{}: {field} is a number that all tenants and hosts share, and an operator's to choose; leave it out and the \
@@ -105,10 +141,13 @@ impl Fabric {
         let before = self.get(&key);
         let after = match change {
             Change::Create(resource) | Change::Put { resource, .. } | Change::Replace { resource, .. } => {
-                Some(&resource.spec)
+                let mut resource = resource.clone();
+                reveal(self, &mut resource);
+                Some(resource.spec)
             }
             Change::Delete { .. } => None,
         };
+        let after = after.as_ref();
         let was = before.map(|object| &object.resource.spec);
         if was == after {
             return None;
@@ -122,6 +161,11 @@ impl Fabric {
         }
         match (after?, was) {
             (Spec::Port(port), _) => self.port_by_tenant(key, port, before),
+            (Spec::GatewayConnection(new), old) => {
+                let old =
+                    old.and_then(|old| if let Spec::GatewayConnection(old) = old { Some(old.as_ref()) } else { None });
+                self.connection_by_tenant(key, new, old)
+            }
             (Spec::VmNetwork(new), old) => {
                 let limits = match old {
                     Some(Spec::VmNetwork(old)) => old.limits,
@@ -160,6 +204,52 @@ impl Fabric {
             Spec::LogicalNetwork(_) | Spec::MacPool(_) | Spec::Host(_) | Spec::Tenant(_) | Spec::Gateway(_) => None,
         };
         isolation.filter(|isolation| !isolation.is_virtualized())
+    }
+
+    fn connection_by_tenant(
+        &self,
+        key: Key,
+        new: &GatewayConnection,
+        old: Option<&GatewayConnection>,
+    ) -> Option<Refusal> {
+        if new.limits != old.map(|old| old.limits).unwrap_or_default() {
+            return Some(TenantRefusal::Limits(key).into());
+        }
+        // What an operator chose was chosen for this VM network and gateway.
+        let old = old.filter(|old| old.vm_network == new.vm_network && old.gateway == new.gateway);
+        if new.routing.is_some() && old.is_none_or(|old| old.routing != new.routing || old.bgp != new.bgp) {
+            return Some(TenantRefusal::Routing(key).into());
+        }
+        let nat = new.nat.as_ref()?;
+        let none = Nat::default();
+        let was = old.and_then(|old| old.nat.as_ref()).unwrap_or(&none);
+        if let Some((field, _)) =
+            [("limits", nat.limits == was.limits), ("log", nat.log == was.log)].into_iter().find(|(_, same)| !same)
+        {
+            return Some(TenantRefusal::Nat { key, field }.into());
+        }
+        let known = was.externals();
+        let others = nat.externals().into_iter().filter(|address| !known.contains(address));
+        let address = others.into_iter().find(|address| !self.has_outside(&key, &new.gateway, *address));
+        let prefix =
+            nat.translations.iter().find(|one| !was.translations.iter().any(|had| had.external == one.external));
+        let what = match (address, prefix) {
+            (Some(address), _) => format!("address {address}"),
+            (None, Some(prefix)) => format!("prefix {}", prefix.external),
+            (None, None) => return None,
+        };
+        Some(TenantRefusal::External { key, what }.into())
+    }
+
+    /// Whether one of the tenant's VM networks has the address outside of the gateway, as a whole or ports of it.
+    fn has_outside(&self, key: &Key, gateway: &ResourceName, address: IpAddr) -> bool {
+        let own = self
+            .of_kind(Kind::VmNetwork, key.tenant.as_ref())
+            .filter_map(|network| network.allocation.gateway.as_ref());
+        own.filter(|given| given.gateway == *gateway).any(|given| {
+            given.addresses.iter().chain(&given.named).any(|own| own.addr() == address)
+                || given.shared.is_some_and(|shared| shared.address == address)
+        })
     }
 
     fn port_by_tenant(&self, key: Key, new: &Port, before: Option<&Object>) -> Option<Refusal> {

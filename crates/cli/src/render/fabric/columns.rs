@@ -118,6 +118,9 @@ const GATEWAY_CONNECTION: &[Column] = &[
     ("NETWORK", Spec("/vmNetwork"), false),
     ("GATEWAY", Spec("/gateway"), false),
     ("TYPE", Of(service), false),
+    ("HOST", Of(|item| or_none(item.status.connection.as_ref().map(|connection| &connection.host))), false),
+    ("ADDRESSES", Of(external), false),
+    ("STATE", Of(|item| item.status.connection.as_ref().map_or(NONE, |own| own.state.as_str()).to_owned()), false),
     ("REALIZED", Of(realized), true),
     ("LIMITS", Spec("/limits"), true),
     ("DESCRIPTION", Spec("/description"), true),
@@ -267,6 +270,14 @@ fn external_networks(item: &Item) -> String {
         None => text(network.get("prefix")),
     };
     list(&networks.map(network).collect::<Vec<_>>())
+}
+
+/// The addresses outside of a gateway connection's VM network.
+pub fn external(item: &Item) -> String {
+    let Some(connection) = &item.status.connection else { return NONE.to_owned() };
+    let own = connection.external.iter().map(|address| address.addr().to_string());
+    let shared = connection.shared.map(|shared| format!("{} ports {}", shared.address, shared.ports));
+    list(&own.chain(shared).collect::<Vec<_>>())
 }
 
 /// What a gateway connection is.

@@ -94,6 +94,31 @@ fn status_lines(out: &mut String, item: &Item) {
     show("Addresses", list(allocation.addresses.iter().map(ToString::to_string).collect()));
     show("Learnt", list(allocation.learnt.iter().map(ToString::to_string).collect()));
     show("MAC", allocation.mac.map(|mac| mac.to_string()));
+    if let Some(own) = &status.connection {
+        show("State", Some(own.state.as_str().to_owned()));
+        show("Reason", own.reason.clone());
+        show("Active Host", Some(own.host.to_string()));
+        show("Standby Hosts", list(own.standby.iter().map(ToString::to_string).collect()));
+        show("Gateway Subnet VSID", Some(own.vsid.to_string()));
+        show("External Addresses", Some(columns::external(item)));
+        if let Some(report) = &own.report {
+            show("Carried By", list(report.carriers.clone()));
+            show("Public Key", report.public_key.clone());
+            show("Learnt Prefixes", list(report.learnt.iter().map(ToString::to_string).collect()));
+            show("Connections Now", report.sessions.map(|number| number.to_string()));
+            show("Connections Refused", (report.refused > 0).then(|| report.refused.to_string()));
+            show("Bytes In / Out", Some(format!("{} / {}", report.received_bytes, report.sent_bytes)));
+        }
+    }
+    for host in &status.gateway_hosts {
+        let work = format!("active for {} VM networks, standby for {}", host.active, host.standby);
+        let trouble = host.trouble.as_ref().map(|trouble| format!("; {trouble}")).unwrap_or_default();
+        show(&format!("Host {}", host.host), Some(format!("{work}{trouble}")));
+    }
+    if let Some(given) = &allocation.gateway {
+        show("Gateway", Some(format!("{}, active host {}", given.gateway, given.host)));
+        show("Gateway Subnet", list(given.prefixes.iter().map(ToString::to_string).collect()));
+    }
     let device = status.device.map(|device| match device {
         PortDevice::Bound => "bound",
         PortDevice::Missing => "missing on its host",

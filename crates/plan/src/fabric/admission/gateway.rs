@@ -44,7 +44,10 @@ impl Run<'_, '_> {
         self.length(key, "hosts", spec.hosts.len());
         self.length(key, "networks", spec.networks.len());
         if spec.hosts.is_empty() {
-            self.refuse(key, Refusal::Empty { key: key.clone(), what: "host", option: "--host NAME=INTERFACE" });
+            self.refuse(
+                key,
+                Refusal::Empty { key: key.clone(), what: "host", option: "--gateway-host HOST=INTERFACE" },
+            );
         }
         if let Some(host) = twice(spec.hosts.iter().map(|host| &host.host)) {
             self.refuse(key, Refusal::Twice { key: key.clone(), what: format!("host {host}") });
@@ -93,7 +96,7 @@ impl Run<'_, '_> {
                 && self.inside(key, "next hop", next_hop, &[network.prefix])
                 && is_subnet_address(&network.prefix, next_hop)
             {
-                let (address, what, gateway) = (next_hop, "the network or broadcast address", key.clone());
+                let (address, what, gateway) = (next_hop, "the network or broadcast address of a network", key.clone());
                 self.refuse(key, GatewayRefusal::Kept { key: key.clone(), address, what, gateway }.into());
             }
             let before = spec.networks.iter().take(index).filter(|other| other.vlan == network.vlan);

@@ -95,7 +95,9 @@ impl Run<'_, '_> {
             self.release_gateway(network);
         }
         for network in &networks {
-            let Some(with) = self.fabric.all_connections(network) else { continue };
+            let Some(with) = self.fabric.all_connections(network, |key| self.before.contains_key(key)) else {
+                continue;
+            };
             // What is refused already needs no second sentence.
             if with.all.iter().any(|(key, _)| self.failed.contains(key)) || self.failed.contains(&with.gateway_key) {
                 continue;
@@ -138,7 +140,7 @@ impl Run<'_, '_> {
     /// Gives back what a VM network does not need any more.
     fn release_gateway(&mut self, network: &Key) {
         let Some(given) = self.fabric.given_gateway(network).cloned() else { return };
-        let with = self.fabric.all_connections(network);
+        let with = self.fabric.all_connections(network, |key| self.before.contains_key(key));
         let kept =
             with.filter(|with| with.gateway_key.name == given.gateway).and_then(|with| still_needed(&given, &with));
         if kept.as_ref() != Some(&given) {
@@ -195,10 +197,7 @@ impl Run<'_, '_> {
         let before = self.refusals.len();
         let outside: Vec<IpNet> = networks_in(&with.gateway, needs.vlan).map(|network| network.prefix).collect();
         let names = |address: &IpAddr| {
-            let named = with.nats().find(|(_, nat)| {
-                let forwarded = nat.forwards.iter().any(|forward| forward.external == Some(*address));
-                nat.addresses.contains(address) || nat.floating.iter().any(|one| one.external == *address) || forwarded
-            });
+            let named = with.nats().find(|(_, nat)| nat.externals().contains(address));
             named.map_or_else(|| with.network.clone(), |(key, _)| key.clone())
         };
         // Ports of the shared address may be forwarded by its name.

@@ -61,9 +61,11 @@ pub(super) fn contend(one: &IpNet, other: &IpNet) -> bool {
 }
 
 impl Fabric {
-    /// The connections of a VM network that has some, as far as their gateway is there.
-    pub(super) fn all_connections(&self, network: &Key) -> Option<Connections> {
-        let all: Vec<_> = self.connections_of(network).map(|(object, spec)| (object.key(), spec.clone())).collect();
+    /// The connections of a VM network that has some, as far as their gateway is there. Those that are `new` come last: of two
+    /// that do not go together, it is the one that is to be told.
+    pub(super) fn all_connections(&self, network: &Key, new: impl Fn(&Key) -> bool) -> Option<Connections> {
+        let mut all: Vec<_> = self.connections_of(network).map(|(object, spec)| (object.key(), spec.clone())).collect();
+        all.sort_by_key(|(key, _)| new(key));
         let name = all.first().map(|(_, spec)| &spec.gateway)?;
         let gateway = self.gateway(name)?.clone();
         let subnets = self.subnets_of(network);
@@ -112,12 +114,7 @@ impl Connections {
 
     /// The addresses outside that specs name, each once.
     fn named(&self) -> Vec<IpAddr> {
-        let of = |nat: &Nat| {
-            let floating = nat.floating.iter().map(|floating| floating.external);
-            let forwards = nat.forwards.iter().filter_map(|forward| forward.external);
-            nat.addresses.iter().copied().chain(floating).chain(forwards).collect::<Vec<_>>()
-        };
-        let mut named: Vec<IpAddr> = self.nats().flat_map(|(_, nat)| of(nat)).collect();
+        let mut named: Vec<IpAddr> = self.nats().flat_map(|(_, nat)| nat.externals()).collect();
         named.sort_unstable();
         named.dedup();
         named
@@ -274,6 +271,10 @@ impl Run<'_, '_> {
         let vlan = needs.vlan;
         let outside: Vec<IpNet> = networks_in(&with.gateway, vlan).map(|network| network.prefix).collect();
         let has = |v4: &bool| with.names(*v4) || needs.drawn.contains(v4);
+        if outside.is_empty() && spec.routing.is_some() {
+            // There is a sentence about that.
+            return;
+        }
         let wants = with.wants(spec);
         let lacking = wants.must.iter().find(|v4| !has(v4)).map(|v4| Some(*v4));
         let nothing = !wants.wished.is_empty() && !wants.wished.iter().any(has);

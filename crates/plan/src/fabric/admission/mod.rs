@@ -42,6 +42,7 @@ mod vm_subnet;
 
 pub(super) use gateway_giving::external_of;
 pub(super) use gateway_network::remote_prefixes;
+pub(super) use request::reveal;
 
 pub use claim::{ClaimRefusal, ClaimStep};
 

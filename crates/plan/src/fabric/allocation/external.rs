@@ -54,10 +54,10 @@ pub(in crate::fabric) fn kept_outside(
     // The hosts' own addresses are untagged.
     let own = |host: &model::fabric::GatewayHost| host.addresses.iter().any(|own| own.addr() == address);
     if vlan.is_none() && gateway.hosts.iter().any(own) {
-        return Some("an address of a host of the gateway");
+        return Some("an address of a host");
     }
     let ends = networks_in(gateway, vlan).any(|network| is_subnet_address(&network.prefix, address));
-    ends.then_some("the network or broadcast address")
+    ends.then_some("the network or broadcast address of a network")
 }
 
 /// The numbers of addresses of one family that are never given, though they may be in ranges.

@@ -9,6 +9,7 @@ use super::{Change, Claim, Context, Fabric, Refusal, Topic, TopicId, Transition}
 
 mod allocation;
 mod claims;
+mod gateway_refusals;
 mod gateways;
 mod migration;
 mod moves;

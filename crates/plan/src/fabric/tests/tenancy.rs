@@ -185,3 +185,62 @@ fn how_much_of_the_network_a_tenant_uses_is_the_operators_to_say() {
         assert_eq!(confined(&world, &network(limits)), [sentence("VM network AAA")], "{limits}");
     }
 }
+
+#[test]
+fn connections_of_gateways_that_a_tenant_makes() {
+    use super::gateways::connection;
+    let mut world = super::gateways::world();
+    world.apply("{kind: tenant, name: blue}\n---\n{kind: vm-network, tenant: blue, name: n, spec: {logicalNetwork: TDIv2}}\n---\n{kind: vm-subnet, tenant: blue, name: s, spec: {vmNetwork: n, prefixes: [10.0.0.0/24]}}\n---\n{kind: gateway-connection, tenant: blue, name: c, spec: {vmNetwork: n, gateway: gw, nat: {}}}");
+    world.apply(&connection("mine", "nat: {addresses: [203.0.113.50], limits: {connections: 9}}"));
+    world.apply(&connection("company", "routing: {}"));
+    for own in [
+        connection("site", "ipsec: {remote: 198.51.100.1, psk: x}"),
+        connection("names", "dns: {}"),
+        // What an operator has chosen stays, and by name a tenant uses what it has.
+        connection(
+            "mine",
+            "nat: {addresses: [203.0.113.50], limits: {connections: 9}, forwards: [{protocol: tcp, ports: 80, external: 203.0.113.50, internal: 10.10.1.100}]}",
+        ),
+        connection("company", "routing: {}"),
+    ] {
+        assert_eq!(confined(&world, &own), [""; 0], "{own}");
+    }
+    for (change, wanted) in [
+        (
+            connection("other", "routing: {}"),
+            "gateway connection other: a connection of routing makes what a tenant says known",
+        ),
+        (
+            connection("company", "routing: {}, bgp: {localAs: 1, neighbors: []}"),
+            "gateway connection company: a connection of routing makes what a tenant says known",
+        ),
+        (
+            connection("mine", "nat: {}, limits: {egress: {bandwidth: 1 Gbit/s}}"),
+            "gateway connection mine: limits say how much",
+        ),
+        (
+            connection("mine", "nat: {addresses: [203.0.113.50]}"),
+            "gateway connection mine: limits of NAT keeps tenants in bounds",
+        ),
+        (
+            connection("mine", "nat: {addresses: [203.0.113.50], limits: {connections: 9}, log: true}"),
+            "gateway connection mine: log of NAT keeps tenants in bounds",
+        ),
+        // Free, and another tenant's: one is not told which.
+        (
+            connection("new", "nat: {addresses: [203.0.113.51]}"),
+            "gateway connection new: address 203.0.113.51 outside is not one that the tenant has",
+        ),
+        (
+            connection("new", "nat: {addresses: [203.0.113.10]}"),
+            "gateway connection new: address 203.0.113.10 outside is not one that the tenant has",
+        ),
+        (
+            connection("new", "nat: {translations: [{internal: 'fd00::/64', external: 'fd98::/64'}]}"),
+            "gateway connection new: prefix fd98::/64 outside is not one that the tenant has",
+        ),
+    ] {
+        let said = confined(&world, &change);
+        assert!(said.len() == 1 && said[0].starts_with(wanted), "{change}: {said:?}");
+    }
+}
