@@ -73,7 +73,7 @@ struct NatFields {
     nat: bool,
     /// NAT: address outside that VMs appear under; may be repeated. Drawn from the gateway's ranges if it is left out.
     #[arg(long = "external-address", value_name = "ADDRESS")]
-    addresses: Vec<OrNothing<Address>>,
+    external_addresses: Vec<OrNothing<Address>>,
     /// NAT: do with so many ports of an address that is shared, 64 to 32768, instead of an address of its own.
     #[arg(long, value_name = "COUNT")]
     shared_ports: Option<u16>,
@@ -146,7 +146,7 @@ struct TunnelFields {
     remote_prefixes: Vec<OrNothing<Prefix>>,
     /// Tunnels: our own address inside, with the length of its prefix, where BGP speaks; may be repeated.
     #[arg(long = "tunnel-address", value_name = "ADDRESS/LENGTH")]
-    addresses: Vec<OrNothing<Prefix>>,
+    tunnel_addresses: Vec<OrNothing<Prefix>>,
 }
 
 /// A DNS server.
@@ -227,7 +227,7 @@ fn add_service(map: &mut Map<String, Value>, name: &str, named: bool, fields: Ma
 impl NatFields {
     fn add_to(&self, map: &mut Map<String, Value>) {
         let mut nat = Map::new();
-        put_list(&mut nat, "addresses", &self.addresses);
+        put_list(&mut nat, "addresses", &self.external_addresses);
         put(&mut nat, "sharedPorts", self.shared_ports);
         put_list(&mut nat, "floating", &self.floating);
         put_list(&mut nat, "forwards", &self.forwards);
@@ -269,7 +269,7 @@ impl TunnelFields {
         put(&mut wireguard, "privateKey", secret(self.private_key_file.as_ref())?);
         put(&mut wireguard, "keepalive", self.keepalive);
         put_list(&mut both, "remotePrefixes", &self.remote_prefixes);
-        put_list(&mut both, "addresses", &self.addresses);
+        put_list(&mut both, "addresses", &self.tunnel_addresses);
         let is_wireguard = self.wireguard || !wireguard.is_empty();
         let is_ipsec = self.ipsec || !ipsec.is_empty();
         if !both.is_empty() && is_wireguard == is_ipsec {

@@ -418,8 +418,8 @@ fn gateways_themselves() {
             "host host15 stands there twice",
         ),
         (
-            "hosts: [{host: host15, interface: a/b}]".to_owned(),
-            "gateway new: \"a/b\" cannot be the external interface of host host15: 1 to 15 letters",
+            "hosts: [{host: host15, interface: eth1234567890123}]".to_owned(),
+            "gateway new: \"eth1234567890123\" cannot be the external interface of host host15: 1 to 15 letters",
         ),
         (
             "hosts: [{host: host15, interface: eth0}]".to_owned(),
