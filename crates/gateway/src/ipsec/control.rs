@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use plan::gateway::ipsec::{Esp, Journal, Tunnel};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::messages;
@@ -21,20 +20,10 @@ const LOADED: &str = "charon.loaded.json";
 pub(super) struct Control {
     client: Client,
     notes: PathBuf,
-    /// What it was told, by the names of tunnels.
-    loaded: BTreeMap<String, Loaded>,
+    /// Digests of what it was told, by the names of tunnels.
+    loaded: BTreeMap<String, String>,
     /// When tunnels were last told to open.
     tried: BTreeMap<String, Instant>,
-}
-
-/// What charon was told of a tunnel.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-struct Loaded {
-    /// A digest of all of it.
-    digest: String,
-    /// Charon's name of its private key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
 }
 
 /// What came of telling charon.
@@ -67,7 +56,7 @@ impl Control {
         client.register("log")?;
         let notes = notes.join(LOADED);
         let noted = std::fs::read(&notes).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        let mut loaded: BTreeMap<String, Loaded> = noted.unwrap_or_default();
+        let mut loaded: BTreeMap<String, String> = noted.unwrap_or_default();
         let there: BTreeSet<_> = client.request("get-conns", &Section::new())?.texts("conns").into_iter().collect();
         loaded.retain(|name, _| there.contains(name));
         // What it has and nobody remembers is told anew, or taken away.
@@ -85,63 +74,69 @@ impl Control {
         let wanted = |name: &String| tunnels.iter().any(|tunnel| tunnel.name == name);
         let mut told = Told::default();
         for name in self.loaded.keys().filter(|name| !wanted(name)).cloned().collect::<Vec<_>>() {
-            self.unload(&name, false)?;
+            self.unload(&name)?;
             told.changed.push(name);
         }
+        let mut new = Vec::new();
         for tunnel in tunnels {
             let digest = digest(tunnel, esp)?;
-            if self.loaded.get(tunnel.name).is_some_and(|loaded| loaded.digest == digest) {
+            if self.loaded.get(tunnel.name) == Some(&digest) {
                 continue;
             }
-            told.changed.push(tunnel.name.to_owned());
             if self.loaded.contains_key(tunnel.name) {
-                self.unload(tunnel.name, true)?;
+                self.unload(tunnel.name)?;
             }
-            match self.load(tunnel, esp) {
-                Ok(key) => {
-                    self.loaded.insert(tunnel.name.to_owned(), Loaded { digest, key });
+            told.changed.push(tunnel.name.to_owned());
+            new.push((tunnel, digest));
+        }
+        if told.changed.is_empty() {
+            return Ok(told);
+        }
+        // Keys and certificates that are not wanted any more must go, or charon would find them for another tunnel. They cannot
+        // be named one by one; tunnels that are up do not ask for them.
+        self.told("clear-creds", &Section::new())?;
+        for tunnel in tunnels {
+            if let Some(refusal) = self.load_credentials(tunnel)? {
+                told.refused.insert(tunnel.name.to_owned(), refusal);
+            }
+        }
+        for (tunnel, digest) in new {
+            match self.client.request("load-conn", &messages::connection(tunnel, esp)) {
+                Ok(_) => {
+                    self.loaded.insert(tunnel.name.to_owned(), digest);
+                    self.tried.insert(tunnel.name.to_owned(), Instant::now());
                 }
                 Err(Error::Refused { reason, .. }) => {
-                    told.refused.insert(tunnel.name.to_owned(), reason);
+                    told.refused.entry(tunnel.name.to_owned()).or_insert(reason);
                 }
                 Err(error) => return Err(error),
             }
         }
-        if !told.changed.is_empty() {
-            self.note();
-        }
+        self.note();
         Ok(told)
     }
 
-    /// Tells charon of a tunnel. Answers its name of the private key.
-    fn load(&mut self, tunnel: &Tunnel<'_>, esp: Esp) -> Result<Option<String>, Error> {
-        let mut key = None;
-        if let Some(message) = messages::shared_key(tunnel) {
-            self.client.request("load-shared", &message)?;
+    /// Tells charon the keys and certificates of a tunnel. Answers the first that it refuses.
+    fn load_credentials(&mut self, tunnel: &Tunnel<'_>) -> Result<Option<String>, Error> {
+        let mut refusal = None;
+        for (command, message) in messages::credentials(tunnel) {
+            match self.client.request(command, &message) {
+                Ok(_) => {}
+                Err(Error::Refused { reason, .. }) => {
+                    refusal.get_or_insert(format!("{command}: {reason}"));
+                }
+                Err(error) => return Err(error),
+            }
         }
-        if let Some(message) = messages::private_key(tunnel) {
-            key = self.client.request("load-key", &message)?.text("id");
-        }
-        for message in messages::intermediates(tunnel) {
-            self.client.request("load-cert", &message)?;
-        }
-        self.client.request("load-conn", &messages::connection(tunnel, esp))?;
-        self.tried.insert(tunnel.name.to_owned(), Instant::now());
-        Ok(key)
+        Ok(refusal)
     }
 
     /// Has charon forget a tunnel and end it. What it was never told or has forgotten itself is no error.
-    fn unload(&mut self, name: &str, comes_again: bool) -> Result<(), Error> {
+    fn unload(&mut self, name: &str) -> Result<(), Error> {
         self.told("unload-conn", &Section::new().value("name", name))?;
         // It says goodbye to the other side and does not wait for its answer.
         self.told("terminate", &Section::new().value("ike", name).value("timeout", "-1"))?;
-        if !comes_again {
-            self.told("unload-shared", &Section::new().value("id", name))?;
-        }
-        let key = self.loaded.remove(name).and_then(|loaded| loaded.key);
-        if let Some(key) = key.filter(|key| self.loaded.values().all(|other| other.key.as_ref() != Some(key))) {
-            self.told("unload-key", &Section::new().value("id", key))?;
-        }
+        self.loaded.remove(name);
         self.tried.remove(name);
         Ok(())
     }
@@ -230,8 +225,7 @@ impl Control {
 fn digest(tunnel: &Tunnel<'_>, esp: Esp) -> Result<String, Error> {
     let mut hash = Sha256::new();
     hash.update(messages::connection(tunnel, esp).encode()?);
-    let keys = [messages::shared_key(tunnel), messages::private_key(tunnel)];
-    for message in keys.into_iter().flatten().chain(messages::intermediates(tunnel)) {
+    for (_, message) in messages::credentials(tunnel) {
         hash.update(message.encode()?);
     }
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())

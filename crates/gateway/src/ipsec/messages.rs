@@ -61,24 +61,25 @@ fn remote(tunnel: &Tunnel<'_>) -> Section {
     }
 }
 
-/// The message of `load-shared`, for a tunnel with a pre-shared key.
-pub(super) fn shared_key(tunnel: &Tunnel<'_>) -> Option<Section> {
-    let Authentication::Psk(psk) = tunnel.authentication else { return None };
-    let message = Section::new().value("id", tunnel.name).value("type", "IKE").value("data", psk.reveal());
-    Some(message.list("owners", [&tunnel.local_id, &tunnel.remote_id]))
-}
-
-/// The message of `load-key`, for a tunnel with certificates.
-pub(super) fn private_key(tunnel: &Tunnel<'_>) -> Option<Section> {
-    let Authentication::Certificates(own) = tunnel.authentication else { return None };
-    Some(Section::new().value("type", "any").value("data", own.private_key.reveal()))
-}
-
-/// The messages of `load-cert`: what stands between our certificate and its authority.
-pub(super) fn intermediates(tunnel: &Tunnel<'_>) -> Vec<Section> {
-    let Authentication::Certificates(own) = tunnel.authentication else { return Vec::new() };
-    let certificates = certificates(&own.certificate).into_iter().skip(1);
-    certificates.map(|text| Section::new().value("type", "X509").value("flag", "NONE").value("data", text)).collect()
+/// The keys and certificates of a tunnel: commands with their messages. The certificates are in [`connection`] too, where
+/// charon is told what they are for; here they are for what lies between them, and for a charon that was told to forget all.
+pub(super) fn credentials(tunnel: &Tunnel<'_>) -> Vec<(&'static str, Section)> {
+    let own = match tunnel.authentication {
+        Authentication::Psk(psk) => {
+            let message = Section::new().value("id", tunnel.name).value("type", "IKE").value("data", psk.reveal());
+            return vec![("load-shared", message.list("owners", [&tunnel.local_id, &tunnel.remote_id]))];
+        }
+        Authentication::Certificates(own) => own,
+    };
+    let certificate = |text: &String, flag| {
+        let message = Section::new().value("type", "X509").value("flag", flag).value("data", text);
+        ("load-cert", message)
+    };
+    let key = Section::new().value("type", "any").value("data", own.private_key.reveal());
+    let mut messages = vec![("load-key", key)];
+    messages.extend(certificates(&own.certificate).iter().map(|text| certificate(text, "NONE")));
+    messages.extend(certificates(&own.ca).iter().map(|text| certificate(text, "CA")));
+    messages
 }
 
 /// The certificates of a text, each by itself: charon takes one at a time.

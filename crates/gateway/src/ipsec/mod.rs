@@ -10,12 +10,12 @@ mod messages;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use host::Netlink;
 use model::gateway::{Connection, ConnectionReport, ConnectionState};
 use plan::gateway::OUTSIDE;
-use plan::gateway::ipsec::{self, DEVICE, Esp, INTERFACE_ID, Journal, Tunnel};
+use plan::gateway::ipsec::{self, Authentication, DEVICE, Esp, INTERFACE_ID, Journal, Tunnel};
 
 use crate::daemons::own_folder;
 use crate::tunnel_device::{Wanted, forget_routes};
@@ -209,6 +209,12 @@ impl IpsecPart {
 
     /// Why a tunnel is not up.
     fn reason(&self, tunnel: &Tunnel<'_>) -> Option<String> {
+        if let Authentication::Certificates(certificates) = tunnel.authentication {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            if let Some(trouble) = ipsec::certificate_trouble(certificates, now) {
+                return Some(trouble);
+            }
+        }
         if let Some(words) = self.refused.get(tunnel.name) {
             return Some(format!(
                 "charon does not take this tunnel: {words}; look at its proposals, names and certificates"

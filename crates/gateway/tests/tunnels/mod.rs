@@ -13,6 +13,7 @@ use gateway::{Part, Place, Supervisor, Trouble};
 use host::Namespace;
 use model::gateway::{Compartment, Connection, ConnectionReport, ConnectionState};
 
+pub mod authority;
 pub mod guard;
 pub mod swan;
 

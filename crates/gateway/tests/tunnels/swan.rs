@@ -142,3 +142,40 @@ secrets {{ ike-1 {{
 "
     )
 }
+
+/// A `swanctl.conf` with one connection by certificates, that waits for the other side.
+pub fn certificates(local: &str, remote: &str, ids: [&str; 2], connection: &str) -> String {
+    format!(
+        "connections {{ gw {{
+  version = 2
+  local_addrs = {local}
+  remote_addrs = {remote}
+  encap = yes
+  {connection}
+  local {{
+    auth = pubkey
+    certs = own.pem
+    id = {}
+  }}
+  remote {{
+    auth = pubkey
+    id = {}
+  }}
+  children {{ net {{
+    local_ts = 10.2.0.0/24,fd00:2::/64
+    remote_ts = 10.1.0.0/24,fd00:1::/64
+  }} }}
+}} }}
+",
+        ids[0], ids[1]
+    )
+}
+
+impl Site {
+    /// Gives it a certificate with its key, and its authority's.
+    pub fn certify(&self, own: &super::authority::Signed, authority: &str) {
+        std::fs::write(self.run().join("x509/own.pem"), &own.certificate).unwrap();
+        std::fs::write(self.run().join("private/own.pem"), &own.key).unwrap();
+        std::fs::write(self.run().join("x509ca/ca.pem"), authority).unwrap();
+    }
+}

@@ -3,6 +3,7 @@
 //! All tunnels of a compartment end at one device, [`DEVICE`]: strongSwan's TUN device where ESP is done in user space, an
 //! XFRM interface where the kernel does it. Which tunnel a packet takes is said by traffic selectors.
 
+mod certificates;
 mod overhead;
 mod reasons;
 
@@ -11,6 +12,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use model::gateway::{Certificates, Compartment, Connection, Ipsec, Secret};
 
+pub use certificates::trouble as certificate_trouble;
 pub use overhead::mtu;
 pub use reasons::{Attempt, Complaint, Journal};
 

@@ -37,7 +37,7 @@ pub enum Complaint {
     /// The other side's key is another one.
     WrongKey,
     /// A certificate of the other side comes from an authority that we do not know.
-    UnknownAuthority(String),
+    UnknownAuthority(Option<String>),
     /// A certificate of the other side is too old or too new.
     Expired {
         /// Whose.
@@ -65,6 +65,8 @@ pub struct Attempt {
     anew: bool,
     /// The certificate that charon looked at last.
     certificate: Option<String>,
+    /// The authority that it came from.
+    authority: Option<String>,
     /// What the other side called itself.
     identity: Option<String>,
     /// What the other side proposed.
@@ -133,12 +135,12 @@ impl Attempt {
             *self = Self { complaint: self.complaint.take(), number, anew: true, ..Self::default() };
             return;
         }
-        if let Some(subject) = quoted(line, "using certificate \"", '"')
-            .or_else(|| quoted(line, "reached self-signed root ca with a path length of", ' '))
-        {
+        if let Some(subject) = quoted(line, "using certificate \"", '"') {
             self.certificate = Some(subject);
-        } else if let Some(identity) = quoted(line, "received end entity cert \"", '"') {
-            self.certificate = Some(identity);
+        } else if let Some(subject) = quoted(line, "received end entity cert \"", '"') {
+            self.certificate = Some(subject);
+        } else if let Some(subject) = quoted(line, "using trusted ca certificate \"", '"') {
+            self.authority = Some(subject);
         } else if let Some(proposed) = line.strip_prefix("received proposals: ") {
             self.proposed = Some(proposed.to_owned());
         } else if let Some(between) = line.strip_prefix("looking for peer configs matching ") {
@@ -200,11 +202,15 @@ impl Attempt {
         if line.contains("certificate was revoked") || line.starts_with("certificate revoked") {
             return Some(Complaint::Revoked(self.certificate.clone()));
         }
-        if let Some(issuer) = quoted(line, "no issuer certificate found for \"", '"') {
-            return Some(Complaint::UnknownAuthority(issuer));
+        if line.contains("no issuer certificate found for ") {
+            return Some(Complaint::UnknownAuthority(None));
         }
-        if let Some(issuer) = quoted(line, "  issuer is \"", '"').or_else(|| quoted(line, "issuer is \"", '"')) {
-            return Some(Complaint::UnknownAuthority(issuer));
+        // It follows the line before.
+        if line.starts_with("issuer is \"") {
+            return Some(Complaint::UnknownAuthority(quoted(line, "issuer is \"", '"')));
+        }
+        if line.contains("constraint check failed: peer not authenticated by CA '") {
+            return Some(Complaint::UnknownAuthority(self.authority.clone()));
         }
         if line.contains("constraint check failed: identity '") {
             return Some(Complaint::Identity(self.identity.clone()));
@@ -285,12 +291,14 @@ impl Complaint {
                  key on both sides"
             ),
             Self::RefusedByThem if by_key => format!(
-                "{remote} refuses us (AUTHENTICATION_FAILED): it has another pre-shared key, or none for \"{local_id}\"; set \
-                 the same key on both sides, and ipsec.localId to what it expects"
+                "{remote} refuses us (AUTHENTICATION_FAILED): it has another pre-shared key, or none for \"{local_id}\", or is \
+                 not called \"{remote_id}\"; set the same key on both sides, ipsec.localId to what it expects, and \
+                 ipsec.remoteId to what it calls itself"
             ),
             Self::RefusedByThem => format!(
                 "{remote} refuses us (AUTHENTICATION_FAILED): does it know the authority of our certificate, is that \
-                 certificate for \"{local_id}\", and is the clock right on both sides?"
+                 certificate for \"{local_id}\", is the clock right on both sides, and does it call itself \"{remote_id}\", \
+                 as ipsec.remoteId says?"
             ),
             Self::NoKey(pair) => format!(
                 "{remote} calls itself something that we have no key for ({pair}); set ipsec.remoteId to it, or its name there \
@@ -306,8 +314,9 @@ impl Complaint {
                 named(subject.as_deref())
             ),
             Self::UnknownAuthority(issuer) => format!(
-                "the certificate of {remote} comes from \"{issuer}\", which ipsec.certificates.ca is not; put the certificate \
-                 of its authority there"
+                "the certificate of {remote} comes from an authority{} that ipsec.certificates.ca is not; put the certificate \
+                 of its authority there",
+                named(issuer.as_deref())
             ),
             Self::Untrusted(whose) => format!(
                 "{remote} shows no certificate for \"{whose}\" that comes from ipsec.certificates.ca; put the certificate of \
@@ -318,7 +327,7 @@ impl Complaint {
     }
 }
 
-/// `, "CN=…",` or nothing.
+/// ` ("CN=…")` or nothing.
 fn named(subject: Option<&str>) -> String {
     subject.map(|subject| format!(" (\"{subject}\")")).unwrap_or_default()
 }
