@@ -5,13 +5,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use host::Namespace;
 use model::QualifiedName;
-use model::gateway::GatewayReport;
+use model::gateway::{Compartment, GatewayReport};
 use nix::fcntl::{Flock, FlockArg};
 use plan::gateway::layout::{self, next_hops};
 use plan::gateway::{edge_namespace, namespace_name, namespace_prefix};
@@ -19,6 +19,7 @@ use plan::gateway::{edge_namespace, namespace_name, namespace_prefix};
 use crate::agent::{Agent, LocalAgent, Work};
 use crate::compartment::{self, Wanted, remove_namespace};
 use crate::edge::{EdgeTrouble, WantedEdge, WantedMember};
+use crate::ha::{Member, Together};
 use crate::sessions::{self, Log};
 use crate::worker::{self, Parts, Reported, Worker};
 use crate::{Bgp, Dns, Error, IpsecPart, Part, Supervisor, WireguardPart, WireguardProgram};
@@ -95,16 +96,22 @@ pub fn serve(
         log: Log::start(&folder.join("log"))?,
         told: None,
         swept: false,
+        work: None,
+        fenced: false,
     };
-    let news = listen(Arc::clone(agent))?;
+    let (tell, news) = sync_channel(1);
+    listen(Arc::clone(agent), tell.clone())?;
+    // When more is on its way already, that is looked at then.
+    let together = Together::start(Arc::clone(agent), move || drop(tell.try_send(News::Carriers)))?;
     while !stop.load(Ordering::Relaxed) {
         match news.recv_timeout(TICK) {
-            Ok(work) => gateway.take(&work),
-            Err(RecvTimeoutError::Timeout) => {}
+            Ok(News::Work(work)) => gateway.take_work(work, &together),
+            Ok(News::Carriers) | Err(RecvTimeoutError::Timeout) => gateway.look_at_carriers(&together),
             Err(RecvTimeoutError::Disconnected) => break,
         }
         gateway.report(agent.as_ref());
     }
+    together.stop();
     gateway.stop();
     Ok(())
 }
@@ -117,8 +124,7 @@ fn lock(folder: &Path) -> Result<Flock<File>, Error> {
 }
 
 /// Asks the agent again and again, on a thread that ends with the process: it may wait in a request.
-fn listen(agent: Arc<dyn Agent>) -> Result<Receiver<Work>, Error> {
-    let (tell, news) = sync_channel(1);
+fn listen(agent: Arc<dyn Agent>, tell: SyncSender<News>) -> Result<(), Error> {
     let ask = move || {
         let (mut after, mut was_silent) = (None, false);
         loop {
@@ -130,7 +136,7 @@ fn listen(agent: Arc<dyn Agent>) -> Result<Receiver<Work>, Error> {
                         tracing::info!("the agent answers again");
                     }
                     was_silent = false;
-                    if is_new && tell.send(work).is_err() {
+                    if is_new && tell.send(News::Work(work)).is_err() {
                         return;
                     }
                 }
@@ -145,7 +151,15 @@ fn listen(agent: Arc<dyn Agent>) -> Result<Receiver<Work>, Error> {
         }
     };
     thread::Builder::new().name("agent".to_owned()).spawn(ask).map_err(Error::Thread)?;
-    Ok(news)
+    Ok(())
+}
+
+/// What wakes a gateway.
+enum News {
+    /// There is something to do.
+    Work(Work),
+    /// A carrier has come or gone.
+    Carriers,
 }
 
 /// What a gateway has in hand.
@@ -162,9 +176,46 @@ struct Gateway {
     told: Option<GatewayReport>,
     /// Whether what a former gateway left, and nobody wants any more, was taken away.
     swept: bool,
+    /// What the agent said last.
+    work: Option<Work>,
+    /// Whether all compartments stand down, since the uplink has no carrier.
+    fenced: bool,
 }
 
 impl Gateway {
+    /// Takes in what the agent says.
+    fn take_work(&mut self, work: Work, together: &Together) {
+        let member = |compartment: &Compartment| {
+            let namespace = namespace_name(&work.host, &compartment.name);
+            (compartment.name.clone(), Member::of(compartment, namespace))
+        };
+        together.set(&work.host, work.gateway.as_ref(), work.compartments.iter().map(member).collect());
+        self.fenced = together.is_fenced();
+        self.work = Some(work);
+        self.carry_out();
+    }
+
+    /// Lets go of what is outside when the uplink's carrier goes, since another host takes over then, and takes it up again when
+    /// it comes back and nobody has said otherwise.
+    fn look_at_carriers(&mut self, together: &Together) {
+        let fenced = together.is_fenced();
+        if std::mem::replace(&mut self.fenced, fenced) != fenced {
+            let what = if fenced { "is gone: compartments stand down" } else { "is back: compartments stand up" };
+            tracing::warn!("the carrier of the uplink {what}");
+            self.carry_out();
+        }
+    }
+
+    fn carry_out(&mut self) {
+        let Some(mut work) = self.work.clone() else { return };
+        if self.fenced {
+            for compartment in &mut work.compartments {
+                (compartment.standby, compartment.leaving) = (true, false);
+            }
+        }
+        self.take(&work);
+    }
+
     /// Has the work carried out.
     fn take(&mut self, work: &Work) {
         self.take_edges(work);

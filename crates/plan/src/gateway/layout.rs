@@ -264,6 +264,10 @@ pub fn sysctls(devices: &[&str]) -> Vec<(String, String)> {
     let mut sysctls = vec![
         ("ipv4/ip_forward".to_owned(), "1".to_owned()),
         ("netfilter/nf_conntrack_acct".to_owned(), "1".to_owned()),
+        // Of connections that were there before anybody asked the kernel tells too, and those that another host has begun go on,
+        // whatever their windows have become.
+        ("netfilter/nf_conntrack_events".to_owned(), "1".to_owned()),
+        ("netfilter/nf_conntrack_tcp_be_liberal".to_owned(), "1".to_owned()),
     ];
     for device in ["all", "default"].iter().chain(devices) {
         for (family, settings) in [("ipv4", OF_V4.as_slice()), ("ipv6", OF_V6.as_slice())] {
