@@ -211,9 +211,9 @@ pub struct Changes {
     pub gained: Vec<IpNet>,
 }
 
-/// Whether the kernel gives such addresses by itself (RFC 4291, 2.5.6).
+/// Whether it is link-local (RFC 4291, 2.5.6). The kernel gives such by itself, and finds no neighbor without one.
 fn is_of_the_kernel(address: &IpNet) -> bool {
-    matches!(address, IpNet::V6(net) if net.addr().segments()[0] & 0xffc0 == 0xfe80 && net.addr().segments()[4] != 0)
+    matches!(address, IpNet::V6(net) if net.addr().is_unicast_link_local())
 }
 
 /// A route whose device is named.

@@ -40,9 +40,15 @@ fn each_tenant_has_ports_of_its_own() {
     for (tenant, ports) in [("aaa", 1024..2048), ("bbb", 2048..3072)] {
         let vms = world.vms(tenant);
         let (seen, answered) = exchange(&udp(vms, "10.1.0.5:6000"), "198.51.100.10:7000", &server).unwrap();
-        assert!(answered && ports.contains(&seen.port()) && seen.ip().to_string() == "203.0.113.9", "{seen}");
+        assert!(
+            answered && ports.contains(&seen.port()) && seen.ip().to_string() == "203.0.113.9",
+            "{tenant} {seen} {answered}"
+        );
         let (seen, answered) = exchange(&udp(vms, "[fd00:1::5]:6000"), "[2001:db8:ffff::10]:7000", &server6).unwrap();
-        assert!(answered && ports.contains(&seen.port()) && seen.ip().to_string() == "2001:db8::9", "{seen}");
+        assert!(
+            answered && ports.contains(&seen.port()) && seen.ip().to_string() == "2001:db8::9",
+            "{tenant} {seen} {answered}"
+        );
         assert_eq!(
             tcp((vms, "10.1.0.5"), (&world.outside, "198.51.100.10:7001"), "198.51.100.10:7001").unwrap().to_string(),
             "203.0.113.9"
