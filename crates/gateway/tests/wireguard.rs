@@ -91,3 +91,49 @@ fn a_tunnel_carries_both_ways_and_is_adopted() {
     assert_eq!(ground.net.namespace.processes().unwrap(), [] as [u32; 0]);
     assert!(!ground.net.sh("ip link").contains("wg0"));
 }
+
+#[test]
+fn a_peer_that_restarts_comes_back_and_a_changed_key_leaves_other_tunnels_alone() {
+    let router = Router::new("wgkey");
+    let mut ground = Ground::new(&router, 11);
+    let (mut branch, mut depot) = (Site::new(&router, 21, 2), Site::new(&router, 22, 3));
+    let ours = [Keys::new(), Keys::new()];
+    branch.start(&peer(&ours[0], "192.0.11.1:51820"));
+    depot.start(&peer(&ours[1], "192.0.11.1:51821"));
+    ground.connection(tunnel("branch", &ours[0], &branch, "192.0.21.1:51820", 51820, 2));
+    ground.connection(tunnel("depot", &ours[1], &depot, "192.0.22.1:51820", 51821, 3));
+    let supervisor = supervisor();
+    let mut part = part(&supervisor);
+    assert_eq!(part.settle(&ground.place()), []);
+    ground.until_up(&mut part, "branch");
+    ground.until_up(&mut part, "depot");
+
+    // The peer is killed and comes back.
+    branch.kill();
+    branch.start(&peer(&ours[0], "192.0.11.1:51820"));
+    until("the branch is back", || ground.vm.pings("10.2.0.10", 84));
+
+    // Our key of the one tunnel is changed, under way on the other.
+    let new = Keys::new();
+    let lost = std::thread::scope(|scope| {
+        let pinging = scope.spawn(|| ground.vm.sh("ping -q -i 0.005 -c 600 -W 2 10.3.0.10"));
+        let mut changed = ground.compartment.clone();
+        let connection = serde_json::from_value(tunnel("branch", &new, &branch, "192.0.21.1:51820", 51820, 2)).unwrap();
+        changed.connections[0] = connection;
+        let place = gateway::Place { compartment: &changed, ..ground.place() };
+        assert_eq!(part.settle(&place), []);
+        branch.wg(&format!("set wg0 peer {} remove", ours[0].public));
+        branch.wg(&format!("set wg0 peer {}", peer(&new, "192.0.11.1:51820")));
+        until("the branch speaks with the new key", || ground.vm.pings("10.2.0.10", 84));
+        pinging.join().unwrap()
+    });
+    assert!(lost.contains("600 received"), "{lost}");
+
+    // Nobody is there any more.
+    ground.connection(tunnel("branch", &new, &depot, "192.0.99.1:51820", 51820, 2));
+    assert_eq!(part.settle(&ground.place()), []);
+    let report = ground.until(&mut part, "branch", |report| report.state == ConnectionState::Connecting);
+    let reason = report.reason.unwrap();
+    assert!(reason.contains("no handshake with 192.0.99.1:51820"), "{reason}");
+    ground.until_up(&mut part, "depot");
+}

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gateway::{Part, Place, Supervisor, Trouble};
@@ -121,7 +122,7 @@ impl Router {
 /// A compartment with a VM behind it, which has 10.1.0.10 and fd00:1::10, and the part that is tried.
 pub struct Ground {
     pub net: Net,
-    pub vm: Net,
+    pub vm: Arc<Net>,
     folder: tempfile::TempDir,
     pub compartment: Compartment,
 }
@@ -130,7 +131,7 @@ impl Ground {
     /// A compartment that has 192.0.NUMBER.1 and 2001:db8:NUMBER::1 outside.
     pub fn new(router: &Router, number: u8) -> Self {
         let net = Net::new(&format!("{}-c{number}", router.word));
-        let vm = Net::new(&format!("{}-v{number}", router.word));
+        let vm = Arc::new(Net::new(&format!("{}-v{number}", router.word)));
         router.join(&net, number);
         net.sh(&format!(
             "ip link add inside type veth peer name eth0 netns {} && ip link set inside up && \

@@ -338,3 +338,6 @@ charon {{
 "
     )
 }
+
+#[cfg(test)]
+mod tests;

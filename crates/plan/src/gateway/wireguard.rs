@@ -176,3 +176,68 @@ impl Tunnel<'_> {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw=";
+
+    fn compartment(connections: &str) -> Compartment {
+        let inside = r#"{"device": "gw1", "mac": "02:00:00:00:00:01", "addresses": ["10.254.254.2/29"],
+            "routers": ["10.254.254.1"], "prefixes": ["10.1.0.0/24"]}"#;
+        let outside = r#"{"mac": "02:00:00:00:01:01", "addresses": ["203.0.113.5/24"]}"#;
+        Compartment {
+            name: "aaa/net".parse().unwrap(),
+            standby: false,
+            inside: serde_json::from_str(inside).unwrap(),
+            outside: serde_json::from_str(outside).unwrap(),
+            connections: serde_json::from_str(&connections.replace("KEY", KEY)).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_tunnel_in_the_words_of_wg() {
+        let compartment = compartment(
+            r#"[{"name": "a", "wireguard": {"privateKey": "KEY", "peerKey": "KEY", "presharedKey": "KEY", "keepalive": 25,
+                "endpoint": "198.51.100.1:51820", "remotePrefixes": ["10.2.0.0/16"], "addresses": ["169.254.1.1/30"]}}]"#,
+        );
+        let made = tunnels(&compartment);
+        let tunnel = made[0].1.as_ref().unwrap();
+        assert_eq!(tunnel.device, "wg0");
+        let wanted = "[Interface]\nPrivateKey = KEY\nListenPort = 51820\n\n[Peer]\nPublicKey = KEY\nPresharedKey = KEY\n\
+                      AllowedIPs = 10.2.0.0/16, 169.254.1.0/30\nEndpoint = 198.51.100.1:51820\nPersistentKeepalive = 25\n";
+        assert_eq!(tunnel.configuration(), wanted.replace("KEY", KEY));
+        assert_eq!(tunnel.mtu(1500), 1440);
+        assert!(tunnel.silence(None).starts_with("no handshake with 198.51.100.1:51820: is the other side up"));
+        assert!(!format!("{tunnel:?}").contains(KEY), "keys are not shown");
+    }
+
+    #[test]
+    fn what_cannot_be_is_said() {
+        let compartment = compartment(
+            r#"[{"name": "a", "wireguard": {"privateKey": "KEY", "peerKey": "KEY", "remotePrefixes": ["10.2.0.0/16"]}},
+                {"name": "b", "wireguard": {"privateKey": "KEY", "peerKey": "KEY"}},
+                {"name": "c", "wireguard": {"privateKey": "KEY", "peerKey": "KEY", "listenPort": 1,
+                    "remotePrefixes": ["10.2.0.0/16"]}},
+                {"name": "d", "wireguard": {"peerKey": "KEY", "listenPort": 2}},
+                {"name": "e", "wireguard": {"privateKey": "x", "peerKey": "KEY", "listenPort": 3}}]"#,
+        );
+        let said: Vec<_> = tunnels(&compartment).into_iter().map(|(_, made)| made.err()).collect();
+        let prefix = "10.2.0.0/16".parse().unwrap();
+        let wanted = [
+            None,
+            Some(Error::Port { port: 51820, other: "a".to_owned() }),
+            Some(Error::Taken { prefix, other: "a".to_owned() }),
+            Some(Error::NoKey),
+            Some(Error::Key("privateKey")),
+        ];
+        assert_eq!(said, wanted);
+    }
+
+    #[test]
+    fn over_either_family_the_larger_header_counts() {
+        let compartment = compartment(r#"[{"name": "a", "wireguard": {"privateKey": "KEY", "peerKey": "KEY"}}]"#);
+        assert_eq!(tunnels(&compartment)[0].1.as_ref().unwrap().mtu(1500), 1420);
+    }
+}

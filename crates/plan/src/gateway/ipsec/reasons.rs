@@ -356,3 +356,102 @@ fn selectors(tunnel: &Tunnel<'_>, theirs: Option<&str>) -> String {
         tunnel.remote
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use model::gateway::Secret;
+
+    use super::*;
+
+    fn tunnel(secret: &Secret) -> Tunnel<'_> {
+        Tunnel {
+            name: "office",
+            local: "192.0.2.1".parse().unwrap(),
+            remote: "198.51.100.1".parse().unwrap(),
+            local_id: "192.0.2.1".to_owned(),
+            remote_id: "198.51.100.1".to_owned(),
+            authentication: Authentication::Psk(secret),
+            local_selectors: vec!["10.1.0.0/24".parse().unwrap()],
+            remote_selectors: vec!["10.2.0.0/24".parse().unwrap()],
+            routes: Vec::new(),
+            addresses: Vec::new(),
+            ike_proposals: vec!["aes128-sha256-modp2048".to_owned()],
+            esp_proposals: vec!["aes128-sha256".to_owned()],
+            opens: true,
+            dpd_delay: 5,
+            rekey_time: 3600,
+        }
+    }
+
+    /// What is said after lines of a log, each with charon's name and number before it.
+    fn after(lines: &[(&str, u64, &str)]) -> String {
+        let (mut journal, secret) = (Journal::default(), Secret::new("x"));
+        lines.iter().for_each(|(name, number, line)| journal.hear(name, *number, line));
+        let tunnel = tunnel(&secret);
+        journal.complaint(&tunnel).map(|complaint| complaint.sentence(&tunnel)).unwrap_or_default()
+    }
+
+    #[test]
+    fn one_repetition_is_no_silence_and_the_message_says_where_it_ends() {
+        assert_eq!(after(&[("office", 1, "retransmit 1 of request with message ID 0")]), "");
+        let said = after(&[("office", 1, "retransmit 2 of request with message ID 0")]);
+        assert!(said.starts_with("no answer from 198.51.100.1 to IKE_SA_INIT"), "{said}");
+        let said = after(&[("office", 1, "retransmit 2 of request with message ID 1")]);
+        assert!(said.contains("not IKE_AUTH") && said.contains("UDP 4500"), "{said}");
+        let said = after(&[("office", 1, "retransmit 4 of request with message ID 17")]);
+        assert!(said.contains("has stopped to answer"), "{said}");
+    }
+
+    #[test]
+    fn what_explains_more_stays_until_there_is_another_attempt() {
+        let mut lines = vec![
+            ("office", 1, "initiating IKE_SA office[1] to 198.51.100.1"),
+            ("office", 1, "  using certificate \"CN=theirs\""),
+            ("office", 1, "subject certificate invalid (valid from Nov 01 00:00:00 2023 to Nov 01 00:00:00 2025)"),
+            ("office", 1, "no trusted ED25519 public key found for 'theirs'"),
+        ];
+        let said = after(&lines);
+        assert!(said.contains("(\"CN=theirs\") is not valid now: it is valid from Nov 01 00:00:00 2023 to"), "{said}");
+        lines.extend([
+            ("office", 2, "initiating IKE_SA office[2] to 198.51.100.1"),
+            ("office", 2, "received AUTHENTICATION_FAILED notify error"),
+        ]);
+        assert!(after(&lines).contains("refuses us (AUTHENTICATION_FAILED)"));
+    }
+
+    #[test]
+    fn attempts_of_others_are_known_by_their_address_until_they_have_a_name() {
+        let unnamed = [
+            ("", 7, "198.51.100.1 is initiating an IKE_SA"),
+            ("", 7, "received proposals: IKE:3DES_CBC/HMAC_SHA1_96/PRF_HMAC_SHA1/MODP_1024"),
+            ("", 7, "received proposals unacceptable"),
+        ];
+        let said = after(&unnamed);
+        assert!(said.contains("it offers IKE:3DES_CBC/HMAC_SHA1_96") && said.contains("we take aes128-"), "{said}");
+        assert_eq!(
+            after(&unnamed.map(|(_, number, line)| ("", number + 1, line))[1..]),
+            "",
+            "nobody knows whose that is"
+        );
+        let named = [
+            ("", 7, "198.51.100.1 is initiating an IKE_SA"),
+            ("office", 7, "tried 1 shared key for '192.0.2.1' - '198.51.100.1', but MAC mismatched"),
+        ];
+        assert!(after(&named).contains("pre-shared key of 198.51.100.1 is not ours"));
+        let stranger = [
+            ("", 7, "198.51.100.1 is initiating an IKE_SA"),
+            ("", 7, "looking for peer configs matching 192.0.2.1[%any]...198.51.100.1[fritz.example]"),
+            ("", 7, "no matching peer config found"),
+        ];
+        assert!(after(&stranger).contains("calls itself \"fritz.example\""), "{}", after(&stranger));
+    }
+
+    #[test]
+    fn notifies_without_a_sentence_are_named_and_chatter_is_not() {
+        let said = after(&[("office", 1, "received INVALID_SYNTAX notify error")]);
+        assert_eq!(said, "198.51.100.1 answers INVALID_SYNTAX; look into its log for the reason");
+        for chatter in ["received packet: from 198.51.100.1[500] to 192.0.2.1[500] (36 bytes)", "", "received ", "x"] {
+            assert_eq!(after(&[("office", 1, chatter)]), "", "{chatter}");
+        }
+    }
+}
