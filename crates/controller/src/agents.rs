@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use api::fabric::LastMove;
 use model::fabric::{Addressing, Key, Kind, ResourceName, Spec};
-use model::gateway::GatewayReport;
+use model::gateway::{GatewayBeat, GatewayReport};
 use model::{MacAddress, Vsid};
 use plan::fabric::{Change, Fabric, TopicId};
 use proto::{
@@ -122,6 +122,10 @@ impl proto::Controller for Controller {
 
     fn acked(&self, host: &ResourceName, _revision: u64) {
         self.0.note_ack(host);
+    }
+
+    fn gateway_beat(&self, host: &ResourceName, beat: &GatewayBeat) {
+        self.0.gateway_watch.heard(host, beat);
     }
 
     fn gateway_report(&self, host: &ResourceName, report: GatewayReport) {

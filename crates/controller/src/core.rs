@@ -17,7 +17,7 @@ use api::fabric::{AuditEntry, Event, EventKind, Item, MAX_PAGE};
 use api::{Outcome, Problem, ProblemType};
 use model::fabric::{Key, Kind, Object, ResourceName};
 use parking_lot::{Mutex, MutexGuard};
-use plan::fabric::{Change, Context, Fabric, Late, Refusal, RefusalSort, Settling, Transition};
+use plan::fabric::{Change, Context, Fabric, Late, Refusal, RefusalSort, Settling, TakeOver, Transition};
 use proto::Standing;
 use store::{CommitError, Store, Transaction, WatchError};
 use uuid::Uuid;
@@ -28,6 +28,7 @@ use crate::clock;
 use crate::commit::{self, Actor, PrepareError};
 use crate::error::LoadError;
 use crate::gateway_reports::GatewayReports;
+use crate::gateway_watch::GatewayWatch;
 use crate::hosts::{Reports, Sessions};
 use crate::limits::{ACK_PAUSE, MAX_ASIDE};
 use crate::records;
@@ -60,6 +61,8 @@ pub struct Core {
     pub settings: Settings,
     /// What the gateways of hosts said.
     pub gateways: GatewayReports,
+    /// How the hosts of gateways are.
+    pub gateway_watch: GatewayWatch,
     pub started: u64,
     /// The store's revision at the start. How far hosts are with it and those before was not seen.
     pub found: u64,
@@ -95,6 +98,8 @@ pub enum Work {
     Learn(Key, Vec<IpAddr>),
     /// All hosts know that the VM of a port has moved.
     Settle(Key),
+    /// Other hosts take over what those of gateways did until now.
+    TakeOver(Vec<TakeOver>),
 }
 
 impl From<Work> for Prepared {
@@ -138,6 +143,7 @@ impl Core {
             state: Mutex::new(state),
             reports: Mutex::default(),
             gateways: GatewayReports::default(),
+            gateway_watch: GatewayWatch::default(),
             acks: Acks::default(),
             watches: Watches::default(),
             store,
@@ -500,6 +506,7 @@ impl Core {
     pub fn end(&self) {
         self.watches.close(&Problem::unavailable("the controller ends; try again later"));
         self.acks.end();
+        self.gateway_watch.end();
     }
 }
 
@@ -510,6 +517,7 @@ fn carry_out(fabric: &mut Fabric, work: &Work, revision: u64) -> Result<Transiti
         Work::Nothing => Transition::default(),
         Work::Changes(changes) => fabric.change(changes, context).map_err(|refusals| problem(&refusals))?,
         Work::Settle(port) => fabric.settle(port, context).unwrap_or_default(),
+        Work::TakeOver(all) => fabric.take_over(all, context).unwrap_or_default(),
         Work::Learn(port, addresses) => fabric.learn(port, addresses, context).unwrap_or_default(),
     })
 }

@@ -23,6 +23,7 @@ mod error;
 mod first_start;
 mod gateway_reports;
 mod gateway_status;
+mod gateway_watch;
 mod hosts;
 pub mod limits;
 mod northbound;

@@ -55,12 +55,17 @@ pub fn run(options: &Options) -> Result<(), RunError> {
         .name("acks".to_owned())
         .spawn(move || acks.follow_acks())
         .map_err(|source| RunError::Io { what: "start a thread".to_owned(), source })?;
+    let watcher = Arc::clone(&core);
+    let watcher = std::thread::Builder::new()
+        .name("gateways".to_owned())
+        .spawn(move || watcher.watch_gateways())
+        .map_err(|source| RunError::Io { what: "start a thread".to_owned(), source })?;
     // Each has threads of its own: a thousand agents that acknowledge a change do not stand before a request.
     let (people, agency) = (runtime("people")?, runtime("agents")?);
     let ended = people.block_on(serve(Arc::clone(&core), authority, names, rest, agents, agency.handle()));
     core.end();
     // A panic of it has been logged.
-    let _ = follower.join();
+    let _ = (follower.join(), watcher.join());
     tracing::info!("ended");
     ended
 }

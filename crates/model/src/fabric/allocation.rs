@@ -65,6 +65,12 @@ pub struct GatewayAllocation {
     /// The gateway's other hosts, which stand ready.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub standby: Vec<ResourceName>,
+    /// The host of these that is to be the active one as soon as all hosts know of both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<ResourceName>,
+    /// The host of these that was the active one until now, and forwards what still comes to it, until all hosts know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub came_from: Option<ResourceName>,
     /// The VSID of the gateway subnet, which lies between the VM network's distributed router and the compartment.
     #[schemars(with = "u32", range(min = 4096, max = 16_777_214))]
     pub vsid: Vsid,

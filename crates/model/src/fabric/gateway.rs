@@ -41,6 +41,10 @@ pub struct GatewayHost {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<String>")]
     pub addresses: Vec<IpNet>,
+    /// Whether it is to be empty, for maintenance for example: its VM networks go to the gateway's other hosts, and lose nothing
+    /// by it. They do not come back by themselves.
+    #[serde(default, skip_serializing_if = "crate::gateway::is_default")]
+    pub drained: bool,
 }
 
 /// A network outside, at the external interfaces of a gateway's hosts.

@@ -74,7 +74,9 @@ impl Index {
                 }
             }
         }
-        if object.allocation.came_from.is_some() {
+        let gateway = object.allocation.gateway.as_deref();
+        let gateway_moves = gateway.is_some_and(|given| given.next.is_some() || given.came_from.is_some());
+        if object.allocation.came_from.is_some() || gateway_moves {
             match more {
                 true => self.arrivals.insert(id.clone()),
                 false => self.arrivals.remove(id),

@@ -22,6 +22,7 @@ mod retired;
 mod security_refusal;
 mod settling;
 mod slots;
+mod switch_over;
 mod tenancy;
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,7 @@ pub use refusal_sort::RefusalSort;
 pub use security_refusal::SecurityRefusal;
 pub use settling::{Late, SETTLING, SETTLING_WITHOUT, Settling, settles_after};
 pub use slots::host_port_name;
+pub use switch_over::{Manner, TakeOver};
 pub use tenancy::TenantRefusal;
 pub use topic::{Topic, TopicChange, TopicId, TopicIdError};
 pub use words::Users;

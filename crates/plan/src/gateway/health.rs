@@ -45,6 +45,8 @@ pub enum Health {
     Unknown,
     /// It lives, and an interface that it cannot do without has no carrier.
     Unfit(Lost),
+    /// It works, and an operator wants it empty.
+    Drained,
     /// Nobody has heard of it for so long.
     Dead {
         /// For how long: what the one says who heard it last.
@@ -81,6 +83,7 @@ impl fmt::Display for Failure<'_> {
                 write!(f, "netvirt gateway on {host} says nothing; what it was told last goes on, start it again")
             }
             Health::Unknown => write!(f, "{host} has not been heard of yet"),
+            Health::Drained => write!(f, "{host} is drained"),
             Health::Well { .. } => write!(f, "{host} is well"),
         }
     }
@@ -210,7 +213,7 @@ pub struct Succession<N> {
 }
 
 /// Who takes over what, from hosts that cannot do their work. `gateway` are its hosts, the preferred ones first; `active` says
-/// which of them each VM network has. A network whose host is dead or unfit goes to the host with the fewest networks among
+/// which of them each VM network has. A network whose host is dead, unfit or drained goes to the host with the fewest networks among
 /// those that can take it; where there is none it stays. Nothing ever goes back by itself: that would be one more interruption.
 pub fn successions<N: Clone>(
     gateway: &[ResourceName],
@@ -226,7 +229,10 @@ pub fn successions<N: Clone>(
     }
     let mut successions = Vec::new();
     for (network, from) in &active {
-        let Some(verdict @ (Health::Dead { .. } | Health::Unfit(_))) = health.get(from).copied() else { continue };
+        let Some(verdict @ (Health::Dead { .. } | Health::Unfit(_) | Health::Drained)) = health.get(from).copied()
+        else {
+            continue;
+        };
         let Some(to) = successor(gateway, from, health, &load) else { continue };
         *load.entry(to).or_default() += 1;
         let reason = Failure { host: from, health: verdict }.to_string();

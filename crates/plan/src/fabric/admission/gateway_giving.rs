@@ -56,22 +56,29 @@ impl Fabric {
         Some(vec![choose(true)?, choose(false)?])
     }
 
-    /// Makes another host of its gateway the active one of a VM network, and the one that was so one that stands ready. `None` if
-    /// it is active already, or none of the gateway's hosts.
-    pub fn activate(&mut self, network: &Key, host: &ResourceName, context: Context<'_>) -> Option<Transition> {
-        let mut given = self.given_gateway(network)?.clone();
-        let place = given.standby.iter().position(|other| other == host)?;
-        given.standby[place] = std::mem::replace(&mut given.host, host.clone());
+    /// Puts what VM networks were given for their connections in the place of what they had. `None` if that is nothing.
+    pub(in crate::fabric) fn put_gateways(
+        &mut self,
+        given: Vec<(Key, GatewayAllocation)>,
+        context: Context<'_>,
+    ) -> Option<Transition> {
+        if given.is_empty() {
+            return None;
+        }
+        let keys = given.iter().map(|(network, _)| network.clone()).collect();
         let mut run = Run::new(self, context);
-        run.allocate(network, |allocation| allocation.gateway = Some(Box::new(given)));
-        run.finish(vec![network.clone()]).ok()
+        for (network, given) in given {
+            run.allocate(&network, |allocation| allocation.gateway = Some(Box::new(given)));
+        }
+        run.finish(keys).ok()
     }
 }
 
 /// The hosts of a gateway: the active one, which stays so while it is one of them, and the others in their order.
 fn hosts(gateway: &Gateway, active: Option<&ResourceName>) -> Option<(ResourceName, Vec<ResourceName>)> {
     let all: Vec<&ResourceName> = gateway.hosts.iter().map(|host| &host.host).collect();
-    let first = active.filter(|active| all.contains(active)).or(all.first().copied())?;
+    let preferred = gateway.hosts.iter().find(|host| !host.drained).map(|host| &host.host);
+    let first = active.filter(|active| all.contains(active)).or(preferred).or(all.first().copied())?;
     Some((first.clone(), all.into_iter().filter(|host| *host != first).cloned().collect()))
 }
 
@@ -85,6 +92,7 @@ impl Run<'_, '_> {
         if self.fabric.host(&kept.host).is_none() {
             kept.host = (!kept.standby.is_empty()).then(|| kept.standby.remove(0))?;
         }
+        still_moving(&mut kept);
         Some(kept)
     }
 
@@ -267,10 +275,12 @@ impl Run<'_, '_> {
         let named = needs.named.iter().filter(|address| !own.contains(address));
         let named = named.filter_map(|address| with_length(&with.gateway, needs.vlan, *address)).collect();
         let (gateway, vlan, translated) = (with.gateway_key.name.clone(), needs.vlan, needs.translated.clone());
-        Some(GatewayAllocation {
+        let mut given = GatewayAllocation {
             gateway,
             host,
             standby,
+            next: had.and_then(|given| given.next.clone()),
+            came_from: had.and_then(|given| given.came_from.clone()),
             vsid,
             prefixes,
             mac,
@@ -280,7 +290,9 @@ impl Run<'_, '_> {
             named,
             translated,
             shared,
-        })
+        };
+        still_moving(&mut given);
+        Some(given)
     }
 
     /// No port outside leads to two VMs, and those of a shared address are among the ones that the VM network has.
@@ -341,5 +353,16 @@ fn still_needed(given: &GatewayAllocation, with: &Connections) -> Option<Gateway
     kept.translated.retain(|prefix| same && needs.translated.contains(prefix));
     let count = |shared: &SharedAddress| u32::from(shared.ports.last() - shared.ports.first()) + 1;
     kept.shared = given.shared.filter(|shared| needs.shared.map(u32::from) == Some(count(shared)));
+    still_moving(&mut kept);
     Some(kept)
+}
+
+/// Forgets where it goes and where it has come from, if that host is none of the gateway's any more, or is the active one.
+fn still_moving(given: &mut GatewayAllocation) {
+    let GatewayAllocation { standby, next, came_from, .. } = given;
+    for place in [next, came_from] {
+        if place.as_ref().is_some_and(|host| !standby.contains(host)) {
+            *place = None;
+        }
+    }
 }

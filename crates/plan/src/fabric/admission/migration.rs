@@ -52,13 +52,18 @@ impl Fabric {
         Some((key.clone(), to.clone()?))
     }
 
-    /// The ports whose VMs have moved and of which some host may not know that yet.
+    /// The ports whose VMs have moved and of which some host may not know that yet; and VM networks that move to another host of
+    /// their gateway.
     pub fn arrivals(&self) -> impl Iterator<Item = &Key> {
         self.index.arrivals()
     }
 
-    /// Takes in that all hosts know where a port's VM has gone: what was late has come. `None` if it has not moved.
+    /// Takes in that all hosts know where a port's VM has gone: what was late has come. `None` if it has not moved. Of a VM
+    /// network that moves to another host of its gateway it is the next step.
     pub fn settle(&mut self, port: &Key, context: Context<'_>) -> Option<Transition> {
+        if port.kind == Kind::VmNetwork {
+            return self.settle_gateway_move(port, context);
+        }
         self.port(port)?.0.allocation.came_from.as_ref()?;
         let mut run = Run::new(self, context);
         run.allocate(port, |given| given.came_from = None);

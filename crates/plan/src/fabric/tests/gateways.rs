@@ -5,7 +5,7 @@ use model::fabric::{GatewayAllocation, Key, Kind};
 use model::gateway::{Compartment, Connection};
 
 use super::{AAA, World, key, sentences};
-use crate::fabric::TopicId;
+use crate::fabric::{Manner, TopicId};
 
 /// A gateway of two hosts, host17 before host18, with nine addresses of each family, of which one is the router's.
 pub(super) const GW: &str = "\
@@ -37,7 +37,7 @@ pub(super) fn given(world: &World) -> Option<GatewayAllocation> {
 }
 
 /// The compartment of a host, for tenant and VM network.
-fn compartment(world: &World, host: &str, name: &str) -> Option<Compartment> {
+pub(super) fn compartment(world: &World, host: &str, name: &str) -> Option<Compartment> {
     let topic = world.fabric.topic(&TopicId::Host(host.parse().unwrap()))?;
     topic.values().find_map(|resource| match resource {
         Resource::Compartment(found) if found.name.as_str() == name => Some(found.as_ref().clone()),
@@ -49,7 +49,7 @@ fn only(world: &World) -> Connection {
     compartment(world, "host17", "default/AAA").unwrap().connections.pop().unwrap()
 }
 
-fn texts<T: ToString>(items: &[T]) -> Vec<String> {
+pub(super) fn texts<T: ToString>(items: &[T]) -> Vec<String> {
     items.iter().map(ToString::to_string).collect()
 }
 
@@ -297,9 +297,9 @@ fn another_host_takes_over() {
     world.apply(&connection("internet", "nat: {}"));
     let before = given(&world).unwrap();
     let network = key(Kind::VmNetwork, "AAA");
-    assert!(world.activate(&network, &"host17".parse().unwrap()).is_none(), "it is active");
-    assert!(world.activate(&network, &"host16".parse().unwrap()).is_none(), "it is no gateway");
-    world.activate(&network, &"host18".parse().unwrap()).unwrap();
+    assert!(world.take_over(&network, &"host17".parse().unwrap(), Manner::Abrupt).is_none(), "it is active");
+    assert!(world.take_over(&network, &"host16".parse().unwrap(), Manner::Abrupt).is_none(), "it is no gateway");
+    world.take_over(&network, &"host18".parse().unwrap(), Manner::Abrupt).unwrap();
     let after = given(&world).unwrap();
     assert_eq!((after.host.as_str(), texts(&after.standby)), ("host18", vec!["host17".to_owned()]));
     assert_eq!(after.outside_mac, before.outside_mac);

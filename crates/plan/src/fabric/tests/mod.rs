@@ -18,6 +18,7 @@ mod queries;
 mod refusals;
 mod refusals_of_networks;
 mod security;
+mod switch_over;
 mod tenancy;
 mod topics;
 
@@ -57,11 +58,23 @@ impl World {
         fabric.learn(port, addresses, Context { revision: *revision, now: *revision * 1000, uuid: &mut uuid })
     }
 
-    pub fn activate(&mut self, network: &Key, host: &model::fabric::ResourceName) -> Option<Transition> {
+    /// Another host takes over, or is to.
+    pub fn take_over(
+        &mut self,
+        network: &Key,
+        to: &model::fabric::ResourceName,
+        manner: super::Manner,
+    ) -> Option<Transition> {
+        let from = self.fabric.given_gateway(network)?.host.clone();
+        let one = super::TakeOver { network: network.clone(), from, to: to.clone(), manner, reason: String::new() };
+        self.take_over_all(&[one])
+    }
+
+    pub fn take_over_all(&mut self, all: &[super::TakeOver]) -> Option<Transition> {
         self.revision += 1;
         let Self { fabric, revision, .. } = self;
         let mut uuid = || unreachable!("nothing is made");
-        fabric.activate(network, host, Context { revision: *revision, now: *revision * 1000, uuid: &mut uuid })
+        fabric.take_over(all, Context { revision: *revision, now: *revision * 1000, uuid: &mut uuid })
     }
 
     pub fn settle(&mut self, port: &Key) -> Option<Transition> {

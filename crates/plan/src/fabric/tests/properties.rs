@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::{BASE, PHYSICAL, State, World, puts, resource};
-use crate::fabric::{Change, Fabric, Outcome, Topic, TopicId, Transition};
+use crate::fabric::{Change, Fabric, Manner, Outcome, Topic, TopicId, Transition};
 
 /// One event of a history.
 #[derive(Clone, Debug)]
@@ -23,8 +23,8 @@ enum Event {
     Arrive(Index),
     /// One of those that have moved is known to be there.
     Settle(Index),
-    /// A host becomes the active one of a VM network's gateway.
-    Activate(Key, ResourceName),
+    /// A host takes over a VM network's gateway, or is to.
+    TakeOver(Key, ResourceName, Manner),
 }
 
 /// One of the ports that are somewhere, as it is when its VM is to move.
@@ -337,11 +337,12 @@ fn any_event() -> impl Strategy<Value = Event> {
     let settle = any::<Index>().prop_map(Event::Settle);
     let depart = (any::<Index>(), select(&HOSTS[..]));
     let depart = depart.prop_map(|(which, host)| Event::Depart(which, host.parse().unwrap()));
-    let activate = (select(&TENANTS[..]), select(&HOSTS[..2])).prop_map(|(tenant, host)| {
+    let manner = select(&[Manner::Prepared, Manner::Forwarding, Manner::Abrupt, Manner::Cancelled][..]);
+    let take_over = (select(&TENANTS[..]), select(&HOSTS[..2]), manner).prop_map(|(tenant, host, manner)| {
         let network = Key::new(Kind::VmNetwork, Some(tenant.parse().unwrap()), "n0".parse().unwrap());
-        Event::Activate(network, host.parse().unwrap())
+        Event::TakeOver(network, host.parse().unwrap(), manner)
     });
-    prop_oneof![10 => few(change).prop_map(Event::Set), 1 => learn, 2 => depart, 2 => arrive, 1 => settle, 1 => activate]
+    prop_oneof![10 => few(change).prop_map(Event::Set), 1 => learn, 2 => depart, 2 => arrive, 2 => settle, 1 => take_over]
 }
 
 /// The fabric in which histories begin: both kinds of logical network, and something of everything on them.
@@ -443,7 +444,7 @@ fn changes_of(fabric: &Fabric, event: &Event) -> Option<Vec<Change>> {
         Event::Set(changes) => Some(changes.clone()),
         Event::Depart(which, host) => Some(departing(fabric, *which, host).into_iter().collect()),
         Event::Arrive(which) => Some(arrived(fabric, *which).into_iter().collect()),
-        Event::Learn(..) | Event::Settle(_) | Event::Activate(..) => None,
+        Event::Learn(..) | Event::Settle(_) | Event::TakeOver(..) => None,
     }
 }
 
@@ -451,7 +452,7 @@ fn changes_of(fabric: &Fabric, event: &Event) -> Option<Vec<Change>> {
 fn take_in(world: &mut World, event: &Event) -> Option<Transition> {
     match event {
         Event::Learn(port, addresses) => world.learn(port, addresses),
-        Event::Activate(network, host) => world.activate(network, host),
+        Event::TakeOver(network, host, manner) => world.take_over(network, host, *manner),
         Event::Settle(which) => {
             let ports: Vec<Key> = world.fabric.arrivals().cloned().collect();
             ports.get(which.index(ports.len().max(1))).and_then(|port| world.settle(port))
@@ -565,7 +566,7 @@ fn histories_are_both_legal_and_illegal() {
                     arrivals += changes.len();
                     changes
                 }
-                Event::Learn(..) | Event::Settle(_) | Event::Activate(..) => continue,
+                Event::Learn(..) | Event::Settle(_) | Event::TakeOver(..) => continue,
             };
             match world.change(&changes) {
                 Ok(_) => legal += 1,

@@ -8,7 +8,7 @@ use model::fabric::{
     ExternalNetwork, Gateway, GatewayAllocation, GatewayConnection, Key, Object, ResourceName, VmNetwork,
 };
 use model::gateway::{self, Compartment, Connection, GatewayPeer, Inside, Outside};
-use model::{LookupRecord, LookupRecordType, QualifiedName, Resource, RoutingDomainId, TranslationMethod};
+use model::{LookupRecord, LookupRecordType, Migration, QualifiedName, Resource, RoutingDomainId, TranslationMethod};
 
 use super::items::on_link;
 use crate::fabric::admission::{external_of, remote_prefixes};
@@ -60,19 +60,29 @@ impl Fabric {
         }
         let topic = TopicId::Network(rdid);
         let mut items: Vec<(TopicId, Resource)> = Vec::new();
-        if let Some((provider, _)) = self.provider_of(&given.host, &network.logical_network) {
-            let records = records(given, provider.addr()).map(Resource::LookupRecord);
+        let place = |host: &ResourceName| Some(self.provider_of(host, &network.logical_network)?.0.addr());
+        if let Some(provider) = place(&given.host) {
+            let records = records(given, provider).map(Resource::LookupRecord);
             items.extend(records.map(|record| (topic.clone(), record)));
+            let to = given.next.as_ref().and_then(place).filter(|to| *to != provider);
+            let from = given.came_from.as_ref().and_then(place).filter(|from| to.is_none() && *from != provider);
+            if to.or(from).is_some() {
+                let migration = Resource::Migration(Migration { vsid: given.vsid, mac: given.mac, to, from });
+                items.push((topic.clone(), migration));
+            }
         }
         let routes = self.routes_to(key, given, rdid).into_iter().map(Resource::CustomerRoute);
         items.extend(routes.map(|route| (topic.clone(), route)));
         let mut port = model::Port::new(device.clone(), device.clone(), given.mac, Some(given.vsid));
         port.addresses = given.inside().iter().map(IpNet::addr).collect();
-        items.push((TopicId::Host(given.host.clone()), Resource::Port(port)));
+        // At both places of one that moves, so that it finds its network there.
+        let places = std::iter::once(&given.host).chain(&given.next).chain(&given.came_from);
+        items.extend(places.map(|host| (TopicId::Host(host.clone()), Resource::Port(port.clone()))));
         let compartment = self.compartment(key, given, spec, device);
         items.extend(given.hosts().map(|host| {
             let standby = *host != given.host;
-            let compartment = Compartment { standby, ..compartment.clone() };
+            let leaving = given.came_from.as_ref() == Some(host);
+            let compartment = Compartment { standby, leaving, ..compartment.clone() };
             (TopicId::Host(host.clone()), Resource::Compartment(Box::new(compartment)))
         }));
         items
