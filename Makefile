@@ -11,6 +11,7 @@ target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 help:
 	@echo 'make demo      install what is missing, build, and tell the tour: a network at a controller (root)'
 	@echo 'make demo VM=1   the same with VMs that have kernels of their own, one of which moves while it runs (root)'
+	@echo 'make demo GATEWAY=1   the tour of gateways: two companies with the same addresses, their VPNs, BGP, DNS and NAT (root)'
 	@echo 'make demo-by-hand   the same for the story of Blue and Red: two hosts without a controller (root)'
 	@echo 'make test      install what is missing, check style and licences, run every test (root)'
 	@echo 'make bench     measure netvirt beside its peers, then a controller with 100,000 ports (root);'
@@ -46,7 +47,7 @@ test:
 demo:
 	scripts/tools build lab
 	cargo build --release --locked
-	PATH="$(target)/release:$$PATH" ./scripts/demo$(if $(VM),-vm)
+	PATH="$(target)/release:$$PATH" ./scripts/demo$(if $(VM),-vm,$(if $(GATEWAY),-gateway))
 
 demo-by-hand:
 	scripts/tools build lab

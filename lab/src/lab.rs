@@ -29,7 +29,7 @@ pub struct UpOptions {
 
 impl Default for UpOptions {
     fn default() -> Self {
-        Self { program: None, ready_within: Duration::from_secs(20), interrupted: Interrupted::default() }
+        Self { program: None, ready_within: Duration::from_secs(60), interrupted: Interrupted::default() }
     }
 }
 

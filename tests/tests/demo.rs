@@ -88,6 +88,12 @@ fn the_demo_with_guests_is_told_to_its_end() {
 }
 
 #[test]
+fn the_demo_of_gateways_is_told_to_its_end() {
+    told_to_the_end("demo-gateway", "Two companies with the same addresses");
+    assert!(lab::list().unwrap().iter().all(|lab| lab.name != "tour-gateway"));
+}
+
+#[test]
 fn a_reader_who_goes_away_leaves_no_lab_behind() {
     let folder = tempfile::tempdir().unwrap();
     let (reader, writer) = std::io::pipe().unwrap();
