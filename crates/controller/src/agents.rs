@@ -126,6 +126,7 @@ impl proto::Controller for Controller {
 
     fn gateway_beat(&self, host: &ResourceName, beat: &GatewayBeat) {
         self.0.gateway_watch.heard(host, beat);
+        self.0.gateways.note_beat(host, beat);
     }
 
     fn gateway_report(&self, host: &ResourceName, report: GatewayReport) {

@@ -89,6 +89,7 @@ pub fn hosts(fabric: &Fabric, reports: &GatewayReports, spec: &Gateway) -> Vec<G
             Some(said) => said.trouble.clone(),
             None => (host.active + host.standby > 0).then(|| silent(&host.host)),
         };
+        host.trouble = host.trouble.take().or_else(|| reports.ill(&host.host));
     }
     hosts
 }
@@ -168,7 +169,7 @@ mod tests {
             connections: vec![connection],
         };
         let trouble = trouble.map(str::to_owned);
-        GatewayReport { trouble, compartments: vec![compartment], ..GatewayReport::default() }
+        GatewayReport { trouble, compartments: vec![compartment] }
     }
 
     fn fabric() -> Fabric {

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use api::Problem;
 use api::fabric::AuditEntry;
-use model::fabric::ResourceName;
+use model::fabric::{Kind, Object, ResourceName, Spec};
 use model::gateway::GatewayBeat;
 use parking_lot::Mutex;
 use plan::fabric::{Manner, TakeOver};
-use plan::gateway::health::{Health, JUDGE, Watch};
+use plan::gateway::health::{Failure, Health, JUDGE, Watch};
 use serde_json::json;
 
 use crate::commit::{self, Actor};
@@ -48,39 +48,36 @@ impl GatewayWatch {
         self.watch.lock().heard(host, beat, self.began.elapsed());
     }
 
-    /// How a host is; none if nobody watches it.
-    pub fn health_of(&self, host: &ResourceName) -> Option<Health> {
-        self.health.lock().get(host).copied()
-    }
-
     /// Lets [`Core::watch_gateways`] end.
     pub fn end(&self) {
         self.ended.store(true, Ordering::Relaxed);
     }
 
-    /// How these hosts are now.
-    fn judge(&self, hosts: &BTreeSet<ResourceName>) -> BTreeMap<ResourceName, Health> {
+    /// How these hosts are now, and of whom that is another thing than before.
+    fn judge(&self, hosts: &BTreeSet<ResourceName>) -> (BTreeMap<ResourceName, Health>, Vec<ResourceName>) {
         let mut watch = self.watch.lock();
         let now = self.began.elapsed();
         watch.expect(hosts, now);
         let verdicts = watch.judge(now);
         let mut before = self.health.lock();
+        let mut changed = Vec::new();
         for (host, health) in &verdicts {
-            tell(host, before.get(host), health);
+            let known = before.get(host);
+            if known.map(std::mem::discriminant) != Some(std::mem::discriminant(health)) {
+                tell(host, known.is_some(), *health);
+                changed.push(host.clone());
+            }
         }
         before.clone_from(&verdicts);
-        verdicts
+        (verdicts, changed)
     }
 }
 
-/// Writes into the log what has become of a host, if it is another thing than before.
-fn tell(host: &ResourceName, before: Option<&Health>, health: &Health) {
-    if before.map(std::mem::discriminant) == Some(std::mem::discriminant(health)) {
-        return;
-    }
-    let words = plan::gateway::health::Failure { host, health: *health };
+/// Writes into the log what has become of a host.
+fn tell(host: &ResourceName, known: bool, health: Health) {
+    let words = Failure { host, health };
     match health {
-        Health::Well { .. } if before.is_some() => tracing::info!("{words}"),
+        Health::Well { .. } if known => tracing::info!("{words}"),
         Health::Well { .. } | Health::Unknown | Health::Drained => tracing::debug!("{words}"),
         Health::Dead { .. } | Health::Unfit(_) | Health::Speechless => tracing::warn!("{words}"),
     }
@@ -104,13 +101,32 @@ impl Core {
                 std::thread::sleep(REST);
                 continue;
             }
-            let health = self.gateway_watch.judge(&hosts);
+            let (health, changed) = self.gateway_watch.judge(&hosts);
+            if !changed.is_empty() {
+                self.note_healths(&health, &changed);
+            }
             let well = health.values().all(|health| matches!(health, Health::Well { .. }));
             if !well || drained {
                 self.take_over(&health);
             }
             std::thread::sleep(JUDGE);
         }
+    }
+
+    /// Shows how these hosts are now.
+    fn note_healths(&self, health: &BTreeMap<ResourceName, Health>, changed: &[ResourceName]) {
+        for host in changed {
+            let health = health.get(host).copied().unwrap_or(Health::Unknown);
+            let ill = matches!(health, Health::Dead { .. } | Health::Unfit(_) | Health::Speechless);
+            self.gateways.note_health(host, ill.then(|| Failure { host, health }.to_string()));
+        }
+        let state = self.state();
+        let of = |object: &&Object| match &object.resource.spec {
+            Spec::Gateway(spec) => spec.hosts.iter().any(|host| changed.contains(&host.host)),
+            _ => false,
+        };
+        let gateways: Vec<_> = state.fabric.of_kind(Kind::Gateway, None).filter(of).map(Object::key).collect();
+        self.tell_status(&state, gateways);
     }
 
     /// Has hosts take over what others cannot do, as they are.
