@@ -107,7 +107,7 @@ impl HostFields {
     /// The given fields in the place of those of the spec.
     pub(super) fn edit(&self, name: &str, spec: &mut Value) -> Result<(), FieldsError> {
         if let Some(text) = &self.description {
-            super::merge(spec, json!({"description": text}));
+            super::spec::merge(spec, json!({"description": text}));
         }
         if self.logical_networks.is_empty() {
             return Ok(());

@@ -267,7 +267,7 @@ mod tests {
             [items, packet(ANSWER, "", &empty)].concat(),
             packet(CONFIRM, "", &empty),
         ]);
-        assert_eq!(client.list("list-sas", "list-sa", &empty).unwrap(), [log.clone()]);
+        assert_eq!(client.list("list-sas", "list-sa", &empty).unwrap(), std::slice::from_ref(&log));
         speaker.join().unwrap();
         let kept: Vec<_> = client.events.iter().map(|event| event.name.as_str()).collect();
         assert_eq!(kept, ["log"]);

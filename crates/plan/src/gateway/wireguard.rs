@@ -190,6 +190,7 @@ mod tests {
         Compartment {
             name: "aaa/net".parse().unwrap(),
             standby: false,
+            leaving: false,
             inside: serde_json::from_str(inside).unwrap(),
             outside: serde_json::from_str(outside).unwrap(),
             connections: serde_json::from_str(&connections.replace("KEY", KEY)).unwrap(),

@@ -15,7 +15,14 @@ fn compartment(connections: &str) -> Compartment {
         serde_json::from_str(r#"{"mac": "02:00:00:00:01:01", "addresses": ["203.0.113.5/24", "203.0.113.7/24"]}"#)
             .unwrap();
     let connections = serde_json::from_str(connections).unwrap();
-    Compartment { name: "aaa/net".parse().unwrap(), standby: false, inside, outside: Some(outside), connections }
+    Compartment {
+        name: "aaa/net".parse().unwrap(),
+        standby: false,
+        leaving: false,
+        inside,
+        outside: Some(outside),
+        connections,
+    }
 }
 
 /// The one tunnel of such a compartment, with these fields beside its remote and its key.
