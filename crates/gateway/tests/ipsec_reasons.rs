@@ -25,24 +25,36 @@ fn what_is_said_of_keys_and_offers() {
     let mut site = Site::new(&router, 21);
     let supervisor = supervisor();
     let mut part = IpsecPart::new(supervisor.of("ipsec"));
-    let mut try_it = |ground: &mut Ground, connection: Value, words: &[&str]| {
+    let mut try_it = |ground: &mut Ground, connection: Value, then: &dyn Fn(), words: &[&str]| {
         ground.connection(connection);
         assert_eq!(part.settle(&ground.place()), []);
+        then();
         eprintln!("{}", ground.until_reason(&mut part, "office", words));
     };
 
     // Nobody is there.
-    try_it(&mut ground, by_key("x", json!({})), &["no answer from 192.0.21.1 to IKE_SA_INIT", "UDP 500 and 4500"]);
+    try_it(
+        &mut ground,
+        by_key("x", json!({})),
+        &|| {},
+        &["no answer from 192.0.21.1 to IKE_SA_INIT", "UDP 500 and 4500"],
+    );
 
     // Another key, as the other side sees it, and as we do.
     site.start(&psk(SITE, OURS, "swordfish", "", ""));
     try_it(
         &mut ground,
         by_key("sword", json!({})),
+        &|| {},
         &["192.0.21.1 refuses us (AUTHENTICATION_FAILED)", "pre-shared key"],
     );
-    site.reload(&psk(SITE, OURS, "swordfish", "keyingtries = 0", "start_action = start"));
-    try_it(&mut ground, by_key("sward", json!({"passive": true})), &["pre-shared key of 192.0.21.1 is not ours"]);
+    let opens = || site.reload(&psk(SITE, OURS, "swordfish", "keyingtries = 0", "start_action = start"));
+    try_it(
+        &mut ground,
+        by_key("sward", json!({"passive": true})),
+        &opens,
+        &["pre-shared key of 192.0.21.1 is not ours"],
+    );
 
     // Proposals.
     let gcm = "proposals = aes256gcm16-prfsha384-ecp384";
@@ -50,30 +62,25 @@ fn what_is_said_of_keys_and_offers() {
     let old = json!({"ikeProposals": ["aes128-sha256-modp2048"]});
     let words =
         ["takes none of our proposals (NO_PROPOSAL_CHOSEN)", "we offer aes128-sha256-modp2048", "ipsec.ikeProposals"];
-    try_it(&mut ground, by_key("swordfish", old), &words);
+    try_it(&mut ground, by_key("swordfish", old), &|| {}, &words);
     let old = json!({"espProposals": ["aes128-sha256"]});
     let words = ["takes none of our proposals (NO_PROPOSAL_CHOSEN)", "we offer aes128-sha256", "ipsec.espProposals"];
-    try_it(&mut ground, by_key("swordfish", old), &words);
-    site.reload(&psk(
-        SITE,
-        OURS,
-        "swordfish",
-        "proposals = aes128-sha256-modp2048\nkeyingtries = 0",
-        "start_action = start",
-    ));
+    try_it(&mut ground, by_key("swordfish", old), &|| {}, &words);
+    let old = "proposals = aes128-sha256-modp2048\nkeyingtries = 0";
+    let opens = || site.reload(&psk(SITE, OURS, "swordfish", old, "start_action = start"));
     let passive = json!({"passive": true, "ikeProposals": ["aes256gcm16-prfsha384-ecp384"]});
     let words = ["no proposal in common", "it offers IKE:AES_CBC_128", "we take aes256gcm16-prfsha384-ecp384"];
-    try_it(&mut ground, by_key("swordfish", passive), &words);
+    try_it(&mut ground, by_key("swordfish", passive), &opens, &words);
 
     // Traffic selectors.
     site.reload(&psk(SITE, OURS, "swordfish", "", ""));
     let elsewhere = json!({"remotePrefixes": ["10.77.0.0/24"]});
     let words = ["TS_UNACCEPTABLE", "10.77.0.0/24 there", "ipsec.remotePrefixes"];
-    try_it(&mut ground, by_key("swordfish", elsewhere), &words);
+    try_it(&mut ground, by_key("swordfish", elsewhere), &|| {}, &words);
 
     // Names.
     let other = json!({"remoteId": "office.example"});
-    try_it(&mut ground, by_key("swordfish", other), &["192.0.21.1"]);
+    try_it(&mut ground, by_key("swordfish", other), &|| {}, &["192.0.21.1"]);
 
     // And at last all is right.
     ground.connection(by_key("swordfish", json!({})));

@@ -20,7 +20,7 @@ fn the_process_of_a_tunnel() {
     let options = WireguardOptions {
         device: after("--device"),
         config: after("--config").into(),
-        socket: after("--socket").into(),
+        socket: after("--status").into(),
         mtu: after("--mtu").parse().unwrap(),
     };
     gateway::run_wireguard(&options).unwrap();

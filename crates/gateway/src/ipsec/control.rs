@@ -35,6 +35,9 @@ pub(super) struct Told {
     pub refused: BTreeMap<String, String>,
 }
 
+/// What a pair of SAs had counted: of which tunnel, charon's number of it, bytes that came and went.
+pub(super) type LastCount = (String, u64, (u64, u64));
+
 /// How a tunnel is.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct State {
@@ -53,7 +56,9 @@ impl Control {
     /// When it does not answer.
     pub(super) fn connect(socket: &Path, name: &str, notes: &Path) -> Result<Self, Error> {
         let mut client = Client::connect(socket, name)?;
-        client.register("log")?;
+        for event in ["log", "child-rekey", "child-updown"] {
+            client.register(event)?;
+        }
         let notes = notes.join(LOADED);
         let noted = std::fs::read(&notes).ok().and_then(|text| serde_json::from_slice(&text).ok());
         let mut loaded: BTreeMap<String, String> = noted.unwrap_or_default();
@@ -157,19 +162,24 @@ impl Control {
         }
     }
 
-    /// What charon has logged since it was asked last goes to the journal.
+    /// What charon has logged since it was asked last goes to the journal. Answers what SAs had counted that are replaced or gone.
     ///
     /// # Errors
     /// When it has ended.
-    pub(super) fn hear(&mut self, journal: &mut Journal) -> Result<(), Error> {
-        for event in self.client.events()?.iter().filter(|event| event.name == "log") {
+    pub(super) fn hear(&mut self, journal: &mut Journal) -> Result<Vec<LastCount>, Error> {
+        let mut counts = Vec::new();
+        for event in self.client.events()? {
+            if event.name != "log" {
+                counts.extend(last_counts(&event.message));
+                continue;
+            }
             let name = event.message.text("ikesa-name").unwrap_or_default();
             let number = event.message.number("ikesa-uniqueid").unwrap_or_default();
             let line = event.message.text("msg").unwrap_or_default();
             tracing::debug!(tunnel = name, number, "charon: {line}");
             journal.hear(&name, number, &line);
         }
-        Ok(())
+        Ok(counts)
     }
 
     /// How all tunnels are, by name.
@@ -186,9 +196,7 @@ impl Control {
             state.busy |= !sa.texts("tasks-active").is_empty() || !sa.texts("tasks-queued").is_empty();
             for (_, child) in sa.child("child-sas").into_iter().flat_map(Section::sections) {
                 state.up |= child.text("state").is_some_and(|state| WORKS.contains(&state.as_str()));
-                let number = child.number("uniqueid").unwrap_or_default();
-                let count = |of: &str| child.number(of).unwrap_or_default();
-                state.bytes.insert(number, (count("bytes-in"), count("bytes-out")));
+                state.bytes.extend(bytes(child));
             }
         }
         Ok(states)
@@ -219,6 +227,24 @@ impl Control {
     pub(super) fn rekey(&mut self, name: &str) -> Result<(), Error> {
         self.client.request("rekey", &Section::new().value("child", name)).map(|_| ())
     }
+}
+
+/// The bytes that came and went by a pair of SAs, with charon's number of it.
+fn bytes(child: &Section) -> Option<(u64, (u64, u64))> {
+    let count = |of: &str| child.number(of).unwrap_or_default();
+    Some((child.number("uniqueid")?, (count("bytes-in"), count("bytes-out"))))
+}
+
+/// What the events `child-rekey` and `child-updown` say of SAs that were replaced, or have gone.
+fn last_counts(event: &Section) -> Vec<LastCount> {
+    let mut counts = Vec::new();
+    for (name, sa) in event.sections() {
+        for (_, child) in sa.child("child-sas").into_iter().flat_map(Section::sections) {
+            let child = child.child("old").unwrap_or(child);
+            counts.extend(bytes(child).map(|(number, bytes)| (name.to_owned(), number, bytes)));
+        }
+    }
+    counts
 }
 
 /// A digest of all that charon is told of a tunnel.

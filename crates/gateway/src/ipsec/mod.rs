@@ -110,21 +110,28 @@ impl IpsecPart {
         }
         self.refused.extend(told.refused);
         self.refused.retain(|name, _| tunnels.iter().any(|tunnel| tunnel.name == name));
-        control.hear(&mut self.journal)?;
+        let last_counts = control.hear(&mut self.journal)?;
+        for (name, number, bytes) in last_counts {
+            self.states.entry(name).or_default().bytes.insert(number, bytes);
+        }
         let states = control.states()?;
         control.open(tunnels, &states)?;
         self.take(tunnels, states);
         Ok(device.err().map(|error| Trouble::general(error.to_string())).into_iter().collect())
     }
 
-    /// Takes up how tunnels are. What SAs have counted that are gone stays counted.
-    fn take(&mut self, tunnels: &[Tunnel<'_>], states: BTreeMap<String, State>) {
+    /// Takes up how tunnels are. What SAs have counted that are gone stays counted, and what one has counted that counts no more,
+    /// since the keys of one direction have gone already.
+    fn take(&mut self, tunnels: &[Tunnel<'_>], mut states: BTreeMap<String, State>) {
         for (name, old) in &self.states {
-            let new = states.get(name);
-            let gone = old.bytes.iter().filter(|(number, _)| new.is_none_or(|new| !new.bytes.contains_key(number)));
-            let earlier = self.earlier.entry(name.clone()).or_default();
-            for (_, (received, sent)) in gone {
-                *earlier = (earlier.0 + received, earlier.1 + sent);
+            let mut new = states.get_mut(name);
+            for (number, (received, sent)) in &old.bytes {
+                if let Some(count) = new.as_mut().and_then(|new| new.bytes.get_mut(number)) {
+                    *count = (count.0.max(*received), count.1.max(*sent));
+                } else {
+                    let earlier = self.earlier.entry(name.clone()).or_default();
+                    *earlier = (earlier.0 + received, earlier.1 + sent);
+                }
             }
         }
         self.states = states;
@@ -144,13 +151,14 @@ impl IpsecPart {
     /// Makes the device and its routes what they should be.
     fn settle_device(&mut self, place: &Place<'_>, tunnels: &[Tunnel<'_>]) -> Result<(), host::Error> {
         let netlink = Netlink::in_namespace(place.namespace)?;
-        if self.esp(place) == Esp::Kernel && netlink.link(DEVICE).is_err_and(|error| error.is_absent()) {
+        let esp = self.esp(place);
+        if esp == Esp::Kernel && netlink.link(DEVICE).is_err_and(|error| error.is_absent()) {
             netlink.create_xfrm(DEVICE, INTERFACE_ID)?;
         }
         let outside = netlink.link(OUTSIDE).map_or(1500, |link| link.mtu);
         let wanted = Wanted {
             name: DEVICE,
-            mtu: tunnels.iter().map(|tunnel| ipsec::mtu(outside, tunnel)).min().unwrap_or(outside),
+            mtu: tunnels.iter().map(|tunnel| ipsec::mtu(outside, tunnel, esp)).min().unwrap_or(outside),
             addresses: tunnels.iter().flat_map(|tunnel| tunnel.addresses.clone()).collect(),
             routes: tunnels.iter().flat_map(|tunnel| tunnel.routes.clone()).collect(),
             remotes: tunnels.iter().map(|tunnel| tunnel.remote).collect(),

@@ -300,6 +300,8 @@ fn or_else(said: &[String], otherwise: &[&str]) -> Vec<String> {
 ///   user space before the kernel's.
 /// - Routes are ours, since they must be there before a tunnel is up: else what should be secret would leave by the
 ///   default route meanwhile.
+/// - Its ESP in user space makes routes all the same, in a table of their own. It is asked after all others, so that a tunnel
+///   that may carry everything leads nothing away.
 /// - A dead peer is found dead after five tries in 17 seconds: 1 + 1.6 + 2.6 + 4.1 + 6.6 (`retransmit_*`; by default 165).
 /// - Nothing is logged to a file but what happens at the start: what happens later is told by VICI, and files would grow.
 pub fn strongswan_conf(esp: Esp, socket: &str) -> String {
@@ -315,6 +317,7 @@ charon {{
 {libipsec}kernel-netlink socket-default vici
     install_routes = no
     install_virtual_ip = no
+    routing_table_prio = 32800
     threads = 16
     retransmit_tries = 4
     retransmit_timeout = 1.0

@@ -1,6 +1,6 @@
 //! How large a packet may be so that with ESP around it it fits what is outside.
 
-use super::Tunnel;
+use super::{Esp, Tunnel};
 
 /// ESP's own header: SPI and sequence number (RFC 4303, section 2).
 const HEADER: u32 = 8;
@@ -20,16 +20,23 @@ struct Suite {
     block: u32,
 }
 
+/// Charon's ESP cuts packets off that are longer (`TUN_DEFAULT_MTU` of its `tun_device.c`), whatever the device's MTU is.
+const LONGEST_OF_CHARON: u32 = 1400;
+
 /// The largest packet, in bytes, that passes a tunnel over a link whose MTU is `outside`, whichever of the tunnel's proposals
 /// the other side chooses.
-pub fn mtu(outside: u32, tunnel: &Tunnel<'_>) -> u32 {
+pub fn mtu(outside: u32, tunnel: &Tunnel<'_>, esp: Esp) -> u32 {
     let ip = if tunnel.remote.is_ipv4() { 20 } else { 40 };
     let room = |proposal: &String| {
         let Suite { iv, icv, block } = suite(proposal);
         let room = outside.saturating_sub(ip + UDP + HEADER + iv + icv);
         (room / block * block).saturating_sub(TRAILER)
     };
-    tunnel.esp_proposals.iter().map(room).min().unwrap_or_default()
+    let room = tunnel.esp_proposals.iter().map(room).min().unwrap_or_default();
+    match esp {
+        Esp::Kernel => room,
+        Esp::Userspace => room.min(LONGEST_OF_CHARON),
+    }
 }
 
 /// What a proposal in strongSwan's words adds. Of what is not known the largest is taken.

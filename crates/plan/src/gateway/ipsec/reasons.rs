@@ -24,8 +24,13 @@ pub enum Complaint {
     Silent,
     /// The other side says AUTHENTICATION_FAILED.
     RefusedByThem,
-    /// Our configuration of the tunnel is not for what the other side said that it is.
-    NoConfig(Option<String>),
+    /// The other side asks for somebody else, or says that it is somebody else.
+    NoConfig {
+        /// Whom it asks for.
+        ours: Option<String>,
+        /// What it calls itself.
+        theirs: Option<String>,
+    },
     /// We have no key that could check the other side's certificate.
     Untrusted(String),
     /// Our private key is not that of our certificate, or is none.
@@ -69,6 +74,8 @@ pub struct Attempt {
     authority: Option<String>,
     /// What the other side called itself.
     identity: Option<String>,
+    /// Whom the other side asked for.
+    asked: Option<String>,
     /// What the other side proposed.
     proposed: Option<String>,
 }
@@ -102,6 +109,7 @@ impl Journal {
                 if let Some(met) = met {
                     attempt.anew = true;
                     attempt.identity = met.identity;
+                    attempt.asked = met.asked;
                     attempt.proposed = met.proposed;
                 }
                 attempt.hear(number, line);
@@ -144,7 +152,9 @@ impl Attempt {
         } else if let Some(proposed) = line.strip_prefix("received proposals: ") {
             self.proposed = Some(proposed.to_owned());
         } else if let Some(between) = line.strip_prefix("looking for peer configs matching ") {
-            self.identity = quoted(between, "...", ']').and_then(|theirs| Some(theirs.split_once('[')?.1.to_owned()));
+            let (ours, theirs) = between.split_once("...").unwrap_or((between, ""));
+            self.asked = quoted(ours, "[", ']').filter(|asked| asked != "%any");
+            self.identity = quoted(theirs, "[", ']');
         }
         let Some(complaint) = self.read(line) else { return };
         let explains_more = self.complaint.as_ref().is_none_or(|known| *known <= complaint);
@@ -219,7 +229,7 @@ impl Attempt {
             return Some(Complaint::Untrusted(quoted(line, "public key found for '", '\'')?));
         }
         let none = line.starts_with("no matching peer config found");
-        none.then(|| Complaint::NoConfig(self.identity.clone()))
+        none.then(|| Complaint::NoConfig { ours: self.asked.clone(), theirs: self.identity.clone() })
     }
 
     fn read_offers(&self, line: &str) -> Option<Complaint> {
@@ -250,7 +260,7 @@ fn quoted(line: &str, before: &str, end: char) -> Option<String> {
 impl Complaint {
     /// As a sentence that says what to do.
     pub fn sentence(&self, tunnel: &Tunnel<'_>) -> String {
-        let Tunnel { local, remote, remote_id, .. } = tunnel;
+        let Tunnel { local, remote, local_id, remote_id, .. } = tunnel;
         match self {
             Self::Notified(name) => format!("{remote} answers {name}; look into its log for the reason"),
             Self::NoAnswer => format!(
@@ -269,11 +279,17 @@ impl Complaint {
             Self::IkeProposals(theirs) => proposals(tunnel, "ikeProposals", &tunnel.ike_proposals, theirs.as_deref()),
             Self::EspProposals(theirs) => proposals(tunnel, "espProposals", &tunnel.esp_proposals, theirs.as_deref()),
             Self::Selectors(theirs) => selectors(tunnel, theirs.as_deref()),
-            Self::NoConfig(Some(theirs)) | Self::Identity(Some(theirs)) => format!(
-                "{remote} calls itself \"{theirs}\", which remoteId \"{remote_id}\" is not; set ipsec.remoteId to it, or its \
-                 name there to \"{remote_id}\""
+            Self::NoConfig { ours, theirs } => format!(
+                "{remote} asks for \"{}\" and calls itself \"{}\", which is not \"{local_id}\" and \"{remote_id}\", as this tunnel \
+                 has it; set ipsec.localId and ipsec.remoteId to its words, or it to these",
+                ours.as_deref().unwrap_or("anybody"),
+                theirs.as_deref().unwrap_or("nothing"),
             ),
-            Self::NoConfig(None) | Self::Identity(None) => format!(
+            Self::Identity(Some(theirs)) => format!(
+                "{remote} calls itself \"{theirs}\", and does not show that it is \"{remote_id}\"; set ipsec.remoteId to what it \
+                 calls itself, and have its certificate say so"
+            ),
+            Self::Identity(None) => format!(
                 "{remote} does not show that it is \"{remote_id}\"; set ipsec.remoteId to what it calls itself, and have its \
                  certificate say so"
             ),

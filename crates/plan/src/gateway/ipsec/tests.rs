@@ -50,10 +50,12 @@ fn what_is_left_out_is_chosen() {
         assert_eq!((tunnel.dpd_delay, tunnel.rekey_time), (5, 3600));
         assert_eq!(tunnel.ike_proposals[0], "aes256gcm16-prfsha384-ecp384");
         // Of the proposals CBC has the most around it: 1500 - 20 - 8 - 8 - 16 - 16 is 1432; whole blocks are 1424.
-        assert_eq!(mtu(1500, tunnel), 1422);
+        assert_eq!(mtu(1500, tunnel, Esp::Kernel), 1422);
+        assert_eq!(mtu(1500, tunnel, Esp::Userspace), 1400);
+        assert_eq!(mtu(1400, tunnel, Esp::Userspace), 1326);
     });
     check(r#", "remotePrefixes": ["10.2.0.0/16"], "espProposals": ["aes256gcm16-ecp384"]"#, |tunnel| {
-        assert_eq!(mtu(1500, tunnel.unwrap()), 1438);
+        assert_eq!(mtu(1500, tunnel.unwrap(), Esp::Kernel), 1438);
     });
 }
 
