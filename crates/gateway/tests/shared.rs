@@ -136,3 +136,31 @@ fn a_dry_block_of_ports_is_told() {
     let log = std::fs::read_to_string(world.folder.path().join("log/sessions.log")).unwrap();
     assert_eq!(log.matches("opened aaa/net internet udp 10.1.0.5:60").count(), 16, "{log}");
 }
+
+#[test]
+fn a_tenant_may_have_addresses_of_its_own_too() {
+    let mut world = World::new();
+    world.add_vms("aaa");
+    let outside = r#"{"mac": "02:00:00:00:01:01", "addresses": ["203.0.113.7/24"],
+        "shared": [{"address": "203.0.113.9", "ports": "1024-2047"}]}"#;
+    let nat = r#""nat": {"floating": [{"external": "203.0.113.7", "internal": "10.1.0.7"}], "forwards": [{"protocol":
+        "tcp", "external": "203.0.113.9", "ports": "1030", "internal": "10.1.0.7", "internalPort": 22}]}"#;
+    let routing = r#""routing": {"routes": [{"prefix": "192.0.2.0/24", "nextHop": "203.0.113.1"}]}"#;
+    world.want(vec![world.compartment("aaa", outside, &[("internet", nat), ("datacenter", routing)])]);
+    let _running = world.run();
+    world.ready("aaa", all_up);
+    let (vms, outside) = (world.vms("aaa"), &world.outside);
+    sh(outside, "ip address add 192.0.2.1/32 dev lo; ip route add 10.1.0.0/24 via 203.0.113.7");
+    for (vm, server, seen) in [
+        ("10.1.0.5", "198.51.100.10:7000", "203.0.113.9"),
+        ("10.1.0.7", "198.51.100.10:7000", "203.0.113.7"),
+        ("10.1.0.5", "192.0.2.1:7000", "10.1.0.5"),
+    ] {
+        assert_eq!(tcp((vms, vm), (outside, server), server).unwrap().to_string(), seen, "{vm} {server}");
+    }
+    // What came in by the edge is answered by it, also of a VM that has a way of its own.
+    let seen = tcp((outside, SERVER4), (vms, "10.1.0.7:22"), "203.0.113.9:1030");
+    assert_eq!(seen.unwrap().to_string(), SERVER4);
+    let seen = tcp((outside, SERVER4), (vms, "10.1.0.7:23"), "203.0.113.7:23");
+    assert_eq!(seen.unwrap().to_string(), SERVER4);
+}

@@ -193,3 +193,58 @@ fn troubles_are_told_and_what_is_spoilt_is_mended() {
     let told = world.reported("aaa", |all| all[0].reason.as_ref().is_some_and(|reason| reason.contains("eth9")));
     assert!(told[0].reason.as_ref().unwrap().contains("the external interface eth9 is not there"), "{told:?}");
 }
+
+#[test]
+fn a_compartment_that_is_leaving_forwards_and_answers_for_nothing() {
+    let nat = r#""nat": {"addresses": ["203.0.113.5"]}"#;
+    let (world, _running) = world(&[("internet", nat)]);
+    let (vms, outside) = (world.vms("aaa"), &world.outside);
+    let (question, server) = (udp(vms, "10.1.0.5:6000"), udp(outside, "198.51.100.10:7000"));
+    let before = exchange(&question, "198.51.100.10:7000", &server).unwrap();
+    let mut compartment = world.compartment("aaa", OUTSIDE, &[("internet", nat)]);
+    (compartment.standby, compartment.leaving) = (true, true);
+    world.want(vec![compartment]);
+    world.reported("aaa", |all| all[0].state == ConnectionState::Standby);
+    assert_eq!(exchange(&question, "198.51.100.10:7000", &server), Some(before));
+    sh(outside, "ip neigh flush dev ext");
+    assert!(!world::pings(outside, "203.0.113.1", "203.0.113.5"));
+    assert!(!world::pings(outside, "2001:db8::1", "2001:db8::5"));
+}
+
+#[test]
+fn a_hundred_tenants_do_not_wait_for_one_another() {
+    let world = World::new();
+    let compartments = (0..100).map(|number| {
+        let outside = format!(
+            r#"{{"mac": "02:00:00:00:{:02x}:01", "addresses": ["203.0.113.{}/24"]}}"#,
+            number + 1,
+            number + 100
+        );
+        let nat = format!(r#""nat": {{"addresses": ["203.0.113.{}"]}}"#, number + 100);
+        world.compartment(&format!("t{number}"), &outside, &[("internet", &nat)])
+    });
+    let mut compartments: Vec<_> = compartments.collect();
+    // One cannot be carried out: its device is somebody else's.
+    compartments[50].inside.device = "eth1".parse().unwrap();
+    // The bridge of a port has no place on the host, as a real port has none but the device.
+    world.want(compartments);
+    let began = std::time::Instant::now();
+    let running = world.run();
+    let up = || {
+        let last = world.agent.reports.lock().last().cloned()?;
+        let up = last.compartments.iter().filter(|one| all_up(&one.connections)).count();
+        (up >= 99).then_some(up)
+    };
+    wait_for("99 compartments", up);
+    println!("99 compartments are up after {:?}", began.elapsed());
+    let told = world.reported("t50", |all| all[0].state == ConnectionState::Down);
+    assert!(told[0].reason.is_some(), "{told:?}");
+    running.stop();
+    let began = std::time::Instant::now();
+    world.agent.reports.lock().clear();
+    let _running = world.run();
+    wait_for("99 compartments", up);
+    println!("99 compartments are taken up after {:?}", began.elapsed());
+    world.want(Vec::new());
+    wait_for("removal", || world.made().is_empty().then_some(()));
+}

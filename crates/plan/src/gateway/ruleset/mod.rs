@@ -122,16 +122,4 @@ pub fn ruleset(compartment: &Compartment) -> Ruleset {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::examples;
-    use super::*;
-
-    #[test]
-    fn tmp() {
-        std::fs::write("/tmp/n/core/r1.nft", ruleset(&examples::compartment()).orders(&Counts::new())).unwrap();
-        std::fs::write("/tmp/n/core/r2.nft", ruleset(&examples::sharing()).orders(&Counts::new())).unwrap();
-        let c = examples::sharing();
-        let m = [super::super::edge::Member { slot: 0, shared: c.outside.unwrap().shared, answers: true }];
-        std::fs::write("/tmp/n/core/r3.nft", super::super::edge::ruleset(&m).orders(&Counts::new())).unwrap();
-    }
-}
+mod tests;
