@@ -241,6 +241,9 @@ impl Carrier {
 
     /// Tells the neighbors outside where addresses are. A frame that is lost is followed by others.
     fn announce(&mut self, wanted: &Wanted) {
+        if !layout::answers(&wanted.compartment) {
+            self.announcements = 0;
+        }
         let Some(outside) = wanted.compartment.outside.as_ref().filter(|_| self.announcements > 0) else { return };
         self.announcements -= 1;
         let (Ok(link), Ok(socket)) = (self.far.link(OUTSIDE), PacketSocket::open(&self.far)) else { return };

@@ -78,9 +78,9 @@ pub enum Error {
     /// The host is no gateway.
     #[error("the host is not declared a gateway, so there is no external interface; declare its gateway")]
     NoGateway,
-    /// The inside's device has the name of a device of another kind.
+    /// The inside's device has the name of somebody else's device.
     #[error(
-        "the device {0} is there already and is no veth; rename it, or give the compartment's inside another device"
+        "the device {0} is there already and no gateway has made it; rename it, or give the compartment's inside another device"
     )]
     Foreign(String),
     /// The edge is not ready.

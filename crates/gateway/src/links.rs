@@ -10,8 +10,8 @@ use plan::gateway::{INSIDE, OUTSIDE};
 
 use crate::Error;
 
-/// The note at VLAN devices that a gateway has made.
-pub const VLAN_NOTE: &str = "netvirt gateway";
+/// The note at devices of the host that a gateway has made.
+const NOTE: &str = "netvirt gateway";
 
 /// The longest name of a device.
 const DEVICE_NAME: usize = 15;
@@ -39,12 +39,22 @@ pub fn ensure_inside(
     let mac = inside.mac.octets();
     let device = inside.device.as_str();
     let end = |name, mac| VethEnd { name, mac, mtu };
+    // A pair that no gateway has made is somebody else's, whatever its name; but for one that leads here.
+    if let Some(old) = found(near, device)? {
+        let leads_here = || found(far, INSIDE).map(|link| link.is_some_and(|link| old.lower == Some(link.index)));
+        if old.kind != LinkKind::Veth || (old.alias.as_deref() != Some(NOTE) && !leads_here()?) {
+            return Err(Error::Foreign(old.name));
+        }
+    }
     ensure_pair(near, far, namespace, end(device, None), end(INSIDE, Some(mac)))?;
     let far_end = far.link(INSIDE)?;
     if far_end.mac != Some(mac) {
         far.set_mac(INSIDE, mac)?;
     }
     let near_end = near.link(device)?;
+    if near_end.alias.as_deref() != Some(NOTE) {
+        near.set_alias(device, NOTE)?;
+    }
     if let Some(mtu) = mtu {
         for (netlink, link) in [(near, &near_end), (far, &far_end)] {
             if link.mtu != mtu {
@@ -144,7 +154,7 @@ fn lower_device(near: &Netlink, interface: &str, vlan: Option<VlanId>) -> Result
             let plain = format!("{interface}.{vlan}");
             let name = if plain.len() <= DEVICE_NAME { plain } else { format!("gwvlan{}.{vlan}", parent.index) };
             match near.create_vlan(&name, interface, vlan.get()) {
-                Ok(()) => near.set_alias(&name, VLAN_NOTE)?,
+                Ok(()) => near.set_alias(&name, NOTE)?,
                 // Another compartment's thread was faster.
                 Err(error) if error.is_exists() => {}
                 Err(error) if error.is_unsupported() => {
@@ -159,6 +169,22 @@ fn lower_device(near: &Netlink, interface: &str, vlan: Option<VlanId>) -> Result
         near.set_up(&device.name)?;
     }
     Ok(device)
+}
+
+/// Deletes the devices of VLANs that a gateway has made and that nothing stands on any more.
+///
+/// # Errors
+/// What the kernel says.
+pub fn sweep_vlans(near: &Netlink, interface: &str, used: &[VlanId]) -> Result<(), host::Error> {
+    let links = near.links()?;
+    let parent = links.iter().find(|link| link.name == interface).map(|link| link.index);
+    for link in links.iter().filter(|link| link.alias.as_deref() == Some(NOTE)) {
+        let in_use = |lower, vlan| Some(lower) == parent && used.iter().any(|used| used.get() == vlan);
+        if link.vlan.is_some_and(|(lower, vlan)| !in_use(lower, vlan)) {
+            delete(near, &link.name)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes a device's addresses those that are wanted, and sets it up or down. Answers the addresses that it has lost and gained.

@@ -9,7 +9,7 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use host::Namespace;
+use host::{Namespace, Netlink};
 use model::QualifiedName;
 use model::gateway::{Compartment, GatewayReport};
 use nix::fcntl::{Flock, FlockArg};
@@ -20,6 +20,7 @@ use crate::agent::{Agent, LocalAgent, Work};
 use crate::compartment::{self, Wanted, remove_namespace};
 use crate::edge::{EdgeTrouble, WantedEdge, WantedMember};
 use crate::ha::{Member, Together};
+use crate::links;
 use crate::sessions::{self, Log};
 use crate::worker::{self, Parts, Reported, Worker};
 use crate::{Bgp, Dns, Error, IpsecPart, Part, Supervisor, WireguardPart, WireguardProgram};
@@ -92,6 +93,7 @@ pub fn serve(
         parts: Arc::new(parts),
         compartments: BTreeMap::new(),
         edges: BTreeMap::new(),
+        edge_troubles: BTreeMap::new(),
         leaving: Vec::new(),
         log: Log::start(&folder.join("log"))?,
         told: None,
@@ -162,12 +164,22 @@ enum News {
     Carriers,
 }
 
+/// Deletes devices of VLANs that no compartment is in any more.
+fn sweep_vlans(work: &Work) -> Result<(), host::Error> {
+    let outsides = work.compartments.iter().filter_map(|compartment| compartment.outside.as_ref());
+    let used: Vec<_> = outsides.filter_map(|outside| outside.vlan).collect();
+    let interface = work.gateway.as_ref().map_or("", |gateway| gateway.interface.as_str());
+    links::sweep_vlans(&Netlink::current()?, interface, &used)
+}
+
 /// What a gateway has in hand.
 struct Gateway {
     folder: PathBuf,
     parts: Parts,
     compartments: BTreeMap<QualifiedName, (Worker<Wanted>, Reported, Option<String>)>,
-    edges: BTreeMap<String, (Worker<WantedEdge>, EdgeTrouble)>,
+    edges: BTreeMap<String, Worker<WantedEdge>>,
+    /// What is in the way of each edge that compartments have been told of: it comes and goes with the first that is active.
+    edge_troubles: BTreeMap<String, EdgeTrouble>,
     /// Compartments that are being taken away, by namespace.
     leaving: Vec<(String, Worker<Wanted>)>,
     /// Who had which address when.
@@ -248,6 +260,9 @@ impl Gateway {
             };
             self.take_compartment(wanted, edge);
         }
+        if let Err(error) = sweep_vlans(work) {
+            tracing::warn!("devices of VLANs that are not used any more stay: {error}");
+        }
         if !self.swept {
             self.sweep(work);
             self.swept = true;
@@ -272,7 +287,7 @@ impl Gateway {
             worker.join();
         }
         self.leaving.retain(|(_, worker)| !worker.is_done());
-        let trouble = edge.as_ref().and_then(|edge| self.edges.get(edge)).map(|(_, trouble)| Arc::clone(trouble));
+        let trouble = edge.as_ref().map(|edge| Arc::clone(self.edge_troubles.entry(edge.clone()).or_default()));
         let reported = Reported::default();
         match worker::compartment(wanted, Arc::clone(&self.parts), trouble, Arc::clone(&reported)) {
             Ok(worker) => {
@@ -304,7 +319,7 @@ impl Gateway {
                 answers: layout::answers(compartment),
             });
         }
-        self.edges.retain(|name, (worker, _)| {
+        self.edges.retain(|name, worker| {
             let keep = wanted.contains_key(name);
             if !keep {
                 worker.dismiss();
@@ -313,14 +328,14 @@ impl Gateway {
             keep
         });
         for (name, edge) in wanted {
-            if let Some((worker, _)) = self.edges.get(&name) {
+            if let Some(worker) = self.edges.get(&name) {
                 worker.tell(edge);
                 continue;
             }
-            let trouble = EdgeTrouble::default();
-            match worker::edge(edge, Arc::clone(&trouble)) {
+            let trouble = Arc::clone(self.edge_troubles.entry(name.clone()).or_default());
+            match worker::edge(edge, trouble) {
                 Ok(worker) => {
-                    self.edges.insert(name, (worker, trouble));
+                    self.edges.insert(name, worker);
                 }
                 Err(error) => tracing::error!("the edge {name} is not carried out: {error}"),
             }
@@ -363,13 +378,13 @@ impl Gateway {
         for (worker, ..) in self.compartments.values() {
             worker.stop();
         }
-        for (worker, _) in self.edges.values() {
+        for worker in self.edges.values() {
             worker.stop();
         }
         for (worker, ..) in self.compartments.values_mut() {
             worker.join();
         }
-        for (worker, _) in self.edges.values_mut() {
+        for worker in self.edges.values_mut() {
             worker.join();
         }
         self.log.stop();
