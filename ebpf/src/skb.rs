@@ -30,6 +30,9 @@ const DECAP_L4_GRE: u64 = 1 << 9;
 /// See [`DECAP_L4_GRE`].
 const DECAP_L4_UDP: u64 = 1 << 10;
 
+/// What `bpf_skb_adjust_room` says of a frame that is in a tunnel already (include/uapi/asm-generic/errno.h).
+const EALREADY: i64 = -114;
+
 /// The skb of one run of a program, whose first `LINEAR` bytes can be read directly, unless it is shorter.
 ///
 /// What an skb carries behind its headers is usually in fragments, which only a helper reads. `LINEAR` is as far as the
@@ -203,6 +206,24 @@ unsafe fn take_off(raw: *mut __sk_buff, room: u32, flags: u64) -> i64 {
     }
 }
 
+/// Makes room for outer headers. A frame that a namespace of this machine has forwarded (a router, a gateway's compartment) may
+/// have come out of a tunnel, and says so still where the kernel cannot take that off it (see [`take_off`]): the helper refuses
+/// to put such a one into another tunnel (`EALREADY`). All that it would note of the tunnel is noted then, and room is what is left
+/// to make.
+///
+/// # Safety
+/// `raw` must be the skb of this run.
+#[inline(never)]
+unsafe fn put_around(raw: *mut __sk_buff, room: u32, flags: u64) -> i64 {
+    // SAFETY: the helper checks the length.
+    unsafe {
+        match bpf_skb_adjust_room(raw, room as i32, BPF_ADJ_ROOM_MAC, flags) {
+            EALREADY => bpf_skb_adjust_room(raw, room as i32, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO as u64),
+            other => other,
+        }
+    }
+}
+
 impl<const LINEAR: usize> Frame for Skb<LINEAR> {
     #[inline(always)]
     fn store<const N: usize>(&mut self, offset: usize, bytes: &[u8; N]) -> Result<(), NoRoom> {
@@ -262,7 +283,7 @@ impl<const LINEAR: usize> Frame for Skb<LINEAR> {
         // FIXED_GSO: the pipeline has seen to it that each segment fits.
         let flags = ENCAP_L2 | (BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L2_ETH | l4 | l3) as u64;
         // SAFETY: the helper checks the length.
-        done(unsafe { bpf_skb_adjust_room(self.raw, (2 * N - ETHERNET_LEN) as i32, BPF_ADJ_ROOM_MAC, flags) })?;
+        done(unsafe { put_around(self.raw, (2 * N - ETHERNET_LEN) as u32, flags) })?;
         self.store_words(0, header)
     }
 
