@@ -8,6 +8,7 @@ pub mod args;
 pub mod contestant;
 mod error;
 pub mod fabric;
+pub mod gateway;
 pub mod interrupt;
 pub mod load;
 pub mod machine;

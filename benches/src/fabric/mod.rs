@@ -8,7 +8,7 @@ mod agents;
 mod cold;
 mod first_ping;
 mod probe;
-mod processor;
+pub(crate) mod processor;
 pub mod report;
 mod scale;
 mod site;
