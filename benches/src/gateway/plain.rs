@@ -30,9 +30,15 @@ pub(super) fn beside(node: &Node, device: &str) -> Result<(), Error> {
     script(node, &format!("ip link set {device} down\nip link set {device} name inside")).map(drop)
 }
 
-/// Joins the VM of a host to the router on another one, whose device `inside` this makes, by VXLAN between these addresses.
-pub(super) fn behind_vxlan(vms: (&Node, &str, &str), router: (&Node, &str), number: u32) -> Result<(), Error> {
-    let ((host, device, own), (gateway, other)) = (vms, router);
+/// Joins the VM of a host to a router behind another host by VXLAN between these addresses. The router's device `inside` is the
+/// VXLAN itself; its packets come by the other host, as those of a compartment do, and no rule of the router sees them wrapped.
+pub(super) fn behind_vxlan(
+    vms: (&Node, &str, &str),
+    ends: (&Node, &str),
+    router: &Node,
+    number: u32,
+) -> Result<(), Error> {
+    let ((host, device, own), (gateway, other)) = (vms, ends);
     let vxlan = |name: &str, here: &str, there: &str| {
         format!("ip link add {name} type vxlan id {number} local {here} remote {there} dstport 4789")
     };
@@ -43,7 +49,8 @@ pub(super) fn behind_vxlan(vms: (&Node, &str, &str), router: (&Node, &str), numb
             vxlan("vxlan0", own, other)
         ),
     )?;
-    script(gateway, &vxlan("inside", other, own)).map(drop)
+    let namespace = router.namespace().name().unwrap_or_default();
+    script(gateway, &format!("{}\nip link set inside netns {namespace}", vxlan("inside", other, own))).map(drop)
 }
 
 /// All rules of a namespace's packet filter, as nftables lists them.

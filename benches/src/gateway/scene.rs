@@ -116,11 +116,13 @@ fn plain_yaml(near: bool) -> String {
     let mut vms = String::new();
     for (number, (tenant, subnet, name, last)) in (1..).zip(plain_vms(near)) {
         let router = router_name(near, tenant);
-        text += &format!("  - {{name: {router}, addresses: [192.168.4.{number}2/24], agent: false, outside: []}}\n");
+        text += &format!("  - {{name: {router}, addresses: [192.168.4.{number}3/24], agent: false, outside: []}}\n");
         let mut host = router.clone();
         if !near {
-            host = format!("{router}v");
-            text += &format!("  - {{name: {host}, addresses: [192.168.4.{number}1/24], agent: false}}\n");
+            let [one, two] = ends(&router);
+            text += &format!("  - {{name: {one}, addresses: [192.168.4.{number}1/24], agent: false}}\n");
+            text += &format!("  - {{name: {two}, addresses: [192.168.4.{number}2/24], agent: false}}\n");
+            host = one;
         }
         vms += &vm(tenant, name, &host, number, subnet, last);
     }
@@ -133,6 +135,11 @@ fn plain_lab(near: bool) -> String {
 
 fn router_name(near: bool, tenant: &str) -> String {
     format!("{}-{tenant}", plain_lab(near))
+}
+
+/// Names of the two hosts between which the VXLAN of a router is.
+fn ends(router: &str) -> [String; 2] {
+    ["v", "w"].map(|end| format!("{router}{end}"))
 }
 
 /// Tenants of a plain lab with their subnets, VMs and last bytes of addresses. One who shares an address has none: what it is
@@ -199,8 +206,9 @@ impl Scene {
                     plain::beside(&node, name)?;
                 } else {
                     let [here, there] = [1, 2].map(|last| format!("192.168.4.{number}{last}"));
-                    let host = lab.host(&format!("{router}v"))?;
-                    plain::behind_vxlan((&host, name, &here), (&node, &there), number)?;
+                    let [one, two] = ends(&router);
+                    let (one, two) = (lab.host(&one)?, lab.host(&two)?);
+                    plain::behind_vxlan((&one, name, &here), (&two, &there), &node, number)?;
                 }
                 let own = external(&all, tenant)?;
                 plain::router(&node, &format!("10.{subnet}.0.1/24"), own)?;
@@ -233,9 +241,9 @@ impl Scene {
         steer(&self.cloud.lab, one, client)?;
         steer(&self.cloud.lab, two, server)?;
         for (tenant, ..) in plain_vms(false) {
-            let router = router_name(false, tenant);
-            steer(&self.far, &format!("{router}v"), client)?;
-            steer(&self.far, &router, server)?;
+            let [one, two] = ends(&router_name(false, tenant));
+            steer(&self.far, &one, client)?;
+            steer(&self.far, &two, server)?;
         }
         Ok(())
     }
