@@ -49,6 +49,8 @@ pub struct Carrier {
     /// Addresses still to be announced, and how often.
     announced: Vec<IpAddr>,
     announcements: u8,
+    /// Whether it answered for its addresses outside when they were looked at last.
+    answered: bool,
     /// The devices as they were when all was settled.
     seen: Vec<Seen>,
 }
@@ -74,6 +76,7 @@ impl Carrier {
             parts,
             own_troubles: Vec::new(),
             part_troubles: Vec::new(),
+            answered: false,
             announced: Vec::new(),
             announcements: 0,
             seen: Vec::new(),
@@ -221,8 +224,10 @@ impl Carrier {
                 let (key, value) = layout::arp_sysctl(OUTSIDE, answers);
                 self.namespace.set_sysctls([(key.as_str(), value.as_str())])?;
                 if answers {
-                    self.after_change(wanted, &changes)?;
+                    let all = if self.answered { changes } else { changes.with_all(&device.addresses) };
+                    self.after_change(wanted, &all)?;
                 }
+                self.answered = answers;
             }
         }
         Ok(())

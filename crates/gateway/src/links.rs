@@ -237,6 +237,14 @@ pub struct Changes {
     pub gained: Vec<IpNet>,
 }
 
+impl Changes {
+    /// The same, as if all of these had come.
+    pub fn with_all(mut self, addresses: &[IpNet]) -> Self {
+        self.gained = addresses.to_vec();
+        self
+    }
+}
+
 /// Whether it is link-local (RFC 4291, 2.5.6). The kernel gives such by itself, and finds no neighbor without one.
 fn is_of_the_kernel(address: &IpNet) -> bool {
     matches!(address, IpNet::V6(net) if net.addr().is_unicast_link_local())

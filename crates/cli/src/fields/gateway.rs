@@ -33,6 +33,11 @@ pub struct GatewayFields {
     #[arg(long = "network", value_name = "PREFIX[@VLAN][,via ADDRESS][,range FIRST-LAST]")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     networks: Vec<OrNothing<Network>>,
+    /// Host of it that is to be empty, for maintenance: what it has active goes to the others, and loses nothing by it; may be
+    /// repeated. With set, all anew; "" takes all away.
+    #[arg(long = "drained", value_name = "HOST")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    drained: Vec<OrNothing<ResourceName>>,
     /// For the reader only; "" takes it away.
     #[arg(long, value_name = "TEXT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -370,7 +375,7 @@ mod tests {
         let words = "x --logical-network TDIv2 --gateway-host host17=eth1,203.0.113.7/24 --gateway-host host18=eth1";
         let mut words: Vec<&str> = words.split_whitespace().collect();
         words.extend(["--network", "203.0.113.0/24,via 203.0.113.1,range 203.0.113.10-203.0.113.99"]);
-        words.extend(["--network", "10.99.0.0/24@42"]);
+        words.extend(["--network", "10.99.0.0/24@42", "--drained", "host18"]);
         let fields = Gateway::try_parse_from(words).unwrap().fields;
         assert_eq!(
             json!(fields),
@@ -384,6 +389,7 @@ mod tests {
                     {"prefix": "203.0.113.0/24", "nextHop": "203.0.113.1", "ranges": ["203.0.113.10-203.0.113.99"]},
                     {"prefix": "10.99.0.0/24", "vlan": 42}
                 ],
+                "drained": ["host18"],
             })
         );
     }

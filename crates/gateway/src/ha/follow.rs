@@ -60,8 +60,7 @@ fn follow(shared: &Shared, peer: &GatewayPeer, own: IpAddr) -> io::Result<()> {
     let (mut generation, mut heard) = (None, Instant::now());
     while !shared.is_over() {
         let (now, compartments, is_peer) = shared.read(|state| {
-            let wanted = state.members.iter().filter(|(_, member)| member.role != Role::Leaving);
-            let names = wanted.map(|(name, _)| name.clone()).collect();
+            let names = state.members.keys().cloned().collect();
             (state.generation, names, state.address == Some(own) && state.peers.contains(peer))
         });
         if !is_peer {
@@ -128,7 +127,7 @@ impl Books<'_> {
         let role = self.shared.read(|state| {
             state.members.get(compartment).map(|member| (member.role, member.namespace.clone(), member.own.clone()))
         });
-        let Some((role @ (Role::Standby | Role::Active), namespace, own)) = role else { return };
+        let Some((role, namespace, own)) = role else { return };
         let Some(book) = self.open(compartment, &namespace) else { return };
         match told {
             Told::Begin { .. } => book.told = Some(HashSet::new()),
@@ -143,7 +142,7 @@ impl Books<'_> {
         }
         let (mut written, mut refused) = (0, 0);
         // One that is active itself knows better what goes through it; it lacks only what began elsewhere.
-        if role == Role::Standby {
+        if role != Role::Active {
             for entry in gone {
                 let _ = book.conntrack.remove(entry);
             }
@@ -153,8 +152,8 @@ impl Books<'_> {
                 told.insert((entry.original, entry.zone));
             }
             let done = match role {
-                Role::Standby => book.conntrack.put(entry),
-                _ => book.conntrack.add(entry).map(|_| ()),
+                Role::Standby | Role::Leaving => book.conntrack.put(entry),
+                Role::Active => add(&book.conntrack, entry),
             };
             match done {
                 Ok(()) => written += 1,
@@ -178,6 +177,16 @@ impl Books<'_> {
         }
         self.books.get_mut(compartment)
     }
+}
+
+/// Adds what is not there, or was there before the other side had answered: what went on through the other host.
+fn add(conntrack: &Conntrack, entry: &Entry) -> Result<(), host::Error> {
+    if conntrack.add(entry)? {
+        return Ok(());
+    }
+    let there = conntrack.get(&entry.original, entry.zone)?;
+    let is_behind = |there: Entry| there.reply == entry.reply && !there.is_assured() && entry.is_assured();
+    if there.is_some_and(is_behind) { conntrack.put(entry) } else { Ok(()) }
 }
 
 /// Forgets connections that are such.

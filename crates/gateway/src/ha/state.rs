@@ -15,7 +15,7 @@ use parking_lot::{Condvar, Mutex};
 pub enum Role {
     /// It does the work.
     Active,
-    /// It did until a moment ago, and does what still comes to it.
+    /// It did until a moment ago, or is about to, and does what comes to it.
     Leaving,
     /// It stands ready.
     Standby,

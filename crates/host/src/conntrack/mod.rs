@@ -106,6 +106,11 @@ impl Entry {
         foreign(&self.original.source) && foreign(&self.reply.source) && !self.original.destination.is_multicast()
     }
 
+    /// Whether both sides have spoken, so that it is not among the first to be forgotten when there are too many (IPS_ASSURED).
+    pub const fn is_assured(&self) -> bool {
+        self.status & (1 << 2) != 0
+    }
+
     /// Whether both say the same of the connection, times aside.
     pub fn same_but_time(&self, other: &Self) -> bool {
         Self { timeout: 0, ..*self } == Self { timeout: 0, ..*other }

@@ -23,6 +23,10 @@ pub struct Gateway {
     /// What lies at its external interface, and which addresses of it connections are given.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "named::list")]
     pub networks: Vec<ExternalNetwork>,
+    /// Hosts of it that are to be empty, for maintenance for example: their VM networks go to the other hosts, and lose nothing
+    /// by it. They do not come back by themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drained: Vec<ResourceName>,
     /// For the reader only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -41,10 +45,6 @@ pub struct GatewayHost {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<String>")]
     pub addresses: Vec<IpNet>,
-    /// Whether it is to be empty, for maintenance for example: its VM networks go to the gateway's other hosts, and lose nothing
-    /// by it. They do not come back by themselves.
-    #[serde(default, skip_serializing_if = "crate::gateway::is_default")]
-    pub drained: bool,
 }
 
 /// A network outside, at the external interfaces of a gateway's hosts.

@@ -47,8 +47,8 @@ pub struct Compartment {
     /// Whether it stands ready and does nothing: another host is the active one.
     #[serde(skip_serializing_if = "is_default")]
     pub standby: bool,
-    /// Whether another host has just been made the active one in its place: it forwards what still comes to it, and answers
-    /// for none of its addresses outside any more. Only with `standby`.
+    /// Whether it forwards what comes to it, and answers for none of its addresses outside: another host has just been made the
+    /// active one in its place, or it is about to be in another one's place. Only with `standby`.
     #[serde(skip_serializing_if = "is_default")]
     pub leaving: bool,
     /// Its side towards the VM network.

@@ -27,6 +27,16 @@ pub enum GatewayRefusal {
         /// The name.
         name: Name,
     },
+    /// What is to be emptied is no host of the gateway.
+    #[error("{}: {host} cannot be drained, since it is no host of the gateway; these are: {}", Named(.key), list(.hosts))]
+    NotToDrain {
+        /// The gateway.
+        key: Key,
+        /// What is named.
+        host: ResourceName,
+        /// The gateway's hosts.
+        hosts: Vec<ResourceName>,
+    },
     /// The external interface carries the VM networks.
     #[error(
         "{}: {interface} is an uplink of host {host}, and the external interface is one that the host uses for nothing else; name \

@@ -2,7 +2,7 @@
 //! wants it empty.
 //!
 //! What is planned loses nothing. It goes as a VM that moves: first all hosts are told of both places
-//! ([`GatewayAllocation::next`]), so that they believe what comes from either; then the new host is the active one, and the old
+//! ([`GatewayAllocation::next`]), so that they believe what comes from either, and the new one can forward already; then the new host is the active one, and the old
 //! one sends on and forwards what still comes to it ([`GatewayAllocation::came_from`]); and when all hosts know, that is over. A
 //! host that is dead is simply succeeded.
 
@@ -57,7 +57,7 @@ impl Fabric {
     /// Whether an operator wants some host of a gateway empty.
     pub fn has_drained(&self) -> bool {
         self.of_kind(Kind::Gateway, None).any(|object| match &object.resource.spec {
-            Spec::Gateway(spec) => spec.hosts.iter().any(|host| host.drained),
+            Spec::Gateway(spec) => !spec.drained.is_empty(),
             _ => false,
         })
     }
@@ -73,8 +73,8 @@ impl Fabric {
 
     fn take_overs_of(&self, gateway: &Key, spec: &Gateway, health: &BTreeMap<ResourceName, Health>) -> Vec<TakeOver> {
         let mut verdicts = health.clone();
-        for host in spec.hosts.iter().filter(|host| host.drained) {
-            verdicts.entry(host.host.clone()).and_modify(|health| {
+        for host in &spec.drained {
+            verdicts.entry(host.clone()).and_modify(|health| {
                 if matches!(health, Health::Well { .. }) {
                     *health = Health::Drained;
                 }

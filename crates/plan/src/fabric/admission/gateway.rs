@@ -52,6 +52,10 @@ impl Run<'_, '_> {
         if let Some(host) = twice(spec.hosts.iter().map(|host| &host.host)) {
             self.refuse(key, Refusal::Twice { key: key.clone(), what: format!("host {host}") });
         }
+        if let Some(host) = spec.drained.iter().find(|host| spec.hosts.iter().all(|own| own.host != **host)) {
+            let hosts = spec.hosts.iter().map(|own| own.host.clone()).collect();
+            self.refuse(key, GatewayRefusal::NotToDrain { key: key.clone(), host: host.clone(), hosts }.into());
+        }
         // What settled before it may have had a host; it is claimed anew.
         self.allocate(key, |_| {});
         for host in &spec.hosts {

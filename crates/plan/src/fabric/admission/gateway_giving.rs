@@ -77,7 +77,7 @@ impl Fabric {
 /// The hosts of a gateway: the active one, which stays so while it is one of them, and the others in their order.
 fn hosts(gateway: &Gateway, active: Option<&ResourceName>) -> Option<(ResourceName, Vec<ResourceName>)> {
     let all: Vec<&ResourceName> = gateway.hosts.iter().map(|host| &host.host).collect();
-    let preferred = gateway.hosts.iter().find(|host| !host.drained).map(|host| &host.host);
+    let preferred = all.iter().copied().find(|host| !gateway.drained.contains(host));
     let first = active.filter(|active| all.contains(active)).or(preferred).or(all.first().copied())?;
     Some((first.clone(), all.into_iter().filter(|host| *host != first).cloned().collect()))
 }

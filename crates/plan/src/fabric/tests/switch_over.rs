@@ -61,9 +61,7 @@ fn with_nat() -> World {
 fn drained(world: &mut World, which: &str) {
     let mut resource = world.get(Kind::Gateway, "gw").resource.clone();
     if let model::fabric::Spec::Gateway(spec) = &mut resource.spec {
-        for host in &mut spec.hosts {
-            host.drained = host.host.as_str() == which;
-        }
+        spec.drained = vec![name(which)];
     }
     world.change(&[crate::fabric::Change::Put { resource, revision: None }]).unwrap();
 }
@@ -88,7 +86,7 @@ fn a_drained_host_hands_over_step_by_step() {
     // All hosts are told of both places, and each place has the port.
     world.take_over_all(&all).unwrap();
     assert_eq!(places(&world), ("192.168.4.17".to_owned(), Some("to 192.168.4.18".to_owned())));
-    assert_eq!((role(&world, "host17"), role(&world, "host18")), ((false, false), (true, false)));
+    assert_eq!((role(&world, "host17"), role(&world, "host18")), ((false, false), (true, true)));
     assert!(has_port(&world, "host17") && has_port(&world, "host18"));
     assert!(world.fabric.take_overs(&well).is_empty(), "what is on its way is left to it");
     assert_eq!(world.fabric.arrivals().collect::<Vec<_>>(), [&network()]);
@@ -147,6 +145,20 @@ fn one_without_its_link_outside_sends_on_and_one_that_was_to_come_is_not_waited_
     assert_eq!(places(&world), ("192.168.4.18".to_owned(), None));
     // Nobody else is there, so it stays where it is.
     assert!(world.fabric.take_overs(&health(Health::Unfit(Lost::Outside), WELL)).is_empty());
+}
+
+#[test]
+fn only_its_own_hosts_are_drained() {
+    let mut world = world();
+    let mut resource = world.get(Kind::Gateway, "gw").resource.clone();
+    if let model::fabric::Spec::Gateway(spec) = &mut resource.spec {
+        spec.drained = vec![name("host16")];
+    }
+    let refused = world.refused_changes(&[crate::fabric::Change::Put { resource, revision: None }]);
+    assert_eq!(
+        refused,
+        ["gateway gw: host16 cannot be drained, since it is no host of the gateway; these are: host17, host18"]
+    );
 }
 
 #[test]

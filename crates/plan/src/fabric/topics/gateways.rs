@@ -81,7 +81,8 @@ impl Fabric {
         let compartment = self.compartment(key, given, spec, device);
         items.extend(given.hosts().map(|host| {
             let standby = *host != given.host;
-            let leaving = given.came_from.as_ref() == Some(host);
+            // One that is about to take over can forward before the first packet comes.
+            let leaving = given.came_from.as_ref() == Some(host) || given.next.as_ref() == Some(host);
             let compartment = Compartment { standby, leaving, ..compartment.clone() };
             (TopicId::Host(host.clone()), Resource::Compartment(Box::new(compartment)))
         }));
