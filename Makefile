@@ -17,6 +17,7 @@ help:
 	@echo 'make bench     measure netvirt beside its peers, then a controller with 100,000 ports (root);'
 	@echo '               ARGS="..." and FABRIC_ARGS="..." go to the two'
 	@echo 'make bench-migration   guests that move under load, netvirt beside kernel VXLAN (root); ARGS="..."'
+	@echo 'make bench-gateway   gateways beside plain routers and VPN daemons alone, and 100 tenants on one (root); ARGS="..."'
 	@echo 'make profile   where the nanoseconds of a packet go, per BPF program and helper (root); ARGS="..."'
 	@echo 'make build     the release build: $(target)/release/netvirt'
 	@echo 'make install   put netvirt into $$DESTDIR$$PREFIX/bin (PREFIX is $(PREFIX))'
@@ -64,6 +65,12 @@ bench-migration:
 	scripts/tools build lab
 	cargo build --release --locked
 	PATH="$(target)/release:$$PATH" cargo run --release --locked -p benches --bin migration -- $(ARGS)
+
+bench-gateway:
+	scripts/tools build lab
+	cargo build --release --locked
+	PATH="$(target)/release:$$PATH" cargo run --release --locked -p benches --bin gateway -- $(ARGS)
+.PHONY: bench-gateway
 
 profile:
 	scripts/tools build lab

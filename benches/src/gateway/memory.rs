@@ -11,9 +11,19 @@ use crate::fabric::processor;
 
 /// Memory that could be had without swapping, in KiB (`MemAvailable`, proc(5)).
 pub(super) fn available() -> Result<u64, Error> {
-    let text = fs::read_to_string("/proc/meminfo").map_err(|error| failed("look at the memory")(&error))?;
-    field(&text, "MemAvailable:")
+    field(&meminfo()?, "MemAvailable:")
         .ok_or_else(|| failed("look at the memory")(&"/proc/meminfo does not tell MemAvailable"))
+}
+
+/// Memory that the kernel has for itself, in KiB: its objects, what it keeps for each processor, stacks and page tables
+/// (proc(5)).
+pub(super) fn kernel() -> Result<u64, Error> {
+    let text = meminfo()?;
+    Ok(["Slab:", "Percpu:", "KernelStack:", "PageTables:"].iter().filter_map(|name| field(&text, name)).sum())
+}
+
+fn meminfo() -> Result<String, Error> {
+    fs::read_to_string("/proc/meminfo").map_err(|error| failed("look at the memory")(&error))
 }
 
 /// A process' proportional share of memory, in KiB (`Pss`, proc(5)); nothing of one that has ended.
@@ -53,6 +63,7 @@ mod tests {
     fn a_process_has_a_share_of_what_is_available() {
         let own = shares(&[std::process::id()]);
         assert!(own > 0 && own < available().unwrap());
+        assert!(kernel().unwrap() > 0);
         assert_eq!(field("Pss_Anon: 3 kB\nPss:   7 kB\n", "Pss:"), Some(7));
     }
 }

@@ -72,7 +72,19 @@ impl fmt::Display for Figures {
 impl fmt::Display for Tenants {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            tunnel, carriers, count, networks, realized, up, daemons, processes, gateway, available, rest, ..
+            tunnel,
+            carriers,
+            count,
+            networks,
+            realized,
+            up,
+            daemons,
+            processes,
+            gateway,
+            kernel,
+            available,
+            rest,
+            ..
         } = self;
         let each = |kib: f64| kib / 1024.0 / (*count).max(1) as f64;
         let milliseconds = |seconds: f64| seconds * 1000.0 / (*count).max(1) as f64;
@@ -86,6 +98,11 @@ impl fmt::Display for Tenants {
         writeln!(out, "  all connections up: {up:.1} s, {:.0} ms a tenant", milliseconds(*up))?;
         writeln!(out, "  processes in compartments: {processes}, {:.2} MiB a tenant", each(*daemons as f64))?;
         writeln!(out, "  gateway and agent grow by {:.2} MiB a tenant", each(*gateway as f64))?;
+        writeln!(
+            out,
+            "  the kernel's own memory grows by {:.2} MiB a tenant, other end included",
+            each(*kernel as f64)
+        )?;
         writeln!(
             out,
             "  memory available shrinks by {:.2} MiB a tenant, kernel and other end included",

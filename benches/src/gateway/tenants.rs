@@ -54,6 +54,8 @@ pub struct Tenants {
     pub processes: usize,
     /// By how many KiB the gateway's and its agent's processes have grown.
     pub gateway: i64,
+    /// By how many KiB the kernel's own memory has grown.
+    pub kernel: i64,
     /// By how many KiB less memory is available.
     pub available: i64,
     /// Processor time a second, of all in compartments and the gateway, at rest.
@@ -147,7 +149,7 @@ pub(super) fn measure(plan: &Plan, kind: Kind, count: usize) -> Result<Tenants, 
     let folder = cloud.lab.folder().join("site");
     interrupt::pause(SETTLE)?;
     let own: Vec<u32> = own_processes(&cloud)?;
-    let (before, own_before) = (memory::available()?, memory::shares(&own));
+    let before = [memory::available()?, memory::kernel()?, memory::shares(&own)];
 
     eprintln!("{} connections", count * EACH);
     let began = Instant::now();
@@ -167,10 +169,10 @@ pub(super) fn measure(plan: &Plan, kind: Kind, count: usize) -> Result<Tenants, 
     let up = began.elapsed().as_secs_f64();
     interrupt::pause(SETTLE)?;
     let inside = memory::processes(&cloud.namespaces()?)?;
-    let available = i64::try_from(before).unwrap_or_default() - i64::try_from(memory::available()?).unwrap_or_default();
+    let after = [memory::available()?, memory::kernel()?, memory::shares(&own)];
+    let grown = |place: usize| after[place].cast_signed() - before[place].cast_signed();
+    let (available, kernel, gateway) = (-grown(0), grown(1), grown(2));
     let daemons = memory::shares(&inside);
-    let gateway =
-        i64::try_from(memory::shares(&own)).unwrap_or_default() - i64::try_from(own_before).unwrap_or_default();
     eprintln!("all rest");
     let everybody = [inside.as_slice(), &own].concat();
     let (used, began) = (memory::used(&everybody), Instant::now());
@@ -192,6 +194,7 @@ pub(super) fn measure(plan: &Plan, kind: Kind, count: usize) -> Result<Tenants, 
         daemons,
         processes: inside.len(),
         gateway,
+        kernel,
         available,
         rest,
         servers: isolation::names(&servers),
