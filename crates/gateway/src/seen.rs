@@ -1,20 +1,24 @@
 //! What is seen of a compartment that has been carried out, for its report.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use host::conntrack::{Conntrack, Entry};
 use host::{Namespace, Netlink, Reachability};
-use plan::gateway::OUTSIDE;
 use plan::gateway::judgement::Seen;
 use plan::gateway::layout::{answers, next_hops};
 use plan::gateway::ruleset::{Counts, TABLE, ruleset};
+use plan::gateway::{NUMBER_MASK, OUTSIDE, number};
 
 use crate::compartment::{Carrier, Wanted};
 
 /// For how long refused connections are told in words.
 const LATELY: Duration = Duration::from_secs(30);
+
+/// Each connection is looked at only every so many looks: there may be a hundred thousand.
+const LOOKS: u32 = 5;
 
 /// Of so many seconds counters are kept.
 const KEPT: usize = 40;
@@ -29,6 +33,9 @@ pub struct Watcher {
     /// Connections without a port when the process began to look: they are old.
     first: Option<u64>,
     silent: Vec<IpAddr>,
+    /// Connections by what they are part of, and how many looks ago they were counted.
+    sessions: Option<BTreeMap<u16, u64>>,
+    looks: u32,
 }
 
 impl Watcher {
@@ -53,10 +60,33 @@ impl Watcher {
             edge,
             counts,
             before,
-            sessions: kernel.map(|kernel| kernel.count),
+            sessions: kernel.and_then(|kernel| self.sessions(carrier, wanted, kernel.count)),
             portless,
             portless_before,
         }
+    }
+
+    /// Connections by what they are part of. Where a NAT is all that there is, the kernel's own count of all is that; else each
+    /// is looked at, now and then.
+    fn sessions(&mut self, carrier: &Carrier, wanted: &Wanted, all: u64) -> Option<BTreeMap<u16, u64>> {
+        let compartment = &wanted.compartment;
+        if !compartment.connections.iter().any(|connection| connection.nat.is_some()) {
+            return None;
+        }
+        if let [only] = compartment.connections.as_slice() {
+            return Some(BTreeMap::from([(number(compartment, only)?, all)]));
+        }
+        if self.looks.is_multiple_of(LOOKS) || self.sessions.is_none() {
+            let mut sessions = BTreeMap::new();
+            let mut count = |entry: Entry| {
+                let number = u16::try_from(entry.mark & NUMBER_MASK).unwrap_or_default();
+                *sessions.entry(number).or_default() += 1;
+            };
+            let counted = Conntrack::in_namespace(carrier.namespace()).and_then(|table| table.each(&mut count));
+            self.sessions = counted.is_ok().then_some(sessions);
+        }
+        self.looks = self.looks.wrapping_add(1);
+        self.sessions.clone()
     }
 
     /// Counters as they were some time ago; what is now is kept.

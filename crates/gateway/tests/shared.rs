@@ -158,6 +158,8 @@ fn a_tenant_may_have_addresses_of_its_own_too() {
     ] {
         assert_eq!(tcp((vms, vm), (outside, server), server).unwrap().to_string(), seen, "{vm} {server}");
     }
+    // Two of these connections were translated.
+    world.reported("aaa", |all| all[0].sessions == Some(2));
     // What came in by the edge is answered by it, also of a VM that has a way of its own.
     let seen = tcp((outside, SERVER4), (vms, "10.1.0.7:22"), "203.0.113.9:1030");
     assert_eq!(seen.unwrap().to_string(), SERVER4);

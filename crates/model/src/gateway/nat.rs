@@ -12,7 +12,7 @@ use crate::fabric::named;
 use crate::security::PortRange;
 
 /// NAT. VMs open connections to the outside in the name of [`Nat::addresses`]; nothing from outside reaches them but by
-/// `floating` and `forwards`.
+/// `floating`, `forwards` and `translations`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Nat {
@@ -34,7 +34,8 @@ pub struct Nat {
     /// Ports of the outside that lead to VMs.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "named::list")]
     pub forwards: Vec<Forward>,
-    /// Prefixes of IPv6 that stand for prefixes of the VM network (NPTv6).
+    /// Prefixes of IPv6 that stand for prefixes of the VM network (NPTv6), in both directions. The router outside is told of
+    /// them: it sends what is for them to the compartment.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "named::list")]
     pub translations: Vec<PrefixTranslation>,
     /// What its VMs may have at once.

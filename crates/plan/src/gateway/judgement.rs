@@ -1,5 +1,6 @@
 //! How a connection that rules carry is, after what is seen of its compartment.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use model::gateway::{Compartment, Connection, ConnectionReport, ConnectionState, NatLimits, Service};
@@ -25,8 +26,8 @@ pub struct Seen {
     pub counts: Counts,
     /// Its counters some time ago: what has grown since is told in words.
     pub before: Counts,
-    /// Connections that it tracks.
-    pub sessions: Option<u64>,
+    /// Connections that it tracks, by the number of what they are part of; `None` where that is not known.
+    pub sessions: Option<BTreeMap<u16, u64>>,
     /// Connections that found no free port, since its namespace is there, and some time ago.
     pub portless: u64,
     /// See [`Self::portless`].
@@ -65,7 +66,7 @@ pub fn judge(compartment: &Compartment, connection: &Connection, seen: &Seen) ->
     let by_edge = translation.is_some_and(goes_by_edge);
     (report.state, report.reason) = state(compartment, seen, matches!(service, Service::Dns(_)), by_edge);
     if let Some(translation) = translation {
-        report.sessions = seen.sessions;
+        report.sessions = seen.sessions.as_ref().map(|sessions| sessions.get(&number).copied().unwrap_or_default());
         let (refused, words) = refusals(translation, seen);
         report.refused = refused;
         report.reason = report.reason.or(words);
