@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 PREFIX ?= /usr/local
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
-.PHONY: help tools build test demo demo-by-hand bench bench-migration profile install audit clean
+.PHONY: help tools build test demo demo-by-hand bench bench-migration bench-failover profile install audit clean
 
 help:
 	@echo 'make demo      install what is missing, build, and tell the tour: a network at a controller (root)'
@@ -18,6 +18,7 @@ help:
 	@echo '               ARGS="..." and FABRIC_ARGS="..." go to the two'
 	@echo 'make bench-migration   guests that move under load, netvirt beside kernel VXLAN (root); ARGS="..."'
 	@echo 'make bench-gateway   gateways beside plain routers and VPN daemons alone, and 100 tenants on one (root); ARGS="..."'
+	@echo 'make bench-failover   gateways whose active host dies, loses a link or is drained: outages, connections (root); ARGS="..."'
 	@echo 'make profile   where the nanoseconds of a packet go, per BPF program and helper (root); ARGS="..."'
 	@echo 'make build     the release build: $(target)/release/netvirt'
 	@echo 'make install   put netvirt into $$DESTDIR$$PREFIX/bin (PREFIX is $(PREFIX))'
@@ -60,6 +61,11 @@ bench:
 	cargo build --release --locked
 	PATH="$(target)/release:$$PATH" cargo run --release --locked -p benches -- $(ARGS)
 	PATH="$(target)/release:$$PATH" cargo run --release --locked -p benches --bin fabric -- $(FABRIC_ARGS)
+
+bench-failover:
+	scripts/tools build lab
+	cargo build --release --locked
+	PATH="$(target)/release:$$PATH" cargo run --release --locked -p benches --bin failover -- $(ARGS)
 
 bench-migration:
 	scripts/tools build lab

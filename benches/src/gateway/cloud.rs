@@ -65,7 +65,7 @@ impl Cloud {
     }
 
     /// All gateway connections, as the controller tells them.
-    fn connections(&self) -> Result<Vec<Value>, Error> {
+    pub(super) fn connections(&self) -> Result<Vec<Value>, Error> {
         let text = self.operator(&["get", "gateway-connections", "--all-tenants", "-o", "json"])?;
         serde_json::from_str(&text).map_err(|error| failed("read the gateway connections")(&error))
     }
@@ -103,6 +103,14 @@ impl Cloud {
         let name = name.ok_or_else(|| failed("find a compartment")(&format!("there is none of {tenant}")))?;
         Ok(Namespace::open(&name)?)
     }
+}
+
+/// The compartment of a tenant on one of several hosts of a gateway.
+pub(super) fn compartment_on(host: &str, tenant: &str) -> Result<Namespace, Error> {
+    let is_its = |name: &String| name.contains(&format!(".{host}.")) && name.ends_with(&format!(".c.{tenant}.{NETWORK}"));
+    let name = Namespace::list()?.into_iter().find(is_its);
+    let name = name.ok_or_else(|| failed("find a compartment")(&format!("{host} has none of {tenant}")))?;
+    Ok(Namespace::open(&name)?)
 }
 
 /// A tenant with a VM network that has one subnet.

@@ -3,6 +3,7 @@
 
 mod cloud;
 mod daemon;
+pub mod failover;
 mod isolation;
 mod memory;
 mod plain;
