@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use host::{Namespace, Netlink};
 use model::QualifiedName;
@@ -36,6 +36,9 @@ pub struct Options {
 
 /// How often reports are looked at.
 const TICK: Duration = Duration::from_secs(1);
+
+/// What has not changed is reported again after so long: the agent takes one that is silent for 10 seconds for dead.
+const REPEAT: Duration = Duration::from_secs(3);
 
 /// An agent that does not answer is asked again after so long.
 const RETRY: Duration = Duration::from_secs(1);
@@ -184,8 +187,8 @@ struct Gateway {
     leaving: Vec<(String, Worker<Wanted>)>,
     /// Who had which address when.
     log: Log,
-    /// What the agent was told last.
-    told: Option<GatewayReport>,
+    /// What the agent was told last, and when.
+    told: Option<(Instant, GatewayReport)>,
     /// Whether what a former gateway left, and nobody wants any more, was taken away.
     swept: bool,
     /// What the agent said last.
@@ -359,16 +362,16 @@ impl Gateway {
         }
     }
 
-    /// Tells the agent how it goes, when it goes otherwise than it was told last.
+    /// Tells the agent how it goes: at once when it goes otherwise than it was told last, and else from time to time.
     fn report(&mut self, agent: &dyn Agent) {
         self.leaving.retain(|(_, worker)| !worker.is_done());
         let compartments = self.compartments.values().filter_map(|(_, reported, _)| reported.lock().clone()).collect();
         let report = GatewayReport { compartments, ..GatewayReport::default() };
-        if self.told.as_ref() == Some(&report) {
+        if self.told.as_ref().is_some_and(|(at, told)| *told == report && at.elapsed() < REPEAT) {
             return;
         }
         match agent.report(&report) {
-            Ok(()) => self.told = Some(report),
+            Ok(()) => self.told = Some((Instant::now(), report)),
             Err(error) => tracing::debug!("the agent takes no report: {error}"),
         }
     }
