@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 PREFIX ?= /usr/local
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
-.PHONY: help tools build test demo demo-by-hand bench bench-migration bench-failover profile install audit clean
+.PHONY: help tools build test demo demo-by-hand bench bench-migration bench-gateway bench-failover profile install audit clean
 
 help:
 	@echo 'make demo      install what is missing, build, and tell the tour: a network at a controller (root)'
@@ -76,7 +76,6 @@ bench-gateway:
 	scripts/tools build lab
 	cargo build --release --locked
 	PATH="$(target)/release:$$PATH" cargo run --release --locked -p benches --bin gateway -- $(ARGS)
-.PHONY: bench-gateway
 
 profile:
 	scripts/tools build lab
