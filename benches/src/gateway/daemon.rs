@@ -34,11 +34,12 @@ impl Daemon {
         fs::create_dir_all(&run).map_err(failed)?;
         let out = File::create(&log).map_err(failed)?;
         let errors = out.try_clone().map_err(failed)?;
-        let child = node
-            .command("unshare")
-            .args(["--mount", "--propagation", "private", "sh", "-c", "mount --bind \"$0\" /run && exec \"$@\""])
-            .arg(&run)
-            .args(command)
+        // As a gateway's: in a session of its own, for the kernel divides processors between sessions.
+        let (program, arguments) = command.split_first().unwrap_or((&name, &[]));
+        let mut command =
+            node.namespace().daemon_command(program, &[(run.clone(), PathBuf::from("/run"))]).map_err(failed)?;
+        let child = command
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(errors)

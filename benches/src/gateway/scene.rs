@@ -390,3 +390,24 @@ fn external(all: &[Value], tenant: &str) -> Result<Ipv4Addr, Error> {
     let address = text.and_then(|text| text.split('/').next()?.parse().ok());
     address.ok_or_else(|| failed("read the address of a compartment")(&format!("{tenant} is told none")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_labs_are_legal_and_a_benchmarks_own() {
+        for yaml in [cloud_yaml(), plain_yaml(true), plain_yaml(false)] {
+            let topology = Topology::from_yaml(&yaml).unwrap();
+            assert!(topology.name.as_str().starts_with(LAB_PREFIX));
+        }
+    }
+
+    #[test]
+    fn each_way_through_a_compartment_has_a_plain_one_beside_it() {
+        let near: Vec<_> = plain_vms(true).map(|(tenant, ..)| tenant).collect();
+        assert_eq!(near, ["own", "routed", "ipsec", "wireguard"]);
+        let far: Vec<_> = plain_vms(false).map(|(tenant, ..)| tenant).collect();
+        assert_eq!(far, ["own", "routed"]);
+    }
+}

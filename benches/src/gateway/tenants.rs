@@ -280,3 +280,22 @@ fn carriers(all: &[Value]) -> String {
     let words: Vec<_> = tells.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     words.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use lab::Topology;
+
+    use super::*;
+
+    #[test]
+    fn tenants_are_alike_but_in_what_tells_them_apart() {
+        let topology = Topology::from_yaml(&yaml(300)).unwrap();
+        let macs: BTreeSet<_> = topology.vms.iter().map(|vm| vm.mac).collect();
+        let addresses: BTreeSet<_> = (0..300).map(address).collect();
+        assert_eq!((macs.len(), addresses.len()), (300, 300));
+        assert_eq!(address(0), Ipv4Addr::new(10, 1, 1, 0));
+        assert_eq!(connections(2, Kind::Ipsec, "").len(), 2 * EACH);
+    }
+}

@@ -211,7 +211,7 @@ pub(super) struct Alone<'t> {
     pub(super) there: &'t str,
 }
 
-/// MTU of a device of a namespace.
+/// Whether a namespace has a device.
 pub(super) fn has_device(namespace: &Namespace, device: &str) -> bool {
     Netlink::in_namespace(namespace).is_ok_and(|netlink| netlink.link(device).is_ok())
 }
