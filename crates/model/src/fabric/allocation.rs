@@ -68,6 +68,9 @@ pub struct GatewayAllocation {
     /// The host of these that is to be the active one as soon as all hosts know of both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<ResourceName>,
+    /// Whether that one forwards already, since all hosts know of both. It may be heard then.
+    #[serde(default, skip_serializing_if = "crate::gateway::is_default")]
+    pub ready: bool,
     /// The host of these that was the active one until now, and forwards what still comes to it, until all hosts know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub came_from: Option<ResourceName>,

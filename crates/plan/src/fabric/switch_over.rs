@@ -2,7 +2,8 @@
 //! wants it empty.
 //!
 //! What is planned loses nothing. It goes as a VM that moves: first all hosts are told of both places
-//! ([`GatewayAllocation::next`]), so that they believe what comes from either, and the new one can forward already; then the new host is the active one, and the old
+//! ([`GatewayAllocation::next`]), so that they believe what comes from either; then the new one forwards
+//! ([`GatewayAllocation::ready`]), so that it can when the first packet comes; then the new host is the active one, and the old
 //! one sends on and forwards what still comes to it ([`GatewayAllocation::came_from`]); and when all hosts know, that is over. A
 //! host that is dead is simply succeeded.
 
@@ -149,6 +150,8 @@ impl Fabric {
     pub(super) fn settle_gateway_move(&mut self, network: &Key, context: Context<'_>) -> Option<Transition> {
         let given = self.given_gateway(network)?;
         let after = match (&given.next, &given.came_from) {
+            // Its device outside, which has the MAC address that the other one's has, may be heard from then on.
+            (Some(_), _) if !given.ready => GatewayAllocation { ready: true, ..given.clone() },
             (Some(next), _) => handed_over(given, &next.clone(), Manner::Forwarding)?,
             (None, Some(_)) => GatewayAllocation { came_from: None, ..given.clone() },
             (None, None) => return None,
@@ -164,15 +167,16 @@ fn handed_over(given: &GatewayAllocation, to: &ResourceName, manner: Manner) -> 
     match manner {
         Manner::Prepared => {
             after.next = Some(to.clone());
+            after.ready = false;
             // One that just came from there is not on its way any more.
             after.came_from = None;
         }
-        Manner::Cancelled => after.next = None,
+        Manner::Cancelled => (after.next, after.ready) = (None, false),
         Manner::Forwarding | Manner::Abrupt => {
             let before = std::mem::replace(&mut after.host, to.clone());
             after.came_from = (manner == Manner::Forwarding).then(|| before.clone());
             after.standby[place] = before;
-            after.next = None;
+            (after.next, after.ready) = (None, false);
         }
     }
     (after != *given).then_some(after)

@@ -280,6 +280,7 @@ impl Run<'_, '_> {
             host,
             standby,
             next: had.and_then(|given| given.next.clone()),
+            ready: had.is_some_and(|given| given.ready),
             came_from: had.and_then(|given| given.came_from.clone()),
             vsid,
             prefixes,
@@ -359,10 +360,11 @@ fn still_needed(given: &GatewayAllocation, with: &Connections) -> Option<Gateway
 
 /// Forgets where it goes and where it has come from, if that host is none of the gateway's any more, or is the active one.
 fn still_moving(given: &mut GatewayAllocation) {
-    let GatewayAllocation { standby, next, came_from, .. } = given;
-    for place in [next, came_from] {
+    let GatewayAllocation { standby, next, ready, came_from, .. } = given;
+    for place in [&mut *next, came_from] {
         if place.as_ref().is_some_and(|host| !standby.contains(host)) {
             *place = None;
         }
     }
+    *ready &= next.is_some();
 }

@@ -82,7 +82,8 @@ impl Fabric {
         items.extend(given.hosts().map(|host| {
             let standby = *host != given.host;
             // One that is about to take over can forward before the first packet comes.
-            let leaving = given.came_from.as_ref() == Some(host) || given.next.as_ref() == Some(host);
+            let coming = given.ready && given.next.as_ref() == Some(host);
+            let leaving = coming || given.came_from.as_ref() == Some(host);
             let compartment = Compartment { standby, leaving, ..compartment.clone() };
             (TopicId::Host(host.clone()), Resource::Compartment(Box::new(compartment)))
         }));
