@@ -29,7 +29,7 @@ impl Fabric {
     }
 
     /// The same with more hosts and VMs, each as the YAML of a list's entry.
-    fn up_of(vms: &[(&str, usize, u8)], hosts: &str, more: &str) -> Self {
+    pub(crate) fn up_of(vms: &[(&str, usize, u8)], hosts: &str, more: &str) -> Self {
         let mut text = "name: LAB\ncontroller: {name: LABc, addresses: [192.168.4.1/24]}\nhosts:\n\
                         \x20 - {name: H1, addresses: [192.168.4.15/24], joined: true}\n\
                         \x20 - {name: H2, addresses: [192.168.4.16/24], joined: true}\n"

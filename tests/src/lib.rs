@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod clients;
+pub mod cloud;
 pub mod fabric;
 pub mod flood;
 pub mod frames;

@@ -107,7 +107,8 @@ impl Cloud {
 
 /// The compartment of a tenant on one of several hosts of a gateway.
 pub(super) fn compartment_on(host: &str, tenant: &str) -> Result<Namespace, Error> {
-    let is_its = |name: &String| name.contains(&format!(".{host}.")) && name.ends_with(&format!(".c.{tenant}.{NETWORK}"));
+    let is_its =
+        |name: &String| name.contains(&format!(".{host}.")) && name.ends_with(&format!(".c.{tenant}.{NETWORK}"));
     let name = Namespace::list()?.into_iter().find(is_its);
     let name = name.ok_or_else(|| failed("find a compartment")(&format!("{host} has none of {tenant}")))?;
     Ok(Namespace::open(&name)?)

@@ -11,8 +11,8 @@ use super::{Den, text};
 use crate::stage::eventually;
 use crate::tools::Background;
 
-/// How long a daemon may take to answer.
-const LIMIT: std::time::Duration = std::time::Duration::from_secs(15);
+/// How long a daemon may take to answer, and a route to come: who speaks of graceful restarts waits for its neighbors first.
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(40);
 
 /// FRR's zebra and bgpd; they end when this goes.
 pub struct Frr {

@@ -91,7 +91,9 @@ fn documents(site_key: &str) -> Vec<String> {
     }
     let [(_, ipsec), (_, wireguard)] = SITES;
     all.push(cloud::connection("nat", "out", "nat: {}"));
-    let bgp = format!("routing: {{}}, bgp: {{localAs: {OWN_AS}, neighbors: [{{address: {INTERNET}, remoteAs: {THEIR_AS}}}]}}");
+    let bgp = format!(
+        "routing: {{}}, bgp: {{localAs: {OWN_AS}, neighbors: [{{address: {INTERNET}, remoteAs: {THEIR_AS}}}]}}"
+    );
     all.push(cloud::connection("routed", "out", &bgp));
     let tunnel = format!("ipsec: {{remote: {ipsec}, psk: {PSK}, remotePrefixes: [{SITE_PREFIX}], dpdDelay: 1}}");
     all.push(cloud::connection("ipsec", "site", &tunnel));
@@ -143,7 +145,8 @@ impl Scene {
         daemons.push(tunnels::wireguard_go(&site, &folder("site-wg"), private, &[peer])?);
         script(&site, "ip route add 10.4.0.0/24 dev wg0")?;
         let site = cloud.lab.node("site-ipsec")?;
-        let ends = Ipsec { local: SITES[0].1, remote: "%any", here: SITE_PREFIX, there: "10.3.0.0/24", interface: false };
+        let ends =
+            Ipsec { local: SITES[0].1, remote: "%any", here: SITE_PREFIX, there: "10.3.0.0/24", interface: false };
         let settings = Told::look(&cloud, "ipsec", Kind::Ipsec)?.text;
         daemons.push(ends.start(&site, &folder("site-ipsec"), &settings)?);
         // Where the kernel does ESP there is no device.
