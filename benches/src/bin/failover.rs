@@ -8,7 +8,7 @@ use benches::{Error, alone, interrupt, machine};
 use clap::{Parser, ValueEnum};
 
 /// Kills the active host of a gateway in one way after the other, its processes and daemons, and cuts its links, while pings and TCP
-/// connections pass; tells how long nothing passed, and how many connections went on. Needs root; takes an hour with 20 rounds.
+/// connections pass; tells how long nothing passed, and how many connections went on. Needs root; takes two hours with 20 rounds.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "failover", version)]
 struct Args {

@@ -14,6 +14,7 @@ use plan::gateway::ruleset::ruleset;
 use plan::gateway::shaping::shaping;
 use plan::gateway::{EDGE, INSIDE, OUTSIDE, announce};
 
+use crate::announcing::announce_soon;
 use crate::links::{self, Changes};
 use crate::{Error, Part, Place, Trouble, tools};
 
@@ -238,7 +239,13 @@ impl Carrier {
         if !changes.gained.is_empty() {
             self.announced = changes.gained.iter().map(ipnet::IpNet::addr).collect();
             self.announcements = ANNOUNCEMENTS;
-            self.announce(wanted);
+            if let Some(outside) = &wanted.compartment.outside {
+                announce_soon(
+                    &self.far,
+                    OUTSIDE,
+                    self.announced.iter().map(|own| announce::frame(outside.mac, *own)).collect(),
+                )?;
+            }
         }
         let gone: Vec<_> = changes.lost.iter().map(ipnet::IpNet::addr).collect();
         tools::forget_connections(&self.namespace, &gone)

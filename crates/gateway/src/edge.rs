@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use host::{Namespace, Netfilter, Netlink, PacketSocket, VethEnd};
+use host::{Namespace, Netfilter, Netlink, VethEnd};
 use model::gateway::{Gateway, SharedAddress};
 use model::{MacAddress, VlanId};
 use parking_lot::Mutex;
@@ -11,6 +11,7 @@ use plan::gateway::edge::{self, Member};
 use plan::gateway::layout::{self, Device};
 use plan::gateway::{EDGE, OUTSIDE, announce, judgement};
 
+use crate::announcing::announce_soon;
 use crate::compartment::{open_or_create, remove_namespace};
 use crate::{Error, links, seen, tools};
 
@@ -203,10 +204,11 @@ impl EdgeCarrier {
 
     /// Tells the neighbors outside where addresses are.
     fn announce(&self, gained: &[ipnet::IpNet]) {
-        let (Ok(link), Ok(socket)) = (self.own.link(OUTSIDE), PacketSocket::open(&self.own)) else { return };
-        let Some(mac) = link.mac.and_then(|mac| MacAddress::new(mac).ok()) else { return };
-        for address in gained {
-            let _ = socket.send(link.index, &announce::frame(mac, address.addr()));
+        let mac = self.own.link(OUTSIDE).ok().and_then(|link| MacAddress::new(link.mac?).ok());
+        let Some(mac) = mac.filter(|_| !gained.is_empty()) else { return };
+        let frames = gained.iter().map(|address| announce::frame(mac, address.addr())).collect();
+        if let Err(error) = announce_soon(&self.own, OUTSIDE, frames) {
+            tracing::warn!("the neighbors of the edge are not told of its addresses: {error}");
         }
     }
 }

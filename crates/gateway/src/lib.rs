@@ -5,6 +5,7 @@
 //! **Invariant:** no decision is made here. What a compartment is to have is said by `plan::gateway`.
 
 mod agent;
+mod announcing;
 mod bgp;
 mod compartment;
 mod daemon;

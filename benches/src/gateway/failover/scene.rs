@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+use host::Namespace;
 use lab::Node;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -36,6 +37,9 @@ const UP_WITHIN: Duration = Duration::from_secs(60);
 const RECOVERY: Duration = Duration::from_secs(60);
 /// How long all pings must have passed again.
 const STEADY: Duration = Duration::from_secs(2);
+/// How long it is left alone after each round. One that has come back is not made active at once; and BIRD, when it has started anew,
+/// tells its neighbors only after 20 s that it has told them all, before which they bear with no other start.
+const REST: Duration = Duration::from_secs(22);
 const GLANCE: Duration = Duration::from_millis(100);
 
 /// All of it.
@@ -213,6 +217,13 @@ impl Scene {
                 script(&node, "ip link set dev eth0 down; ip link set dev eth1 down")?;
                 self.cloud.lab.kill_gateway(&host)?;
                 self.cloud.lab.kill_agent(&host)?;
+                // What is in its memory goes with it: compartments with all that runs in them.
+                for name in Namespace::list()?.into_iter().filter(|name| name.contains(&format!(".{host}."))) {
+                    for pid in Namespace::open(&name)?.processes()? {
+                        let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
+                    }
+                    Namespace::delete(&name)?;
+                }
             }
             Way::OutsideLink => script(&node, "ip link set dev eth1 down").map(drop)?,
             Way::Uplink => script(&node, "ip link set dev eth0 down").map(drop)?,
@@ -288,8 +299,7 @@ impl Scene {
             interrupt::pause(GLANCE)?;
         }
         self.cloud.await_up(TENANTS.len(), UP_WITHIN)?;
-        // One that has come back is not made active at once.
-        interrupt::pause(Duration::from_secs(2))
+        interrupt::pause(REST)
     }
 }
 

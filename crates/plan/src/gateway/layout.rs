@@ -246,6 +246,10 @@ pub(super) fn everything(v6: bool) -> IpNet {
     IpNet::new_assert(address, 0)
 }
 
+/// Milliseconds after which a neighbor that has not answered is asked again. The kernel's own second would be lost when a compartment
+/// takes over: the first question may come before the port inside is there, or before the outside has learnt where it is.
+const NEIGHBOR_RETRY: u32 = 50;
+
 /// What a compartment's namespace is set to, as sysctls below `net`: it forwards, believes nobody's word about routes and
 /// addresses, answers ARP only for what the asked device has, and counts the bytes of connections.
 pub fn sysctls(devices: &[&str]) -> Vec<(String, String)> {
@@ -273,6 +277,11 @@ pub fn sysctls(devices: &[&str]) -> Vec<(String, String)> {
         for (family, settings) in [("ipv4", OF_V4.as_slice()), ("ipv6", OF_V6.as_slice())] {
             for (key, value) in settings {
                 sysctls.push((format!("{family}/conf/{device}/{key}"), (*value).to_owned()));
+            }
+            // There is no such setting of all.
+            if *device != "all" {
+                let key = format!("{family}/neigh/{device}/retrans_time_ms");
+                sysctls.push((key, NEIGHBOR_RETRY.to_string()));
             }
         }
     }
