@@ -231,6 +231,8 @@ fn neighbor(compartment: &Compartment, session: &Session<'_>) -> String {
     if let Some(password) = &neighbor.password {
         let _ = writeln!(text, "  password \"{}\";", password.reveal());
     }
+    // A link that is lost is not told: another host may take over by the time the neighbor hears of it, and keeps its routes.
+    text += "  check link off;\n";
     let graceful = if neighbor.graceful_restart.unwrap_or(true) { "on; graceful restart time 120" } else { "off" };
     let _ = writeln!(text, "  graceful restart {graceful};");
     let _ = writeln!(text, "  {channel} {{\n    next hop self;");
