@@ -82,6 +82,7 @@ impl FailoverPlan {
                 interrupt::check()?;
                 let held = traffic::Held::open(&scene, self.connections)?;
                 let pings = scene.pings()?;
+                scene.await_passing(&pings)?;
                 scene.strike(*way)?;
                 scene.await_recovery(&pings)?;
                 let gaps = pings.map(traffic::Ping::end);

@@ -35,6 +35,8 @@ const THEIR_AS: u32 = 65_002;
 const UP_WITHIN: Duration = Duration::from_secs(60);
 /// How long everything may take to pass again.
 const RECOVERY: Duration = Duration::from_secs(60);
+/// So many answers show that a connection passes.
+const PASSING: usize = 100;
 /// How long all pings must have passed again.
 const STEADY: Duration = Duration::from_secs(2);
 /// How long it is left alone after each round. One that has come back is not made active at once; and BIRD, when it has started anew,
@@ -197,8 +199,6 @@ impl Scene {
 
     /// Does it to the active host.
     pub(super) fn strike(&mut self, way: Way) -> Result<(), Error> {
-        // What has just begun is seen to pass first.
-        interrupt::pause(Duration::from_millis(500))?;
         self.struck = self.active()?;
         let host = self.struck.clone();
         let node = self.cloud.lab.node(&host)?;
@@ -246,6 +246,19 @@ impl Scene {
             }
         }
         if killed > 0 { Ok(()) } else { Err(failed("kill a daemon")(&format!("{tenant} has no {program}"))) }
+    }
+
+    /// Waits until all pings pass: what had not come back before would not be seen to go.
+    pub(super) fn await_passing(&self, pings: &[Ping; 4]) -> Result<(), Error> {
+        let end = Instant::now() + RECOVERY;
+        while pings.iter().any(|ping| ping.count() < PASSING) {
+            if Instant::now() >= end {
+                let what = format!("not everything passes: answers {:?}", pings.each_ref().map(Ping::count));
+                return Err(Error::Late { what, seconds: RECOVERY.as_secs(), log: String::new() });
+            }
+            interrupt::pause(GLANCE)?;
+        }
+        Ok(())
     }
 
     /// Waits until all pings have passed for a while, after what was done.
