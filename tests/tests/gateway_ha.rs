@@ -94,12 +94,15 @@ impl Story {
     }
 }
 
-/// How many pings were sent, and how many had no answer.
-fn lost(text: &str) -> (u32, u32) {
-    let line = text.lines().find(|line| line.contains("packets transmitted")).unwrap_or_default();
-    let numbers: Vec<u32> = line.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect();
-    assert!(numbers.len() > 1, "{text}");
-    (numbers[0], numbers[0] - numbers[1])
+/// How many pings were answered, and which before the last of these were not. One that was just on its way when `ping` was
+/// ended is not lost.
+fn lost(text: &str) -> (u32, Vec<u32>) {
+    let number = |line: &str| line.split_once("icmp_seq=")?.1.split(' ').next()?.parse().ok();
+    let answers = text.lines().filter(|line| line.contains(" bytes from "));
+    let answered: std::collections::BTreeSet<u32> = answers.filter_map(number).collect();
+    let last = answered.last().copied().unwrap_or_default();
+    assert!(last > 10, "{text}");
+    (last, (1..=last).filter(|number| !answered.contains(number)).collect())
 }
 
 #[test]
@@ -119,7 +122,8 @@ fn a_host_that_is_drained_hands_over_and_next_to_nothing_is_lost() {
     let text = ping.end(Signal::SIGINT);
     let (sent, lost) = lost(&text);
     // One of hundreds was seen missing in two of ten runs beside other work, and why is not known: a second one is a fault.
-    assert!(lost <= 1, "{lost} of {sent} lost\n{text}\n{}", story.cloud.logs());
+    assert!(lost.len() <= 1, "{lost:?} of {sent} lost\n{text}\n{}", story.cloud.logs());
+    println!("lost: {lost:?} of {sent}");
     assert!(story.audit().contains("switch-over"), "{}", story.audit());
 }
 
@@ -178,5 +182,5 @@ fn a_process_that_dies_moves_nothing_and_interrupts_nothing() {
     assert_eq!(story.active(), name);
     let text = ping.end(Signal::SIGINT);
     let (sent, lost) = lost(&text);
-    assert_eq!(lost, 0, "of {sent}\n{text}\n{}", story.cloud.logs());
+    assert!(lost.is_empty(), "{lost:?} of {sent} lost\n{text}\n{}", story.cloud.logs());
 }

@@ -39,6 +39,20 @@ fn what_is_over_a_limit_is_refused_and_counted() {
 }
 
 #[test]
+fn more_new_connections_in_a_second_than_the_limit_are_refused_and_counted() {
+    let nat = r#""nat": {"addresses": ["203.0.113.5"], "limits": {"newPerSecond": 5}}"#;
+    let (world, _running) = world(&[("internet", nat)]);
+    for number in 0..200 {
+        udp(world.vms("aaa"), &format!("10.1.0.5:{}", 6000 + number)).send_to(b"x", "198.51.100.10:7000").unwrap();
+    }
+    let words = "the limit of 5 new connections a second is reached";
+    world.reported("aaa", |all| all[0].reason.as_deref().is_some_and(|reason| reason.contains(words)));
+    // They would have to take 19 seconds for fewer to be refused.
+    let told = world.reported("aaa", |all| all[0].refused >= 100);
+    assert!(told[0].refused <= 195, "five may open: {told:?}");
+}
+
+#[test]
 fn bandwidth_is_capped_in_both_directions() {
     let nat = r#""nat": {"addresses": ["203.0.113.5"]}, "limits": {"egress": {"bandwidth": "20 Mbit/s"},
         "ingress": {"bandwidth": "40 Mbit/s"}}"#;

@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn heartbeats_name_their_sender() {
         assert_eq!(sender(&heartbeat("host17")), Some("host17"));
-        for wrong in [&b""[..], b"NVGW", b"NVGW\x02host17", b"XXXX\x01host17", b"NVGW\x01\xff"] {
+        for wrong in [&b""[..], b"NVGW", b"NVGW\x02host17", b"WGVN\x01host17", b"NVGW\x01\xff"] {
             assert_eq!(sender(wrong), None);
         }
     }
