@@ -53,7 +53,7 @@ pub struct Carrier {
     /// Whether it answered for its addresses outside when they were looked at last.
     answered: bool,
     /// The devices as they were when all was settled.
-    seen: Vec<Seen>,
+    seen: Option<Vec<Seen>>,
 }
 
 /// What of a device tells that somebody else has changed it.
@@ -80,7 +80,7 @@ impl Carrier {
             answered: false,
             announced: Vec::new(),
             announcements: 0,
-            seen: Vec::new(),
+            seen: None,
         })
     }
 
@@ -126,7 +126,7 @@ impl Carrier {
 
     /// Whether the namespace is what its name says, and the devices are as they were left.
     pub fn is_undisturbed(&self) -> bool {
-        self.namespace.is_in_place() && self.look().is_ok_and(|seen| seen == self.seen)
+        self.namespace.is_in_place() && self.look().is_ok_and(|seen| Some(seen) == self.seen)
     }
 
     /// Makes everything what is wanted.
@@ -136,8 +136,10 @@ impl Carrier {
         self.part_troubles = self.parts.iter_mut().flat_map(|part| part.settle(&place)).collect();
     }
 
-    /// Makes devices, routes and rules what is wanted.
+    /// Makes devices, routes and rules what is wanted. What somebody else changes while that is done may be seen by no step of
+    /// it: so only what was found as it was left counts as well, and what was not is settled once more.
     pub fn settle_own(&mut self, wanted: &Wanted) {
+        let before = self.look().ok();
         let mut troubles = Vec::new();
         let mut try_to = |step: Result<(), Error>| {
             if let Err(error) = step {
@@ -155,7 +157,7 @@ impl Carrier {
         try_to(self.settle_routes(&plan));
         try_to(self.settle_shaping(wanted));
         self.own_troubles = troubles;
-        self.seen = self.look().unwrap_or_default();
+        self.seen = self.look().ok().filter(|after| before.as_ref() == Some(after));
     }
 
     /// Looks after what goes on: announcements, parts.

@@ -124,6 +124,8 @@ fn daemons_outlive_the_gateway_and_are_taken_up_by_the_next() {
     // What was written down of the second is lost, as by a kill between its start and the writing. What was written down
     // of the third names a stranger, as after a new start of the machine.
     fs::remove_file(ground.folder().join("two.daemon")).unwrap();
+    // Starts are known in ticks of 10 ms: a stranger that started in the same one could not be told from it.
+    std::thread::sleep(std::time::Duration::from_millis(50));
     let mut stranger = Command::new("sleep").arg("600").spawn().unwrap();
     let path = ground.folder().join("three.daemon");
     let text = fs::read_to_string(&path).unwrap();
