@@ -43,6 +43,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .write(folder.join("admin.yaml"))?;
     let runtime = tokio::runtime::Runtime::new()?;
     let api = Arc::new(MemoryFabric::new());
-    runtime.block_on(api::fabric::server::serve(listener, tls, api, std::future::pending()))?;
+    runtime.block_on(api::fabric::server::serve(listener, tls, api, None, std::future::pending()))?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! A [`HostApi`] over HTTP on a unix socket: paths to methods, and every error as problem+json.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -30,6 +31,10 @@ impl Listen for tokio::net::UnixListener {
 
     async fn accept(&self) -> std::io::Result<Self::Socket> {
         Self::accept(self).await.map(|(stream, _)| stream)
+    }
+
+    fn peer(_: &Self::Socket) -> Option<IpAddr> {
+        None
     }
 
     fn open(&self, socket: Self::Socket) -> impl Future<Output = std::io::Result<Self::Stream>> + Send + 'static {

@@ -186,7 +186,7 @@ impl Controller {
         let owner = target.fabric_kind().and_then(|kind| self.owner(kind).cloned());
         let client = self.into_client().with_timeout(patience);
         if let Some(kind) = target.fabric_kind() {
-            let query = ListQuery { kind, tenant: owner, limit: Some(MAX_PAGE), continue_token: None };
+            let query = ListQuery { kind, tenant: owner, limit: Some(MAX_PAGE), continue_token: None, search: None };
             return Ok(client.list(&query)?.items.into_iter().map(|item| item.name.to_string()).collect());
         }
         match target {

@@ -44,4 +44,4 @@ pub use core::Settings;
 pub use error::{LoadError, RunError};
 pub use hosts::Sessions;
 pub use northbound::Controller;
-pub use run::run;
+pub use run::{MakePages, run};

@@ -144,7 +144,9 @@ impl FabricApi for Controller {
         let objects = objects
             .skip_while(|object| tenant.is_some() && object.resource.tenant < tenant)
             .take_while(|object| tenant.is_none() || object.resource.tenant == tenant);
-        let mut objects = objects.filter(|object| access::sees(caller, &object.key())).peekable();
+        let search = query.search.as_ref().map(|search| search.trim().to_lowercase()).filter(|search| !search.is_empty());
+        let found = |object: &&Object| search.as_ref().is_none_or(|search| object.mentions(search));
+        let mut objects = objects.filter(|object| access::sees(caller, &object.key())).filter(found).peekable();
         let page: Vec<&Object> = objects.by_ref().take(limit).collect();
         let more = objects.peek().is_some();
         let continue_token = page.last().filter(|_| more).map(|last| paging::token(&last.key()));

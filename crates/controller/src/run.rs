@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use api::fabric::{ServerTls, TlsIdentity};
+use api::fabric::{FabricApi, Pages, ServerTls, TlsIdentity};
 use proto::Hub;
 use proto::ca::{Authority, Certified, RENEWAL_LOOK, lifetime};
 use store::{RedbStore, Store};
@@ -21,12 +21,15 @@ use crate::northbound::Controller;
 /// life have passed.
 const SERVER_LIFE: Duration = Duration::from_secs(90 * 86_400);
 
+/// Makes the pages of a controller.
+pub type MakePages = fn(Arc<dyn FabricApi>) -> Arc<dyn Pages>;
+
 /// Runs a controller until it is asked to end by SIGTERM or SIGINT; with `check`, only says what is wrong with the
-/// configuration.
+/// configuration. Browsers get what `pages` makes.
 ///
 /// # Errors
 /// When the configuration, the state folder or an address cannot be used, or the store fails.
-pub fn run(options: &Options) -> Result<(), RunError> {
+pub fn run(options: &Options, pages: Option<MakePages>) -> Result<(), RunError> {
     let config = Config::new(options)?;
     if options.check {
         return Ok(());
@@ -62,7 +65,9 @@ pub fn run(options: &Options) -> Result<(), RunError> {
         .map_err(|source| RunError::Io { what: "start a thread".to_owned(), source })?;
     // Each has threads of its own: a thousand agents that acknowledge a change do not stand before a request.
     let (people, agency) = (runtime("people")?, runtime("agents")?);
-    let ended = people.block_on(serve(Arc::clone(&core), authority, names, rest, agents, agency.handle()));
+    let pages = pages.map(|make| make(Arc::new(controller.clone())));
+    let doors = Doors { rest, pages, agents };
+    let ended = people.block_on(serve(Arc::clone(&core), authority, names, doors, agency.handle()));
     core.end();
     // A panic of it has been logged.
     let _ = (follower.join(), watcher.join());
@@ -118,13 +123,19 @@ fn names(config: &Config, addresses: &[IpAddr]) -> Vec<String> {
     names
 }
 
+/// Where others come in.
+struct Doors {
+    rest: std::net::TcpListener,
+    pages: Option<Arc<dyn Pages>>,
+    agents: std::net::TcpListener,
+}
+
 /// Serves people and agents until a signal says to end, or the store fails.
 async fn serve(
     core: Arc<Core>,
     authority: Arc<Authority>,
     names: Vec<String>,
-    rest: std::net::TcpListener,
-    agents: std::net::TcpListener,
+    Doors { rest, pages, agents }: Doors,
     agency: &tokio::runtime::Handle,
 ) -> Result<(), RunError> {
     let io = |what: &'static str| move |source| RunError::Io { what: what.to_owned(), source };
@@ -165,7 +176,7 @@ async fn serve(
         failed
     };
     let rest = async {
-        api::fabric::server::serve(rest, tls, Arc::new(controller), stopping()).await.map_err(io("serve people"))
+        api::fabric::server::serve(rest, tls, Arc::new(controller), pages, stopping()).await.map_err(io("serve people"))
     };
     let agents = agency.spawn(proto::server::serve(agents, authority, names, hub, stopping()));
     let agents = async {

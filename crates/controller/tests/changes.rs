@@ -168,7 +168,7 @@ fn pages_go_on_where_they_ended_whatever_happens_in_between() {
     scene.apply(&ports.join("---\n")).unwrap();
     scene.apply("kind: tenant\nname: blue\n---\nkind: port\ntenant: blue\nname: b\n").unwrap();
     let page = |limit, continue_token, tenant: Option<&str>| {
-        let query = ListQuery { kind: Kind::Port, tenant: tenant.map(name), limit: Some(limit), continue_token };
+        let query = ListQuery { kind: Kind::Port, tenant: tenant.map(name), limit: Some(limit), continue_token, search: None };
         let page = scene.controller.list(&admin(), query).unwrap();
         (page.items.iter().map(|item| item.name.to_string()).collect::<Vec<_>>(), page.continue_token)
     };
@@ -182,7 +182,7 @@ fn pages_go_on_where_they_ended_whatever_happens_in_between() {
     assert_eq!(page(9, None, Some("blue")), (vec!["b".to_owned()], None));
     assert_eq!(page(2, None, Some("default")).0, ["p0", "p00"]);
     assert_eq!(page(0, None, None).0.len(), 1, "a page has at least one");
-    let query = ListQuery { kind: Kind::Host, tenant: None, limit: None, continue_token: first };
+    let query = ListQuery { kind: Kind::Host, tenant: None, limit: None, continue_token: first, search: None };
     assert_eq!(scene.controller.list(&admin(), query).unwrap_err().problem_type, ProblemType::BadRequest);
 }
 

@@ -28,7 +28,7 @@ fn role() {
     let at = |port: &str| Some(format!("127.0.0.1:{port}").parse().unwrap());
     let options =
         Options { state: Some(PathBuf::from(state)), listen: at(rest), agents: at(agents), ..Options::default() };
-    if let Err(error) = controller::run(&options) {
+    if let Err(error) = controller::run(&options, None) {
         println!("refused: {error}");
     }
 }

@@ -13,7 +13,8 @@ use plan::gateway::{EDGE, OUTSIDE, announce, judgement};
 
 use crate::announcing::announce_soon;
 use crate::compartment::{open_or_create, remove_namespace};
-use crate::{Error, links, seen, tools};
+use crate::silent::Silent;
+use crate::{Error, links, tools};
 
 /// What an edge is to be.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,6 +53,7 @@ pub struct EdgeCarrier {
     filter: Netfilter,
     /// What could not be done the last time.
     trouble: Option<String>,
+    silent: Silent,
     told: EdgeTrouble,
 }
 
@@ -65,7 +67,7 @@ impl EdgeCarrier {
         let near = Netlink::current()?;
         let own = Netlink::in_namespace(&namespace)?;
         let filter = Netfilter::in_namespace(&namespace)?;
-        Ok(Self { namespace, near, own, filter, trouble: None, told })
+        Ok(Self { namespace, near, own, filter, trouble: None, silent: Silent::default(), told })
     }
 
     /// Whether the namespace is what its name says.
@@ -94,9 +96,9 @@ impl EdgeCarrier {
 
     /// Looks after the routers, and tells how things are.
     pub fn tend(&mut self, wanted: &WantedEdge) {
-        let silent = wanted.next_hops.iter().filter(|router| seen::is_silent(&self.own, **router));
-        let silent: Vec<_> = silent.map(|router| judgement::silent(*router)).collect();
-        *self.told.lock() = self.trouble.clone().or_else(|| silent.first().cloned());
+        let silent = self.silent.look(&self.own, &wanted.next_hops);
+        let silent = silent.first().map(|router| judgement::silent(*router));
+        *self.told.lock() = self.trouble.clone().or(silent);
     }
 
     /// Takes the edge away.

@@ -21,6 +21,7 @@ mod place;
 mod run;
 mod seen;
 mod sessions;
+mod silent;
 mod tools;
 mod tunnel_device;
 mod vici;

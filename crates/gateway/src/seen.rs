@@ -6,13 +6,14 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use host::conntrack::{Conntrack, Entry};
-use host::{Namespace, Netlink, Reachability};
+use host::{Namespace, Netlink};
 use plan::gateway::judgement::Seen;
 use plan::gateway::layout::{answers, next_hops};
 use plan::gateway::ruleset::{Counts, TABLE, ruleset};
 use plan::gateway::{NUMBER_MASK, OUTSIDE, number};
 
 use crate::compartment::{Carrier, Wanted};
+use crate::silent::Silent;
 
 /// For how long refused connections are told in words.
 const LATELY: Duration = Duration::from_secs(30);
@@ -32,7 +33,7 @@ pub struct Watcher {
     past: VecDeque<(Instant, Counts, u64)>,
     /// Connections without a port when the process began to look: they are old.
     first: Option<u64>,
-    silent: Vec<IpAddr>,
+    silent: Silent,
     /// Connections by what they are part of, and how many looks ago they were counted.
     sessions: Option<BTreeMap<u16, u64>>,
     looks: u32,
@@ -50,13 +51,13 @@ impl Watcher {
         let portless = kernel.as_ref().map_or(0, |kernel| kernel.insert_failed);
         let general = carrier.troubles().find(|trouble| trouble.connection.is_none());
         let outside = carrier.netlink().link(OUTSIDE).ok();
-        self.ask_for_routers(carrier.netlink(), wanted);
+        let silent = self.silent(carrier.netlink(), wanted);
         let (before, portless_before) = self.past(&counts, portless);
         Seen {
             trouble: general.map(|trouble| trouble.reason.clone()),
             rules,
             carrier: outside.filter(|link| link.up).map(|link| link.carrier),
-            silent: self.silent.clone(),
+            silent,
             edge,
             counts,
             before,
@@ -103,29 +104,17 @@ impl Watcher {
         }
     }
 
-    /// Has the kernel ask for routers whose presence is not known for certain, and notes those that do not answer.
-    fn ask_for_routers(&mut self, netlink: &Netlink, wanted: &Wanted) {
-        self.silent.clear();
-        let Some(outside) = wanted.compartment.outside.as_ref().filter(|_| answers(&wanted.compartment)) else {
-            return;
-        };
-        let own = wanted.gateway.as_ref().map_or(&[][..], |gateway| &gateway.next_hops);
-        for router in next_hops(outside, own) {
-            let own = outside.addresses.iter().any(|address| address.addr().is_ipv6() == router.is_ipv6());
-            if own && is_silent(netlink, *router) {
-                self.silent.push(*router);
-            }
+    /// The routers outside that do not answer.
+    fn silent(&mut self, netlink: &Netlink, wanted: &Wanted) -> Vec<IpAddr> {
+        let mut asked = Vec::new();
+        if let Some(outside) = wanted.compartment.outside.as_ref().filter(|_| answers(&wanted.compartment)) {
+            let own = wanted.gateway.as_ref().map_or(&[][..], |gateway| &gateway.next_hops);
+            let of_a_family =
+                |router: &&IpAddr| outside.addresses.iter().any(|address| address.addr().is_ipv6() == router.is_ipv6());
+            asked.extend(next_hops(outside, own).iter().filter(of_a_family));
         }
+        self.silent.look(netlink, &asked)
     }
-}
-
-/// Whether a router on the link outside was asked for and has not answered.
-pub fn is_silent(netlink: &Netlink, router: IpAddr) -> bool {
-    let state = netlink.neighbour(OUTSIDE, router).ok().flatten();
-    if state != Some(Reachability::Reachable) {
-        let _ = netlink.ask_for_neighbour(OUTSIDE, router);
-    }
-    state == Some(Reachability::Failed)
 }
 
 /// What the kernel says of a namespace's connections.

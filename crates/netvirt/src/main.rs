@@ -12,7 +12,7 @@ fn main() -> ExitCode {
             }
             .map_err(Into::into)
         },
-        controller: |options| controller::run(&controller_options(options)).map_err(Into::into),
+        controller: |options| controller::run(&controller_options(options), Some(console::pages)).map_err(Into::into),
         gateway: |options| gateway::run(&gateway_options(options)).map_err(Into::into),
         wireguard: |options| gateway::run_wireguard(&wireguard_options(options)).map_err(Into::into),
         join: |options| agent::join(&join_options(options)).map_err(Into::into),

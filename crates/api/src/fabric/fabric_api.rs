@@ -21,6 +21,8 @@ pub struct ListQuery {
     pub limit: Option<usize>,
     /// [`Page::continue_token`] of the page before.
     pub continue_token: Option<String>,
+    /// Those alone that mention this, as [`model::fabric::Object::mentions`] says; all, if absent.
+    pub search: Option<String>,
 }
 
 /// Which events, and from when.

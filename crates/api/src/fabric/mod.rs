@@ -13,6 +13,7 @@ mod item;
 #[cfg(feature = "memory")]
 pub mod memory;
 pub mod openapi;
+mod pages;
 mod paths;
 pub mod server;
 mod tls;
@@ -27,6 +28,7 @@ pub use item::{
     ControllerStatus, Event, EventKind, HostRealization, Imported, Item, LastMove, Listing, Page, PortDevice, Realized,
     Status,
 };
+pub use pages::{Ended, PageAnswer, PageBody, PageEvent, PageEvents, PageMethod, PageRequest, Pages};
 pub use paths::{MAX_BULK_BYTES, MAX_TENANT_BODY_BYTES};
 pub use tls::{ServerTls, TlsError, TlsIdentity};
 

@@ -6,7 +6,7 @@ mod serving;
 
 pub(crate) use answer::{Answer, Failure, json, ok};
 pub(crate) use request::{Body, body_of, check_encoding, log, no_such_method, parse, settle_body};
-pub(crate) use serving::{Listen, serve};
+pub(crate) use serving::{Listen, Peer, serve};
 
 use crate::Problem;
 

@@ -1,11 +1,13 @@
 //! Connections: accepted up to a limit, opened and served each in a task of its own, ended in an orderly way.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -20,6 +22,10 @@ pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 /// How long to wait after a connection could not be accepted, so that a lack of descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Whose request it is: an extension of each that came over a network.
+#[derive(Clone, Copy)]
+pub(crate) struct Peer(pub IpAddr);
+
 /// Where connections come from.
 pub(crate) trait Listen {
     /// A connection as the system accepts it.
@@ -30,13 +36,16 @@ pub(crate) trait Listen {
     /// The next one.
     fn accept(&self) -> impl Future<Output = io::Result<Self::Socket>> + Send;
 
+    /// Who is at its other end, where that has an address.
+    fn peer(socket: &Self::Socket) -> Option<IpAddr>;
+
     /// Makes it ready for HTTP; that of one may take as long as it likes without holding up the others.
     fn open(&self, socket: Self::Socket) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static;
 }
 
 /// Serves until `shutdown` is ready, then lets what is under way end within [`SHUTDOWN_GRACE`], and cuts off the rest.
 /// Of more than `most` clients at once, the later ones wait in the listener's backlog.
-pub(crate) async fn serve(listener: impl Listen, router: Router, most: usize, shutdown: impl Future<Output = ()>) {
+pub(crate) async fn serve<L: Listen>(listener: L, router: Router, most: usize, shutdown: impl Future<Output = ()>) {
     let service = TowerToHyperService::new(router);
     let graceful = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(most));
@@ -60,6 +69,7 @@ pub(crate) async fn serve(listener: impl Listen, router: Router, most: usize, sh
             Some(_) = connections.join_next() => continue,
             () = &mut shutdown => break,
         };
+        let peer = L::peer(&socket);
         let (opening, service, watcher) = (listener.open(socket), service.clone(), graceful.watcher());
         connections.spawn(async move {
             let stream = match opening.await {
@@ -69,10 +79,16 @@ pub(crate) async fn serve(listener: impl Listen, router: Router, most: usize, sh
                     return;
                 }
             };
+            let called = |mut request: hyper::Request<hyper::body::Incoming>| {
+                if let Some(peer) = peer {
+                    request.extensions_mut().insert(Peer(peer));
+                }
+                service.call(request)
+            };
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER_TIMEOUT)
-                .serve_connection(TokioIo::new(stream), service);
+                .serve_connection(TokioIo::new(stream), service_fn(called));
             if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(%error, "a connection ended early");
             }

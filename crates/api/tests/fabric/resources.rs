@@ -157,7 +157,7 @@ fn lists_come_in_pages_that_miss_nothing() {
     for number in 0..7 {
         assert_eq!(put(&client, port(&format!("p{number}"), "x")).0, Outcome::Created);
     }
-    let mut query = ListQuery { kind: Kind::Port, tenant: None, limit: Some(3), continue_token: None };
+    let mut query = ListQuery { kind: Kind::Port, tenant: None, limit: Some(3), continue_token: None, search: None };
     let mut names = Vec::new();
     loop {
         let page = client.list(&query).unwrap();

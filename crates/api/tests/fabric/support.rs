@@ -64,7 +64,7 @@ impl Served {
         let address = listener.local_addr().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (shutdown, asked) = tokio::sync::oneshot::channel();
-        let server = runtime.spawn(server::serve(listener, tls.clone(), api, async move {
+        let server = runtime.spawn(server::serve(listener, tls.clone(), api, None, async move {
             let _ = asked.await;
         }));
         Self { authority, address, tls, fabric, runtime, shutdown, server }

@@ -151,7 +151,7 @@ impl Controller {
         let fabric = Arc::new(Fabric { memory: MemoryFabric::new(), script: Arc::clone(&script) });
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let tls = ServerTls::new(&identity).unwrap();
-        runtime.spawn(server::serve(listener, tls, fabric, std::future::pending()));
+        runtime.spawn(server::serve(listener, tls, fabric, None, std::future::pending()));
         Self { folder, script, _runtime: runtime }
     }
 

@@ -207,7 +207,7 @@ pub fn beside(store: &Arc<Flaky>, folder: &Path) -> (Controller, Arc<Fake>) {
 }
 
 pub fn list(controller: &Controller, kind: Kind) -> Vec<Item> {
-    let query = api::fabric::ListQuery { kind, tenant: None, limit: None, continue_token: None };
+    let query = api::fabric::ListQuery { kind, tenant: None, limit: None, continue_token: None, search: None };
     controller.list(&admin(), query).unwrap().items
 }
 

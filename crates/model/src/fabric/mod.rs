@@ -13,6 +13,7 @@ mod kind;
 mod name;
 pub(crate) mod named;
 mod ranges;
+mod search;
 mod specs;
 
 pub use allocation::{Allocation, GatewayAllocation, Object};

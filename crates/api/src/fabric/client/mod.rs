@@ -128,7 +128,7 @@ impl Client {
     pub fn list(&self, query: &ListQuery) -> Result<Page, ClientError> {
         let limit = query.limit.map(|limit| limit.clamp(1, super::MAX_PAGE).to_string());
         let path = paths::collection(query.kind, query.tenant.as_ref());
-        self.get_json(&with_query(path, &[("limit", limit), ("continue", query.continue_token.clone())]))
+        self.get_json(&with_query(path, &[("limit", limit), ("continue", query.continue_token.clone()), ("search", query.search.clone())]))
     }
 
     /// All resources of a kind: the pages together. The revision is that of the first, so that a watch from there
@@ -137,7 +137,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn list_all(&self, kind: Kind, tenant: Option<&ResourceName>) -> Result<Page, ClientError> {
-        let mut query = ListQuery { kind, tenant: tenant.cloned(), limit: None, continue_token: None };
+        let mut query = ListQuery { kind, tenant: tenant.cloned(), limit: None, continue_token: None, search: None };
         let mut all = self.list(&query)?;
         query.continue_token = all.continue_token.take();
         while query.continue_token.is_some() {

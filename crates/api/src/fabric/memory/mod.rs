@@ -121,7 +121,9 @@ impl FabricApi for MemoryFabric {
                 && sees(caller, key.tenant.as_ref())
                 && after.as_ref().is_none_or(|after| (&key.tenant, &key.name) > (&after.0, &after.1))
         };
-        let mut objects = state.objects.iter().filter(|(key, _)| wanted(key));
+        let needle = query.search.unwrap_or_default().to_lowercase();
+        let mentions = |item: &Item| serde_json::to_string(item).unwrap_or_default().to_lowercase().contains(&needle);
+        let mut objects = state.objects.iter().filter(|(key, item)| wanted(key) && mentions(item));
         let items = objects.by_ref().take(limit).map(|(_, item)| item.clone()).collect::<Vec<_>>();
         let more = objects.next().is_some();
         let continue_token = items.last().filter(|_| more).map(state::token_of_item);

@@ -249,6 +249,7 @@ pub(super) fn parameters() -> Value {
         "tenant": path("tenant", "The tenant."),
         "limit": query("limit", &format!("At most so many; {MAX_PAGE} if it is left out."), page),
         "continue": query("continue", "`continue` of the page before.", json!({"type": "string", "minLength": 1})),
+        "search": query("search", "Those alone whose name, addresses, MAC address, VSID, prefixes, host or VM have this in them.", json!({"type": "string"})),
         "dryRun": query("dryRun", "Check only, and show what would come of it.", json!({"type": "boolean"})),
         "before": query("before", "Only lines with a lower number: the last one's, for the next page.", revision()),
         "watchKind": query("kind", "Events of this kind.", schema("Kind")),

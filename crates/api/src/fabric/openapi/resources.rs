@@ -58,7 +58,7 @@ fn list(subject: &Subject) -> Value {
     };
     subject
         .operation("list", &format!("Each {title}{whose}, by pages"))
-        .parameters(&subject.parameters(&["limit", "continue"]))
+        .parameters(&subject.parameters(&["limit", "continue", "search"]))
         .answers(200, "A page, in the order of tenant and name.", json_of(&format!("{}Page", subject.name)))
         .may(&[ProblemType::NotFound, ProblemType::Gone])
         .done()

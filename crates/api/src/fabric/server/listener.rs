@@ -1,6 +1,7 @@
 //! Connections over TLS on a TCP port.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -40,6 +41,10 @@ impl Listen for TlsListener {
     async fn accept(&self) -> io::Result<TcpStream> {
         let (stream, _) = self.listener.accept().await?;
         Ok(stream)
+    }
+
+    fn peer(socket: &TcpStream) -> Option<IpAddr> {
+        socket.peer_addr().ok().map(|address| address.ip())
     }
 
     fn open(&self, socket: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {

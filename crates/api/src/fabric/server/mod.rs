@@ -7,6 +7,7 @@ mod access;
 mod bulk;
 mod extract;
 mod listener;
+mod pages;
 mod preconditions;
 mod resources;
 mod watch;
@@ -25,7 +26,7 @@ use model::fabric::Kind;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::{Caller, ChangeSet, ControllerStatus, FabricApi, ServerTls, openapi, paths};
+use super::{Caller, ChangeSet, ControllerStatus, FabricApi, Pages, ServerTls, openapi, paths};
 use crate::http::{self, Answer, Failure, check_encoding, ok};
 use crate::{Problem, ProblemType};
 use extract::{JsonBody, NoParams, Params, Target};
@@ -41,6 +42,8 @@ pub const MAX_WATCHES: usize = 256;
 #[derive(Clone)]
 struct Server {
     api: Arc<dyn FabricApi>,
+    /// Who makes pages for browsers; absent, there are none.
+    pages: Option<Arc<dyn Pages>>,
     /// The OpenAPI document as it is sent.
     document: Bytes,
     /// One permit for each watch that may still be opened.
@@ -64,7 +67,7 @@ impl Server {
 #[derive(Clone)]
 struct Secret(Arc<str>);
 
-/// Serves until `shutdown` is ready, then ends watches and lets what else is under way end within 5 s.
+/// Serves the REST interface, and `pages` at all other paths, until `shutdown` is ready, then ends watches and lets what else is under way end within 5 s.
 ///
 /// # Errors
 /// When the listener cannot be given to the runtime.
@@ -72,12 +75,14 @@ pub async fn serve(
     listener: TcpListener,
     tls: ServerTls,
     api: Arc<dyn FabricApi>,
+    pages: Option<Arc<dyn Pages>>,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let listener = TlsListener::new(listener, &tls)?;
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let server = Server {
         api,
+        pages,
         document: openapi::document().to_string().into(),
         watches: Arc::new(Semaphore::new(MAX_WATCHES)),
         stopping,
@@ -114,7 +119,7 @@ fn router(server: Server) -> Router {
         }
     }
     router
-        .fallback(no_such_path)
+        .fallback(pages::page)
         .method_not_allowed_fallback(http::no_such_method)
         .layer(from_fn_with_state(server.clone(), authenticate))
         .layer(from_fn(encoding))
@@ -132,7 +137,9 @@ fn resource_routes(router: Router<Server>, target: Target, path: &str, name: &st
 
 /// Finds out who asks, before anything else of the request is read.
 async fn authenticate(State(server): State<Server>, mut request: Request, next: Next) -> Response {
-    if matches!(request.uri().path(), paths::HEALTH | paths::OPENAPI) {
+    let open = matches!(request.uri().path(), paths::HEALTH | paths::OPENAPI);
+    // Pages have sessions of their own.
+    if open || (server.pages.is_some() && !pages::is_rest(request.uri().path())) {
         return next.run(request).await;
     }
     let caller = match bearer(&request) {

@@ -21,6 +21,7 @@ pub(super) struct ListParams {
     limit: Option<usize>,
     #[serde(rename = "continue")]
     continue_token: Option<String>,
+    search: Option<String>,
 }
 
 /// What may follow the question mark of a change.
@@ -46,9 +47,9 @@ pub(super) async fn list(
     State(server): State<Server>,
     Extension(caller): Extension<Caller>,
     place: Place,
-    Params(ListParams { limit, continue_token }): Params<ListParams>,
+    Params(ListParams { limit, continue_token, search }): Params<ListParams>,
 ) -> Answer {
-    let query = ListQuery { kind: place.kind, tenant: place.tenant, limit: page_size(limit)?, continue_token };
+    let query = ListQuery { kind: place.kind, tenant: place.tenant, limit: page_size(limit)?, continue_token, search };
     ok(&server.call(move |api| api.list(&caller, query)).await?)
 }
 

@@ -29,10 +29,10 @@ use crate::{Problem, ProblemType};
 /// How often a comment shows that the connection lives, when nothing else does.
 pub(in crate::fabric) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How often a watch looks whether its client is still there and its token still holds.
-const PULSE: Duration = Duration::from_secs(1);
+pub(super) const PULSE: Duration = Duration::from_secs(1);
 /// Events that wait for a slow client here; those behind them wait in the controller, which ends the watch when they
 /// are too many.
-const QUEUE: usize = 64;
+pub(super) const QUEUE: usize = 64;
 
 /// What may follow the question mark.
 #[derive(Deserialize)]

@@ -1,0 +1,123 @@
+// What pages can do beyond what they show: keep themselves up to date, copy commands, warn before typed text is lost.
+// Without it everything works; nothing here decides anything.
+
+const body = document.body;
+const say = (text) => {
+  for (const place of document.querySelectorAll(".connection")) place.textContent = text;
+};
+
+// Live regions. The server says that something has changed; the page is asked for again, and its regions are put in place.
+const regions = () => [...document.querySelectorAll("[data-live][id]")];
+
+async function refresh() {
+  const answer = await fetch(location.href, { headers: { "x-fragment": "1" }, redirect: "error" });
+  if (answer.status === 401) return location.reload();
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const region of regions()) {
+    const fresh = page.getElementById(region.id);
+    if (!fresh || fresh.innerHTML === region.innerHTML) continue;
+    // Whoever types, or reads with the keyboard, in a region is not disturbed there.
+    if (region.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) continue;
+    const focused = region.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    region.replaceChildren(...fresh.childNodes);
+    if (focused) [...region.querySelectorAll("a")].find((a) => a.getAttribute("href") === focused)?.focus();
+    region.dispatchEvent(new CustomEvent("refreshed", { bubbles: true }));
+  }
+}
+
+let waiting = false;
+let again = false;
+async function refreshOnce() {
+  if (waiting) return void (again = true);
+  waiting = true;
+  try {
+    await refresh();
+    say("");
+  } catch {
+    say(body.dataset.reconnecting);
+  } finally {
+    waiting = false;
+    if (again) {
+      again = false;
+      refreshOnce();
+    }
+  }
+}
+
+function listen(query) {
+  const source = new EventSource(`/events${query}`);
+  let lost = false;
+  source.addEventListener("here", () => {
+    say("");
+    if (lost) refreshOnce();
+    lost = false;
+  });
+  source.addEventListener("changed", refreshOnce);
+  source.addEventListener("error", () => {
+    lost = true;
+    say(body.dataset.reconnecting);
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => listen(query), 3000);
+  });
+  addEventListener("pagehide", () => source.close());
+}
+for (const query of new Set(regions().map((region) => region.dataset.live).filter(Boolean))) listen(query);
+
+// What only hosts know is asked for again and again while somebody looks.
+const every = Math.min(...regions().map((region) => Number(region.dataset.every) || Infinity));
+if (every < Infinity) setInterval(() => document.hidden || refreshOnce(), every);
+
+// Commands can be copied.
+for (const button of document.querySelectorAll("button[data-copy]")) {
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent.trim());
+    say(body.dataset.copied);
+  });
+}
+
+// Preferences apply at once.
+for (const select of document.querySelectorAll("form.preferences select")) {
+  select.addEventListener("change", () => select.form.requestSubmit());
+}
+
+// Forms that check while somebody types: the form is sent as a draft, and what the server answers for its [data-check]
+// regions is put in place.
+for (const form of document.querySelectorAll("form[data-draft]")) {
+  let timer;
+  const check = async () => {
+    const data = new URLSearchParams(new FormData(form));
+    data.set("draft", "1");
+    try {
+      const answer = await fetch(form.action || location.href, { method: "POST", body: data, headers: { "x-fragment": "1" } });
+      if (answer.status === 401) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const region of form.querySelectorAll("[data-check][id]")) {
+        const fresh = page.getElementById(region.id);
+        if (fresh && fresh.innerHTML !== region.innerHTML) region.replaceChildren(...fresh.childNodes);
+      }
+      say("");
+    } catch {
+      say(body.dataset.reconnecting);
+    }
+  };
+  form.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(check, 250);
+  });
+}
+
+// Rows of a table that is edited: one more, one less.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-row]");
+  if (!button) return;
+  const table = document.getElementById(button.getAttribute("aria-controls")) ?? button.closest("table");
+  if (button.dataset.row === "add") {
+    const row = table.querySelector("template").content.cloneNode(true);
+    table.querySelector("tbody").append(row);
+    table.querySelector("tbody tr:last-child").querySelector("input, select")?.focus();
+  } else {
+    button.closest("tr").remove();
+  }
+  table.closest("form")?.dispatchEvent(new Event("input"));
+});
