@@ -44,6 +44,9 @@ pub enum ProblemType {
     /// Understood, but what would come of it cannot be carried out.
     #[serde(rename = "https://netvirt.example/problems/invalid")]
     Invalid,
+    /// Asked too often; [`Problem::retry_after`] says when to try again.
+    #[serde(rename = "https://netvirt.example/problems/too-many-requests")]
+    TooManyRequests,
     /// The server failed: a bug, or the kernel refused.
     #[serde(rename = "https://netvirt.example/problems/internal")]
     Internal,
@@ -71,6 +74,7 @@ impl ProblemType {
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::Invalid => 422,
+            Self::TooManyRequests => 429,
             Self::Internal | Self::Other => 500,
             Self::Unavailable => 503,
         }
@@ -91,6 +95,7 @@ impl ProblemType {
             Self::TooLarge => "The request is too large",
             Self::UnsupportedMediaType => "The body is of the wrong media type",
             Self::Invalid => "The change cannot be carried out",
+            Self::TooManyRequests => "Asked too often",
             Self::Internal => "The server failed",
             Self::Unavailable => "Not available now",
             Self::Other => "Problem",
@@ -114,6 +119,9 @@ pub struct Problem {
     /// Each sentence by itself when there are several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
+    /// After how many seconds it makes sense to try again; over HTTP it stands in `Retry-After` as well.
+    #[serde(default, rename = "retryAfter", skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -125,6 +133,7 @@ impl Problem {
             status: problem_type.status(),
             detail: detail.into(),
             errors: Vec::new(),
+            retry_after: None,
         }
     }
 
@@ -165,6 +174,11 @@ impl Problem {
     /// [`ProblemType::Unavailable`].
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(ProblemType::Unavailable, detail)
+    }
+
+    /// [`ProblemType::TooManyRequests`]: it makes sense again after so many seconds, as the sentence says too.
+    pub fn too_many_requests(detail: impl Into<String>, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(ProblemType::TooManyRequests, detail) }
     }
 
     /// [`ProblemType::TooLarge`]: more than so many bytes.

@@ -1,6 +1,6 @@
 //! Who may do what: the rules of the three roles, each with the sentence that refuses.
 
-use api::fabric::{Caller, Change, Role};
+use api::fabric::{Caller, CallerKind, Change, Role};
 use api::{Problem, ProblemType};
 use model::fabric::{Key, Kind, ResourceName};
 
@@ -62,17 +62,16 @@ pub fn admin(caller: &Caller, what: &str) -> Result<(), Problem> {
     if caller.role == Role::Admin { Ok(()) } else { Err(forbidden(caller, what)) }
 }
 
-/// Which token of which role (and tenant) may not do it, and who may.
+/// Which token or user of which role (and tenant) may not do it, and who may.
 fn forbidden(caller: &Caller, what: &str) -> Problem {
-    let Caller { name, role, tenant } = caller;
+    let Caller { kind, name, role, tenant } = caller;
     let of = tenant.as_ref().map(|tenant| format!(" of tenant \"{tenant}\"")).unwrap_or_default();
     let role = role.as_str();
-    Problem::new(
-        ProblemType::Forbidden,
-        format!(
-            "token \"{name}\" has role {role}{of} and may not {what}; use a token that may, or ask an admin for one"
-        ),
-    )
+    let remedy = match kind {
+        CallerKind::Token => "use a token that may, or ask an admin for one",
+        CallerKind::User => "ask an admin to do it, or for a role that may",
+    };
+    Problem::new(ProblemType::Forbidden, format!("{kind} \"{name}\" has role {role}{of} and may not {what}; {remedy}"))
 }
 
 #[cfg(test)]
@@ -85,7 +84,7 @@ mod tests {
     }
 
     fn caller(role: Role, tenant: Option<&str>) -> Caller {
-        Caller { name: name("tim"), role, tenant: tenant.map(name) }
+        Caller { kind: CallerKind::Token, name: name("tim"), role, tenant: tenant.map(name) }
     }
 
     fn port(tenant: &str) -> Change {

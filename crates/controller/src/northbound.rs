@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use api::fabric::accounts::{
+    Identity, IdentityProvider, NewPassword, NewUser, PasswordSet, Session, SessionInfo, SignIn, User, UserCreated,
+};
 use api::fabric::{
     AuditEntry, AuditQuery, Caller, Change, ChangeReport, ChangeResult, ChangeSet, ControllerStatus, FabricApi, Item,
     JoinToken, ListQuery, MAX_PAGE, NewJoinToken, NewToken, Page, Realized, Role, Token, TokenCreated, Watch,
@@ -172,7 +175,7 @@ impl FabricApi for Controller {
         }
         changes.iter().try_for_each(|change| access::change(caller, change))?;
         let planned: Vec<_> = changes.iter().cloned().map(planned).collect();
-        let done = self.0.transact(&Actor::new(caller.name.as_str()), dry_run, |state| {
+        let done = self.0.transact(&Actor::new(caller.who()), dry_run, |state| {
             Self::tenants_tokens(&changes, state)?;
             if caller.role == Role::Tenant {
                 state.fabric.confine(&planned).map_err(|refusals| core::problem(&refusals))?;
@@ -197,17 +200,60 @@ impl FabricApi for Controller {
 
     fn create_token(&self, caller: &Caller, token: NewToken) -> Result<TokenCreated, Problem> {
         access::admin(caller, "make tokens")?;
-        tokens::create(&self.0, &Actor::new(caller.name.as_str()), &token)
+        tokens::create(&self.0, &Actor::new(caller.who()), &token)
     }
 
     fn delete_token(&self, caller: &Caller, name: &ResourceName) -> Result<(), Problem> {
         access::admin(caller, "delete tokens")?;
-        tokens::delete(&self.0, &Actor::new(caller.name.as_str()), name)
+        tokens::delete(&self.0, &Actor::new(caller.who()), name)
+    }
+
+    fn users(&self, caller: &Caller) -> Result<Vec<User>, Problem> {
+        access::admin(caller, "read users")?;
+        Err(no_accounts())
+    }
+
+    fn create_user(&self, caller: &Caller, _: NewUser) -> Result<UserCreated, Problem> {
+        access::admin(caller, "make users")?;
+        Err(no_accounts())
+    }
+
+    fn delete_user(&self, caller: &Caller, _: &ResourceName) -> Result<(), Problem> {
+        access::admin(caller, "delete users")?;
+        Err(no_accounts())
+    }
+
+    fn set_password(&self, _: &Caller, _: &ResourceName, _: NewPassword) -> Result<PasswordSet, Problem> {
+        Err(no_accounts())
+    }
+
+    fn sign_in(&self, _: SignIn) -> Result<Session, Problem> {
+        Err(no_accounts())
+    }
+
+    fn sign_in_with(&self, _: Identity) -> Result<Session, Problem> {
+        Err(no_accounts())
+    }
+
+    fn identity_provider(&self) -> Option<IdentityProvider> {
+        None
+    }
+
+    fn session(&self, _: &str) -> Result<SessionInfo, Problem> {
+        Err(no_accounts())
+    }
+
+    fn session_lasts(&self, _: &str) -> Result<(), Problem> {
+        Err(no_accounts())
+    }
+
+    fn sign_out(&self, _: &str) -> Result<(), Problem> {
+        Err(no_accounts())
     }
 
     fn create_join_token(&self, caller: &Caller, token: NewJoinToken) -> Result<JoinToken, Problem> {
         access::admin(caller, "make join tokens")?;
-        tokens::create_join(&self.0, &Actor::new(caller.name.as_str()), &token)
+        tokens::create_join(&self.0, &Actor::new(caller.who()), &token)
     }
 
     fn audit(&self, caller: &Caller, query: AuditQuery) -> Result<Vec<AuditEntry>, Problem> {
@@ -224,13 +270,17 @@ impl FabricApi for Controller {
 
     fn import(&self, caller: &Caller, text: &[u8]) -> Result<u64, Problem> {
         access::admin(caller, "import")?;
-        bulk::import(&self.0, &Actor::new(caller.name.as_str()), text)
+        bulk::import(&self.0, &Actor::new(caller.who()), text)
     }
 
     fn backup(&self, caller: &Caller) -> Result<Vec<u8>, Problem> {
         access::admin(caller, "make a backup")?;
         bulk::backup(&self.0)
     }
+}
+
+fn no_accounts() -> Problem {
+    Problem::unavailable("this version keeps no users")
 }
 
 /// A change in the words of `plan`, which knows nothing of this interface.

@@ -1,6 +1,6 @@
 //! Tokens of people and programs, and those with which hosts join: made, shown, compared, ended.
 
-use api::fabric::{Caller, JoinToken, NewJoinToken, NewToken, Role, Token, TokenCreated};
+use api::fabric::{Caller, CallerKind, JoinToken, NewJoinToken, NewToken, Role, Token, TokenCreated};
 use api::{Problem, ProblemType};
 use model::fabric::{Key, Kind, ResourceName};
 use serde_json::Value;
@@ -34,7 +34,7 @@ pub fn authenticate(state: &State, secret: &str, now: u64) -> Result<Caller, Pro
             clock::rfc3339(expires)
         )));
     }
-    Ok(Caller { name: name.clone(), role: record.role, tenant: record.tenant.clone() })
+    Ok(Caller { kind: CallerKind::Token, name: name.clone(), role: record.role, tenant: record.tenant.clone() })
 }
 
 /// A token without its secret.

@@ -59,11 +59,12 @@ impl Watches {
         let caller = &filter.caller;
         if caller.role != Role::Admin {
             let others = || queues.iter().map(|queue| &queue.filter.caller).filter(|other| other.role != Role::Admin);
-            if others().filter(|other| other.name == caller.name).count() >= MAX_WATCHES_PER_TOKEN {
+            let own = |other: &&Caller| (other.kind, &other.name) == (caller.kind, &caller.name);
+            if others().filter(own).count() >= MAX_WATCHES_PER_TOKEN {
                 return Err(Problem::unavailable(format!(
-                    "token \"{}\" has {MAX_WATCHES_PER_TOKEN} watches open, which is the most; close one, or watch more \
+                    "{} \"{}\" has {MAX_WATCHES_PER_TOKEN} watches open, which is the most; close one, or watch more \
                      with one",
-                    caller.name
+                    caller.kind, caller.name
                 )));
             }
             let most = MAX_WATCHES - ADMIN_WATCHES;
@@ -153,7 +154,7 @@ mod tests {
     fn filter(tenant: Option<&str>, kind: Option<Kind>) -> Filter {
         let tenant: Option<ResourceName> = tenant.map(|name| name.parse().unwrap());
         let role = if tenant.is_some() { Role::Tenant } else { Role::Admin };
-        let caller = Caller { name: "c".parse().unwrap(), role, tenant };
+        let caller = Caller { kind: api::fabric::CallerKind::Token, name: "c".parse().unwrap(), role, tenant };
         Filter { caller, kind, tenant: None, name: None }
     }
 

@@ -3,7 +3,7 @@
 mod support;
 
 use api::ProblemType;
-use api::fabric::{Caller, FabricApi as _, ListQuery, NewJoinToken, NewToken, Role, WatchQuery};
+use api::fabric::{Caller, CallerKind, FabricApi as _, ListQuery, NewJoinToken, NewToken, Role, WatchQuery};
 use controller::limits::{MAX_JOIN_TOKENS, MAX_TOKENS};
 use model::fabric::{Key, Kind};
 use store::Store as _;
@@ -22,7 +22,10 @@ fn tenants() -> (Scene, Caller) {
         .unwrap();
     let created = scene.controller.create_token(&admin(), new("bob", Role::Tenant, Some("blue"))).unwrap();
     let caller = scene.controller.authenticate(&created.secret).unwrap();
-    assert_eq!(caller, Caller { name: name("bob"), role: Role::Tenant, tenant: Some(name("blue")) });
+    assert_eq!(
+        caller,
+        Caller { kind: CallerKind::Token, name: name("bob"), role: Role::Tenant, tenant: Some(name("blue")) }
+    );
     (scene, caller)
 }
 

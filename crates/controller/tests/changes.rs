@@ -156,7 +156,9 @@ fn every_change_is_in_the_audit_log_with_before_and_after() {
     scene.apply("kind: tenant\nname: red\n").unwrap();
     let lines = scene.controller.audit(&admin(), AuditQuery { before: None, limit: Some(2) }).unwrap();
     assert_eq!(lines[0].id, lines[1].id + 1, "numbers go on after a restart");
-    let blue = api::fabric::Caller { name: name("b"), role: api::fabric::Role::Tenant, tenant: Some(name("blue")) };
+    let kind = api::fabric::CallerKind::Token;
+    let blue =
+        api::fabric::Caller { kind, name: name("b"), role: api::fabric::Role::Tenant, tenant: Some(name("blue")) };
     let seen = scene.controller.audit(&blue, AuditQuery::default()).unwrap();
     assert_eq!(seen.len(), 1, "a tenant sees what was done to what it owns: {seen:?}");
 }

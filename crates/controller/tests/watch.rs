@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use api::ProblemType;
-use api::fabric::{Caller, Event, EventKind, FabricApi as _, Role, Watch, WatchQuery};
+use api::fabric::{Caller, CallerKind, Event, EventKind, FabricApi as _, Role, Watch, WatchQuery};
 use model::fabric::Kind;
 use store::Store as _;
 use support::{BASE, Fault, Scene, admin, beside, delete, key, name, port, puts};
@@ -72,7 +72,7 @@ fn a_tenant_sees_its_own_alone() {
     let scene = Scene::new();
     scene.apply("kind: tenant\nname: blue\n").unwrap();
     let start = scene.controller.revision();
-    let bob = Caller { name: name("bob"), role: Role::Tenant, tenant: Some(name("blue")) };
+    let bob = Caller { kind: CallerKind::Token, name: name("bob"), role: Role::Tenant, tenant: Some(name("blue")) };
     let mut live = scene.controller.watch(&bob, WatchQuery::default()).unwrap();
     scene.apply("kind: port\nname: other\n---\nkind: port\ntenant: blue\nname: own\n").unwrap();
     let mut past = scene.controller.watch(&bob, WatchQuery { from: Some(start), ..WatchQuery::default() }).unwrap();

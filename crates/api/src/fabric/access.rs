@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What a token allows.
+/// What a token or a user may do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Role {
@@ -34,15 +34,52 @@ impl std::fmt::Display for Role {
     }
 }
 
-/// Who asks, as the controller found out by the token.
+/// By what the controller knows who asks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum CallerKind {
+    /// The secret of a token.
+    Token,
+    /// A session of a user.
+    User,
+}
+
+impl CallerKind {
+    /// The word in sentences.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::User => "user",
+        }
+    }
+}
+
+impl std::fmt::Display for CallerKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Who asks, as the controller found out by a token or a session.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Caller {
-    /// Name of the token: who, in the audit log.
+    /// Whether it is a token or a user.
+    pub kind: CallerKind,
+    /// The name of the token or user.
     pub name: ResourceName,
     /// What it may do.
     pub role: Role,
     /// The tenant it is confined to.
     pub tenant: Option<ResourceName>,
+}
+
+impl Caller {
+    /// Who it is in the audit log: the name of a token, `user NAME` for a user.
+    pub fn who(&self) -> String {
+        match self.kind {
+            CallerKind::Token => self.name.to_string(),
+            CallerKind::User => format!("user {}", self.name),
+        }
+    }
 }
 
 /// A token as it is asked for.
@@ -122,9 +159,9 @@ pub struct AuditEntry {
     pub id: u64,
     /// When (RFC 3339).
     pub time: String,
-    /// Name of the token, or `host NAME` for what an agent caused.
+    /// Name of the token, `user NAME` for somebody who signed in, or `host NAME` for what an agent caused.
     pub who: String,
-    /// `create`, `configure`, `delete`, `create-token`, `delete-token`, `create-join-token`, `join`, ...
+    /// `create`, `configure`, `delete`, `create-token`, `delete-token`, `create-join-token`, `join`, `sign-in`, ...
     pub action: String,
     /// What it was done to, as in sentences: `vm-subnet "test"`.
     pub object: String,

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use model::fabric::{Key, Kind, ResourceName};
 
+use super::accounts::{
+    Identity, IdentityProvider, NewPassword, NewUser, PasswordSet, Session, SessionInfo, SignIn, User, UserCreated,
+};
 use super::{
     AuditEntry, AuditQuery, Caller, ChangeReport, ChangeSet, ControllerStatus, Event, Item, JoinToken, NewJoinToken,
     NewToken, Page, Realized, Token, TokenCreated,
@@ -86,6 +89,43 @@ pub trait FabricApi: Send + Sync + 'static {
 
     /// Ends a token at once. Admins only.
     fn delete_token(&self, caller: &Caller, name: &ResourceName) -> Result<(), Problem>;
+
+    /// All users, in the order of their names. Admins only.
+    fn users(&self, caller: &Caller) -> Result<Vec<User>, Problem>;
+
+    /// Makes a local user. Admins only.
+    fn create_user(&self, caller: &Caller, user: NewUser) -> Result<UserCreated, Problem>;
+
+    /// Ends a user, and all sessions of it at once. Admins only. A user of an identity provider comes again with the next
+    /// sign-in, if the controller's rules still admit it.
+    fn delete_user(&self, caller: &Caller, name: &ResourceName) -> Result<(), Problem>;
+
+    /// Sets the password of a local user, and ends all its sessions at once. Admins, and users their own if they show the
+    /// old one.
+    fn set_password(&self, caller: &Caller, name: &ResourceName, password: NewPassword)
+    -> Result<PasswordSet, Problem>;
+
+    /// Begins a session of a local user. [`crate::ProblemType::Unauthorized`] in one sentence whatever is wrong, and in
+    /// the same time; [`crate::ProblemType::TooManyRequests`] after several failures, with the seconds to wait.
+    fn sign_in(&self, sign_in: SignIn) -> Result<Session, Problem>;
+
+    /// Begins a session of somebody for whom the identity provider speaks. [`crate::ProblemType::Forbidden`] if no rule of
+    /// the controller's configuration admits the person, or the name is another user's.
+    fn sign_in_with(&self, identity: Identity) -> Result<Session, Problem>;
+
+    /// Where people may sign in beside the controller itself, if anywhere.
+    fn identity_provider(&self) -> Option<IdentityProvider>;
+
+    /// The session of this secret, which is used herewith, so that it does not end for want of use.
+    /// [`crate::ProblemType::Unauthorized`] if there is none, or not any more.
+    fn session(&self, secret: &str) -> Result<SessionInfo, Problem>;
+
+    /// Whether the session of this secret lasts, without using it: for what looks by itself again and again, such as a
+    /// stream of events. [`crate::ProblemType::Unauthorized`] if not.
+    fn session_lasts(&self, secret: &str) -> Result<(), Problem>;
+
+    /// Ends the session of this secret at once; it is no mistake if there is none.
+    fn sign_out(&self, secret: &str) -> Result<(), Problem>;
 
     /// Makes a token with which a host may join. Admins only.
     fn create_join_token(&self, caller: &Caller, token: NewJoinToken) -> Result<JoinToken, Problem>;

@@ -4,6 +4,7 @@
 //! this module says.
 
 mod access;
+pub mod accounts;
 mod change;
 mod client;
 mod context;
@@ -18,7 +19,9 @@ mod paths;
 pub mod server;
 mod tls;
 
-pub use access::{AuditEntry, AuditQuery, Caller, JoinToken, NewJoinToken, NewToken, Role, Token, TokenCreated};
+pub use access::{
+    AuditEntry, AuditQuery, Caller, CallerKind, JoinToken, NewJoinToken, NewToken, Role, Token, TokenCreated,
+};
 pub use change::{Change, ChangeReport, ChangeResult, ChangeSet};
 pub use client::{Client, ClientError, Endpoint, Watching};
 pub use context::{Context, ContextError};

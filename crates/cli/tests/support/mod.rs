@@ -8,6 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use api::Problem;
+use api::fabric::accounts::{
+    Identity, IdentityProvider, NewPassword, NewUser, PasswordSet, Session, SessionInfo, SignIn, User, UserCreated,
+};
 use api::fabric::memory::{ADMIN_SECRET, MemoryFabric};
 use api::fabric::{
     AuditEntry, AuditQuery, Caller, Change, ChangeReport, ChangeSet, Context, ControllerStatus, FabricApi,
@@ -95,6 +98,36 @@ impl FabricApi for Fabric {
     }
     fn delete_token(&self, caller: &Caller, name: &ResourceName) -> Result<(), Problem> {
         self.memory.delete_token(caller, name)
+    }
+    fn users(&self, caller: &Caller) -> Result<Vec<User>, Problem> {
+        self.memory.users(caller)
+    }
+    fn create_user(&self, caller: &Caller, user: NewUser) -> Result<UserCreated, Problem> {
+        self.memory.create_user(caller, user)
+    }
+    fn delete_user(&self, caller: &Caller, name: &ResourceName) -> Result<(), Problem> {
+        self.memory.delete_user(caller, name)
+    }
+    fn set_password(&self, caller: &Caller, name: &ResourceName, new: NewPassword) -> Result<PasswordSet, Problem> {
+        self.memory.set_password(caller, name, new)
+    }
+    fn sign_in(&self, sign_in: SignIn) -> Result<Session, Problem> {
+        self.memory.sign_in(sign_in)
+    }
+    fn sign_in_with(&self, identity: Identity) -> Result<Session, Problem> {
+        self.memory.sign_in_with(identity)
+    }
+    fn identity_provider(&self) -> Option<IdentityProvider> {
+        self.memory.identity_provider()
+    }
+    fn session(&self, secret: &str) -> Result<SessionInfo, Problem> {
+        self.memory.session(secret)
+    }
+    fn session_lasts(&self, secret: &str) -> Result<(), Problem> {
+        self.memory.session_lasts(secret)
+    }
+    fn sign_out(&self, secret: &str) -> Result<(), Problem> {
+        self.memory.sign_out(secret)
     }
     fn create_join_token(&self, caller: &Caller, token: NewJoinToken) -> Result<JoinToken, Problem> {
         self.memory.create_join_token(caller, token)

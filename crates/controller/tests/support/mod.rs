@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use api::Problem;
-use api::fabric::{Caller, Change, ChangeReport, ChangeSet, FabricApi as _, Item, Role};
+use api::fabric::{Caller, CallerKind, Change, ChangeReport, ChangeSet, FabricApi as _, Item, Role};
 use controller::{Controller, Sessions, Settings};
 use model::fabric::{Key, Kind, ResourceName, resources_from_yaml};
 use parking_lot::{Condvar, Mutex};
@@ -220,7 +220,7 @@ pub fn key(kind: Kind, text: &str) -> Key {
 }
 
 pub fn admin() -> Caller {
-    Caller { name: name("admin"), role: Role::Admin, tenant: None }
+    Caller { kind: CallerKind::Token, name: name("admin"), role: Role::Admin, tenant: None }
 }
 
 pub fn puts(yaml: &str) -> ChangeSet {

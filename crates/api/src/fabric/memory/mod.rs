@@ -1,5 +1,6 @@
 //! A fabric without hosts behind it: keeps what it is given. For tests of clients and of the server; it allocates nothing.
 
+mod accounts;
 mod state;
 mod watch;
 
@@ -9,9 +10,13 @@ use std::time::SystemTime;
 use model::fabric::{Key, Kind, Resource, ResourceName};
 use serde_json::Value;
 
+use super::accounts::{
+    Identity, IdentityProvider, NewPassword, NewUser, PasswordSet, Session, SessionInfo, SignIn, User, UserCreated,
+};
 use super::{
-    AuditEntry, AuditQuery, Caller, Change, ChangeReport, ChangeSet, ControllerStatus, FabricApi, Item, JoinToken,
-    ListQuery, MAX_PAGE, NewJoinToken, NewToken, Page, Realized, Role, Token, TokenCreated, Watch, WatchQuery,
+    AuditEntry, AuditQuery, Caller, CallerKind, Change, ChangeReport, ChangeSet, ControllerStatus, FabricApi, Item,
+    JoinToken, ListQuery, MAX_PAGE, NewJoinToken, NewToken, Page, Realized, Role, Token, TokenCreated, Watch,
+    WatchQuery,
 };
 use crate::{Problem, ProblemType};
 use state::{State, missing};
@@ -19,6 +24,9 @@ use watch::MemoryWatch;
 
 /// The secret of the token `admin`, which is there from the beginning.
 pub const ADMIN_SECRET: &str = "admin-secret";
+
+/// The password of the user `admin`, who is there from the beginning.
+pub const ADMIN_PASSWORD: &str = "admin-password";
 
 /// See the module.
 #[derive(Debug)]
@@ -52,7 +60,8 @@ fn rfc3339(time: SystemTime) -> String {
 }
 
 fn forbidden(caller: &Caller, what: &str) -> Problem {
-    let detail = format!("the token \"{}\" has the role {}; only an admin may {what}", caller.name, caller.role);
+    let detail =
+        format!("the {} \"{}\" has the role {}; only an admin may {what}", caller.kind, caller.name, caller.role);
     Problem::new(ProblemType::Forbidden, detail)
 }
 
@@ -71,6 +80,12 @@ impl MemoryFabric {
         Self { shared: Arc::new(Shared { state: Mutex::new(State::new()), changed: Condvar::new() }) }
     }
 
+    /// From now on, people may sign in with this provider as well. What its claims `name`, `role` and `tenant` say is what
+    /// the user is.
+    pub fn set_identity_provider(&self, provider: IdentityProvider) {
+        self.shared.lock().accounts.provider = Some(provider);
+    }
+
     /// Forgets the events up to now, as a controller does that has been running for long.
     pub fn forget(&self) {
         self.shared.lock().forget();
@@ -85,7 +100,7 @@ impl FabricApi for MemoryFabric {
             let detail = "nobody has this token; an admin makes one with \"netvirt create token NAME\"";
             Problem::new(ProblemType::Unauthorized, detail)
         })?;
-        Ok(Caller { name: token.name.clone(), role: token.role, tenant: token.tenant.clone() })
+        Ok(Caller { kind: CallerKind::Token, name: token.name.clone(), role: token.role, tenant: token.tenant.clone() })
     }
 
     fn realized(&self, _: &Caller, revision: u64) -> Result<Realized, Problem> {
@@ -145,7 +160,7 @@ impl FabricApi for MemoryFabric {
             }
         }
         let mut state = self.shared.lock();
-        let report = state.change(caller.name.as_str(), changes)?;
+        let report = state.change(&caller.who(), changes)?;
         self.shared.changed.notify_all();
         Ok(report)
     }
@@ -162,13 +177,13 @@ impl FabricApi for MemoryFabric {
 
     fn create_token(&self, caller: &Caller, token: NewToken) -> Result<TokenCreated, Problem> {
         admins_only(caller, "make tokens")?;
-        self.shared.lock().create_token(caller.name.as_str(), token)
+        self.shared.lock().create_token(&caller.who(), token)
     }
 
     fn delete_token(&self, caller: &Caller, name: &ResourceName) -> Result<(), Problem> {
         admins_only(caller, "end tokens")?;
         let mut state = self.shared.lock();
-        if *name == caller.name {
+        if caller.kind == CallerKind::Token && *name == caller.name {
             let detail = format!("the token \"{name}\" is the one that asks; end it with another one");
             return Err(Problem::conflict(detail));
         }
@@ -176,6 +191,72 @@ impl FabricApi for MemoryFabric {
         gone.map(drop).ok_or_else(|| {
             Problem::not_found(format!("there is no token \"{name}\"; \"netvirt get tokens\" lists what there is"))
         })
+    }
+
+    fn users(&self, caller: &Caller) -> Result<Vec<User>, Problem> {
+        admins_only(caller, "see users")?;
+        Ok(self.shared.lock().accounts.users.values().map(|(user, _)| user.clone()).collect())
+    }
+
+    fn create_user(&self, caller: &Caller, user: NewUser) -> Result<UserCreated, Problem> {
+        admins_only(caller, "make users")?;
+        let mut state = self.shared.lock();
+        let created = state.accounts.create(user)?;
+        state.note_account(&caller.who(), "create-user", &created.user);
+        Ok(created)
+    }
+
+    fn delete_user(&self, caller: &Caller, name: &ResourceName) -> Result<(), Problem> {
+        admins_only(caller, "delete users")?;
+        let mut state = self.shared.lock();
+        let user = state.accounts.delete(name)?;
+        state.note_account(&caller.who(), "delete-user", &user);
+        Ok(())
+    }
+
+    fn set_password(&self, caller: &Caller, name: &ResourceName, new: NewPassword) -> Result<PasswordSet, Problem> {
+        let own = caller.kind == CallerKind::User && caller.name == *name;
+        if !own {
+            admins_only(caller, "set passwords of others")?;
+        }
+        let mut state = self.shared.lock();
+        let (user, set) = state.accounts.set_password(name, new, own)?;
+        state.note_account(&caller.who(), "set-password", &user);
+        Ok(set)
+    }
+
+    fn sign_in(&self, sign_in: SignIn) -> Result<Session, Problem> {
+        let mut state = self.shared.lock();
+        let (session, user) = state.accounts.sign_in(&sign_in)?;
+        state.note_account(&session.caller.who(), "sign-in", &user);
+        Ok(session)
+    }
+
+    fn sign_in_with(&self, identity: Identity) -> Result<Session, Problem> {
+        let mut state = self.shared.lock();
+        let (session, user) = state.accounts.sign_in_with(&identity)?;
+        state.note_account(&session.caller.who(), "sign-in", &user);
+        Ok(session)
+    }
+
+    fn identity_provider(&self) -> Option<IdentityProvider> {
+        self.shared.lock().accounts.provider.clone()
+    }
+
+    fn session(&self, secret: &str) -> Result<SessionInfo, Problem> {
+        self.shared.lock().accounts.session(secret)
+    }
+
+    fn session_lasts(&self, secret: &str) -> Result<(), Problem> {
+        self.session(secret).map(drop)
+    }
+
+    fn sign_out(&self, secret: &str) -> Result<(), Problem> {
+        let mut state = self.shared.lock();
+        if let Some(user) = state.accounts.sign_out(secret) {
+            state.note_account(&format!("user {}", user.name), "sign-out", &user);
+        }
+        Ok(())
     }
 
     fn create_join_token(&self, caller: &Caller, token: NewJoinToken) -> Result<JoinToken, Problem> {
@@ -229,7 +310,7 @@ impl FabricApi for MemoryFabric {
                 .map_err(|error| wrong(&error))?;
             changes.push(Change::Put { resource, revision: None });
         }
-        let report = state.change(caller.name.as_str(), ChangeSet { changes, ..ChangeSet::default() })?;
+        let report = state.change(&caller.who(), ChangeSet { changes, ..ChangeSet::default() })?;
         self.shared.changed.notify_all();
         Ok(report.results.len() as u64)
     }

@@ -9,7 +9,9 @@ use model::fabric::{Key, Kind, Resource, ResourceName, Spec};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{ADMIN_SECRET, rfc3339};
+use super::accounts::Accounts;
+use super::{ADMIN_PASSWORD, ADMIN_SECRET, rfc3339};
+use crate::fabric::accounts::{NewUser, User};
 use crate::fabric::{
     AuditEntry, Change, ChangeReport, ChangeResult, ChangeSet, Event, EventKind, Item, NewToken, Role, Status, Token,
     TokenCreated,
@@ -26,6 +28,7 @@ pub(super) struct State {
     pub(super) revision: u64,
     pub(super) objects: BTreeMap<Key, Item>,
     pub(super) tokens: BTreeMap<ResourceName, TokenCreated>,
+    pub(super) accounts: Accounts,
     pub(super) audit: Vec<AuditEntry>,
     /// Events after `forgotten`.
     pub(super) events: VecDeque<Event>,
@@ -76,6 +79,7 @@ impl State {
             revision: 0,
             objects: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            accounts: Accounts::default(),
             audit: Vec::new(),
             events: VecDeque::new(),
             forgotten: 0,
@@ -93,6 +97,8 @@ impl State {
                 created: rfc3339(state.started),
                 expires: None,
             };
+            let password = Some(ADMIN_PASSWORD.into());
+            let _ = state.accounts.create(NewUser { name: name.clone(), role: Role::Admin, tenant: None, password });
             state.tokens.insert(name, TokenCreated { token, secret: ADMIN_SECRET.to_owned() });
         }
         state
@@ -175,6 +181,20 @@ impl State {
             tenant: item.tenant.clone(),
             before: before.map_or(Value::Null, |before| before.spec.clone()),
             after: if event == EventKind::Deleted { Value::Null } else { item.spec.clone() },
+        });
+    }
+
+    /// Tells the audit log what was done to a user, or by it.
+    pub(super) fn note_account(&mut self, who: &str, action: &str, user: &User) {
+        self.audit.push(AuditEntry {
+            id: self.audit.len() as u64 + 1,
+            time: rfc3339(SystemTime::now()),
+            who: who.to_owned(),
+            action: action.to_owned(),
+            object: format!("user \"{}\"", user.name),
+            tenant: user.tenant.clone(),
+            before: Value::Null,
+            after: Value::Null,
         });
     }
 

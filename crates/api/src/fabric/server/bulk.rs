@@ -30,7 +30,8 @@ pub(super) async fn import(
 ) -> Answer {
     // So large a body is read for admins alone; whether an admin may is still the judgement of the method.
     if caller.role != Role::Admin {
-        let detail = format!("the token \"{}\" has the role {}; only an admin may import", caller.name, caller.role);
+        let detail =
+            format!("the {} \"{}\" has the role {}; only an admin may import", caller.kind, caller.name, caller.role);
         return Err(Failure(Problem::new(ProblemType::Forbidden, detail)));
     }
     expect_media_type(request.headers(), JSON_LINES)?;
