@@ -41,7 +41,8 @@ pub fn html(status: u16, page: Markup) -> PageAnswer {
 /// A file to keep: `kind` is its media type.
 pub fn file(name: &str, kind: &str, body: Vec<u8>) -> PageAnswer {
     let mut answer = whole(200, kind, body);
-    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
     answer.fields.push(("content-disposition", format!("attachment; filename=\"{plain}\"")));
     answer
 }
@@ -51,7 +52,9 @@ pub fn picture(svg: String) -> PageAnswer {
     let mut answer = whole(200, "image/svg+xml", svg.into_bytes());
     // It brings its own style, and nothing else.
     answer.fields.retain(|(name, _)| *name != "content-security-policy");
-    answer.fields.push(("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox".to_owned()));
+    answer
+        .fields
+        .push(("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox".to_owned()));
     answer
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use api::Problem;
-use api::fabric::{Caller, FabricApi, PageMethod, PageRequest, Role, SessionInfo};
+use api::fabric::accounts::SessionInfo;
+use api::fabric::{Caller, FabricApi, PageMethod, PageRequest, Role};
 use model::fabric::ResourceName;
 use percent_encoding::percent_decode_str;
 

@@ -102,15 +102,15 @@ fn entries(view: &View<'_>) -> Vec<Entry> {
             entry(below("activity"), ACTIVITY),
         ]
     };
-    match (view.confined_to(), tenant_in_path(view)) {
-        (Some(tenant), _) | (None, Some(ref tenant)) => {
-            let mut entries = of_tenant(tenant);
+    match view.confined_to().cloned().or_else(|| tenant_in_path(view)) {
+        Some(tenant) => {
+            let mut entries = of_tenant(&tenant);
             if view.is_operator() {
                 entries.insert(0, entry("/fabric".to_owned(), FABRIC));
             }
             entries
         }
-        (None, None) => vec![
+        None => vec![
             entry("/fabric".to_owned(), FABRIC),
             entry("/fabric/hosts".to_owned(), HOSTS),
             entry("/fabric/logical-networks".to_owned(), LOGICAL_NETWORKS),
@@ -220,13 +220,19 @@ pub fn command(view: &View<'_>, lines: &[String]) -> Markup {
 /// A word for a shell: quoted where it has to be.
 pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,=+%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 /// ` --tenant NAME`, unless it is the default one.
 pub fn for_tenant(tenant: Option<&ResourceName>) -> String {
     match tenant {
-        Some(tenant) if tenant.as_str() != model::fabric::DEFAULT_TENANT => format!(" --tenant {}", word(tenant.as_str())),
+        Some(tenant) if tenant.as_str() != model::fabric::DEFAULT_TENANT => {
+            format!(" --tenant {}", word(tenant.as_str()))
+        }
         _ => String::new(),
     }
 }

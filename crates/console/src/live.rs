@@ -23,8 +23,12 @@ const CHECK: Duration = Duration::from_secs(5);
 /// Those of [`FabricApi::watch`].
 pub fn events(view: &View<'_>) -> Result<PageAnswer, Problem> {
     let query = &view.context.query;
-    let wanted =
-        WatchQuery { kind: query.parse("kind")?, tenant: query.parse("tenant")?, name: query.parse("name")?, from: None };
+    let wanted = WatchQuery {
+        kind: query.parse("kind")?,
+        tenant: query.parse("tenant")?,
+        name: query.parse("name")?,
+        from: None,
+    };
     let wanted = WatchQuery { tenant: wanted.tenant.or_else(|| view.confined_to().cloned()), ..wanted };
     let watch = view.context.api.watch(view.caller(), wanted)?;
     let secret = session::secret(view.context.request).unwrap_or_default().to_owned();
@@ -49,7 +53,7 @@ impl PageEvents for Hints {
         }
         if self.checked.elapsed() >= CHECK {
             self.checked = Instant::now();
-            if self.api.session(&self.secret).is_err() {
+            if self.api.session_lasts(&self.secret).is_err() {
                 return Err(Ended);
             }
         }

@@ -147,7 +147,8 @@ impl FabricApi for Controller {
         let objects = objects
             .skip_while(|object| tenant.is_some() && object.resource.tenant < tenant)
             .take_while(|object| tenant.is_none() || object.resource.tenant == tenant);
-        let search = query.search.as_ref().map(|search| search.trim().to_lowercase()).filter(|search| !search.is_empty());
+        let search =
+            query.search.as_ref().map(|search| search.trim().to_lowercase()).filter(|search| !search.is_empty());
         let found = |object: &&Object| search.as_ref().is_none_or(|search| object.mentions(search));
         let mut objects = objects.filter(|object| access::sees(caller, &object.key())).filter(found).peekable();
         let page: Vec<&Object> = objects.by_ref().take(limit).collect();

@@ -36,7 +36,8 @@ fn a_tenant_has_its_own_and_nothing_else() {
     let own = "kind: vm-network\ntenant: blue\nname: N\nspec: {logicalNetwork: TDIv2}\n---\nkind: port\ntenant: blue\nname: p\n";
     controller.change(&bob, puts(own)).unwrap();
     let list = |kind, tenant: Option<&str>| {
-        controller.list(&bob, ListQuery { kind, tenant: tenant.map(name), limit: None, continue_token: None, search: None })
+        controller
+            .list(&bob, ListQuery { kind, tenant: tenant.map(name), limit: None, continue_token: None, search: None })
     };
     assert_eq!(list(Kind::Port, None).unwrap().items.len(), 1);
     assert_eq!(list(Kind::LogicalNetwork, None).unwrap().items.len(), 1);

@@ -170,7 +170,8 @@ fn pages_go_on_where_they_ended_whatever_happens_in_between() {
     scene.apply(&ports.join("---\n")).unwrap();
     scene.apply("kind: tenant\nname: blue\n---\nkind: port\ntenant: blue\nname: b\n").unwrap();
     let page = |limit, continue_token, tenant: Option<&str>| {
-        let query = ListQuery { kind: Kind::Port, tenant: tenant.map(name), limit: Some(limit), continue_token, search: None };
+        let query =
+            ListQuery { kind: Kind::Port, tenant: tenant.map(name), limit: Some(limit), continue_token, search: None };
         let page = scene.controller.list(&admin(), query).unwrap();
         (page.items.iter().map(|item| item.name.to_string()).collect::<Vec<_>>(), page.continue_token)
     };

@@ -105,7 +105,8 @@ mod tests {
         let port = Port { vm_name: Some("SQL Server".to_owned()), ..Port::default() };
         let resource = Resource::new(None, "blue-2".parse().unwrap(), port);
         let addresses = vec!["10.1.1.12".parse().unwrap()];
-        let allocation = Allocation { addresses, mac: Some("00:1d:d8:b7:1c:00".parse().unwrap()), ..Allocation::default() };
+        let allocation =
+            Allocation { addresses, mac: Some("00:1d:d8:b7:1c:00".parse().unwrap()), ..Allocation::default() };
         let object = Object { resource, uid: Uuid::from_u128(1), revision: 1, created: 0, allocation };
         for needle in ["blue", "sql server", "10.1.1.1", "d8:b7"] {
             assert!(object.mentions(needle), "{needle}");

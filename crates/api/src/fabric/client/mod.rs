@@ -128,7 +128,10 @@ impl Client {
     pub fn list(&self, query: &ListQuery) -> Result<Page, ClientError> {
         let limit = query.limit.map(|limit| limit.clamp(1, super::MAX_PAGE).to_string());
         let path = paths::collection(query.kind, query.tenant.as_ref());
-        self.get_json(&with_query(path, &[("limit", limit), ("continue", query.continue_token.clone()), ("search", query.search.clone())]))
+        self.get_json(&with_query(
+            path,
+            &[("limit", limit), ("continue", query.continue_token.clone()), ("search", query.search.clone())],
+        ))
     }
 
     /// All resources of a kind: the pages together. The revision is that of the first, so that a watch from there

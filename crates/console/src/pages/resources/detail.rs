@@ -85,7 +85,8 @@ pub fn plain(value: &Value) -> Markup {
     match value {
         Value::String(text) => html! { (text) },
         Value::Array(values) if values.iter().all(|value| !value.is_object()) => {
-            let texts: Vec<String> = values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
+            let texts: Vec<String> =
+                values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
             html! { (texts.join(", ")) }
         }
         Value::Array(values) => html! { ul { @for value in values { li { (plain(value)) } } } },

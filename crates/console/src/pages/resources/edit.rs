@@ -180,8 +180,10 @@ fn buttons(view: &View<'_>, text: crate::texts::Text, back: &str) -> Markup {
 fn read(kind: Kind, text: &str) -> Result<Spec, Problem> {
     let text = if text.trim().is_empty() { "{}" } else { text };
     let value: Value = serde_saphyr::from_str(text).map_err(|error| {
-        let place = error.location().map(|at| format!("line {}, column {}: ", at.line(), at.column())).unwrap_or_default();
+        let place =
+            error.location().map(|at| format!("line {}, column {}: ", at.line(), at.column())).unwrap_or_default();
         Problem::invalid(format!("what was typed is no YAML: {place}{}", error.without_snippet()))
     })?;
-    Spec::deserialize(kind, value).map_err(|error| Problem::invalid(format!("what was typed is no {}: {error}", kind.title())))
+    Spec::deserialize(kind, value)
+        .map_err(|error| Problem::invalid(format!("what was typed is no {}: {error}", kind.title())))
 }

@@ -15,8 +15,6 @@ use super::nowhere;
 use crate::context::View;
 use crate::layout;
 
-pub use edit::{changed, deleted};
-
 /// Answers for a path below a kind's list.
 ///
 /// # Errors
@@ -44,7 +42,9 @@ pub fn summary(item: &Item) -> String {
     let status = &item.status.allocation;
     let all: Vec<String> = match item.kind {
         Kind::VmNetwork => [spec("isolation"), spec("logicalNetwork")].concat(),
-        Kind::VmSubnet => [spec("prefixes"), status.vsid.map(|vsid| format!("VSID {vsid}")).into_iter().collect()].concat(),
+        Kind::VmSubnet => {
+            [spec("prefixes"), status.vsid.map(|vsid| format!("VSID {vsid}")).into_iter().collect()].concat()
+        }
         Kind::IpPool => [spec("vmSubnet"), spec("ranges")].concat(),
         Kind::Port => {
             let mut addresses: Vec<String> = status.addresses.iter().map(ToString::to_string).collect();
