@@ -27,7 +27,8 @@ fn main() -> ExitCode {
 }
 
 fn build() -> Result<(), Error> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // Asked now, not when this script was compiled: another clone may share the folder that it was compiled into.
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it for build scripts")).join("../..");
     let root = root.canonicalize().map_err(|source| Error::Io { path: root, source })?;
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR for build scripts"));
     for watched in [
