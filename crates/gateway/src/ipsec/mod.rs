@@ -189,7 +189,7 @@ impl IpsecPart {
                 Err(error) => troubles.push(Trouble::of(connection, error.to_string())),
             }
         }
-        if tunnels.is_empty() || place.compartment.standby {
+        if tunnels.is_empty() {
             self.clear(place);
             return troubles;
         }
@@ -234,8 +234,7 @@ impl IpsecPart {
 
 impl Part for IpsecPart {
     fn settle(&mut self, place: &Place<'_>) -> Vec<Trouble> {
-        let tunnels = ipsec::tunnels(place.compartment).iter().any(|(_, tunnel)| tunnel.is_ok());
-        let wanted = tunnels && !place.compartment.standby;
+        let wanted = ipsec::tunnels(place.compartment).iter().any(|(_, tunnel)| tunnel.is_ok());
         let mut troubles = self.settle_daemon(place, wanted);
         let runs = self.daemons.status(place.folder, CHARON).pid.is_some();
         troubles.extend(self.work(place, if runs { START } else { Duration::ZERO }));
@@ -250,9 +249,6 @@ impl Part for IpsecPart {
     }
 
     fn report(&mut self, place: &Place<'_>, connection: &Connection, report: &mut ConnectionReport) {
-        if connection.ipsec.is_none() || place.compartment.standby {
-            return;
-        }
         let made = ipsec::tunnels(place.compartment).into_iter().find(|(other, _)| other.name == connection.name);
         let Some((_, made)) = made else { return };
         report.carriers = vec![CHARON.to_owned(), self.esp(place).as_str().to_owned()];

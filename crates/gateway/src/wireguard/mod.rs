@@ -195,9 +195,6 @@ impl WireguardPart {
                 Err(error) => troubles.push(Trouble::of(connection, error.to_string())),
             }
         }
-        if place.compartment.standby {
-            tunnels.clear();
-        }
         let netlink = match Netlink::in_namespace(place.namespace) {
             Ok(netlink) => netlink,
             Err(error) => return vec![Trouble::general(error.to_string())],
@@ -233,9 +230,6 @@ impl Part for WireguardPart {
         let Some(declared) = &connection.wireguard else { return };
         if let Some(key) = declared.private_key.as_ref().and_then(|key| configuration::key(key.reveal())) {
             report.public_key = Some(public_key(key));
-        }
-        if place.compartment.standby {
-            return;
         }
         let made = wireguard::tunnels(place.compartment).into_iter().find(|(other, _)| other.name == connection.name);
         let tunnel = match made {

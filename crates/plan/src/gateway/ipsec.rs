@@ -153,10 +153,11 @@ pub enum Error {
     },
 }
 
-/// The tunnels of a compartment, or why there can be none, with their connections.
+/// The tunnels of a compartment, or why there can be none, with their connections. None while it stands by, also while it is
+/// leaving: the active host speaks from the same address, and what two hosts say there the other side cannot tell apart.
 pub fn tunnels(compartment: &Compartment) -> Vec<(&Connection, Result<Tunnel<'_>, Error>)> {
     let mut tunnels: Vec<(&Connection, Result<Tunnel<'_>, Error>)> = Vec::new();
-    for connection in &compartment.connections {
+    for connection in compartment.connections.iter().filter(|_| !compartment.standby) {
         let Some(ipsec) = &connection.ipsec else { continue };
         let made = tunnel(compartment, connection, ipsec).and_then(|tunnel| {
             match tunnels

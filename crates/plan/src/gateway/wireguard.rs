@@ -73,10 +73,11 @@ pub enum Error {
     NoAddress,
 }
 
-/// The tunnels of a compartment, or why there can be none, with their connections.
+/// The tunnels of a compartment, or why there can be none, with their connections. None while it stands by, also while it is
+/// leaving: a peer answers whoever spoke last with its key, and two hosts with the same would take packets from each other.
 pub fn tunnels(compartment: &Compartment) -> Vec<(&Connection, Result<Tunnel<'_>, Error>)> {
     let mut tunnels: Vec<(&Connection, Result<Tunnel<'_>, Error>)> = Vec::new();
-    for connection in &compartment.connections {
+    for connection in compartment.connections.iter().filter(|_| !compartment.standby) {
         let Some(wireguard) = &connection.wireguard else { continue };
         let made = tunnel(compartment, connection, wireguard).and_then(|tunnel| {
             let others = tunnels.iter().filter_map(|(other, made)| Some((other.name.as_str(), made.as_ref().ok()?)));
@@ -234,6 +235,16 @@ mod tests {
             Some(Error::Key("privateKey")),
         ];
         assert_eq!(said, wanted);
+    }
+
+    #[test]
+    fn one_that_stands_by_or_is_leaving_has_no_tunnel() {
+        let mut compartment = compartment(r#"[{"name": "a", "wireguard": {"privateKey": "KEY", "peerKey": "KEY"}}]"#);
+        assert_eq!(tunnels(&compartment).len(), 1);
+        for leaving in [false, true] {
+            (compartment.standby, compartment.leaving) = (true, leaving);
+            assert!(tunnels(&compartment).is_empty());
+        }
     }
 
     #[test]

@@ -108,6 +108,17 @@ fn what_cannot_be_is_said() {
 }
 
 #[test]
+fn one_that_stands_by_or_is_leaving_has_no_tunnel() {
+    let said = r#"{"remote": "198.51.100.1", "psk": "x", "remotePrefixes": ["10.2.0.0/16"]}"#;
+    let mut compartment = compartment(&format!(r#"[{{"name": "office", "ipsec": {said}}}]"#));
+    assert_eq!(tunnels(&compartment).len(), 1);
+    for leaving in [false, true] {
+        (compartment.standby, compartment.leaving) = (true, leaving);
+        assert!(tunnels(&compartment).is_empty());
+    }
+}
+
+#[test]
 fn charon_is_told_to_do_esp_where_the_kernel_does_not() {
     let own = strongswan_conf(Esp::Userspace, "/run/charon.vici");
     assert!(own.contains("pem kernel-libipsec kernel-netlink socket-default vici\n"), "{own}");
