@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A daemon: what it is started with, in the compartment's network namespace and in a mount namespace of its own.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Daemon {
-    /// Its name, unique in the compartment: `bird`, `dnsmasq`, `charon`, `wg0`. It is a legal name of a file.
+    /// Its name, unique in the compartment: `bird`, `dnsmasq`, `charon`, `wg74da`. It is a legal name of a file.
     pub name: String,
     /// The program, searched in `PATH` and in the folders where Debian puts daemons ([`crate::daemons::FOLDERS`]).
     pub program: PathBuf,

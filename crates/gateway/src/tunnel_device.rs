@@ -1,4 +1,4 @@
-//! The device of tunnels in a compartment: its MTU, its addresses, and the routes that lead into it.
+//! The devices of tunnels in a compartment: the MTU and the addresses of each, and the routes that lead into them.
 
 use std::net::IpAddr;
 
@@ -19,10 +19,8 @@ pub(crate) struct Wanted<'w> {
     pub addresses: Vec<IpNet>,
     /// What is routed into it.
     pub routes: Vec<IpNet>,
-    /// The other sides of the tunnels: they must be reached outside of them.
+    /// The other sides of the tunnels, as far as they are known: they must be reached outside of them.
     pub remotes: Vec<IpAddr>,
-    /// The protocol number by which routes into it are known again.
-    pub protocol: u8,
 }
 
 impl Wanted<'_> {
@@ -45,48 +43,50 @@ impl Wanted<'_> {
         if !link.up {
             netlink.set_up(self.name)?;
         }
-        self.settle_routes(netlink, link.index)
-    }
-
-    fn settle_routes(&self, netlink: &Netlink, device: u32) -> Result<(), Error> {
-        let route = |to| TableRoute { table: MAIN_TABLE, to, via: None, device };
-        let on_link = |to: &IpNet| self.addresses.iter().any(|address| address.trunc() == *to);
-        let mut wanted: Vec<_> = self.routes.iter().filter(|to| !on_link(to)).map(|to| route(*to)).collect();
-        wanted.extend(self.ways_out(netlink)?);
-        let there = netlink.routes_of(self.protocol)?;
-        let ours = |route: &TableRoute| route.device == device || self.remotes.contains(&route.to.addr());
-        for route in there.iter().filter(|route| ours(route) && !wanted.contains(route)) {
-            tolerate(netlink.delete_route_of(self.protocol, route), Error::is_absent)?;
-        }
-        for route in wanted.iter().filter(|route| !there.contains(route)) {
-            tolerate(netlink.add_route_of(self.protocol, route), Error::is_exists)?;
-        }
         Ok(())
     }
 
-    /// Routes to the other sides that a route into the tunnel would lead into it: those that all else takes, without it.
-    fn ways_out(&self, netlink: &Netlink) -> Result<Vec<TableRoute>, Error> {
+    /// Routes into the device, whose number is given, and to the other sides.
+    fn routes(&self, device: u32, all: &[TableRoute]) -> Vec<TableRoute> {
+        let on_link = |to: &IpNet| self.addresses.iter().any(|address| address.trunc() == *to);
+        let into = self.routes.iter().filter(|to| !on_link(to));
+        let mut routes: Vec<_> = into.map(|to| TableRoute { table: MAIN_TABLE, to: *to, via: None, device }).collect();
+        // To the other sides that a route into the tunnel would lead into it: as all else goes, without the tunnel.
         let inside = |remote: &&IpAddr| self.routes.iter().any(|to| to.contains(*remote));
-        let remotes: Vec<_> = self.remotes.iter().filter(inside).copied().collect();
-        if remotes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let all = netlink.routes_in(MAIN_TABLE)?;
         let everything = |remote: &IpAddr| {
             all.iter().find(|route| route.to.prefix_len() == 0 && route.to.addr().is_ipv4() == remote.is_ipv4())
         };
         let out = |remote: &IpAddr| everything(remote).map(|route| TableRoute { to: IpNet::from(*remote), ..*route });
-        Ok(remotes.iter().filter_map(out).collect())
+        routes.extend(self.remotes.iter().filter(inside).filter_map(out));
+        routes
     }
 }
 
-/// Takes the routes of a protocol number away that lead by way of no device of these.
-pub(crate) fn forget_routes(netlink: &Netlink, protocol: u8, kept: &[IpNet]) {
-    for route in netlink.routes_of(protocol).unwrap_or_default() {
-        if !kept.contains(&route.to) {
-            let _ = netlink.delete_route_of(protocol, &route);
+/// Makes the routes of a protocol number those of these devices, as far as they are there, and no others.
+///
+/// # Errors
+/// What the kernel refuses.
+pub(crate) fn settle_routes(netlink: &Netlink, protocol: u8, devices: &[Wanted<'_>]) -> Result<(), Error> {
+    let links = netlink.links()?;
+    let all = netlink.routes_in(MAIN_TABLE)?;
+    let mut wanted = Vec::new();
+    for device in devices {
+        let Some(link) = links.iter().find(|link| link.name == device.name) else { continue };
+        for route in device.routes(link.index, &all) {
+            // Two tunnels may have the same other side.
+            if !wanted.contains(&route) {
+                wanted.push(route);
+            }
         }
     }
+    let there = netlink.routes_of(protocol)?;
+    for route in there.iter().filter(|route| !wanted.contains(route)) {
+        tolerate(netlink.delete_route_of(protocol, route), Error::is_absent)?;
+    }
+    for route in wanted.iter().filter(|route| !there.contains(route)) {
+        tolerate(netlink.add_route_of(protocol, route), Error::is_exists)?;
+    }
+    Ok(())
 }
 
 /// Takes an error of one kind for a success: somebody else was faster.

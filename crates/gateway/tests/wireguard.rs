@@ -89,7 +89,7 @@ fn a_tunnel_carries_both_ways_and_is_adopted() {
     });
     part.remove(&ground.place());
     assert_eq!(ground.net.namespace.processes().unwrap(), [] as [u32; 0]);
-    assert!(!ground.net.sh("ip link").contains("wg0"));
+    assert!(!ground.net.sh("ip link").contains(": wg"));
 }
 
 #[test]
@@ -135,5 +135,40 @@ fn a_peer_that_restarts_comes_back_and_a_changed_key_leaves_other_tunnels_alone(
     let report = ground.until(&mut part, "branch", |report| report.state == ConnectionState::Connecting);
     let reason = report.reason.unwrap();
     assert!(reason.contains("no handshake with 192.0.99.1:51820"), "{reason}");
+    ground.until_up(&mut part, "depot");
+}
+
+#[test]
+fn the_first_of_two_goes_and_the_other_one_does_not_notice() {
+    let router = Router::new("wgtwo");
+    let mut ground = Ground::new(&router, 11);
+    let (mut branch, mut depot) = (Site::new(&router, 21, 2), Site::new(&router, 22, 3));
+    let ours = [Keys::new(), Keys::new()];
+    branch.start(&peer(&ours[0], "192.0.11.1:51820"));
+    depot.start(&peer(&ours[1], "192.0.11.1:51821"));
+    ground.connection(tunnel("branch", &ours[0], &branch, "192.0.21.1:51820", 51820, 2));
+    ground.connection(tunnel("depot", &ours[1], &depot, "192.0.22.1:51820", 51821, 3));
+    let supervisor = supervisor();
+    let mut part = part(&supervisor);
+    assert_eq!(part.settle(&ground.place()), []);
+    ground.until_up(&mut part, "branch");
+    ground.until_up(&mut part, "depot");
+    let before = ground.net.namespace.processes().unwrap();
+    assert_eq!(before.len(), 2);
+
+    let vm = std::sync::Arc::clone(&ground.vm);
+    let lost = std::thread::scope(|scope| {
+        let pinging = scope.spawn(|| vm.sh("ping -q -i 0.005 -c 600 -W 2 10.3.0.10"));
+        ground.compartment.connections.retain(|connection| connection.name.as_str() != "branch");
+        assert_eq!(part.settle(&ground.place()), []);
+        until("the first one's process has ended", || {
+            assert_eq!(part.tend(&ground.place()), []);
+            ground.net.namespace.processes().unwrap().len() == 1
+        });
+        pinging.join().unwrap()
+    });
+    assert!(lost.contains("600 received"), "{lost}");
+    assert!(before.contains(&ground.net.namespace.processes().unwrap()[0]), "its process is the same");
+    assert!(!ground.net.sh("ip route").contains("10.2.0.0/24"));
     ground.until_up(&mut part, "depot");
 }

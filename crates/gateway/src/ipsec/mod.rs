@@ -18,7 +18,7 @@ use plan::gateway::OUTSIDE;
 use plan::gateway::ipsec::{self, Authentication, DEVICE, Esp, INTERFACE_ID, Journal, Tunnel};
 
 use crate::daemons::own_folder;
-use crate::tunnel_device::{Wanted, forget_routes};
+use crate::tunnel_device::{Wanted, settle_routes};
 use crate::vici::Error;
 use crate::{ConfigFile, Daemon, Daemons, OnChange, Part, Place, Trouble};
 use control::{Control, State};
@@ -162,9 +162,9 @@ impl IpsecPart {
             addresses: tunnels.iter().flat_map(|tunnel| tunnel.addresses.clone()).collect(),
             routes: tunnels.iter().flat_map(|tunnel| tunnel.routes.clone()).collect(),
             remotes: tunnels.iter().map(|tunnel| tunnel.remote).collect(),
-            protocol: ROUTE_PROTOCOL,
         };
-        wanted.settle(&netlink)
+        wanted.settle(&netlink)?;
+        settle_routes(&netlink, ROUTE_PROTOCOL, &[wanted])
     }
 
     /// No tunnels: nothing of theirs is left.
@@ -172,7 +172,7 @@ impl IpsecPart {
         self.lost(&[]);
         self.refused.clear();
         if let Ok(netlink) = Netlink::in_namespace(place.namespace) {
-            forget_routes(&netlink, ROUTE_PROTOCOL, &[]);
+            let _ = settle_routes(&netlink, ROUTE_PROTOCOL, &[]);
             if self.esp(place) == Esp::Kernel {
                 let _ = netlink.delete_link(DEVICE);
             }

@@ -17,16 +17,15 @@ use model::gateway::{Connection, ConnectionReport, ConnectionState};
 use plan::gateway::OUTSIDE;
 use plan::gateway::wireguard::{self, SESSION, Tunnel};
 
-use crate::tunnel_device::{Wanted, forget_routes};
+use crate::tunnel_device::{Wanted, settle_routes};
 use crate::{ConfigFile, Daemon, Daemons, OnChange, Part, Place, Trouble};
 pub use process::{WireguardError, WireguardOptions, run_wireguard};
 use status::Status;
 
-/// The protocol numbers of routes into tunnels: this one for `wg0`, the next for `wg1`, and so on.
+/// The protocol number of routes into tunnels; 110 are those of the compartment itself, 111 those into IPsec's.
 const ROUTE_PROTOCOL: u8 = 120;
 
-/// How many tunnels a compartment may have: so many numbers for their routes there are below 186, the first of those that
-/// routing daemons use (rt_protos of iproute2).
+/// How many tunnels a compartment may have: each may be a process, and all compartments of a host share its memory.
 const TUNNELS: usize = 64;
 
 /// Who carries tunnels.
@@ -84,56 +83,53 @@ impl WireguardPart {
         })
     }
 
-    /// Makes the devices of tunnels, and takes those away that are no tunnel's.
-    fn settle_devices(&mut self, place: &Place<'_>, netlink: &Netlink, tunnels: &[Tunnel<'_>]) {
+    /// Makes the devices of tunnels with the routes into them, and takes those away that are no tunnel's.
+    fn settle_devices(
+        &mut self,
+        place: &Place<'_>,
+        netlink: &Netlink,
+        tunnels: &[Tunnel<'_>],
+    ) -> Result<(), host::Error> {
         let carrier = self.carrier(netlink);
-        let links = netlink.links().unwrap_or_default();
+        let links = netlink.links()?;
         let outside = links.iter().find(|link| link.name == OUTSIDE).map_or(1500, |link| link.mtu);
-        for link in links.iter().filter(|link| is_ours(&link.name)) {
+        for link in links.iter().filter(|link| wireguard::is_device(&link.name)) {
             let fits = (link.kind == LinkKind::Tun) == (carrier == Carrier::Userspace);
             if !fits || tunnels.iter().all(|tunnel| tunnel.device != link.name) {
                 let _ = netlink.delete_link(&link.name);
                 self.told.remove(&link.name);
             }
         }
+        let wanted = |tunnel| wanted(tunnel, outside);
         for tunnel in tunnels {
-            let done = self.settle_device(place, netlink, tunnel, carrier, outside);
+            let made = self.make_device(place, netlink, tunnel, carrier);
+            let done = made.and_then(|()| wanted(tunnel).settle(netlink).map_err(|error| error.to_string()));
             match done {
                 Ok(()) => self.broken.remove(&tunnel.device),
                 Err(why) => self.broken.insert(tunnel.device.clone(), why),
             };
         }
         self.broken.retain(|device, _| tunnels.iter().any(|tunnel| tunnel.device == *device));
+        settle_routes(netlink, ROUTE_PROTOCOL, &tunnels.iter().map(wanted).collect::<Vec<_>>())
     }
 
-    fn settle_device(
+    fn make_device(
         &mut self,
         place: &Place<'_>,
         netlink: &Netlink,
         tunnel: &Tunnel<'_>,
         carrier: Carrier,
-        outside: u32,
     ) -> Result<(), String> {
-        let told = |error: host::Error| error.to_string();
         match carrier {
-            Carrier::Userspace => netlink.create_tun(&tunnel.device).map_err(told)?,
+            Carrier::Userspace => netlink.create_tun(&tunnel.device).map_err(|error| error.to_string()),
             Carrier::Kernel => {
                 match netlink.create_wireguard(&tunnel.device) {
                     Err(error) if !error.is_exists() => return Err(error.to_string()),
                     _ => {}
                 }
-                self.tell_kernel(place, tunnel)?;
+                self.tell_kernel(place, tunnel)
             }
         }
-        let wanted = Wanted {
-            name: &tunnel.device,
-            mtu: tunnel.mtu(outside),
-            addresses: tunnel.declared.addresses.clone(),
-            routes: tunnel.routes.clone(),
-            remotes: tunnel.remote().into_iter().collect(),
-            protocol: protocol(&tunnel.device),
-        };
-        wanted.settle(netlink).map_err(told)
     }
 
     /// Tells a device of the kernel's its configuration: `wg syncconf` changes what differs, so that sessions go on.
@@ -199,8 +195,10 @@ impl WireguardPart {
             Ok(netlink) => netlink,
             Err(error) => return vec![Trouble::general(error.to_string())],
         };
-        if !tunnels.is_empty() || settle {
-            self.settle_devices(place, &netlink, &tunnels);
+        if (!tunnels.is_empty() || settle)
+            && let Err(error) = self.settle_devices(place, &netlink, &tunnels)
+        {
+            troubles.push(Trouble::general(error.to_string()));
         }
         if settle {
             troubles.extend(self.settle_daemons(place, &netlink, &tunnels));
@@ -270,8 +268,8 @@ impl Part for WireguardPart {
             tracing::warn!("{trouble}");
         }
         let Ok(netlink) = Netlink::in_namespace(place.namespace) else { return };
-        for link in netlink.links().unwrap_or_default().iter().filter(|link| is_ours(&link.name)) {
-            forget_routes(&netlink, protocol(&link.name), &[]);
+        let _ = settle_routes(&netlink, ROUTE_PROTOCOL, &[]);
+        for link in netlink.links().unwrap_or_default().iter().filter(|link| wireguard::is_device(&link.name)) {
             let _ = netlink.delete_link(&link.name);
         }
         self.told.clear();
@@ -283,6 +281,17 @@ impl Part for WireguardPart {
 fn public_key(private_key: configuration::Key) -> String {
     use base64::Engine;
     base64::prelude::BASE64_STANDARD.encode(PublicKey::from(&StaticSecret::from(private_key)).as_bytes())
+}
+
+/// What the device of a tunnel is to have, where the MTU outside is this.
+fn wanted<'w>(tunnel: &'w Tunnel<'_>, outside: u32) -> Wanted<'w> {
+    Wanted {
+        name: &tunnel.device,
+        mtu: tunnel.mtu(outside),
+        addresses: tunnel.declared.addresses.clone(),
+        routes: tunnel.routes.clone(),
+        remotes: tunnel.remote().into_iter().collect(),
+    }
 }
 
 /// The daemon of a tunnel. The MTU is among its arguments since it must know it when it starts.
@@ -317,19 +326,6 @@ fn config_file(device: &str) -> String {
 
 fn socket(device: &str) -> String {
     format!("{device}.sock")
-}
-
-/// `wg0`, `wg1`, …
-fn is_ours(device: &str) -> bool {
-    number(device).is_some()
-}
-
-fn number(device: &str) -> Option<u8> {
-    device.strip_prefix("wg")?.parse().ok()
-}
-
-fn protocol(device: &str) -> u8 {
-    ROUTE_PROTOCOL.saturating_add(number(device).unwrap_or_default())
 }
 
 /// Writes a file for root alone.

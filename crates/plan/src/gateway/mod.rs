@@ -2,8 +2,8 @@
 //! the role `gateway` carries out.
 //!
 //! Inside of a compartment's namespace devices have fixed names, so that rules and a person find them: [`INSIDE`],
-//! [`OUTSIDE`], [`EDGE`], `wg0`, `wg1`, … and `ipsec0`. A connection is known in rules, marks and classes of bandwidth by its
-//! number, see [`number`].
+//! [`OUTSIDE`], [`EDGE`] and `ipsec0`. A connection is known in rules, marks, classes of bandwidth and the name of its device
+//! of WireGuard by its number, see [`number`].
 //!
 //! - [`layout`]: devices, addresses, routes, sysctls of a compartment.
 //! - [`ruleset`]: its rules for nftables: what may pass, translation, limits, counters.
@@ -52,14 +52,12 @@ pub const NUMBER_MASK: u32 = 0xffff;
 /// The last number: classes of bandwidth from 0xfff0 on are not given out.
 const LAST_NUMBER: u16 = 0xffef;
 
-/// The device of a tunnel in its compartment: `wg0`, `wg1`, … in the order of the WireGuard connections, and `ipsec0` of all
-/// IPsec connections together, which are told apart by what lies behind them. `None` for what is no tunnel.
+/// The device of a tunnel in its compartment: of a WireGuard connection `wg` and its [`number`] in four digits, so that it and
+/// what runs behind it stay when other connections come and go; of all IPsec connections together `ipsec0`, which are told
+/// apart by what lies behind them. `None` for what is no tunnel.
 pub fn tunnel_device(compartment: &Compartment, connection: &Connection) -> Option<String> {
     match connection.service()? {
-        Service::Wireguard(_) => {
-            let mut tunnels = compartment.connections.iter().filter(|other| other.wireguard.is_some());
-            tunnels.position(|other| other.name == connection.name).map(|place| format!("wg{place}"))
-        }
+        Service::Wireguard(_) => number(compartment, connection).map(wireguard::device),
         Service::Ipsec(_) => Some("ipsec0".to_owned()),
         Service::Nat(_) | Service::Routing(_) | Service::Dns(_) => None,
     }
@@ -111,14 +109,18 @@ mod tests {
 
     #[test]
     fn tunnels_have_devices() {
-        let compartment = compartment();
-        let device = |name: &str| {
+        let device = |compartment: &Compartment, name: &str| {
             let connection = compartment.connections.iter().find(|one| one.name.as_str() == name).unwrap();
-            tunnel_device(&compartment, connection)
+            tunnel_device(compartment, connection)
         };
-        assert_eq!(device("to-branch").as_deref(), Some("wg0"));
-        assert_eq!(device("to-depot").as_deref(), Some("wg1"));
-        assert_eq!(device("to-office").as_deref(), Some("ipsec0"));
-        assert_eq!(device("internet"), None);
+        let mut compartment = compartment();
+        assert_eq!(device(&compartment, "to-branch").as_deref(), Some("wg74da"));
+        let depot = device(&compartment, "to-depot").unwrap();
+        assert!(depot != "wg74da" && wireguard::is_device(&depot), "{depot}");
+        assert_eq!(device(&compartment, "to-office").as_deref(), Some("ipsec0"));
+        assert_eq!(device(&compartment, "internet"), None);
+        // The first of several goes, and the others keep theirs.
+        compartment.connections.retain(|one| one.name.as_str() != "to-branch");
+        assert_eq!(device(&compartment, "to-depot"), Some(depot));
     }
 }

@@ -17,6 +17,20 @@ const OVERHEAD: u32 = 8 + 16 + 16;
 /// Seconds after a handshake until which a session is certainly in use: `REJECT_AFTER_TIME` of the protocol's description.
 pub const SESSION: u64 = 180;
 
+/// How the names of devices begin.
+const DEVICE: &str = "wg";
+
+/// The device of a connection with this number.
+pub(super) fn device(number: u16) -> String {
+    format!("{DEVICE}{number:04x}")
+}
+
+/// Whether a device of a compartment is a tunnel's, or was one.
+pub fn is_device(name: &str) -> bool {
+    let number = name.strip_prefix(DEVICE);
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_hexdigit()))
+}
+
 /// A tunnel, every choice made.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Tunnel<'c> {
@@ -206,7 +220,8 @@ mod tests {
         );
         let made = tunnels(&compartment);
         let tunnel = made[0].1.as_ref().unwrap();
-        assert_eq!(tunnel.device, "wg0");
+        assert!(is_device(&tunnel.device) && tunnel.device.len() <= 15, "{}", tunnel.device);
+        assert!(!["wg", "inside", "ipsec0", "wg-x"].into_iter().any(is_device));
         let wanted = "[Interface]\nPrivateKey = KEY\nListenPort = 51820\n\n[Peer]\nPublicKey = KEY\nPresharedKey = KEY\n\
                       AllowedIPs = 10.2.0.0/16, 169.254.1.0/30\nEndpoint = 198.51.100.1:51820\nPersistentKeepalive = 25\n";
         assert_eq!(tunnel.configuration(), wanted.replace("KEY", KEY));

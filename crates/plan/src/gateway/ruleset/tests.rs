@@ -46,13 +46,13 @@ fn what_is_behind_a_tunnel_goes_nowhere_else() {
     let text = rules(&examples::compartment());
     let leave = chain(&text, "leave");
     let at = |line: &str| leave.iter().position(|other| *other == line).unwrap_or_else(|| panic!("{line}\n{leave:#?}"));
-    let into = at("oifname \"wg0\" ip daddr @site_74da_4 ct mark set 0x74da goto pass");
+    let into = at("oifname \"wg74da\" ip daddr @site_74da_4 ct mark set 0x74da goto pass");
     let nowhere = at("ip daddr @site_74da_4 goto refuse");
     let translated = at("oifname { \"outside\", \"edge\" } ip saddr @translated_a96b_4 goto depart_a96b");
     assert!(into < nowhere && nowhere < translated);
     assert_eq!(
         chain(&text, "pass_74da").first(),
-        Some(&"iifname \"inside\" oifname \"wg0\" meta priority set 1:74da counter name sent_74da accept")
+        Some(&"iifname \"inside\" oifname \"wg74da\" meta priority set 1:74da counter name sent_74da accept")
     );
     assert_eq!(chain(&text, "pass_74da").last(), Some(&"counter name strayed drop"));
 }
