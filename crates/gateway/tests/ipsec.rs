@@ -183,6 +183,53 @@ fn a_site_behind_nat_opens_the_tunnel() {
 }
 
 #[test]
+fn a_site_opens_the_tunnel_from_wherever_it_is() {
+    let router = Router::new("roam");
+    let nat = Router::new("roamb");
+    router.join(&nat.net, 22);
+    nat.net.sh(
+        "nft 'table ip t { chain c { type nat hook postrouting priority 100; oifname outside masquerade random; }; }'",
+    );
+    let mut ground = Ground::new(&router, 11);
+    let mut site = Site::new(&nat, 31);
+    let named = |key: &str| {
+        let conf = psk("192.0.31.1", "192.0.11.1", key, "keyingtries = 0", "start_action = start");
+        conf.replace("id = 192.0.31.1", "id = office.example").replace("id-1 = 192.0.31.1", "id-1 = office.example")
+    };
+    ground.connection(json!({"name": "office", "ipsec": {
+        "remoteId": "office.example", "psk": "swordfish", "passive": true, "remotePrefixes": ["10.2.0.0/24", "fd00:2::/64"]
+    }}));
+    // Another one that is elsewhere and has an address is told apart.
+    ground.connection(json!({"name": "depot", "ipsec": {
+        "remote": "192.0.23.1", "psk": "other", "passive": true, "remotePrefixes": ["10.3.0.0/24"]
+    }}));
+    let supervisor = supervisor();
+    let mut part = IpsecPart::new(supervisor.of("ipsec"));
+    assert_eq!(part.settle(&ground.place()), []);
+    let reason = ground.report(&mut part, "office").reason.unwrap();
+    assert!(reason.contains("waiting for \"office.example\" from anywhere"), "{reason}");
+    site.start(&named("sword"));
+    ground.until_reason(&mut part, "office", &["pre-shared key of \"office.example\" is not ours"]);
+    site.kill();
+    site.start(&named("swordfish"));
+    ground.until_up(&mut part, "office");
+    assert!(ground.vm.pings("10.2.0.10", 84));
+    assert!(site.net.pings("10.1.0.10", 84));
+    assert!(ground.report(&mut part, "depot").reason.unwrap().contains("waiting for 192.0.23.1"));
+
+    // It is somewhere else now.
+    site.kill();
+    nat.net.sh("ip addr del 192.0.22.1/24 dev outside && ip addr add 192.0.22.77/24 dev outside && \
+         ip route replace default via 192.0.22.254");
+    site.start(&named("swordfish"));
+    until("the tunnel is back", || {
+        part.tend(&ground.place());
+        ground.vm.pings("10.2.0.10", 84)
+    });
+    ground.until_up(&mut part, "office");
+}
+
+#[test]
 fn large_packets_pass_or_are_told_and_other_tunnels_do_not_notice_changes() {
     let router = Router::new("large");
     let mut ground = Ground::new(&router, 11);

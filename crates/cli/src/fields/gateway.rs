@@ -113,7 +113,7 @@ struct TunnelFields {
     /// An IPsec tunnel to a site, its keys by IKEv2.
     #[arg(long)]
     ipsec: bool,
-    /// IPsec: address of the other side.
+    /// IPsec: address of the other side; with --passive it may be left out, and --remote-id tells who comes.
     #[arg(long, value_name = "ADDRESS")]
     remote: Option<OrNothing<IpAddr>>,
     /// IPsec: file with the pre-shared key, its last newline not being part of it.

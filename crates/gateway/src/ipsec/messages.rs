@@ -28,7 +28,7 @@ pub(super) fn connection(tunnel: &Tunnel<'_>, esp: Esp) -> Section {
     let connection = Section::new()
         .value("version", "2")
         .list("local_addrs", [tunnel.local.to_string()])
-        .list("remote_addrs", [tunnel.remote.to_string()])
+        .list("remote_addrs", [tunnel.remote.map_or_else(|| "%any".to_owned(), |remote| remote.to_string())])
         .list("proposals", &tunnel.ike_proposals)
         .value("encap", encap)
         .value("mobike", "no")

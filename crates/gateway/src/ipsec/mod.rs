@@ -161,7 +161,7 @@ impl IpsecPart {
             mtu: tunnels.iter().map(|tunnel| ipsec::mtu(outside, tunnel, esp)).min().unwrap_or(outside),
             addresses: tunnels.iter().flat_map(|tunnel| tunnel.addresses.clone()).collect(),
             routes: tunnels.iter().flat_map(|tunnel| tunnel.routes.clone()).collect(),
-            remotes: tunnels.iter().map(|tunnel| tunnel.remote).collect(),
+            remotes: tunnels.iter().filter_map(|tunnel| tunnel.remote).collect(),
         };
         wanted.settle(&netlink)?;
         settle_routes(&netlink, ROUTE_PROTOCOL, &[wanted])
@@ -274,7 +274,7 @@ impl Part for IpsecPart {
         let trouble = || self.daemons.status(place.folder, CHARON).trouble;
         let reason = trouble().or_else(|| self.reason(&tunnel));
         report.state = if reason.is_some() { ConnectionState::Down } else { ConnectionState::Connecting };
-        report.reason = reason.or_else(|| (!tunnel.opens).then(|| waiting(&tunnel)));
+        report.reason = reason.or_else(|| (!tunnel.opens).then(|| tunnel.waiting()));
     }
 
     fn remove(&mut self, place: &Place<'_>) {
@@ -283,14 +283,6 @@ impl Part for IpsecPart {
             tracing::warn!("{trouble}");
         }
     }
-}
-
-/// What a passive side that has heard nothing says.
-fn waiting(tunnel: &Tunnel<'_>) -> String {
-    format!(
-        "waiting for {}, since this side is passive; is it set up to open the tunnel to {}?",
-        tunnel.remote, tunnel.local
-    )
 }
 
 /// The daemon.

@@ -39,7 +39,8 @@ pub struct StaticRoute {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Ipsec {
-    /// Address of the other side.
+    /// Address of the other side. One that is passive may leave it out, and is then opened from anywhere by the side that
+    /// `remoteId` names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote: Option<IpAddr>,
     /// Who we are in IKE; our address outside if it is left out.

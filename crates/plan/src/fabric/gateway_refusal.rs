@@ -187,6 +187,12 @@ pub enum GatewayRefusal {
     /// Nobody to open the tunnel to.
     #[error("{} names no remote, and opens the tunnel itself; name the other side with \"--remote ADDRESS\", or let it wait with \"passive: true\"", Named(.0))]
     NoRemote(Key),
+    /// Nobody to wait for.
+    #[error("{} names no remote, so that the other side is known by its name in IKE alone; write that with \"--remote-id NAME\", or its address with \"--remote ADDRESS\"", Named(.0))]
+    NoRemoteName(Key),
+    /// All that leaves would go into a tunnel whose own way nobody knows.
+    #[error("{} names no remote, and leads everything to it: what keeps the tunnel up would be led there too; name the other side with \"--remote ADDRESS\", or what lies behind it with \"--remote-prefix PREFIX\"", Named(.0))]
+    NoWay(Key),
     /// A text that must have something in it, or be of a certain form.
     #[error("{}: {field} {wrong}", Named(.key))]
     Text {

@@ -75,10 +75,10 @@ pub enum Authentication<'c> {
 pub struct Tunnel<'c> {
     /// The connection's name, charon's too.
     pub name: &'c str,
-    /// Our address.
+    /// Our address, of the same family as the other side's.
     pub local: IpAddr,
-    /// The other side's.
-    pub remote: IpAddr,
+    /// The other side's; none: it may come from anywhere, and is known by `remote_id` alone.
+    pub remote: Option<IpAddr>,
     /// Who we are.
     pub local_id: String,
     /// Who the other side is.
@@ -107,12 +107,47 @@ pub struct Tunnel<'c> {
     pub rekey_time: u32,
 }
 
+/// What a tunnel does not say of its other side, and must.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Lack {
+    /// Where it is, since we open the tunnel.
+    #[error(
+        "names no remote, and opens itself; set ipsec.remote to the other side's address, or ipsec.passive to wait for it"
+    )]
+    Remote,
+    /// Who it is, since it may be anywhere.
+    #[error(
+        "names no remote, and so the other side is known by its name in IKE alone; set ipsec.remoteId to that, such as \
+         office.example, or ipsec.remote to its address"
+    )]
+    Name,
+    /// Where it is, since everything is led to it: the way to itself too.
+    #[error(
+        "leads everything to a side whose own address it does not know, and would lead there what keeps it up; set \
+         ipsec.remote to that address, or ipsec.remotePrefixes to what lies behind it"
+    )]
+    Way,
+}
+
+/// What a tunnel's declaration lacks, if anything: one that only answers need not say where the other side is.
+pub fn lack(ipsec: &Ipsec) -> Option<Lack> {
+    if ipsec.remote.is_some() {
+        None
+    } else if !ipsec.passive {
+        Some(Lack::Remote)
+    } else if ipsec.remote_id.is_none() {
+        Some(Lack::Name)
+    } else {
+        ipsec.remote_prefixes.iter().any(|prefix| prefix.prefix_len() == 0).then_some(Lack::Way)
+    }
+}
+
 /// Why there can be no such tunnel.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
-    /// Nobody said where to.
-    #[error("this tunnel does not say where to; set ipsec.remote to the other side's address")]
-    NoRemote,
+    /// Nobody said where to, or who.
+    #[error("this tunnel {0}")]
+    Lacks(Lack),
     /// No address that could speak to the other side.
     #[error(
         "the compartment has no {family} address of its own outside, by which {remote} could be reached; IKE and ESP cannot \
@@ -123,6 +158,20 @@ pub enum Error {
         family: &'static str,
         /// The other side.
         remote: IpAddr,
+    },
+    /// No address at all.
+    #[error(
+        "the compartment has no address of its own outside, at which the other side could open the tunnel; IKE cannot listen \
+         at an address that compartments share: give the compartment's outside one of its own"
+    )]
+    NoOutside,
+    /// Two wait for the same.
+    #[error("tunnel {other} waits for \"{name}\" from anywhere too; give each other side an ipsec.remoteId of its own")]
+    SameName {
+        /// For whom.
+        name: String,
+        /// Which connection.
+        other: String,
     },
     /// Neither or both.
     #[error("set exactly one of ipsec.psk and ipsec.certificates")]
@@ -174,8 +223,12 @@ pub fn tunnels(compartment: &Compartment) -> Vec<(&Connection, Result<Tunnel<'_>
     tunnels
 }
 
-/// Whether the policies of two tunnels would be one and the same.
+/// What two tunnels cannot both have: the same policies, or nothing by which their other sides are told apart.
 fn collision(one: &Tunnel<'_>, other: &Tunnel<'_>) -> Option<Error> {
+    // Charon would take the first one for both.
+    if one.remote.or(other.remote).is_none() && one.remote_id == other.remote_id {
+        return Some(Error::SameName { name: one.remote_id.clone(), other: other.name.to_owned() });
+    }
     let here = one.local_selectors.iter().any(|prefix| other.local_selectors.contains(prefix));
     let prefix = one.remote_selectors.iter().find(|prefix| other.remote_selectors.contains(prefix)).filter(|_| here)?;
     Some(Error::Taken { prefix: *prefix, other: other.name.to_owned() })
@@ -183,8 +236,10 @@ fn collision(one: &Tunnel<'_>, other: &Tunnel<'_>) -> Option<Error> {
 
 /// One tunnel.
 fn tunnel<'c>(compartment: &'c Compartment, connection: &'c Connection, ipsec: &'c Ipsec) -> Result<Tunnel<'c>, Error> {
-    let remote = ipsec.remote.ok_or(Error::NoRemote)?;
-    let local = local_address(compartment, remote)?;
+    if let Some(lack) = lack(ipsec) {
+        return Err(Error::Lacks(lack));
+    }
+    let local = local_address(compartment, ipsec.remote)?;
     let authentication = match (&ipsec.psk, &ipsec.certificates) {
         (Some(psk), None) => Authentication::Psk(psk),
         (None, Some(certificates)) => Authentication::Certificates(certificates),
@@ -202,9 +257,9 @@ fn tunnel<'c>(compartment: &'c Compartment, connection: &'c Connection, ipsec: &
     Ok(Tunnel {
         name: connection.name.as_str(),
         local,
-        remote,
+        remote: ipsec.remote,
         local_id: ipsec.local_id.clone().unwrap_or_else(|| local.to_string()),
-        remote_id: ipsec.remote_id.clone().unwrap_or_else(|| remote.to_string()),
+        remote_id: ipsec.remote_id.clone().or_else(|| Some(ipsec.remote?.to_string())).unwrap_or_default(),
         authentication,
         local_selectors,
         remote_selectors,
@@ -218,11 +273,33 @@ fn tunnel<'c>(compartment: &'c Compartment, connection: &'c Connection, ipsec: &
     })
 }
 
-/// The compartment's first address outside of the family of another one.
-fn local_address(compartment: &Compartment, remote: IpAddr) -> Result<IpAddr, Error> {
-    let own = compartment.outside.iter().flat_map(|outside| &outside.addresses).map(IpNet::addr);
+impl Tunnel<'_> {
+    /// The other side as sentences call it: its address, or its name where it may come from anywhere.
+    pub fn other_side(&self) -> String {
+        self.remote.map_or_else(|| format!("\"{}\"", self.remote_id), |remote| remote.to_string())
+    }
+
+    /// What a side that waits and has heard nothing says.
+    pub fn waiting(&self) -> String {
+        let Self { local, local_id, remote_id, .. } = self;
+        match self.remote {
+            Some(remote) => {
+                format!("waiting for {remote}, since this side is passive; is it set up to open the tunnel to {local}?")
+            }
+            None => format!(
+                "waiting for \"{remote_id}\" from anywhere, since no ipsec.remote is named; is it set up to open the tunnel to \
+                 {local}, does it call itself that in IKE, and us \"{local_id}\"?"
+            ),
+        }
+    }
+}
+
+/// The compartment's first address outside, of the family of the other side's where that is known.
+fn local_address(compartment: &Compartment, remote: Option<IpAddr>) -> Result<IpAddr, Error> {
+    let mut own = compartment.outside.iter().flat_map(|outside| &outside.addresses).map(IpNet::addr);
+    let Some(remote) = remote else { return own.next().ok_or(Error::NoOutside) };
     let family = if remote.is_ipv4() { "IPv4" } else { "IPv6" };
-    own.into_iter().find(|own| own.is_ipv4() == remote.is_ipv4()).ok_or(Error::NoAddress { family, remote })
+    own.find(|own| own.is_ipv4() == remote.is_ipv4()).ok_or(Error::NoAddress { family, remote })
 }
 
 /// See [`Tunnel::addresses`].

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{MAX_ENTRIES, Run};
 use crate::fabric::{GatewayRefusal, Refusal};
+use crate::gateway::ipsec::{Lack, lack};
 
 /// Most characters of a certificate, with those between it and its authority.
 const MAX_PEM: usize = 64 * 1024;
@@ -58,12 +59,14 @@ impl Run<'_, '_> {
                 }
             }
         }
-        match ipsec.remote {
-            Some(remote) => {
-                self.unicast(key, remote);
-            }
-            None if ipsec.passive => {}
-            None => self.refuse(key, GatewayRefusal::NoRemote(key.clone()).into()),
+        if let Some(remote) = ipsec.remote {
+            self.unicast(key, remote);
+        }
+        match lack(ipsec) {
+            Some(Lack::Remote) => self.refuse(key, GatewayRefusal::NoRemote(key.clone()).into()),
+            Some(Lack::Name) => self.refuse(key, GatewayRefusal::NoRemoteName(key.clone()).into()),
+            Some(Lack::Way) => self.refuse(key, GatewayRefusal::NoWay(key.clone()).into()),
+            None => {}
         }
         for (field, text) in [("ipsec.localId", &ipsec.local_id), ("ipsec.remoteId", &ipsec.remote_id)] {
             if text

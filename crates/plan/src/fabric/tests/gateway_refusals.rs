@@ -214,6 +214,16 @@ fn keys_of_tunnels() {
         ),
         (
             "c",
+            "ipsec: {psk: x, passive: true, remotePrefixes: [10.20.0.0/16]}",
+            "gateway connection c names no remote, so that the other side is known by its name in IKE alone; write that with \"--remote-id NAME\", or its address with \"--remote ADDRESS\"",
+        ),
+        (
+            "c",
+            "ipsec: {psk: x, passive: true, remoteId: cafe.example, remotePrefixes: [0.0.0.0/0]}",
+            "gateway connection c names no remote, and leads everything to it: what keeps the tunnel up would be led there too; name the other side with \"--remote ADDRESS\", or what lies behind it with \"--remote-prefix PREFIX\"",
+        ),
+        (
+            "c",
             "ipsec: {remote: 198.51.100.1, psk: ' '}",
             "gateway connection c: ipsec.psk is empty; write a key that both sides know, of 16 random characters or more",
         ),

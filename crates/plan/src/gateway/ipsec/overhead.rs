@@ -26,7 +26,7 @@ const LONGEST_OF_CHARON: u32 = 1400;
 /// The largest packet, in bytes, that passes a tunnel over a link whose MTU is `outside`, whichever of the tunnel's proposals
 /// the other side chooses.
 pub fn mtu(outside: u32, tunnel: &Tunnel<'_>, esp: Esp) -> u32 {
-    let ip = if tunnel.remote.is_ipv4() { 20 } else { 40 };
+    let ip = if tunnel.local.is_ipv4() { 20 } else { 40 };
     let room = |proposal: &String| {
         let Suite { iv, icv, block } = suite(proposal);
         let room = outside.saturating_sub(ip + UDP + HEADER + iv + icv);

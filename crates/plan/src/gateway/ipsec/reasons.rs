@@ -120,7 +120,7 @@ impl Journal {
     /// Forgets what was said of a tunnel, which is up or has changed.
     pub fn forget(&mut self, tunnel: &Tunnel<'_>) {
         self.named.remove(tunnel.name);
-        self.strangers.retain(|_, (address, _)| *address != tunnel.remote);
+        self.strangers.retain(|_, (address, attempt)| !attempt.is_of(tunnel, *address));
     }
 
     /// Forgets all tunnels but these.
@@ -131,13 +131,22 @@ impl Journal {
     /// Why a tunnel is not up, so far as is known: what was said of it, or else of attempts from its other side.
     pub fn complaint(&self, tunnel: &Tunnel<'_>) -> Option<&Complaint> {
         let own = self.named.get(tunnel.name).and_then(|attempt| attempt.complaint.as_ref());
-        let strangers = self.strangers.values().filter(|(address, _)| *address == tunnel.remote);
+        let strangers = self.strangers.values().filter(|(address, attempt)| attempt.is_of(tunnel, *address));
         let strangers = strangers.filter_map(|(_, attempt)| attempt.complaint.as_ref()).next_back();
         own.max(strangers)
     }
 }
 
 impl Attempt {
+    /// Whether an attempt from an address is that of a tunnel's other side. Where any address may be its, its name counts: many
+    /// speak to a gateway who are nobody's site.
+    fn is_of(&self, tunnel: &Tunnel<'_>, address: IpAddr) -> bool {
+        match tunnel.remote {
+            Some(remote) => remote == address,
+            None => self.identity.as_ref() == Some(&tunnel.remote_id),
+        }
+    }
+
     fn hear(&mut self, number: u64, line: &str) {
         if line.starts_with("initiating IKE_SA ") {
             *self = Self { complaint: self.complaint.take(), number, anew: true, ..Self::default() };
@@ -260,7 +269,7 @@ fn quoted(line: &str, before: &str, end: char) -> Option<String> {
 impl Complaint {
     /// As a sentence that says what to do.
     pub fn sentence(&self, tunnel: &Tunnel<'_>) -> String {
-        let Tunnel { local, remote, local_id, remote_id, .. } = tunnel;
+        let (Tunnel { local, local_id, remote_id, .. }, remote) = (tunnel, tunnel.other_side());
         match self {
             Self::Notified(name) => format!("{remote} answers {name}; look into its log for the reason"),
             Self::NoAnswer => format!(
@@ -299,7 +308,7 @@ impl Complaint {
 
     /// The sentences about keys and certificates.
     fn about_keys(&self, tunnel: &Tunnel<'_>) -> String {
-        let Tunnel { remote, local_id, remote_id, authentication, .. } = tunnel;
+        let (Tunnel { local_id, remote_id, authentication, .. }, remote) = (tunnel, tunnel.other_side());
         let by_key = matches!(authentication, Authentication::Psk(_));
         match self {
             Self::WrongKey => format!(
@@ -349,7 +358,7 @@ fn named(subject: Option<&str>) -> String {
 }
 
 fn proposals(tunnel: &Tunnel<'_>, field: &str, ours: &[String], theirs: Option<&str>) -> String {
-    let remote = tunnel.remote;
+    let remote = tunnel.other_side();
     let ours = ours.join(", ");
     match theirs {
         Some(theirs) => format!(
@@ -369,7 +378,7 @@ fn selectors(tunnel: &Tunnel<'_>, theirs: Option<&str>) -> String {
     format!(
         "{} and we do not agree on what the tunnel carries (TS_UNACCEPTABLE): {here} here and {there} there{theirs}; set \
          ipsec.localPrefixes and ipsec.remotePrefixes to the same, the other way round, on both sides",
-        tunnel.remote
+        tunnel.other_side()
     )
 }
 
@@ -383,7 +392,7 @@ mod tests {
         Tunnel {
             name: "office",
             local: "192.0.2.1".parse().unwrap(),
-            remote: "198.51.100.1".parse().unwrap(),
+            remote: "198.51.100.1".parse().ok(),
             local_id: "192.0.2.1".to_owned(),
             remote_id: "198.51.100.1".to_owned(),
             authentication: Authentication::Psk(secret),

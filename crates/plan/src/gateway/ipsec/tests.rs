@@ -108,6 +108,34 @@ fn what_cannot_be_is_said() {
 }
 
 #[test]
+fn a_side_that_waits_need_not_know_where_the_other_one_is() {
+    let told = |said: &str| {
+        let compartment = compartment(&format!(
+            r#"[{{"name": "cafe", "ipsec": {{"psk": "x", {said}}}}},
+                {{"name": "bar", "ipsec": {{"psk": "y", "passive": true, "remoteId": "cafe.example",
+                  "remotePrefixes": ["10.4.0.0/24"]}}}}]"#
+        ));
+        let made: Vec<_> = tunnels(&compartment).into_iter().map(|(_, made)| made).collect();
+        let first = match &made[0] {
+            Ok(tunnel) => format!("{} {:?} {}: {}", tunnel.local, tunnel.remote, tunnel.remote_id, tunnel.waiting()),
+            Err(error) => error.to_string(),
+        };
+        (first, made[1].as_ref().err().map(ToString::to_string).unwrap_or_default())
+    };
+    let (first, second) = told(r#""passive": true, "remoteId": "cafe.example", "remotePrefixes": ["10.3.0.0/24"]"#);
+    assert!(first.starts_with("203.0.113.5 None cafe.example: waiting for \"cafe.example\" from anywhere"), "{first}");
+    assert!(second.contains("tunnel cafe waits for \"cafe.example\" from anywhere too"), "{second}");
+    for (said, wanted) in [
+        (r#""remoteId": "a", "remotePrefixes": ["10.3.0.0/24"]"#, "names no remote, and opens itself"),
+        (r#""passive": true, "remotePrefixes": ["10.3.0.0/24"]"#, "set ipsec.remoteId to that"),
+        (r#""passive": true, "remoteId": "a", "remotePrefixes": ["::/0"]"#, "leads everything to a side"),
+    ] {
+        let (first, _) = told(said);
+        assert!(first.contains(wanted), "{first}");
+    }
+}
+
+#[test]
 fn one_that_stands_by_or_is_leaving_has_no_tunnel() {
     let said = r#"{"remote": "198.51.100.1", "psk": "x", "remotePrefixes": ["10.2.0.0/16"]}"#;
     let mut compartment = compartment(&format!(r#"[{{"name": "office", "ipsec": {said}}}]"#));
