@@ -5,7 +5,7 @@ mod tunnels;
 use gateway::{IpsecPart, Part};
 use serde_json::json;
 use tunnels::swan::{Site, psk};
-use tunnels::{Ground, Net, Router, kill, supervisor, tcp, until};
+use tunnels::{Ground, Net, Router, kill, segments_fit, supervisor, tcp, until};
 
 /// A tunnel by a pre-shared key to the site at 192.0.SITE.1.
 fn by_key(site: u8, key: &str) -> serde_json::Value {
@@ -227,6 +227,24 @@ fn a_site_opens_the_tunnel_from_wherever_it_is() {
         ground.vm.pings("10.2.0.10", 84)
     });
     ground.until_up(&mut part, "office");
+}
+
+#[test]
+fn the_size_of_segments_is_what_fits_into_the_tunnel() {
+    let router = Router::new("mss");
+    let mut ground = Ground::new(&router, 11);
+    let mut site = Site::new(&router, 21);
+    site.start(&psk("192.0.21.1", "192.0.11.1", "swordfish", "", ""));
+    // So that nothing but the gateway makes segments smaller.
+    site.net.sh("ip link set ipsec0 mtu 1500");
+    ground.connection(by_key(21, "swordfish"));
+    ground.apply_rules();
+    let supervisor = supervisor();
+    let mut part = IpsecPart::new(supervisor.of("ipsec"));
+    assert_eq!(part.settle(&ground.place()), []);
+    ground.until_up(&mut part, "office");
+    // 1400 less the headers of IPv4 or IPv6, and of TCP.
+    segments_fit(&ground, &site.net, ["10.2.0.10", "[fd00:2::10]"], [1360, 1340]);
 }
 
 #[test]

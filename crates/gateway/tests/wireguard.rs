@@ -6,7 +6,7 @@ use gateway::{Part, Supervisor, WireguardOptions, WireguardPart, WireguardProgra
 use model::gateway::ConnectionState;
 use serde_json::{Value, json};
 use tunnels::guard::{Keys, Site};
-use tunnels::{Ground, Router, kill, supervisor, tcp, until};
+use tunnels::{Ground, Router, kill, segments_fit, supervisor, tcp, until};
 
 /// The arguments of the process of a tunnel, where this test program is started as one.
 const PROCESS: &str = "NVT_TEST_WIREGUARD";
@@ -171,4 +171,23 @@ fn the_first_of_two_goes_and_the_other_one_does_not_notice() {
     assert!(before.contains(&ground.net.namespace.processes().unwrap()[0]), "its process is the same");
     assert!(!ground.net.sh("ip route").contains("10.2.0.0/24"));
     ground.until_up(&mut part, "depot");
+}
+
+#[test]
+fn the_size_of_segments_is_what_fits_into_the_tunnel() {
+    let router = Router::new("wgmss");
+    let mut ground = Ground::new(&router, 11);
+    let mut site = Site::new(&router, 21, 2);
+    let ours = Keys::new();
+    site.start(&peer(&ours, "192.0.11.1:51820"));
+    // So that nothing but the gateway makes segments smaller.
+    site.net.sh("ip link set wg0 mtu 1500");
+    ground.connection(tunnel("branch", &ours, &site, "192.0.21.1:51820", 51820, 2));
+    ground.apply_rules();
+    let supervisor = supervisor();
+    let mut part = part(&supervisor);
+    assert_eq!(part.settle(&ground.place()), []);
+    ground.until_up(&mut part, "branch");
+    // 1440 less the headers of IPv4 or IPv6, and of TCP.
+    segments_fit(&ground, &site.net, ["10.2.0.10", "[fd00:2::10]"], [1400, 1380]);
 }

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -183,6 +184,14 @@ impl Ground {
         Place { compartment: &self.compartment, namespace: &self.net.namespace, folder: self.folder.path() }
     }
 
+    /// Puts the compartment's rules in force, as a gateway does.
+    pub fn apply_rules(&self) {
+        let orders = plan::gateway::ruleset::ruleset(&self.compartment).orders(&BTreeMap::new());
+        let file = self.folder().join("rules.nft");
+        std::fs::write(&file, orders).unwrap();
+        self.net.sh(&format!("nft -f {}", file.display()));
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -285,6 +294,41 @@ pub fn tcp(from: &Net, to: &Net, address: &str, count: usize) -> usize {
     stream.write_all(&vec![7; count]).unwrap();
     drop(stream);
     receiver.join().unwrap()
+}
+
+/// Counts in a namespace the segments that open a connection to it, or answer one that it opens: those whose MSS is one of two
+/// for IPv4 and IPv6, and all others.
+pub fn count_segments(net: &Net, fitting: [u16; 2]) {
+    let syn = "tcp flags and (syn | rst) == syn";
+    let [v4, v6] = fitting;
+    net.sh(&format!(
+        "nft 'table inet seen {{ counter fitting {{ }}; counter others {{ }}; chain seen {{ type filter hook input priority 0; \
+         meta nfproto ipv4 {syn} tcp option maxseg size {v4} counter name fitting return; \
+         meta nfproto ipv6 {syn} tcp option maxseg size {v6} counter name fitting return; {syn} counter name others; }}; }}'"
+    ));
+}
+
+/// What was counted since [`count_segments`]: those that fit, and others.
+pub fn counted_segments(net: &Net) -> (u32, u32) {
+    let count = |name: &str| {
+        let said = net.sh(&format!("nft list counter inet seen {name}"));
+        let packets = said.split("packets ").nth(1).and_then(|rest| rest.split(' ').next());
+        packets.and_then(|packets| packets.parse().ok()).unwrap_or_else(|| panic!("{said}"))
+    };
+    (count("fitting"), count("others"))
+}
+
+/// Connections of both families between the VM and a site with these addresses, opened by the one and by the other: the site
+/// sees no segment size but those that fit.
+pub fn segments_fit(ground: &Ground, site: &Net, addresses: [&str; 2], fitting: [u16; 2]) {
+    count_segments(site, fitting);
+    for (at, (site_address, own)) in addresses.into_iter().zip(["10.1.0.10", "[fd00:1::10]"]).enumerate() {
+        let to = format!("{site_address}:5001");
+        assert_eq!(tcp(&ground.vm, site, &to, 1_000_000), 1_000_000, "{to}");
+        assert_eq!(tcp(site, &ground.vm, &format!("{own}:5001"), 1_000_000), 1_000_000, "from {to}");
+        let opened = 2 * (u32::try_from(at).unwrap_or_default() + 1);
+        assert_eq!(counted_segments(site), (opened, 0), "{}", site.sh("nft list ruleset"));
+    }
 }
 
 /// The path of a program that tests need.
