@@ -4,7 +4,7 @@ mod tunnels;
 
 use gateway::{IpsecPart, Part};
 use serde_json::{Value, json};
-use tunnels::authority::{Authority, Signed};
+use tunnels::authority::{Authority, Signed, rsa, traditional};
 use tunnels::swan::{Site, certificates, psk};
 use tunnels::{Ground, Router, supervisor};
 
@@ -140,6 +140,48 @@ fn certificates_that_work_and_what_is_said_of_others() {
     // Its own has expired.
     site.kill();
     site.certify(&company.sign("office.example", &rcgen::PKCS_ED25519, [-3, -1]), &company.pem);
+    site.start(&conf);
+    let words = ["a certificate of 192.0.21.1 (\"CN=office.example\") is not valid now", "it needs a new one"];
+    try_it(&mut ground, by_certificates(&ours, &company.pem, "office.example"), &words);
+}
+
+#[test]
+fn certificates_of_rsa_work_and_what_is_said_of_others() {
+    let router = Router::new("rsa");
+    let mut ground = Ground::new(&router, 11);
+    let mut site = Site::new(&router, 21);
+    let supervisor = supervisor();
+    let mut part = IpsecPart::new(supervisor.of("ipsec"));
+    let company = Authority::with("Company CA", rsa(3072));
+    let (own, theirs) = (rsa(3072), rsa(2048));
+    let ours = company.sign_key("gateway.example", &own, [-1, 1]);
+    site.certify(&company.sign_key("office.example", &theirs, [-1, 1]), &company.pem);
+    let conf = certificates(SITE, OURS, ["office.example", "gateway.example"], "");
+    site.start(&conf);
+    // The key in either form in which there are such.
+    let old_form = Signed { certificate: ours.certificate.clone(), key: traditional(&ours.key) };
+    for own in [&ours, &old_form] {
+        ground.connection(by_certificates(own, &company.pem, "office.example"));
+        assert_eq!(part.settle(&ground.place()), []);
+        ground.until_up(&mut part, "office");
+        assert!(ground.vm.pings("10.2.0.10", 84));
+    }
+
+    let mut try_it = |ground: &mut Ground, connection: Value, words: &[&str]| {
+        ground.connection(connection);
+        assert_eq!(part.settle(&ground.place()), []);
+        eprintln!("{}", ground.until_reason(&mut part, "office", words));
+    };
+    // Our key is another one.
+    let mixed = Signed { certificate: ours.certificate.clone(), key: company.sign_key("x", &rsa(2048), [-1, 1]).key };
+    try_it(&mut ground, by_certificates(&mixed, &company.pem, "office.example"), &["ipsec.certificates.privateKey"]);
+    // Ours has expired.
+    let old = company.sign_key("gateway.example", &own, [-3, -1]);
+    let words = ["our certificate (\"CN=gateway.example\") has expired on ", "put a new one"];
+    try_it(&mut ground, by_certificates(&old, &company.pem, "office.example"), &words);
+    // Its own has expired.
+    site.kill();
+    site.certify(&company.sign_key("office.example", &theirs, [-3, -1]), &company.pem);
     site.start(&conf);
     let words = ["a certificate of 192.0.21.1 (\"CN=office.example\") is not valid now", "it needs a new one"];
     try_it(&mut ground, by_certificates(&ours, &company.pem, "office.example"), &words);
