@@ -17,6 +17,7 @@ mod offload;
 mod packet_socket;
 mod pidfd;
 pub mod process;
+mod sockets;
 mod steering;
 mod tap;
 mod tun;

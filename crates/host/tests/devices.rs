@@ -183,6 +183,8 @@ fn a_tap_persists_in_its_namespace() {
     netlink.create_tap("tap0", TapOptions { vnet_hdr: true, multi_queue: true }).unwrap();
     let link = netlink.link("tap0").unwrap();
     assert_eq!((link.kind, link.carrier), (LinkKind::Tun, false));
+    netlink.set_queue("tap0", 2000).unwrap();
+    assert_eq!(netlink.link("tap0").unwrap().queue, 2000);
     let details = shown(&a, "ip -details link show tap0");
     assert!(
         details.contains("tun type tap pi off vnet_hdr on multi_queue") && details.contains("persist on"),

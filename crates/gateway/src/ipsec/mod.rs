@@ -18,7 +18,7 @@ use plan::gateway::OUTSIDE;
 use plan::gateway::ipsec::{self, Authentication, DEVICE, Esp, INTERFACE_ID, Journal, Tunnel};
 
 use crate::daemons::own_folder;
-use crate::tunnel_device::{Wanted, settle_routes};
+use crate::tunnel_device::{Wanted, make_room, settle_routes};
 use crate::vici::Error;
 use crate::{ConfigFile, Daemon, Daemons, OnChange, Part, Place, Trouble};
 use control::{Control, State};
@@ -98,6 +98,8 @@ impl IpsecPart {
         let esp = self.esp(place);
         if self.control.is_none() {
             self.control = Some(Control::connect(&socket_folder(place.folder), SOCKET, place.folder)?);
+            // It has no setting for it. One that can be spoken with has its sockets already.
+            self.daemons.status(place.folder, CHARON).pid.into_iter().for_each(make_room);
         }
         let device = self.settle_device(place, tunnels);
         let Some(control) = &mut self.control else { return Ok(Vec::new()) };

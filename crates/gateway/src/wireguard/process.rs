@@ -23,6 +23,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::configuration::Configuration;
+use crate::tunnel_device::make_room;
 
 /// What the process of a tunnel is started with.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -108,6 +109,8 @@ async fn run(options: &WireguardOptions) -> Result<(), WireguardError> {
     let builder = DeviceBuilder::new().with_default_udp().with_ip_pair(tun.clone(), tun).with_uapi(server);
     let builder = builder.with_private_key(StaticSecret::from(known.private_key)).with_listen_port(known.listen_port);
     let mut device: Tunnel = builder.with_peer(peer(&known)).build().await.map_err(refused)?;
+    // By gotatun's own settings they would have what the machine allows everybody, which is no more than the default.
+    make_room(std::process::id());
     tracing::info!(device = options.device, port = known.listen_port, "WireGuard, in user space");
     loop {
         tokio::select! {
@@ -120,6 +123,8 @@ async fn run(options: &WireguardOptions) -> Result<(), WireguardError> {
                 Ok(wanted) if wanted == known => {}
                 Ok(wanted) => {
                     change(&device, &known, &wanted).await.map_err(refused)?;
+                    // Another port is another socket.
+                    make_room(std::process::id());
                     known = wanted;
                 }
                 Err(error) => tracing::error!("{error}; the tunnel stays as it was"),

@@ -45,6 +45,8 @@ pub struct Link {
     pub index: u32,
     /// Largest packet without the Ethernet header, in bytes.
     pub mtu: u32,
+    /// How many packets may wait to be sent, for a tun to be read.
+    pub queue: u32,
     /// What kind it is.
     pub kind: LinkKind,
     /// For a veth: whether the other end is in another network namespace.
@@ -77,6 +79,7 @@ impl Link {
             name: String::new(),
             index: message.header.index,
             mtu: 0,
+            queue: 0,
             kind: LinkKind::Other,
             peer_elsewhere: false,
             mac: None,
@@ -95,6 +98,7 @@ impl Link {
                 LinkAttribute::IfName(name) => link.name.clone_from(name),
                 LinkAttribute::IfAlias(text) => link.alias = Some(text.clone()),
                 LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+                LinkAttribute::TxQueueLen(packets) => link.queue = *packets,
                 LinkAttribute::Address(bytes) => link.mac = Mac::try_from(bytes.as_slice()).ok(),
                 LinkAttribute::Controller(index) => link.master = Some(*index),
                 LinkAttribute::LinkNetNsId(_) => link.peer_elsewhere = true,

@@ -224,6 +224,15 @@ impl Netlink {
         self.set(name, &format!("set the MTU of device {name} to {mtu}"), |link| link.mtu(mtu))
     }
 
+    /// Sets how many packets may wait at a device to be sent, at a tun to be read.
+    ///
+    /// # Errors
+    /// [`Error::NoDevice`], or what the kernel says.
+    pub fn set_queue(&self, name: &str, packets: u32) -> Result<(), Error> {
+        let action = format!("let {packets} packets wait at device {name}");
+        self.set(name, &action, |link| link.append_extra_attribute(LinkAttribute::TxQueueLen(packets)))
+    }
+
     /// Lets a device take in frames for MAC addresses that are not its own, or not any more: what `ip link set promisc`
     /// switches.
     ///
