@@ -158,7 +158,7 @@ impl Measure {
     /// What a rate of 1 in its unit is, per second, and the unit.
     pub const fn unit(&self) -> (f64, &'static str) {
         match self.load {
-            Load::Stream(_) => (1e9, "Gbit/s"),
+            Load::Stream(_) | Load::StreamBack => (1e9, "Gbit/s"),
             Load::TcpRoundTrips | Load::UdpRoundTrips => (1e3, "k/s"),
             Load::Connections => (1e3, "k/s"),
             Load::Packets { .. } | Load::Flows(_) => (1e3, "kpps"),

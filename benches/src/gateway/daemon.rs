@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use host::Process;
 use lab::Node;
 
 use super::failed;
@@ -12,6 +13,8 @@ use crate::{Error, interrupt};
 
 /// How long one may take to be there.
 const LIMIT: Duration = Duration::from_secs(20);
+/// Room in the sockets of sites' daemons, in bytes.
+pub(super) const ROOM: usize = 4 << 20;
 /// How often is looked whether it is.
 const GLANCE: Duration = Duration::from_millis(20);
 
@@ -63,6 +66,14 @@ impl Daemon {
             interrupt::pause(GLANCE)?;
         }
         Ok(())
+    }
+}
+
+impl Daemon {
+    /// Gives its sockets room for what comes while it waits for a processor.
+    pub(super) fn make_room(&self) -> Result<(), Error> {
+        let enlarged = Process::open(self.child.id()).and_then(|process| process.enlarge_receive_buffers(ROOM));
+        enlarged.map(drop).map_err(|error| failed("enlarge the receive buffers of a site's daemon")(&error))
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) struct Measure {
 const STREAM: Measure =
     Measure { title: "TCP, 1 stream", unit: "Mbit/s", load: Load::Stream(1), cuts: false, scale: 1e6 };
 const FRAMES: Measure = Measure { title: "the same, cut by the VM", cuts: true, ..STREAM };
+const BACK: Measure = Measure { title: "TCP, 1 stream from the site", load: Load::StreamBack, ..STREAM };
 const PACKETS: Measure = Measure {
     title: "UDP, 64 bytes",
     unit: "packets/s",
@@ -43,7 +44,7 @@ const CONNECTIONS: Measure =
 /// Of what passes a router.
 pub(super) const ROUTER: [Measure; 5] = [STREAM, FRAMES, PACKETS, TRIPS, CONNECTIONS];
 /// Of what passes a tunnel.
-pub(super) const TUNNEL: [Measure; 3] = [STREAM, TRIPS, PACKETS];
+pub(super) const TUNNEL: [Measure; 4] = [STREAM, BACK, TRIPS, PACKETS];
 
 /// A way from a VM to a server.
 #[derive(Clone, Debug)]

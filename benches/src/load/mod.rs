@@ -39,6 +39,8 @@ const REACHED_WITHIN: Duration = Duration::from_secs(15);
 pub enum Load {
     /// As much as TCP carries, one way, over that many connections. Rate: bits a second that the receiver read.
     Stream(usize),
+    /// The same over one connection, from the server to the client. Rate: bits a second that the client read.
+    StreamBack,
     /// One byte there and back, over one TCP connection without Nagle's delay. Rate: round trips a second.
     TcpRoundTrips,
     /// The same in UDP datagrams.
@@ -110,7 +112,8 @@ pub struct Figures {
 pub fn run(load: Load, ends: Ends<'_>, timing: Timing) -> Result<Figures, Error> {
     let only_rate = |rate| Figures { rate, latency: None };
     match load {
-        Load::Stream(count) => stream::run(ends, count, timing).map(only_rate),
+        Load::Stream(count) => stream::run(ends, count, stream::Way::There, timing).map(only_rate),
+        Load::StreamBack => stream::run(ends, 1, stream::Way::Back, timing).map(only_rate),
         Load::TcpRoundTrips => round_trips::tcp(ends, timing),
         Load::UdpRoundTrips => round_trips::udp(ends, timing),
         Load::Connections => connections::run(ends, timing).map(only_rate),

@@ -12,8 +12,17 @@ use crate::error::Tried;
 /// How much one call hands to the kernel and takes from it, in bytes.
 const CHUNK: usize = 128 * 1024;
 
-/// Bits a second that the server reads from that many connections.
-pub(super) fn run(ends: Ends<'_>, connections: usize, timing: Timing) -> Result<f64, Error> {
+/// Who sends. Connections are the client's in either case.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    /// The client.
+    There,
+    /// The server.
+    Back,
+}
+
+/// Bits a second that are read from that many connections.
+pub(super) fn run(ends: Ends<'_>, connections: usize, way: Way, timing: Timing) -> Result<f64, Error> {
     let listener = ends.listen()?;
     let (stop, received) = (Stop::default(), AtomicU64::new(0));
     thread::scope(|scope| {
@@ -22,8 +31,15 @@ pub(super) fn run(ends: Ends<'_>, connections: usize, timing: Timing) -> Result<
         for _ in 0..connections {
             let (client, server) = ends.connection(&listener)?;
             let (stop, received) = (&stop, &received);
-            sides.push(side(scope, ends.server, ends.server_cpu, move || read(server, stop, received)));
-            sides.push(side(scope, ends.client, ends.client_cpu, move || write(client, stop)));
+            let there = way == Way::There;
+            sides.push(side(scope, ends.server, ends.server_cpu, move || match there {
+                true => read(server, stop, received),
+                false => write(server, stop),
+            }));
+            sides.push(side(scope, ends.client, ends.client_cpu, move || match there {
+                true => write(client, stop),
+                false => read(client, stop, received),
+            }));
         }
         let rate = growth(&received, timing);
         drop(at_end);
@@ -32,7 +48,7 @@ pub(super) fn run(ends: Ends<'_>, connections: usize, timing: Timing) -> Result<
     })
 }
 
-/// The server's side.
+/// The side that reads.
 fn read(mut socket: TcpStream, stop: &Stop, received: &AtomicU64) -> Result<(), Error> {
     let mut chunk = vec![0; CHUNK];
     while !stop.is_set() {
@@ -42,7 +58,7 @@ fn read(mut socket: TcpStream, stop: &Stop, received: &AtomicU64) -> Result<(), 
                 received.fetch_add(length as u64, Ordering::Relaxed);
             }
             Err(error) if timed_out(&error) => {}
-            // The client ends first when both are told to.
+            // The other side ends first when both are told to.
             Err(_) if stop.is_set() => break,
             Err(error) => return Err(error).tried("read from a TCP stream"),
         }
@@ -50,14 +66,14 @@ fn read(mut socket: TcpStream, stop: &Stop, received: &AtomicU64) -> Result<(), 
     Ok(())
 }
 
-/// The client's side.
+/// The side that writes.
 fn write(mut socket: TcpStream, stop: &Stop) -> Result<(), Error> {
     let chunk = vec![0x5a; CHUNK];
     while !stop.is_set() {
         match socket.write(&chunk) {
             Ok(_) => {}
             Err(error) if timed_out(&error) => {}
-            // The server ends first when both are told to.
+            // The other side ends first when both are told to.
             Err(_) if stop.is_set() => break,
             Err(error) => return Err(error).tried("write to a TCP stream"),
         }

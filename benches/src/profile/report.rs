@@ -12,7 +12,7 @@ use crate::load::Load;
 /// What a time is given for: the word, and how many of it a rate of 1 is.
 const fn unit(load: Load) -> (&'static str, f64) {
     match load {
-        Load::Stream(_) => ("kB", 8000.0),
+        Load::Stream(_) | Load::StreamBack => ("kB", 8000.0),
         Load::TcpRoundTrips | Load::UdpRoundTrips => ("round trip", 1.0),
         Load::Connections => ("connection", 1.0),
         Load::Packets { .. } | Load::Flows(_) => ("packet", 1.0),
