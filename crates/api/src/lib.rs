@@ -6,6 +6,7 @@
 //! **Invariant:** HTTP stays inside of this crate; no type of axum or hyper crosses its border.
 //! **Invariant:** one mistake is one sentence, the same in the CLI and in [`Problem::detail`].
 
+mod asking;
 mod change;
 mod client;
 pub mod fabric;
@@ -25,6 +26,7 @@ mod socket;
 mod status;
 mod trace;
 
+pub use asking::{Frame, HostAnswer, HostQuestion, HostTrace, PeerTraffic, PortCounters, PortLease};
 pub use change::{Change, ChangeReport, ChangeResult, ChangeSet, Outcome};
 pub use client::{Client, ClientError, DEFAULT_TIMEOUT};
 pub use flows::{FLOWS, FlowFilter, FlowItem, FlowList, protocol_name, protocol_number};

@@ -4,13 +4,14 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use model::MacAddress;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The name that stands for the uplink where a port's name is expected.
 pub const UPLINK: &str = "uplink";
 
 /// An uplink: an interface with provider addresses.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UplinkStatus {
     /// Its name.
@@ -81,8 +82,9 @@ pub struct InterfaceStatus {
 }
 
 /// The controller that a host has joined.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ControllerOfHost")]
 pub struct ControllerStatus {
     /// Where it answers agents, HOST:PORT.
     pub address: String,
@@ -97,7 +99,7 @@ pub struct ControllerStatus {
 }
 
 /// A host.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HostStatus {
     /// Its name.
@@ -126,6 +128,7 @@ pub struct HostStatus {
     pub findings: Vec<String>,
     /// The MAC address of the distributed router.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub gateway_mac: Option<MacAddress>,
     /// The controller, if the host has joined one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,7 +136,7 @@ pub struct HostStatus {
 }
 
 /// Packets dropped at one port for one reason.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DropCounter {
     /// Name of the port, or [`UPLINK`] for what no port can be blamed for.

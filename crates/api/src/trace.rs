@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use model::MacAddress;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The protocol of the packet.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum TraceProtocol {
     /// An echo request of ICMP or ICMPv6, by the family of the destination.
@@ -19,7 +20,7 @@ pub enum TraceProtocol {
 }
 
 /// A packet that a VM would send.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TraceRequest {
     /// Name of the port of the VM that would send it.
@@ -52,6 +53,7 @@ pub struct TraceRequest {
     pub dont_fragment: bool,
     /// Destination MAC address; by default as the VM would: the record's in its own subnet, else the gateway's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub via: Option<MacAddress>,
 }
 
@@ -93,7 +95,7 @@ impl TraceRequest {
 }
 
 /// One look-up in a table.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TraceLookup {
     /// The table.
@@ -106,7 +108,7 @@ pub struct TraceLookup {
 }
 
 /// One stage that the packet went through.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TraceStep {
     /// The stage.
@@ -119,7 +121,7 @@ pub struct TraceStep {
 }
 
 /// What would become of the packet.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TraceReport {
     /// The packet, in one line.

@@ -11,6 +11,7 @@
 mod access;
 mod acks;
 mod agents;
+mod asking;
 mod audience;
 mod audit;
 mod bulk;

@@ -6,9 +6,9 @@ use api::fabric::accounts::{
     Identity, IdentityProvider, NewPassword, NewUser, PasswordSet, Session, SessionInfo, SignIn, User, UserCreated,
 };
 use api::fabric::{
-    AuditEntry, AuditQuery, Caller, Change, ChangeReport, ChangeResult, ChangeSet, ControllerStatus, FabricApi, Item,
-    JoinToken, ListQuery, MAX_PAGE, NewJoinToken, NewToken, Page, Realized, Role, Token, TokenCreated, Watch,
-    WatchQuery,
+    Answer, AuditEntry, AuditQuery, Caller, Change, ChangeReport, ChangeResult, ChangeSet, ControllerStatus, FabricApi,
+    Item, JoinToken, ListQuery, MAX_PAGE, NewJoinToken, NewToken, Page, Question, Realized, Role, Token, TokenCreated,
+    Watch, WatchQuery,
 };
 use api::{Problem, ProblemType};
 use model::fabric::{Key, Kind, Object, ResourceName};
@@ -22,7 +22,7 @@ use crate::error::RunError;
 use crate::hosts::Sessions;
 use crate::limits::MAX_CHANGES;
 use crate::watching::FabricWatch;
-use crate::{access, audit, bulk, clock, core, first_start, paging, tokens};
+use crate::{access, asking, audit, bulk, clock, core, first_start, paging, tokens};
 
 /// A controller, as [`crate::run`] drives it. Clones are the same controller.
 #[derive(Clone)]
@@ -192,6 +192,10 @@ impl FabricApi for Controller {
 
     fn watch(&self, caller: &Caller, query: WatchQuery) -> Result<Box<dyn Watch>, Problem> {
         Ok(Box::new(FabricWatch::begin(Arc::clone(&self.0), caller, query)?))
+    }
+
+    fn ask(&self, caller: &Caller, question: Question) -> Result<Answer, Problem> {
+        asking::ask(&self.0, caller, question)
     }
 
     fn tokens(&self, caller: &Caller) -> Result<Vec<Token>, Problem> {

@@ -8,8 +8,8 @@ use super::accounts::{
     Identity, IdentityProvider, NewPassword, NewUser, PasswordSet, Session, SessionInfo, SignIn, User, UserCreated,
 };
 use super::{
-    AuditEntry, AuditQuery, Caller, ChangeReport, ChangeSet, ControllerStatus, Event, Item, JoinToken, NewJoinToken,
-    NewToken, Page, Realized, Token, TokenCreated,
+    Answer, AuditEntry, AuditQuery, Caller, ChangeReport, ChangeSet, ControllerStatus, Event, Item, JoinToken,
+    NewJoinToken, NewToken, Page, Question, Realized, Token, TokenCreated,
 };
 use crate::Problem;
 
@@ -80,6 +80,14 @@ pub trait FabricApi: Send + Sync + 'static {
 
     /// What changes from now on, or from a revision.
     fn watch(&self, caller: &Caller, query: WatchQuery) -> Result<Box<dyn Watch>, Problem>;
+
+    /// Asks hosts what only they know, and waits for their answers: at most [`super::asking::ASK_TIMEOUT`] for each host that a
+    /// trace comes to, and once for all hosts of other questions.
+    ///
+    /// The caller needs to be allowed to read what it asks about. What is answered to one who is confined to a tenant has no
+    /// name of a host in it and no provider address. A host that is away, or of a version that does not know the question,
+    /// is told in a sentence ([`crate::ProblemType::Unavailable`]).
+    fn ask(&self, caller: &Caller, question: Question) -> Result<Answer, Problem>;
 
     /// All tokens, in the order of their names. Admins only.
     fn tokens(&self, caller: &Caller) -> Result<Vec<Token>, Problem>;

@@ -5,6 +5,7 @@
 
 mod access;
 pub mod accounts;
+pub mod asking;
 mod change;
 mod client;
 mod context;
@@ -21,6 +22,10 @@ mod tls;
 
 pub use access::{
     AuditEntry, AuditQuery, Caller, CallerKind, JoinToken, NewJoinToken, NewToken, Role, Token, TokenCreated,
+};
+pub use asking::{
+    Answer, Dropped, HostReport, Lease, Leases, PortTraffic, Question, Trace, TraceEnd, TraceFate, TraceLeg, Traffic,
+    Tunnel, Tunnels, Unanswered, UplinkTraffic,
 };
 pub use change::{Change, ChangeReport, ChangeResult, ChangeSet};
 pub use client::{Client, ClientError, Endpoint, Watching};

@@ -13,9 +13,9 @@ use api::fabric::accounts::{
 };
 use api::fabric::memory::{ADMIN_SECRET, MemoryFabric};
 use api::fabric::{
-    AuditEntry, AuditQuery, Caller, Change, ChangeReport, ChangeSet, Context, ControllerStatus, FabricApi,
-    HostRealization, Item, JoinToken, ListQuery, NewJoinToken, NewToken, Page, Realized, ServerTls, TlsIdentity, Token,
-    TokenCreated, Watch, WatchQuery, server,
+    Answer, AuditEntry, AuditQuery, Caller, Change, ChangeReport, ChangeSet, Context, ControllerStatus, FabricApi,
+    HostRealization, Item, JoinToken, ListQuery, NewJoinToken, NewToken, Page, Question, Realized, ServerTls,
+    TlsIdentity, Token, TokenCreated, Watch, WatchQuery, server,
 };
 use cli::{Environment, Roles, Streams, run_with};
 use model::fabric::{Key, Kind, ResourceName};
@@ -89,6 +89,9 @@ impl FabricApi for Fabric {
     }
     fn watch(&self, caller: &Caller, query: WatchQuery) -> Result<Box<dyn Watch>, Problem> {
         self.memory.watch(caller, query)
+    }
+    fn ask(&self, caller: &Caller, question: Question) -> Result<Answer, Problem> {
+        self.memory.ask(caller, question)
     }
     fn tokens(&self, caller: &Caller) -> Result<Vec<Token>, Problem> {
         self.memory.tokens(caller)

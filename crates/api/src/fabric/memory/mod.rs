@@ -1,6 +1,7 @@
 //! A fabric without hosts behind it: keeps what it is given. For tests of clients and of the server; it allocates nothing.
 
 mod accounts;
+mod asking;
 mod state;
 mod watch;
 
@@ -14,9 +15,9 @@ use super::accounts::{
     Identity, IdentityProvider, NewPassword, NewUser, PasswordSet, Session, SessionInfo, SignIn, User, UserCreated,
 };
 use super::{
-    AuditEntry, AuditQuery, Caller, CallerKind, Change, ChangeReport, ChangeSet, ControllerStatus, FabricApi, Item,
-    JoinToken, ListQuery, MAX_PAGE, NewJoinToken, NewToken, Page, Realized, Role, Token, TokenCreated, Watch,
-    WatchQuery,
+    Answer, AuditEntry, AuditQuery, Caller, CallerKind, Change, ChangeReport, ChangeSet, ControllerStatus, FabricApi,
+    Item, JoinToken, ListQuery, MAX_PAGE, NewJoinToken, NewToken, Page, Question, Realized, Role, Token, TokenCreated,
+    Watch, WatchQuery,
 };
 use crate::{Problem, ProblemType};
 use state::{State, missing};
@@ -168,6 +169,10 @@ impl FabricApi for MemoryFabric {
     fn watch(&self, caller: &Caller, query: WatchQuery) -> Result<Box<dyn Watch>, Problem> {
         let next = self.shared.lock().after(query.from)?;
         Ok(Box::new(MemoryWatch { shared: Arc::clone(&self.shared), caller: caller.clone(), query, next }))
+    }
+
+    fn ask(&self, caller: &Caller, question: Question) -> Result<Answer, Problem> {
+        asking::answer(self, caller, question)
     }
 
     fn tokens(&self, caller: &Caller) -> Result<Vec<Token>, Problem> {
