@@ -168,7 +168,7 @@ fn a_prefix_of_ipv6_stands_for_another_in_both_directions() {
 fn a_connection_has_the_bandwidth_that_it_is_given_in_each_direction() {
     /// Bits a second of the cap, and seconds of a transfer.
     const CAP: u64 = 20_000_000;
-    const TIME: u64 = 2;
+    const TIME: u64 = 1;
     let cloud = Cloud::up(&[("red", 1, 1)], "");
     cloud.tenant("red");
     let (red, _) = cloud.vm("red", "red", 1, 1);
@@ -177,22 +177,16 @@ fn a_connection_has_the_bandwidth_that_it_is_given_in_each_direction() {
         cloud.connect("red", "internet", &format!("nat: {{}}{limits}"));
         cloud.await_state("red", "internet", "up");
     };
-    // In TIME seconds, what waits in the sender's buffers aside.
+    // In bits.
     let carried = |options: &str| received_bytes(&tcp(&red, &www, "198.51.100.7", &format!("-t {TIME} {options}"))) * 8;
     limits("");
     for options in ["", "-R"] {
         assert!(carried(options) > 2 * CAP * TIME, "without a limit there is more than one leaves");
     }
     limits(", limits: {egress: {bandwidth: 20 Mbit/s}, ingress: {bandwidth: 20 Mbit/s}}");
-    let shaped = || {
-        let both = ["", "-R"].map(carried);
-        both.iter().all(|bits| *bits < CAP * TIME * 5 / 4)
-    };
+    // What waits on the way, or went at once after a silence, comes beside what the limit lets pass.
+    let shaped = || ["", "-R"].iter().all(|options| (CAP * TIME / 2..CAP * TIME * 3 / 2).contains(&carried(options)));
     assert!(eventually(LIMIT, shaped), "{}", cloud.logs());
-    for options in ["", "-R"] {
-        let bits = carried(options);
-        assert!((CAP * TIME / 2..CAP * TIME * 5 / 4).contains(&bits), "{bits} bits in {TIME} s: {options}");
-    }
     // The limit goes, and is gone.
     limits("");
     assert!(eventually(LIMIT, || carried("") > 2 * CAP * TIME), "{}", cloud.logs());
