@@ -71,18 +71,19 @@ fn neighbours_that_answer_are_told_from_those_that_do_not() {
     let (_a, _b, na, nb) = pair();
     na.add_address("x", "192.0.2.1/24".parse().unwrap()).unwrap();
     nb.add_address("y", "192.0.2.2/24".parse().unwrap()).unwrap();
+    let device = na.link("x").unwrap().index;
     let state = |address: &str, wanted: Reachability| {
         let address = address.parse().unwrap();
-        na.ask_for_neighbour("x", address).unwrap();
+        na.ask_for_neighbour(device, address).unwrap();
         let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
-        while na.neighbour("x", address).unwrap() != Some(wanted) {
-            assert!(std::time::Instant::now() < until, "{address} is {:?}", na.neighbour("x", address));
+        while na.neighbour(device, address).unwrap() != Some(wanted) {
+            assert!(std::time::Instant::now() < until, "{address} is {:?}", na.neighbour(device, address));
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
     };
     state("192.0.2.2", Reachability::Reachable);
     state("192.0.2.3", Reachability::Failed);
-    assert_eq!(na.neighbour("x", "192.0.2.9".parse().unwrap()).unwrap(), None);
+    assert_eq!(na.neighbour(device, "192.0.2.9".parse().unwrap()).unwrap(), None);
 }
 
 #[test]
