@@ -28,7 +28,9 @@ pub use alarm::Alarm;
 pub use error::Error;
 pub use namespace::{NETNS_FOLDER, Namespace};
 pub use netfilter::{Counter, Netfilter};
-pub use netlink::{AddressState, Link, LinkKind, Netlink, PolicyRule, Reachability, Route, TableRoute, VethEnd, Vxlan};
+pub use netlink::{
+    AddressState, Asked, Link, LinkKind, Netlink, PolicyRule, Reachability, Route, TableRoute, VethEnd, Vxlan,
+};
 pub use offload::Offload;
 pub use packet_socket::PacketSocket;
 pub use pidfd::Process;

@@ -3,7 +3,7 @@
 mod common;
 
 use common::Scratch;
-use host::{Netfilter, Netlink, PolicyRule, Reachability, TableRoute, VethEnd};
+use host::{Asked, Netfilter, Netlink, PolicyRule, Reachability, TableRoute, VethEnd};
 
 /// Some program's number.
 const OURS: u8 = 110;
@@ -50,9 +50,11 @@ fn rules_read_back_as_they_were_made() {
     let (_a, _b, na, _nb) = pair();
     let rules = [false, true].map(|v6| {
         [
-            PolicyRule { v6, priority: 80, mark: Some((1, 0xff)), table: Some(1000), but_default: false },
-            PolicyRule { v6, priority: 90, mark: None, table: Some(254), but_default: true },
-            PolicyRule { v6, priority: 91, mark: Some((7, u32::MAX)), table: None, but_default: false },
+            PolicyRule { v6, priority: 80, mark: Some((1, 0xff)), asks: Asked::Table(1000), but_default: false },
+            PolicyRule { v6, priority: 90, mark: None, asks: Asked::Table(254), but_default: true },
+            PolicyRule { v6, priority: 91, mark: Some((7, u32::MAX)), asks: Asked::Nothing, but_default: false },
+            PolicyRule { v6, priority: 70, mark: Some((0, u32::MAX)), asks: Asked::Table(254), but_default: false },
+            PolicyRule { v6, priority: 75, mark: Some((8, 0xf8)), asks: Asked::Rules(91), but_default: false },
         ]
     });
     for rule in rules.as_flattened() {
@@ -63,7 +65,7 @@ fn rules_read_back_as_they_were_made() {
     for rule in rules.as_flattened() {
         na.delete_rule(rule).unwrap();
     }
-    assert!(na.rules().unwrap().iter().all(|rule| !(80..=91).contains(&rule.priority)));
+    assert!(na.rules().unwrap().iter().all(|rule| !(70..=91).contains(&rule.priority)));
 }
 
 #[test]
