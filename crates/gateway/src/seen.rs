@@ -17,8 +17,10 @@ use crate::silent::Silent;
 /// For how long refused connections are told in words.
 const LATELY: Duration = Duration::from_secs(30);
 
-/// Each connection is looked at only every so many looks: there may be a hundred thousand.
+/// Each connection is looked at only every so many looks: there may be a hundred thousand. Where their number is the same as it
+/// was then, it is done more rarely still: to list even a few, the kernel goes through the table of all namespaces.
 const LOOKS: u32 = 5;
+const LOOKS_WHEN_CALM: u32 = 30;
 
 /// Of so many seconds counters are kept.
 const KEPT: usize = 40;
@@ -33,6 +35,8 @@ pub struct Watcher {
     /// Connections by what they are part of, and how many looks ago they were counted.
     sessions: Option<BTreeMap<u16, u64>>,
     looks: u32,
+    /// How many there were then.
+    counted: u64,
 }
 
 impl Watcher {
@@ -73,7 +77,12 @@ impl Watcher {
         if let [only] = compartment.connections.as_slice() {
             return Some(BTreeMap::from([(number(compartment, only)?, all)]));
         }
-        if self.looks.is_multiple_of(LOOKS) || self.sessions.is_none() {
+        if all == 0 {
+            return Some(BTreeMap::new());
+        }
+        let due = if all == self.counted { LOOKS_WHEN_CALM } else { LOOKS };
+        if self.looks >= due || self.sessions.is_none() {
+            (self.looks, self.counted) = (0, all);
             let mut sessions = BTreeMap::new();
             let mut count = |entry: Entry| {
                 let number = u16::try_from(entry.mark & NUMBER_MASK).unwrap_or_default();
@@ -82,7 +91,7 @@ impl Watcher {
             let counted = Conntrack::in_namespace(carrier.namespace()).and_then(|table| table.each(&mut count));
             self.sessions = counted.is_ok().then_some(sessions);
         }
-        self.looks = self.looks.wrapping_add(1);
+        self.looks = self.looks.saturating_add(1);
         self.sessions.clone()
     }
 
