@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use host::conntrack::{Conntrack, Entry};
 use host::Netlink;
+use host::conntrack::{Conntrack, Entry};
 use plan::gateway::judgement::Seen;
 use plan::gateway::layout::{answers, next_hops};
 use plan::gateway::ruleset::Counts;
@@ -120,6 +120,4 @@ impl Watcher {
         }
         self.silent.look(netlink, device, &asked)
     }
-}
-
 }
