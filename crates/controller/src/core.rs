@@ -14,11 +14,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use api::fabric::{AuditEntry, Event, EventKind, Item, MAX_PAGE};
-use api::{Outcome, Problem, ProblemType};
+use api::{HostQuestion, Outcome, Problem, ProblemType};
 use model::fabric::{Key, Kind, Object, ResourceName};
 use parking_lot::{Mutex, MutexGuard};
 use plan::fabric::{Change, Context, Fabric, Late, Refusal, RefusalSort, Settling, TakeOver, Transition};
-use proto::Standing;
+use proto::{AskError, Standing};
 use store::{CommitError, Store, Transaction, WatchError};
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ use crate::commit::{self, Actor, PrepareError};
 use crate::error::LoadError;
 use crate::gateway_reports::GatewayReports;
 use crate::gateway_watch::GatewayWatch;
-use crate::hosts::{Reports, Sessions};
+use crate::hosts::{Pending, Reports, Sessions};
 use crate::limits::{ACK_PAUSE, MAX_ASIDE};
 use crate::records;
 use crate::state::State;
@@ -128,6 +128,9 @@ impl Sessions for Nobody {
         0
     }
     fn disconnect(&self, _: &ResourceName) {}
+    fn ask(&self, _: &ResourceName, _: &HostQuestion) -> Result<Pending, AskError> {
+        Err(AskError::NotConnected)
+    }
 }
 
 impl Core {

@@ -43,6 +43,6 @@ mod watching;
 pub use config::Options;
 pub use core::Settings;
 pub use error::{LoadError, RunError};
-pub use hosts::Sessions;
+pub use hosts::{Pending, Sessions};
 pub use northbound::Controller;
 pub use run::{MakePages, run};

@@ -107,7 +107,7 @@ fn from_nothing_to_a_port_that_is_in_force() {
     let agents = format!("127.0.0.1:{}", ports.split_once(' ').unwrap().1);
     let uplink =
         Uplink { interface: "eth0".parse().unwrap(), addresses: vec!["192.168.4.15/24".parse().unwrap()], mtu: 1500 };
-    let facts = HostFacts { version: "9.9.9".to_owned(), uplinks: vec![uplink] };
+    let facts = HostFacts { version: "9.9.9".to_owned(), uplinks: vec![uplink], ..HostFacts::default() };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let token: proto::Token = join.token.parse().unwrap();
     let enrolled = runtime.block_on(proto::client::join(&agents, &token, "host15", &facts)).unwrap();
