@@ -1,5 +1,6 @@
 //! The typed client: one method for each method of [`crate::fabric::FabricApi`], blocking, over HTTPS.
 
+mod asking;
 mod connection;
 mod error;
 mod frames;

@@ -3,6 +3,7 @@
 use model::fabric::Kind;
 use serde_json::{Map, Value, json};
 
+use super::asking::{self, asking_paths};
 use super::resources::resource_paths;
 use super::schemas::schema;
 use crate::fabric::paths::{self, EVENT_STREAM, JSON_LINES, OCTETS};
@@ -116,6 +117,7 @@ pub(super) fn paths() -> Map<String, Value> {
     }
     all.extend(access());
     all.extend(bulk());
+    all.extend(asking_paths());
     all
 }
 
@@ -232,7 +234,7 @@ fn bulk() -> [(String, Value); 3] {
 pub(super) fn tags() -> Value {
     let mut tags = vec![json!({"name": "controller"}), json!({"name": "changes"})];
     tags.extend(Kind::ALL.map(|kind| json!({"name": kind.as_str()})));
-    tags.extend([json!({"name": "access"}), json!({"name": "copies"})]);
+    tags.extend([json!({"name": asking::TAG}), json!({"name": "access"}), json!({"name": "copies"})]);
     Value::Array(tags)
 }
 

@@ -1,9 +1,10 @@
 //! A [`FabricApi`] over HTTPS: paths to methods, tokens to callers, and every error as problem+json.
 //!
 //! `resources` has the uniform paths of all kinds, `access` tokens and the audit log, `bulk` export, import and
-//! backup, `watch` the stream of events; `extract` reads what all of them read, `preconditions` ETags.
+//! backup, `watch` the stream of events, `asking` what hosts are asked; `extract` reads what all of them read, `preconditions` ETags.
 
 mod access;
+mod asking;
 mod bulk;
 mod extract;
 mod listener;
@@ -109,7 +110,13 @@ fn router(server: Server) -> Router {
         .route(paths::AUDIT, get(access::audit))
         .route(paths::EXPORT, get(bulk::export))
         .route(paths::IMPORT, post(bulk::import))
-        .route(paths::BACKUP, get(bulk::backup));
+        .route(paths::BACKUP, get(bulk::backup))
+        .route(paths::PORT_COUNTERS, get(asking::counters_of_one))
+        .route(paths::PORT_TRACE, post(asking::trace))
+        .route(paths::LEASES, get(asking::leases))
+        .route(paths::COUNTERS, post(asking::counters))
+        .route(paths::HOST_STATUS, get(asking::host))
+        .route(paths::TUNNELS, get(asking::tunnels));
     for kind in Kind::ALL {
         let plural = kind.plural();
         router = resource_routes(router, Target { kind, below_tenant: false }, &format!("/v1/{plural}"), "name");
