@@ -119,10 +119,7 @@ fn names(wanted: Wanted, words: &[String], environment: &Environment) -> Option<
         // The host whose agent is asked, whose socket is here; or, as a field, one that the controller knows.
         Wanted::Hosts if !(makes && target == Some(Target::Port)) => Some(sockets()),
         Wanted::Hosts => of_kind(Target::Host, false, words, environment),
-        Wanted::Kind(target) => {
-            let at_host = verb == Some("trace");
-            of_kind(target, at_host, words, environment)
-        }
+        Wanted::Kind(target) => of_kind(target, false, words, environment),
         Wanted::PortsHere => of_kind(Target::Port, true, words, environment),
         Wanted::OfTheLine => of_kind(target?, false, words, environment),
     }
@@ -183,6 +180,13 @@ fn of_kind(target: Target, at_host: bool, words: &[String], environment: &Enviro
 impl Controller {
     /// The names of what there is of a kind, of very many the first [`MAX_PAGE`].
     fn names(self, target: Target, patience: Duration) -> Result<Vec<String>, CliError> {
+        // What is asked of hosts is named by what it is about.
+        let target = match target {
+            Target::Counters => Target::Port,
+            Target::Leases => Target::VmSubnet,
+            Target::Tunnels => Target::Host,
+            target => target,
+        };
         let owner = target.fabric_kind().and_then(|kind| self.owner(kind).cloned());
         let client = self.into_client().with_timeout(patience);
         if let Some(kind) = target.fabric_kind() {

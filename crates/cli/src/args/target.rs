@@ -86,6 +86,15 @@ pub enum Target {
     /// The flows that a host knows.
     #[value(aliases = ["flow"])]
     Flows,
+    /// What passed ports, as their hosts say through the controller.
+    #[value(aliases = ["counter", "traffic"])]
+    Counters,
+    /// The addresses that DHCP has given in VM subnets, as hosts say through the controller.
+    #[value(aliases = ["lease"])]
+    Leases,
+    /// What a host's flows carry to and from other hosts, as it says through the controller.
+    #[value(aliases = ["tunnel"])]
+    Tunnels,
     /// Who may ask the controller.
     #[value(aliases = ["tokens"])]
     Token,
@@ -161,6 +170,9 @@ impl Target {
             (.., Self::Token) => "token",
             (.., Self::Audit) => "audit",
             (.., Self::Flows) => "flows",
+            (.., Self::Counters) => "counters",
+            (.., Self::Leases) => "leases",
+            (.., Self::Tunnels) => "tunnels",
             _ => "drops",
         }
     }

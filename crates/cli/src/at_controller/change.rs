@@ -87,8 +87,12 @@ pub fn delete(
         Some(target) => match target.fabric_kind() {
             Some(kind) => named(controller, delete, kind)?,
             None => {
-                let sentence = "the audit log is kept as it is; nothing of it can be deleted";
-                return Err(CliError::Usage(sentence.to_owned()));
+                let what = target.as_str();
+                let sentence = match target {
+                    Target::Audit => "the audit log is kept as it is; nothing of it can be deleted".to_owned(),
+                    _ => format!("{what} are what hosts say, and nothing of it can be deleted"),
+                };
+                return Err(CliError::Usage(sentence));
             }
         },
     };

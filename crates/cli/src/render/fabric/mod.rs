@@ -1,5 +1,6 @@
 //! How the answers of a controller look.
 
+mod asking;
 mod columns;
 mod describe;
 mod watch;
@@ -10,6 +11,7 @@ use model::fabric::{self, Kind, Resource, Spec};
 use super::{NONE, Table};
 use crate::CliError;
 
+pub use asking::{counters, host_report, leases, trace, tunnels};
 pub use describe::{describe, status};
 pub use watch::Watcher;
 
