@@ -14,6 +14,8 @@ use model::Intent;
 use pipeline::{Address, HostFlags, StationKey, Verdict, Work};
 use plan::HostTables;
 
+#[cfg(test)]
+mod across;
 mod decode;
 mod outcome;
 mod packet;

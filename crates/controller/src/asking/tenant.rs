@@ -30,9 +30,9 @@ pub fn unanswered(error: &AskError) -> Problem {
 pub fn refused(problem: Problem) -> Problem {
     match problem.problem_type {
         ProblemType::BadRequest | ProblemType::Invalid => problem,
-        ProblemType::Unavailable | ProblemType::NotFound => Problem::unavailable(
-            "the port has no device on its host now, so nothing can be sent from it; ask again when its VM has started",
-        ),
+        ProblemType::Unavailable | ProblemType::NotFound => {
+            Problem::unavailable("the host of the port can say nothing of it now; ask again when its VM has started")
+        }
         ProblemType::TooLarge => Problem::new(ProblemType::TooLarge, "the answer is too large; ask about less"),
         _ => Problem::internal("the host of the port failed to answer; ask an admin, who finds the reason in its log"),
     }
