@@ -78,6 +78,7 @@ fn wanted(above: &str, verb: &str, id: &str, long: Option<&str>) -> Option<Wante
     let of_kind = |target| Some(Wanted::Kind(target));
     match (above, verb, id, long) {
         ("netvirt", "get" | "describe" | "watch" | "delete", "names", _) => Some(Wanted::OfTheLine),
+        ("netvirt set", "password", "name", None) => of_kind(Target::User),
         ("netvirt set", _, "name", None) => Some(Wanted::OfTheLine),
         ("netvirt lab", "down" | "status", "name", _) => Some(Wanted::Labs),
         ("netvirt", "trace", _, Some("from")) => of_kind(Target::Port),
@@ -195,6 +196,7 @@ impl Controller {
         }
         match target {
             Target::Token => Ok(client.tokens()?.into_iter().map(|token| token.name.to_string()).collect()),
+            Target::User => Ok(client.users()?.into_iter().map(|user| user.name.to_string()).collect()),
             // Lines of the audit log have no names.
             _ => Ok(Vec::new()),
         }
@@ -225,6 +227,7 @@ mod tests {
         for (above, verb, id, long, expected) in [
             ("netvirt", "get", "names", None, Some(Wanted::OfTheLine)),
             ("netvirt set", "port", "name", None, Some(Wanted::OfTheLine)),
+            ("netvirt set", "password", "name", None, Some(Wanted::Kind(Target::User))),
             ("netvirt create", "port", "name", None, None),
             ("netvirt create", "port", "vm_subnet", Some("vm-subnet"), Some(Wanted::Kind(Target::VmSubnet))),
             ("", "netvirt", "host", Some("host"), Some(Wanted::Hosts)),

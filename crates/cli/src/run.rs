@@ -22,6 +22,8 @@ pub struct Streams<'a> {
     pub err: &'a mut dyn Write,
     /// Waits so long, or until whoever reads the output is gone; says whether he is.
     pub reader_gone: fn(Duration) -> bool,
+    /// Asks at the terminal for what is not to be shown; says nothing if there is no terminal.
+    pub ask: fn(&str) -> std::io::Result<Option<String>>,
 }
 
 impl Streams<'_> {

@@ -9,9 +9,11 @@
 //! store has: a change that the store refuses leaves no trace.
 
 mod access;
+mod accounts;
 mod acks;
 mod agents;
 mod asking;
+mod attempts;
 mod audience;
 mod audit;
 mod bulk;
@@ -28,14 +30,18 @@ mod gateway_watch;
 mod hosts;
 pub mod limits;
 mod northbound;
+mod openid;
 mod paging;
+mod passwords;
 mod realized;
 mod records;
 mod run;
 mod secrets;
+mod sessions;
 mod state;
 mod tokens;
 mod uplinks;
+mod users;
 mod view;
 mod watches;
 mod watching;
@@ -45,4 +51,5 @@ pub use core::Settings;
 pub use error::{LoadError, RunError};
 pub use hosts::{Pending, Sessions};
 pub use northbound::Controller;
+pub use openid::{OpenId, OpenIdFile};
 pub use run::{MakePages, run};

@@ -10,6 +10,9 @@ pub const CHANGES: &str = "/v1/changes";
 pub const WATCH: &str = "/v1/watch";
 pub const TOKENS: &str = "/v1/tokens";
 pub const TOKEN: &str = "/v1/tokens/{name}";
+pub const USERS: &str = "/v1/users";
+pub const USER: &str = "/v1/users/{name}";
+pub const PASSWORD: &str = "/v1/users/{name}/password";
 pub const JOIN_TOKENS: &str = "/v1/join-tokens";
 pub const AUDIT: &str = "/v1/audit";
 pub const EXPORT: &str = "/v1/export";
@@ -70,6 +73,16 @@ pub fn below_tenant(path: &str, tenant: &ResourceName, resource: Option<&Resourc
 /// One of the paths above that are below a host.
 pub fn below_host(path: &str, host: &ResourceName) -> String {
     path.replace("{name}", &segment(host).to_string())
+}
+
+/// The path of a user.
+pub fn user(name: &ResourceName) -> String {
+    format!("{USERS}/{}", segment(name))
+}
+
+/// The path of a user's password.
+pub fn password(name: &ResourceName) -> String {
+    format!("{}/password", user(name))
 }
 
 /// A name as one segment of a path.

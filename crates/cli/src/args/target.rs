@@ -98,6 +98,9 @@ pub enum Target {
     /// Who may ask the controller.
     #[value(aliases = ["tokens"])]
     Token,
+    /// Who may sign in to the controller's console.
+    #[value(aliases = ["users"])]
+    User,
     /// Who did what at the controller.
     #[value(aliases = ["audit-log"])]
     Audit,
@@ -168,6 +171,7 @@ impl Target {
             (Some(kind), ..) => kind.as_str(),
             (None, Some(kind), _) => kind.as_str(),
             (.., Self::Token) => "token",
+            (.., Self::User) => "user",
             (.., Self::Audit) => "audit",
             (.., Self::Flows) => "flows",
             (.., Self::Counters) => "counters",

@@ -1,6 +1,7 @@
 //! What each verb does where a controller is asked.
 
 mod access;
+mod accounts;
 mod asking;
 mod change;
 mod migrate;

@@ -2,7 +2,7 @@
 
 use model::fabric::Kind;
 
-use super::{Controller, access, asking};
+use super::{Controller, access, accounts, asking};
 use crate::CliError;
 use crate::args::{Describe, Get, OfFlows, Output, Target};
 use crate::render::{self, fabric};
@@ -12,6 +12,7 @@ use crate::run::Streams;
 pub fn get(controller: &Controller, get: &Get, streams: &mut Streams<'_>) -> Result<(), CliError> {
     let Some(kind) = get.target.fabric_kind() else {
         return match get.target {
+            Target::User => accounts::users(controller, &get.names, streams),
             Target::Audit => access::audit(controller, get, streams),
             Target::Counters => asking::counters(controller, get, streams),
             Target::Leases => asking::leases(controller, get, streams),

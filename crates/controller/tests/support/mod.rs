@@ -177,6 +177,7 @@ pub fn settings(folder: &Path) -> Settings {
         fingerprint: "0f".repeat(32),
         certificate_life: Duration::from_secs(3600),
         scratch: folder.to_owned(),
+        openid: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Client, ClientError};
 use crate::fabric::asking::AskedPorts;
 use crate::fabric::{Answer, Question, paths};
+use hyper::Method;
 
 impl Client {
     /// See [`crate::fabric::FabricApi::ask`].
@@ -13,7 +14,8 @@ impl Client {
         match question {
             Question::Counters { tenant, ports } => {
                 let asked = AskedPorts { ports: ports.clone() };
-                self.send_json(&paths::below_tenant(paths::COUNTERS, tenant, None), &asked).map(Answer::Counters)
+                self.send_json(Method::POST, &paths::below_tenant(paths::COUNTERS, tenant, None), &asked)
+                    .map(Answer::Counters)
             }
             Question::Host { host } => self.get_json(&paths::below_host(paths::HOST_STATUS, host)).map(Answer::Host),
             Question::Tunnels { host } => self.get_json(&paths::below_host(paths::TUNNELS, host)).map(Answer::Tunnels),
@@ -25,7 +27,7 @@ impl Client {
                     crate::Problem::bad_request(format!("the packet is from no port: {error}"))
                 })?;
                 let path = paths::below_tenant(paths::PORT_TRACE, tenant, Some(&port));
-                self.send_json(&path, packet).map(Answer::Trace)
+                self.send_json(Method::POST, &path, packet).map(Answer::Trace)
             }
         }
     }

@@ -6,6 +6,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::examples::{example, more};
+use crate::fabric::accounts::{NewPassword, NewUser, PasswordSet, User, UserCreated};
 use crate::fabric::asking::AskedPorts;
 use crate::fabric::{
     AuditEntry, ChangeReport, ControllerStatus, Event, HostReport, Imported, Item, JoinToken, Leases, Listing,
@@ -34,7 +35,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         settings.meta_schema = None;
     });
     let mut generator = settings.into_generator();
-    let types: [fn(&mut SchemaGenerator); 20] = [
+    let types: [fn(&mut SchemaGenerator); 25] = [
         add::<Problem>,
         add::<ControllerStatus>,
         add::<Item>,
@@ -43,6 +44,11 @@ pub(super) fn schemas() -> Map<String, Value> {
         add::<NewToken>,
         add::<TokenCreated>,
         add::<Listing<Token>>,
+        add::<NewUser>,
+        add::<UserCreated>,
+        add::<Listing<User>>,
+        add::<NewPassword>,
+        add::<PasswordSet>,
         add::<NewJoinToken>,
         add::<JoinToken>,
         add::<Listing<AuditEntry>>,
