@@ -138,6 +138,15 @@ pub fn select(name: &str, chosen: &str, options: &[(String, String)]) -> Markup 
     }
 }
 
+/// Commands that follow what is typed. They are always open: what is put in place again and again cannot be opened.
+pub fn commands_shown(view: &View<'_>, lines: &[String]) -> Markup {
+    let title = view.t(crate::texts::common::COMMAND);
+    html! {
+        h3 { (title) }
+        pre tabindex="0" aria-label=(title) { code { @for line in lines { (line) "\n" } } }
+    }
+}
+
 /// What a number of bytes is to people.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];

@@ -12,7 +12,7 @@ use super::words;
 use crate::context::View;
 use crate::layout;
 use crate::pages::resources::{as_it_is, see_done, yaml};
-use crate::pages::tenant::pieces::{all, crumb, field, line, one, select, spec, specs};
+use crate::pages::tenant::pieces::{all, commands_shown, crumb, field, line, one, select, spec, specs};
 use crate::texts::Text;
 use crate::texts::common::*;
 use crate::texts::tenant::*;
@@ -27,6 +27,8 @@ pub const fn direction_text(direction: Direction) -> Text {
 
 /// What is edited.
 struct Draft {
+    /// Whether there is none of its name yet.
+    is_new: bool,
     name: String,
     network: String,
     description: String,
@@ -44,7 +46,13 @@ impl Draft {
     fn read(view: &View<'_>) -> Self {
         let form = &view.context.form;
         let text = |name| form.text(name).to_owned();
-        Self { name: text("name"), network: text("vmNetwork"), description: text("description"), rows: Row::all(form) }
+        Self {
+            is_new: false,
+            name: text("name"),
+            network: text("vmNetwork"),
+            description: text("description"),
+            rows: Row::all(form),
+        }
     }
 
     fn group(&self) -> Result<SecurityGroup, Problem> {
@@ -60,7 +68,7 @@ impl Draft {
 /// # Errors
 /// Those of the interface that no form can be shown for.
 pub fn new(view: &View<'_>, tenant: &ResourceName) -> Result<PageAnswer, Problem> {
-    let mut draft = Draft::read(view);
+    let mut draft = Draft { is_new: true, ..Draft::read(view) };
     let list = layout::list_address(Kind::SecurityGroup, Some(tenant));
     let networks = all(view, Kind::VmNetwork, tenant)?;
     if !view.context.is_post() {
@@ -72,7 +80,7 @@ pub fn new(view: &View<'_>, tenant: &ResourceName) -> Result<PageAnswer, Problem
         Ok(Change::Create(Resource::new(Some(tenant.clone()), name, group)))
     };
     let own = name.clone().unwrap_or_else(|_| ResourceName::default_tenant());
-    let judged = judge(view, tenant, &own, &draft, &[], true, change)?;
+    let judged = judge(view, tenant, &own, &draft, &[], change)?;
     if let (None, true, Ok(name)) = (&judged.problem, is_sent(view), &name) {
         return Ok(see_done(&Key::new(Kind::SecurityGroup, Some(tenant.clone()), name.clone()), "created"));
     }
@@ -112,7 +120,7 @@ pub fn change(view: &View<'_>, tenant: &ResourceName, name: &str) -> Result<Page
         let resource = Resource::new(Some(tenant.clone()), item.name.clone(), group);
         Ok(Change::Replace { resource, revision })
     };
-    let judged = judge(view, tenant, &item.name, &draft, &group.rules, false, replace)?;
+    let judged = judge(view, tenant, &item.name, &draft, &group.rules, replace)?;
     if judged.problem.is_none() && is_sent(view) {
         return Ok(see_done(&item.key(), "changed"));
     }
@@ -146,7 +154,6 @@ fn judge(
     own: &ResourceName,
     draft: &Draft,
     before: &[Rule],
-    is_new: bool,
     change: impl FnOnce(SecurityGroup) -> Result<Change, Problem>,
 ) -> Result<Judged, Problem> {
     let group = match draft.group() {
@@ -159,7 +166,7 @@ fn judge(
     let defaults = defaults(view, tenant, &group.vm_network);
     let sets = sets(view, tenant, &group.vm_network)?;
     let after = Policy { rules: &group.rules, defaults };
-    let before = if is_new { Policy::NOTHING } else { Policy { rules: before, defaults } };
+    let before = if draft.is_new { Policy::NOTHING } else { Policy { rules: before, defaults } };
     let reaches = security_change(own, &before, &after, &sets);
     let made = |group| {
         let changes = ChangeSet { changes: vec![change(group)?], dry_run: is_draft(view), ..ChangeSet::default() };
@@ -219,7 +226,7 @@ fn page(
                 button type="submit" name="draft" value="1" { (view.t(CHECK)) }
                 a.button href=(back) { (view.t(CANCEL)) }
             }
-            div #command data-check { (layout::command(view, &[command(tenant, &draft)])) }
+            div #command data-check { (commands_shown(view, &[command(tenant, &draft)])) }
         }
     };
     Ok(layout::with_status(view, refused.map_or(200, |problem| problem.status), title, &body))
@@ -280,8 +287,11 @@ fn rule_row(view: &View<'_>, row: &Row) -> Markup {
 fn command(tenant: &ResourceName, draft: &Draft) -> String {
     let rules = rows::rules(&draft.rows).unwrap_or_default();
     let rules: Vec<String> = rules.iter().map(|rule| format!(" --rule {}", layout::word(&rule.to_string()))).collect();
+    let rules = if rules.is_empty() { " --rule ''".to_owned() } else { rules.concat() };
     let name = layout::word(if draft.name.is_empty() { "NAME" } else { &draft.name });
-    format!("netvirt set security-group {name}{}{}", rules.concat(), layout::for_tenant(Some(tenant)))
+    let verb = if draft.is_new { "create" } else { "set" };
+    let network = if draft.is_new { format!(" --vm-network {}", layout::word(&draft.network)) } else { String::new() };
+    format!("netvirt {verb} security-group {name}{network}{rules}{}", layout::for_tenant(Some(tenant)))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use model::fabric::{Isolation, Key, Kind, ResourceName, VmSubnet};
 use plan::fabric::free_prefix;
 
-use super::pieces::{all, crumb, field, joined, line, one, select, specs};
+use super::pieces::{all, commands_shown, crumb, field, joined, line, one, select, specs};
 use crate::context::View;
 use crate::forms::query;
 use crate::texts::common::*;
@@ -83,7 +83,7 @@ fn page(view: &View<'_>, tenant: &ResourceName, network: Option<&ResourceName>) 
             (layout::csrf(view))
             @if network.is_none() { (network_fields(view, tenant, &draft)?) }
             (subnet_table(view, &draft, free))
-            div #check data-check aria-live="polite" { (checked(view, sent, problem.filter(|_| is_draft), &made)) }
+            div #check data-check aria-live="polite" { (checked(view, is_draft, problem.filter(|_| is_draft), &made)) }
             div.buttons {
                 button.main type="submit" { (view.t(CREATE)) }
                 button type="submit" name="draft" value="1" { (view.t(CHECK)) }
@@ -184,9 +184,9 @@ fn subnet_row(view: &View<'_>, row: &Row) -> Markup {
 }
 
 /// What follows from what was typed, and what is wrong with it.
-fn checked(view: &View<'_>, sent: bool, problem: Option<&Problem>, made: &Made) -> Markup {
+fn checked(view: &View<'_>, is_draft: bool, problem: Option<&Problem>, made: &Made) -> Markup {
     html! {
-        @if sent && !(problem.is_none() && made.resources.is_empty()) {
+        @if is_draft {
             @match problem {
                 Some(problem) => div.problem {
                     ul { @for sentence in problem.sentences() { li { (sentence) } } }
@@ -205,13 +205,11 @@ fn checked(view: &View<'_>, sent: bool, problem: Option<&Problem>, made: &Made) 
                 }
             }
         }
-        (layout::command(view, &commands::of(&made.resources)))
+        (commands_shown(view, &commands::of(&made.resources)))
         @if let Ok(text) = model::fabric::resources_to_yaml(&made.resources) {
             @if !made.resources.is_empty() {
-                details.command {
-                    summary { (view.t(FOR_APPLY)) }
-                    pre.yaml tabindex="0" { code { (text) } }
-                }
+                h3 #yaml { (view.t(FOR_APPLY)) }
+                pre.yaml tabindex="0" aria-labelledby="yaml" { code { (text) } }
             }
         }
     }

@@ -104,7 +104,7 @@ pub fn answer(view: &View<'_>, tenant: &ResourceName, name: &str) -> Result<Page
         div #port data-live=(watched(tenant, Some(Kind::Port))) {
             (facts(view, tenant, &item, &port))
             (findings(view, &item.status.findings))
-            (groups(view, tenant, &item, &port)?)
+            (groups(view, tenant, &item, &port))
         }
         section aria-labelledby="traffic-title" {
             h2 #traffic-title { (view.t(TRAFFIC)) }
@@ -144,15 +144,11 @@ fn facts(view: &View<'_>, tenant: &ResourceName, item: &Item, port: &Port) -> Ma
 }
 
 /// The groups that it is in, by itself and with its subnet.
-fn groups(view: &View<'_>, tenant: &ResourceName, item: &Item, port: &Port) -> Result<Markup, Problem> {
-    let of_subnet = match subnet(item, port) {
-        Some(name) => {
-            let subnet: VmSubnet = spec(&one(view, Kind::VmSubnet, tenant, name.as_str())?)?;
-            subnet.security_groups
-        }
-        None => Vec::new(),
-    };
-    Ok(html! {
+fn groups(view: &View<'_>, tenant: &ResourceName, item: &Item, port: &Port) -> Markup {
+    let subnet = subnet(item, port).and_then(|name| one(view, Kind::VmSubnet, tenant, name.as_str()).ok());
+    let of_subnet = subnet.and_then(|item| spec::<VmSubnet>(&item).ok()).map(|subnet| subnet.security_groups);
+    let of_subnet = of_subnet.unwrap_or_default();
+    html! {
         h2 { (view.t(SECURITY_GROUPS)) }
         @if port.security_groups.is_empty() && of_subnet.is_empty() {
             p.hint { (view.t(NOT_FILTERED)) }
@@ -162,7 +158,7 @@ fn groups(view: &View<'_>, tenant: &ResourceName, item: &Item, port: &Port) -> R
                 @for group in &of_subnet { li { (link(Kind::SecurityGroup, tenant, group)) " " span.hint { (view.t(BY_SUBNET)) } } }
             }
         }
-    })
+    }
 }
 
 fn traffic(view: &View<'_>, tenant: &ResourceName, port: &ResourceName) -> Markup {
