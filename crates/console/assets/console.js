@@ -73,6 +73,7 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent.trim());
     say(body.dataset.copied);
+    setTimeout(() => say(""), 4000);
   });
 }
 
@@ -106,6 +107,28 @@ for (const form of document.querySelectorAll("form[data-draft]")) {
     timer = setTimeout(check, 250);
   });
 }
+
+// A form is sent when the controller answers. While it does not, the page stays as it is with all that was typed, says so,
+// and sends the form as soon as it can.
+const answers = () => fetch("/health", { cache: "no-store" }).then((answer) => answer.ok, () => false);
+const [held, released] = [new WeakSet(), new WeakSet()];
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.getAttribute("method") !== "post" || released.delete(form)) return;
+  event.preventDefault();
+  if (held.has(form)) return;
+  held.add(form);
+  while (!(await answers())) {
+    say(body.dataset.reconnecting);
+    await new Promise((again) => setTimeout(again, 1000));
+  }
+  say("");
+  held.delete(form);
+  released.add(form);
+  form.requestSubmit(event.submitter);
+  // What the browser itself refuses to send is not on its way.
+  released.delete(form);
+});
 
 // Rows of a table that is edited: one more, one less.
 document.addEventListener("click", (event) => {
