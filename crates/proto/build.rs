@@ -11,7 +11,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     let files = || {
-        protox::compile(["netvirt/v1/agent.proto", "netvirt/v1/claims.proto", "netvirt/v1/resources.proto"], ["proto"])
+        let files = ["agent", "asking", "claims", "resources"].map(|name| format!("netvirt/v1/{name}.proto"));
+        protox::compile(files, ["proto"])
     };
     let pass = |folder: &str| -> Result<(tonic_prost_build::Builder, PathBuf), Box<dyn Error>> {
         let folder = out.join(folder);

@@ -4,7 +4,7 @@
 use tests::cloud::{Cloud, WWW};
 use tests::site::{Conversation, Greeter, ask, ask_udp};
 use tests::stage::{LIMIT, eventually};
-use tests::tools::{must_not_ping, must_ping, run_any};
+use tests::tools::{must_not_ping, must_ping, received_bytes, run, run_any, tcp};
 
 /// Address and port in what a greeter said.
 fn seen(greeting: &str) -> (String, u16) {
@@ -115,4 +115,79 @@ fn tenants_with_the_same_prefixes_share_one_address() {
         must_ping(vm, "198.51.100.7");
         assert!(ask_udp(vm, WWW).is_ok());
     }
+}
+
+#[test]
+fn a_prefix_of_ipv6_stands_for_another_in_both_directions() {
+    const WWW6: &str = "[2001:db8:1::7]:80";
+    let cloud = Cloud::up(&[("red", 1, 1), ("rose", 2, 2)], "");
+    cloud.tenant("red");
+    cloud.op("create vm-subnet six --tenant red --vm-network net --prefix fd00:a::/64");
+    cloud.op("create ip-pool six --tenant red --vm-subnet six --range fd00:a::100-fd00:a::1ff");
+    let vms: Vec<_> = [("red", 1), ("rose", 2)]
+        .map(|(name, number)| {
+            cloud.fabric.port(
+                name,
+                number,
+                0xA0 | u8::try_from(number).unwrap_or_default(),
+                "--tenant red --vm-network net --vm-subnet six",
+            );
+            let vm = cloud.node(name);
+            run(&vm, &format!("ip -6 address add fd00:a::{:x}/64 dev eth0 nodad", 0xff + number));
+            run(&vm, "ip -6 route add default via fd00:a::1");
+            vm
+        })
+        .into();
+    let www = cloud.node("www");
+    let _greeter = Greeter::start(&www, WWW6);
+    cloud.connect(
+        "red",
+        "internet",
+        "nat: {translations: [{internal: \"fd00:a::/64\", external: \"2001:db8:a::/64\"}]}",
+    );
+    let shown = cloud.await_state("red", "internet", "up");
+    let all = shown["status"]["connection"]["external"].to_string();
+    let own = all.split('"').find(|text| text.starts_with("2001:db8::")).unwrap_or_else(|| panic!("{shown:#}"));
+    // The outside is told by its administrator where the prefix is.
+    let own = own.split('/').next().unwrap_or_default();
+    run(&cloud.node("internet"), &format!("ip -6 route add 2001:db8:a::/64 via {own}"));
+    for (vm, last) in vms.iter().zip(["100", "101"]) {
+        must_ping(vm, "2001:db8:1::7");
+        assert_eq!(seen(&ask(vm, WWW6).unwrap()).0, format!("2001:db8:a::{last}"));
+        // Each VM is reached at the address that stands for it, and sees who asks.
+        let greeter = Greeter::start(vm, "[::]:8080");
+        let asked = ask(&www, &format!("[2001:db8:a::{last}]:8080")).unwrap();
+        assert_eq!(seen(&asked).0, "2001:db8:1::7");
+        drop(greeter);
+    }
+    // Nothing of what is inside is known outside.
+    must_not_ping(&www, "fd00:a::100");
+}
+
+#[test]
+fn a_connection_has_the_bandwidth_that_it_is_given_in_each_direction() {
+    /// Bits a second of the cap, and seconds of a transfer.
+    const CAP: u64 = 20_000_000;
+    const TIME: u64 = 1;
+    let cloud = Cloud::up(&[("red", 1, 1)], "");
+    cloud.tenant("red");
+    let (red, _) = cloud.vm("red", "red", 1, 1);
+    let www = cloud.node("www");
+    let limits = |limits: &str| {
+        cloud.connect("red", "internet", &format!("nat: {{}}{limits}"));
+        cloud.await_state("red", "internet", "up");
+    };
+    // In bits.
+    let carried = |options: &str| received_bytes(&tcp(&red, &www, "198.51.100.7", &format!("-t {TIME} {options}"))) * 8;
+    limits("");
+    for options in ["", "-R"] {
+        assert!(carried(options) > 2 * CAP * TIME, "without a limit there is more than one leaves");
+    }
+    limits(", limits: {egress: {bandwidth: 20 Mbit/s}, ingress: {bandwidth: 20 Mbit/s}}");
+    // What waits on the way, or went at once after a silence, comes beside what the limit lets pass.
+    let shaped = || ["", "-R"].iter().all(|options| (CAP * TIME / 2..CAP * TIME * 3 / 2).contains(&carried(options)));
+    assert!(eventually(LIMIT, shaped), "{}", cloud.logs());
+    // The limit goes, and is gone.
+    limits("");
+    assert!(eventually(LIMIT, || carried("") > 2 * CAP * TIME), "{}", cloud.logs());
 }

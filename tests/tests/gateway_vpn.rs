@@ -2,7 +2,10 @@
 //! cloud and at home, and neither notices the other. Needs root.
 
 use tests::cloud::Cloud;
-use tests::site::{Conversation, Frr, Greeter, IpsecPeer, StrongSwan, WireguardGo, WireguardPeer, ask, wireguard_keys};
+use tests::site::{
+    Authority, Conversation, Frr, Greeter, IpsecPeer, Signed, StrongSwan, WireguardGo, WireguardPeer, ask,
+    wireguard_keys,
+};
 use tests::stage::{LIMIT, eventually};
 use tests::tools::{must_not_ping, must_ping, run};
 
@@ -25,6 +28,15 @@ fn ipsec<'t>(psk: &'t str) -> IpsecPeer<'t> {
         remote_prefixes: "10.10.1.0/24",
         ..IpsecPeer::default()
     }
+}
+
+/// strongSwan of the cafe, which opens the tunnel to the cloud's address.
+fn cafe(own: &str) -> String {
+    format!(
+        "connections {{ cloud {{ version = 2\n remote_addrs = {own}\n local {{ auth = psk\n id = cafe.example }}\n remote {{ \
+         auth = psk\n id = {own} }}\n children {{ cloud {{ local_ts = 10.10.3.0/24\n remote_ts = 10.10.1.0/24 }} }} }} }}\n\
+         secrets {{ ike-cloud {{ id = {own}\n secret = opensesame }} }}\n"
+    )
 }
 
 /// What contoso's connection says.
@@ -136,11 +148,7 @@ fn a_site_behind_nat_opens_its_tunnel_itself() {
     );
     let own = cloud.address("contoso", "cafe");
     let strongswan = StrongSwan::start(cloud.node("cafe"));
-    strongswan.load_text(&format!(
-        "connections {{ cloud {{ version = 2\n remote_addrs = {own}\n local {{ auth = psk\n id = cafe.example }}\n remote {{ \
-         auth = psk\n id = {own} }}\n children {{ cloud {{ local_ts = 10.10.3.0/24\n remote_ts = 10.10.1.0/24 }} }} }} }}\n\
-         secrets {{ ike-cloud {{ id = {own}\n secret = opensesame }} }}\n"
-    ));
+    strongswan.load_text(&cafe(&own));
     strongswan.route("10.10.1.0/24");
     strongswan.initiate("cloud");
     cloud.await_state("contoso", "cafe", "up");
@@ -170,4 +178,76 @@ fn what_is_wrong_with_a_tunnel_is_said_and_ends_with_what_was_wrong() {
     strongswan.load(&ipsec("opensesame"));
     cloud.await_state("contoso", "office", "up");
     must_ping(&web, "10.10.2.5");
+}
+
+#[test]
+fn a_tunnel_by_certificates_comes_up_and_says_when_one_has_expired() {
+    let cloud = Cloud::up(&VMS[..1], SITES);
+    cloud.tenant("contoso");
+    let (web, _) = cloud.vm("contoso", "contoso-web", 1, 1);
+    let company = Authority::new("Contoso CA");
+    let theirs = company.sign("office.contoso.example", [-1, 1]);
+    let strongswan = StrongSwan::start(cloud.node("contoso"));
+    for (folder, pem) in [("x509ca", &company.pem), ("x509", &theirs.certificate), ("private", &theirs.key)] {
+        strongswan.credential(folder, "own.pem", pem);
+    }
+    strongswan.load_text(
+        "connections { cloud { version = 2\n local_addrs = 203.0.113.100\n remote_addrs = %any\n encap = yes\n local { auth = \
+         pubkey\n certs = own.pem\n id = office.contoso.example }\n remote { auth = pubkey\n id = cloud.contoso.example }\n \
+         children { cloud { local_ts = 10.10.2.0/24\n remote_ts = 10.10.1.0/24 } } } }\n",
+    );
+    strongswan.route("10.10.1.0/24");
+    // A text of YAML in quotes is one of JSON.
+    let text = |pem: &str| serde_json::Value::from(pem).to_string();
+    let connect = |own: &Signed| {
+        let certificates = format!(
+            "{{certificate: {}, privateKey: {}, ca: {}}}",
+            text(&own.certificate),
+            text(&own.key),
+            text(&company.pem)
+        );
+        cloud.connect(
+            "contoso",
+            "office",
+            &format!(
+                "ipsec: {{remote: 203.0.113.100, localId: cloud.contoso.example, remoteId: office.contoso.example, \
+                 remotePrefixes: [10.10.2.0/24], certificates: {certificates}}}"
+            ),
+        );
+    };
+    // One that was forgotten to be renewed.
+    connect(&company.sign("cloud.contoso.example", [-3, -1]));
+    cloud.await_words("contoso", "office", "our certificate (\"CN=cloud.contoso.example\") has expired on ");
+    must_not_ping(&web, "10.10.2.5");
+    let described = cloud.described("contoso", "office");
+    assert!(described.contains("put a new one") && !described.contains("PRIVATE KEY"), "{described}");
+    connect(&company.sign("cloud.contoso.example", [-1, 1]));
+    cloud.await_state("contoso", "office", "up");
+    strongswan.await_up("cloud");
+    must_ping(&web, "10.10.2.5");
+    must_ping(&cloud.node("contoso-sql"), "10.10.1.100");
+}
+
+#[test]
+fn a_site_that_moves_opens_its_tunnel_from_wherever_it_is() {
+    let cloud = Cloud::up(&VMS[..1], SITES);
+    cloud.tenant("contoso");
+    let (web, _) = cloud.vm("contoso", "contoso-web", 1, 1);
+    let refused =
+        cloud.try_connect("contoso", "cafe", "ipsec: {passive: true, psk: opensesame, remotePrefixes: [10.10.3.0/24]}");
+    assert!(refused.stderr.contains("--remote-id NAME"), "{}", refused.stderr);
+    cloud.connect(
+        "contoso",
+        "cafe",
+        "ipsec: {passive: true, remoteId: cafe.example, psk: opensesame, remotePrefixes: [10.10.3.0/24]}",
+    );
+    cloud.await_words("contoso", "cafe", "waiting for \"cafe.example\" from anywhere");
+    let own = cloud.address("contoso", "cafe");
+    let strongswan = StrongSwan::start(cloud.node("cafe"));
+    strongswan.load_text(&cafe(&own));
+    strongswan.route("10.10.1.0/24");
+    strongswan.initiate("cloud");
+    cloud.await_state("contoso", "cafe", "up");
+    must_ping(&web, "10.10.3.5");
+    must_ping(&cloud.node("guest"), "10.10.1.100");
 }

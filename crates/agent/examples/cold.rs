@@ -113,7 +113,7 @@ fn token(authority: &Authority) -> Token {
 fn other_host(machine: &Machine, authority: &Authority) {
     let (ready, is_ready) = std::sync::mpsc::channel();
     let token = token(authority);
-    let facts = HostFacts { version: String::new(), uplinks: vec![] };
+    let facts = HostFacts::default();
     let live = async move {
         let enrolment = proto::client::join(CONTROLLER, &token, "host2", &facts).await.unwrap();
         let mut mirror = Mirror::default();

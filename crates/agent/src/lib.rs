@@ -8,6 +8,7 @@
 //! pinned, and a start changes only what differs.
 
 mod addresses;
+mod asking;
 mod config;
 mod core;
 mod desired;

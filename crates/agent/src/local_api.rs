@@ -7,6 +7,7 @@ use api::{
     HostStatus, InterfaceAddress, InterfaceStatus, InterfaceVlan, Item, PlugReport, PlugRequest, PortMemory, Problem,
     Remembered, TraceReport, TraceRequest, UPLINK, UnplugReport, UnplugRequest, UplinkStatus,
 };
+use datapath::SlotCounters;
 use model::gateway::{GatewayBeat, GatewayReport};
 use model::{Key, Kind, MacAddress};
 use pipeline::DropReason;
@@ -14,6 +15,7 @@ use pipeline::DropReason;
 use crate::core::{Core, device_name};
 use crate::run::{Shared, lock};
 use crate::session::claims::Claimant;
+use crate::trace::{self, Seen};
 use crate::{flows, plugging, port_memory, statuses};
 
 /// Answers for the core, and asks the controller if there is one.
@@ -58,21 +60,7 @@ impl HostApi for LocalApi {
     }
 
     fn drops(&self) -> Result<Vec<DropCounter>, Problem> {
-        let core = lock(&self.0);
-        let mut drops = Vec::new();
-        for (name, slot) in slots(&core) {
-            let counters = core.datapath.counters(slot).map_err(internal)?;
-            drops.extend(DropReason::ALL.iter().filter_map(|reason| {
-                let packets = counters.drops(*reason);
-                (packets > 0).then(|| DropCounter {
-                    port: name.clone(),
-                    reason: reason.name().to_owned(),
-                    explanation: reason.explanation().to_owned(),
-                    packets,
-                })
-            }));
-        }
-        Ok(drops)
+        drops(&lock(&self.0))
     }
 
     fn clear_drops(&self) -> Result<(), Problem> {
@@ -111,17 +99,42 @@ impl HostApi for LocalApi {
     }
 
     fn trace(&self, request: TraceRequest) -> Result<TraceReport, Problem> {
-        let core = lock(&self.0);
-        // Over what the kernel holds, not over what we believe that it holds.
-        let tables = core.datapath.tables().map_err(internal)?;
-        let names = |ifindex: u32| {
-            let device = device_name(core.facts(), ifindex)?;
-            let port = core.intent().port_on(device);
-            Some(port.map_or_else(|| device.to_string(), |port| port.name.to_string()))
-        };
-        let heard = core.datapath.heard().map_err(internal)?;
-        crate::trace(&tables, &heard, core.intent(), &names, &request)
+        traced(&lock(&self.0), |seen| trace::from_port(seen, &request)).map(|traced| traced.report)
     }
+}
+
+/// Traces a packet over what the kernel holds, not over what we believe that it holds.
+pub fn traced<T>(core: &Core, trace: impl FnOnce(Seen<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
+    let tables = core.datapath.tables().map_err(internal)?;
+    let names = |ifindex: u32| {
+        let device = device_name(core.facts(), ifindex)?;
+        let port = core.intent().port_on(device);
+        Some(port.map_or_else(|| device.to_string(), |port| port.name.to_string()))
+    };
+    let heard = core.datapath.heard().map_err(internal)?;
+    trace(Seen { tables: &tables, heard: &heard, intent: core.intent(), names: &names })
+}
+
+/// All counters of drops that are not 0.
+pub fn drops(core: &Core) -> Result<Vec<DropCounter>, Problem> {
+    let mut drops = Vec::new();
+    for (name, slot) in slots(core) {
+        drops.extend(drops_of(&name, &core.datapath.counters(slot).map_err(internal)?));
+    }
+    Ok(drops)
+}
+
+/// Those of one port.
+pub fn drops_of(port: &str, counters: &SlotCounters) -> impl Iterator<Item = DropCounter> {
+    DropReason::ALL.iter().filter_map(move |reason| {
+        let packets = counters.drops(*reason);
+        (packets > 0).then(|| DropCounter {
+            port: port.to_owned(),
+            reason: reason.name().to_owned(),
+            explanation: reason.explanation().to_owned(),
+            packets,
+        })
+    })
 }
 
 /// Each bound port with its counters' slot, and the uplink.
@@ -133,7 +146,8 @@ fn slots(core: &Core) -> Vec<(String, u32)> {
     ports.chain([(UPLINK.to_owned(), 0)]).collect()
 }
 
-fn status(core: &Core) -> HostStatus {
+/// The host itself.
+pub fn status(core: &Core) -> HostStatus {
     let mut uplinks: Vec<UplinkStatus> = Vec::new();
     for address in core.intent().provider_addresses() {
         let Some(link) = core.facts().links.get(&address.interface) else { continue };
@@ -194,6 +208,6 @@ fn interface(link: &host::Link) -> InterfaceStatus {
     }
 }
 
-fn internal(error: datapath::Error) -> Problem {
+pub fn internal(error: datapath::Error) -> Problem {
     Problem::new(api::ProblemType::Internal, error.to_string())
 }

@@ -87,10 +87,7 @@ pub fn diff(texts: &[Text], client: &Client, streams: &mut Streams<'_>) -> Resul
 
 /// `netvirt trace`.
 pub fn trace(trace: &Trace, client: &Client, output: Output, streams: &mut Streams<'_>) -> Result<(), CliError> {
-    if !trace.tcp && !trace.udp && (trace.source_port.is_some() || trace.dest_port.is_some()) {
-        return Err(CliError::Usage("--source-port and --dest-port are for --tcp and --udp; say which".to_owned()));
-    }
-    let report = client.trace(&trace_request(trace))?;
+    let report = client.trace(&packet(trace)?)?;
     let text = match output {
         Output::Json => render::json(&report)?,
         Output::Yaml => render::yaml(&report)?,
@@ -296,9 +293,12 @@ fn change(
 }
 
 /// The packet that the flags describe.
-fn trace_request(trace: &Trace) -> TraceRequest {
+pub fn packet(trace: &Trace) -> Result<TraceRequest, CliError> {
+    if !trace.tcp && !trace.udp && (trace.source_port.is_some() || trace.dest_port.is_some()) {
+        return Err(CliError::Usage("--source-port and --dest-port are for --tcp and --udp; say which".to_owned()));
+    }
     let default = TraceRequest::new(trace.from.clone(), trace.to);
-    TraceRequest {
+    Ok(TraceRequest {
         protocol: match (trace.tcp, trace.udp) {
             (true, _) => TraceProtocol::Tcp,
             (_, true) => TraceProtocol::Udp,
@@ -313,5 +313,5 @@ fn trace_request(trace: &Trace) -> TraceRequest {
         dont_fragment: trace.dont_fragment,
         via: trace.via,
         ..default
-    }
+    })
 }

@@ -78,6 +78,7 @@ fn wanted(above: &str, verb: &str, id: &str, long: Option<&str>) -> Option<Wante
     let of_kind = |target| Some(Wanted::Kind(target));
     match (above, verb, id, long) {
         ("netvirt", "get" | "describe" | "watch" | "delete", "names", _) => Some(Wanted::OfTheLine),
+        ("netvirt set", "password", "name", None) => of_kind(Target::User),
         ("netvirt set", _, "name", None) => Some(Wanted::OfTheLine),
         ("netvirt lab", "down" | "status", "name", _) => Some(Wanted::Labs),
         ("netvirt", "trace", _, Some("from")) => of_kind(Target::Port),
@@ -119,10 +120,7 @@ fn names(wanted: Wanted, words: &[String], environment: &Environment) -> Option<
         // The host whose agent is asked, whose socket is here; or, as a field, one that the controller knows.
         Wanted::Hosts if !(makes && target == Some(Target::Port)) => Some(sockets()),
         Wanted::Hosts => of_kind(Target::Host, false, words, environment),
-        Wanted::Kind(target) => {
-            let at_host = verb == Some("trace");
-            of_kind(target, at_host, words, environment)
-        }
+        Wanted::Kind(target) => of_kind(target, false, words, environment),
         Wanted::PortsHere => of_kind(Target::Port, true, words, environment),
         Wanted::OfTheLine => of_kind(target?, false, words, environment),
     }
@@ -183,6 +181,13 @@ fn of_kind(target: Target, at_host: bool, words: &[String], environment: &Enviro
 impl Controller {
     /// The names of what there is of a kind, of very many the first [`MAX_PAGE`].
     fn names(self, target: Target, patience: Duration) -> Result<Vec<String>, CliError> {
+        // What is asked of hosts is named by what it is about.
+        let target = match target {
+            Target::Counters => Target::Port,
+            Target::Leases => Target::VmSubnet,
+            Target::Tunnels => Target::Host,
+            target => target,
+        };
         let owner = target.fabric_kind().and_then(|kind| self.owner(kind).cloned());
         let client = self.into_client().with_timeout(patience);
         if let Some(kind) = target.fabric_kind() {
@@ -191,6 +196,7 @@ impl Controller {
         }
         match target {
             Target::Token => Ok(client.tokens()?.into_iter().map(|token| token.name.to_string()).collect()),
+            Target::User => Ok(client.users()?.into_iter().map(|user| user.name.to_string()).collect()),
             // Lines of the audit log have no names.
             _ => Ok(Vec::new()),
         }
@@ -221,6 +227,7 @@ mod tests {
         for (above, verb, id, long, expected) in [
             ("netvirt", "get", "names", None, Some(Wanted::OfTheLine)),
             ("netvirt set", "port", "name", None, Some(Wanted::OfTheLine)),
+            ("netvirt set", "password", "name", None, Some(Wanted::Kind(Target::User))),
             ("netvirt create", "port", "name", None, None),
             ("netvirt create", "port", "vm_subnet", Some("vm-subnet"), Some(Wanted::Kind(Target::VmSubnet))),
             ("", "netvirt", "host", Some("host"), Some(Wanted::Hosts)),

@@ -49,6 +49,12 @@ pub enum CliError {
         /// The name.
         name: String,
     },
+    /// A password cannot be read.
+    #[error("cannot read the password: {0}")]
+    Password(std::io::Error),
+    /// No such user.
+    #[error("there is no user \"{0}\"; \"netvirt get users\" lists what there is")]
+    NoUser(String),
     /// No such token.
     #[error("there is no token \"{0}\"; \"netvirt get tokens\" lists what there is")]
     NoToken(String),

@@ -5,8 +5,8 @@
 //! `run`, `at_host` and `at_controller`, how it looks in `render`.
 //!
 //! **Invariant:** nothing is decided here about packets or resources; whatever is refused, is refused by the agent, by
-//! the controller or by `model`, in their words. **Invariant:** no prompts and no colours of our own, so that output in
-//! a pipe is what a person saw.
+//! the controller or by `model`, in their words. **Invariant:** no prompts (but for passwords, at a terminal) and no
+//! colours of our own, so that output in a pipe is what a person saw.
 
 mod args;
 mod at_controller;
@@ -25,6 +25,7 @@ mod powershell;
 mod render;
 mod roles;
 mod run;
+mod secret;
 mod side;
 mod signals;
 
@@ -51,7 +52,7 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>, roles: Roles) -> Exit
     let environment = Environment::of_process();
     let (mut input, mut out, mut err) = (io::stdin(), io::stdout(), io::stderr());
     let reader_gone = pipe::standard_output_gone;
-    let mut streams = Streams { input: &mut input, out: &mut out, err: &mut err, reader_gone };
+    let mut streams = Streams { input: &mut input, out: &mut out, err: &mut err, reader_gone, ask: secret::ask };
     let code = match args::parse(args) {
         Ok(cli) => run_to_end(&cli, &environment, roles, &mut streams),
         Err(error) => {

@@ -22,6 +22,8 @@ pub struct Streams<'a> {
     pub err: &'a mut dyn Write,
     /// Waits so long, or until whoever reads the output is gone; says whether he is.
     pub reader_gone: fn(Duration) -> bool,
+    /// Asks at the terminal for what is not to be shown; says nothing if there is no terminal.
+    pub ask: fn(&str) -> std::io::Result<Option<String>>,
 }
 
 impl Streams<'_> {
@@ -154,7 +156,7 @@ fn question<'a>(verb: &'a Verb, texts: &[Text]) -> Result<Question<'a>, CliError
             Question { what: set.what.as_str(), knows: set.what.knows(), host_is_field: set.what.has_host_field() }
         }
         Verb::Migrate(_) => only("migrations of ports", Knows::Controller),
-        Verb::Trace(_) => only("traces", Knows::Host),
+        Verb::Trace(_) => only("traces", Knows::Both),
         Verb::Port(_) | Verb::Libvirt(_) => only("devices of ports", Knows::Host),
         Verb::Host(HostVerb::List) => only("hosts", Knows::Controller),
         Verb::Store(_) => only("the store", Knows::Controller),
@@ -211,6 +213,7 @@ fn at_the_controller(
         Verb::Watch(watch) => at_controller::watch(controller, watch, streams),
         Verb::Create(create) => at_controller::create(controller, create, streams),
         Verb::Set(set) => at_controller::set(controller, set, streams),
+        Verb::Trace(trace) => at_controller::trace(controller, at_host::packet(trace)?, streams),
         Verb::Migrate(migrate) => at_controller::migrate(controller, migrate, streams),
         Verb::Delete(delete) => at_controller::delete(controller, delete, texts, streams),
         Verb::Apply(apply) => at_controller::apply(controller, apply, texts, streams),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use api::fabric::{Change, ChangeReport, Item};
 use cli::Environment;
 use serde_json::{Value, json};
-use support::{AAA, Controller, Ended, run};
+use support::{AAA, Controller, Ended, run, run_asking};
 
 fn item(controller: &Controller, line: &str) -> Item {
     serde_json::from_str(&controller.get(&format!("get {line} -o json"))).unwrap()
@@ -324,6 +324,53 @@ fn tokens_are_told_once_and_what_was_done_is_written_down() {
     assert_eq!(audit.lines().count(), 3, "{audit}");
     assert!(audit.starts_with("ID  TIME "), "{audit}");
     assert!(controller.get("get audit -o wide").contains("BEFORE"));
+}
+
+#[test]
+fn users_are_made_with_passwords_that_are_told_once_or_typed() {
+    let controller = Controller::start();
+    controller.get("create tenant blue");
+    let ended = controller.run(&["create", "user", "tim", "--role", "tenant", "-t", "blue"], "");
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    assert_eq!((ended.out.lines().count(), ended.out.len() > 12), (1, true));
+    assert_eq!(ended.err, "user \"tim\" created; this is the password, which is told this once:\n");
+    let create = ["create", "user", "eve", "--role", "reader", "--password"];
+    assert_eq!(controller.ok(&create, "correct horse battery\n"), "user \"eve\" created\n");
+    let users = controller.get("get users");
+    assert!(users.starts_with("NAME   ROLE    TENANT  CREATED") && users.contains("\ntim    tenant  blue "), "{users}");
+    assert!(users.contains("\neve    reader  ") && users.contains("  local\n") && !users.contains("horse"), "{users}");
+    let set = ["set", "password", "eve"];
+    assert_eq!(controller.ok(&set, "another horse battery\r\n"), "password of user \"eve\" set\n");
+    for (input, why) in [
+        ("", "no password was given; type one"),
+        ("one\ntwo\n", "more than one line"),
+        ("short\n", "at least 12 characters"),
+    ] {
+        let ended = controller.run(&set, input);
+        assert!(ended.code != 0 && ended.err.contains(why), "{ended:?}");
+    }
+    let made = controller.run(&["set", "password", "tim", "--generate"], "");
+    assert!(made.err.ends_with("told this once:\n") && made.out != ended.out, "{made:?}");
+    let shown: Value = serde_json::from_str(&controller.get("set password tim --generate -o json")).unwrap();
+    assert!(shown["password"].is_string(), "{shown}");
+    assert_eq!(controller.get("get user tim -o name"), "user/tim\n");
+    assert_eq!(controller.get("delete user tim"), "user \"tim\" deleted\n");
+    let missing = "error: there is no user \"tim\"; \"netvirt get users\" lists what there is\n";
+    assert_eq!(controller.refused("delete user tim"), (1, missing.into()));
+    assert_eq!(controller.refused("set password tim --generate"), (1, missing.into()));
+    let (code, err) = controller.refused("set password eve --generate --dry-run");
+    assert!(code == 2 && err.contains("a password is set at once; leave --dry-run and --wait out"), "{code} {err}");
+}
+
+#[test]
+fn at_a_terminal_a_password_is_typed_twice() {
+    let controller = Controller::start();
+    let environment = Environment { context: Some(controller.context().into()), ..Environment::default() };
+    let set = ["set", "password", "admin"];
+    let typed = run_asking(&set, "", &environment, |_| false, |_| Ok(Some("typed horse battery".to_owned())));
+    assert_eq!((typed.code, typed.out.as_str()), (0, "password of user \"admin\" set\n"), "{typed:?}");
+    let differ = run_asking(&set, "", &environment, |_| false, |question| Ok(Some(question.to_owned())));
+    assert!(differ.code == 2 && differ.err.contains("the two passwords differ"), "{differ:?}");
 }
 
 #[test]

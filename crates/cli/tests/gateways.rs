@@ -53,7 +53,8 @@ impl Host {
             leave: |_| Err("this host has not joined".into()),
         };
         let (mut input, mut out, mut err) = (input.as_bytes(), Vec::new(), Vec::new());
-        let mut streams = Streams { input: &mut input, out: &mut out, err: &mut err, reader_gone: |_| true };
+        let mut streams =
+            Streams { input: &mut input, out: &mut out, err: &mut err, reader_gone: |_| true, ask: |_| Ok(None) };
         let environment =
             Environment { socket: Some(self.folder.path().join("agent.sock").into()), ..Environment::default() };
         let args = std::iter::once("netvirt").chain(line.split_whitespace()).map(OsString::from);

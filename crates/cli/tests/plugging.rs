@@ -37,7 +37,8 @@ impl Host {
             leave: |_| Err("not here".into()),
         };
         let (mut input, mut out, mut err) = (input.as_bytes(), Vec::new(), Vec::new());
-        let mut streams = Streams { input: &mut input, out: &mut out, err: &mut err, reader_gone: |_| false };
+        let mut streams =
+            Streams { input: &mut input, out: &mut out, err: &mut err, reader_gone: |_| false, ask: |_| Ok(None) };
         let socket = self.folder.path().join("agent.sock");
         let environment = Environment { socket: Some(socket.into()), ..Environment::default() };
         let words = std::iter::once("netvirt").chain(line.split_whitespace()).map(OsString::from);

@@ -49,7 +49,7 @@ fn command(socket: &str, args: &[&str], input: &str) -> Ended {
         ..roles()
     };
     let (mut input, mut out, mut err) = (input.as_bytes(), Vec::new(), Vec::new());
-    let mut streams = Streams { input: &mut input, out: &mut out, err: &mut err, reader_gone: stay };
+    let mut streams = Streams { input: &mut input, out: &mut out, err: &mut err, reader_gone: stay, ask: |_| Ok(None) };
     let environment = Environment { socket: Some(socket.into()), ..Environment::default() };
     let args = std::iter::once("netvirt").chain(args.iter().copied()).map(OsString::from);
     let code = run_with(args, &environment, roles, &mut streams);
@@ -539,7 +539,8 @@ fn a_reader_who_has_enough_is_no_error() {
     let host = Host::blue();
     let socket = host.folder.path().join("agent.sock");
     let (mut input, mut err) = (std::io::empty(), Vec::new());
-    let mut streams = Streams { input: &mut input, out: &mut Closed, err: &mut err, reader_gone: stay };
+    let mut streams =
+        Streams { input: &mut input, out: &mut Closed, err: &mut err, reader_gone: stay, ask: |_| Ok(None) };
     let environment = Environment { socket: Some(socket.into()), ..Environment::default() };
     let args = ["netvirt", "get", "lr"].map(OsString::from);
     assert_eq!(run_with(args, &environment, roles(), &mut streams), 0);

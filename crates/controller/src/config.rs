@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::error::RunError;
+use crate::openid::{OpenId, OpenIdFile};
 
 /// Port of the REST interface.
 const REST_PORT: u16 = 7443;
@@ -45,6 +46,15 @@ struct File {
     advertise: Vec<String>,
     /// How long hosts' certificates are valid, such as `30d`.
     certificate_life: Option<String>,
+    console: ConsoleFile,
+}
+
+/// What the file says of the console.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct ConsoleFile {
+    /// Where people may sign in beside the controller itself.
+    openid: Option<OpenIdFile>,
 }
 
 /// What a controller does.
@@ -55,6 +65,7 @@ pub struct Config {
     pub agents: SocketAddr,
     pub advertise: Vec<String>,
     pub certificate_life: Duration,
+    pub openid: Option<OpenId>,
 }
 
 impl Config {
@@ -80,12 +91,15 @@ impl Config {
                 humantime::format_duration(LEAST_CERTIFICATE_LIFE)
             )));
         }
+        let beside = options.config.as_deref().and_then(Path::parent);
+        let openid = file.console.openid.map(|openid| OpenId::new(openid, beside)).transpose().map_err(wrong)?;
         Ok(Self {
             state: options.state.clone().or(file.state).unwrap_or_else(|| "/var/lib/netvirt/controller".into()),
             listen: options.listen.or(file.listen).unwrap_or_else(|| everywhere(REST_PORT)),
             agents: options.agents.or(file.agents).unwrap_or_else(|| everywhere(AGENTS_PORT)),
             advertise,
             certificate_life,
+            openid,
         })
     }
 

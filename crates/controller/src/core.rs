@@ -14,14 +14,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use api::fabric::{AuditEntry, Event, EventKind, Item, MAX_PAGE};
-use api::{Outcome, Problem, ProblemType};
+use api::{HostQuestion, Outcome, Problem, ProblemType};
 use model::fabric::{Key, Kind, Object, ResourceName};
 use parking_lot::{Mutex, MutexGuard};
 use plan::fabric::{Change, Context, Fabric, Late, Refusal, RefusalSort, Settling, TakeOver, Transition};
-use proto::Standing;
+use proto::{AskError, Standing};
 use store::{CommitError, Store, Transaction, WatchError};
 use uuid::Uuid;
 
+use crate::accounts::Accounts;
 use crate::acks::Acks;
 use crate::audit::Added;
 use crate::clock;
@@ -29,8 +30,9 @@ use crate::commit::{self, Actor, PrepareError};
 use crate::error::LoadError;
 use crate::gateway_reports::GatewayReports;
 use crate::gateway_watch::GatewayWatch;
-use crate::hosts::{Reports, Sessions};
+use crate::hosts::{Pending, Reports, Sessions};
 use crate::limits::{ACK_PAUSE, MAX_ASIDE};
+use crate::openid::OpenId;
 use crate::records;
 use crate::state::State;
 use crate::view::View;
@@ -47,6 +49,8 @@ pub struct Settings {
     pub certificate_life: Duration,
     /// A folder for what is written for a moment, on the store's file system.
     pub scratch: PathBuf,
+    /// Where people may sign in beside the controller itself.
+    pub openid: Option<OpenId>,
 }
 
 /// All that a controller knows and owns.
@@ -59,6 +63,7 @@ pub struct Core {
     pub watches: Watches,
     pub store: Arc<dyn Store>,
     pub settings: Settings,
+    pub accounts: Accounts,
     /// What the gateways of hosts said.
     pub gateways: GatewayReports,
     /// How the hosts of gateways are.
@@ -102,6 +107,23 @@ pub enum Work {
     TakeOver(Vec<TakeOver>),
 }
 
+impl Prepared {
+    /// The same, and this too.
+    #[must_use]
+    pub fn and(mut self, extra: Transaction, lines: Vec<AuditEntry>, then: impl FnOnce(&mut State) + 'static) -> Self {
+        self.extra.conditions.extend(extra.conditions);
+        self.extra.puts.extend(extra.puts);
+        self.extra.deletes.extend(extra.deletes);
+        self.lines.extend(lines);
+        let before = self.then.take();
+        self.then = Some(Box::new(move |state| {
+            before.into_iter().for_each(|before| before(state));
+            then(state);
+        }));
+        self
+    }
+}
+
 impl From<Work> for Prepared {
     fn from(work: Work) -> Self {
         Self { work, ..Self::default() }
@@ -128,6 +150,9 @@ impl Sessions for Nobody {
         0
     }
     fn disconnect(&self, _: &ResourceName) {}
+    fn ask(&self, _: &ResourceName, _: &HostQuestion) -> Result<Pending, AskError> {
+        Err(AskError::NotConnected)
+    }
 }
 
 impl Core {
@@ -142,6 +167,7 @@ impl Core {
             changing: Mutex::default(),
             state: Mutex::new(state),
             reports: Mutex::default(),
+            accounts: Accounts::default(),
             gateways: GatewayReports::default(),
             gateway_watch: GatewayWatch::default(),
             acks: Acks::default(),
@@ -254,7 +280,7 @@ impl Core {
         transaction.conditions.extend(extra.conditions);
         transaction.puts.extend(extra.puts);
         transaction.deletes.extend(extra.deletes);
-        if transaction.operations() == empty {
+        if transaction.operations() == empty && prepared.lines.is_empty() {
             return Ok(None);
         }
         let mut lines = commit::audit_of(transition, actor);

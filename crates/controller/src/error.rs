@@ -17,7 +17,7 @@ pub enum LoadError {
     #[error(transparent)]
     Record(#[from] RecordError),
     /// A key that is no name.
-    #[error("the store has a token of an impossible name: {0}")]
+    #[error("the store has a token or user of an impossible name: {0}")]
     Name(model::fabric::ResourceNameError),
 }
 

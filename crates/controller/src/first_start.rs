@@ -1,4 +1,4 @@
-//! What a controller makes when it starts for the first time: its authority, its first resources, the admin's token.
+//! What a controller makes when it starts for the first time: its authority, its first resources, the admin's token and user.
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};
@@ -6,8 +6,11 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use api::Problem;
+use api::fabric::accounts::NewUser;
 use api::fabric::{Context, ContextError, Role};
-use model::fabric::{DEFAULT_MAC_POOL, DEFAULT_TENANT, MacPool, MacRange, Resource, ResourceName, Tenant};
+use model::fabric::{
+    DEFAULT_MAC_POOL, DEFAULT_TENANT, MacPool, MacRange, Resource, ResourceName, ResourceNameError, Tenant,
+};
 use plan::fabric::Change;
 use proto::ca::Authority;
 use store::Store;
@@ -16,9 +19,9 @@ use crate::commit::Actor;
 use crate::core::{Core, Work};
 use crate::error::RunError;
 use crate::records::{OBJECTS, TokenRecord};
-use crate::{clock, secrets, tokens};
+use crate::{clock, passwords, secrets, tokens, users};
 
-/// Name of the token that is made at the first start.
+/// Name of the token and of the user that are made at the first start.
 const ADMIN: &str = "admin";
 
 /// Who makes what is there from the first start on, in the audit log.
@@ -73,14 +76,15 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), RunError> {
     fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io("write", folder))
 }
 
+fn name(text: &str) -> Result<ResourceName, RunError> {
+    text.parse().map_err(|error: ResourceNameError| RunError::First(Problem::internal(error.to_string())))
+}
+
 /// Declares what exists from the first start on, if nothing was ever declared.
 pub fn resources(core: &Core) -> Result<(), RunError> {
     if core.state().audit.has_begun() {
         return Ok(());
     }
-    let name = |text: &str| {
-        text.parse::<ResourceName>().map_err(|error| RunError::First(Problem::internal(error.to_string())))
-    };
     let create = |name, spec: model::fabric::Spec| Change::Create(Resource::new(None, name, spec));
     let changes = vec![
         create(name(DEFAULT_TENANT)?, Tenant::default().into()),
@@ -105,9 +109,7 @@ pub fn admin(core: &Core, folder: &Path, url: &str, ca: &str) -> Result<(), RunE
         }
         Ok(_) | Err(ContextError::Missing(_)) => {
             let secret = secrets::new();
-            let name: ResourceName = ADMIN.parse().map_err(|error: model::fabric::ResourceNameError| {
-                RunError::First(Problem::internal(error.to_string()))
-            })?;
+            let name = name(ADMIN)?;
             let created = clock::now();
             let record =
                 TokenRecord { sha256: secrets::hash(&secret), role: Role::Admin, tenant: None, created, expires: None };
@@ -120,4 +122,19 @@ pub fn admin(core: &Core, folder: &Path, url: &str, ca: &str) -> Result<(), RunE
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The first user, with whom the admin signs in to the console: made once, when there was never any. Its password stands
+/// in a file, and in no log.
+pub fn console_user(core: &Core, folder: &Path) -> Result<(), RunError> {
+    if core.state().users_begun {
+        return Ok(());
+    }
+    let (path, password) = (folder.join("console-password"), passwords::make_up());
+    // In this order: a password without its user is replaced at the next start.
+    write(&path, &format!("{}\n", password.as_str()), 0o600)?;
+    let user = NewUser { name: name(ADMIN)?, role: Role::Admin, tenant: None, password: Some(password) };
+    users::create(core, &Actor::new(CONTROLLER), &user, clock::now()).map_err(RunError::First)?;
+    tracing::warn!("made the user \"{ADMIN}\" of the console; its password is in {}", path.display());
+    Ok(())
 }

@@ -1,12 +1,14 @@
 //! What is known of hosts besides what is declared: whether they are connected, what their agents said.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
+use api::HostQuestion;
 use api::fabric::LastMove;
 use model::Name;
 use model::fabric::{Key, ResourceName};
 use plan::fabric::TopicChange;
-use proto::{Report, Standing};
+use proto::{AskError, Report, Standing};
 
 use crate::limits::MAX_FINDINGS;
 
@@ -20,7 +22,15 @@ pub trait Sessions: Send + Sync {
     fn connected(&self) -> usize;
     /// Ends the session of a host that was deleted.
     fn disconnect(&self, host: &ResourceName);
+    /// Asks a host something. It must not block; the answer is waited for with what it gives.
+    ///
+    /// # Errors
+    /// When the host cannot be asked now.
+    fn ask(&self, host: &ResourceName, question: &HostQuestion) -> Result<Pending, AskError>;
 }
+
+/// Waits for a host's answer, for so long since it was asked.
+pub type Pending = Box<dyn FnOnce(Duration) -> Result<Vec<u8>, AskError> + Send>;
 
 impl Sessions for proto::Hub {
     fn publish(&self, revision: u64, changes: &[TopicChange]) {
@@ -37,6 +47,11 @@ impl Sessions for proto::Hub {
 
     fn disconnect(&self, host: &ResourceName) {
         self.disconnect(host);
+    }
+
+    fn ask(&self, host: &ResourceName, question: &HostQuestion) -> Result<Pending, AskError> {
+        let waiting = self.ask(host, question.name(), question.to_bytes())?;
+        Ok(Box::new(move |limit| waiting.wait(limit)))
     }
 }
 

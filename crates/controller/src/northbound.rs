@@ -22,7 +22,7 @@ use crate::error::RunError;
 use crate::hosts::Sessions;
 use crate::limits::MAX_CHANGES;
 use crate::watching::FabricWatch;
-use crate::{access, asking, audit, bulk, clock, core, first_start, paging, tokens};
+use crate::{access, asking, audit, bulk, clock, core, first_start, paging, sessions, tokens, users};
 
 /// A controller, as [`crate::run`] drives it. Clones are the same controller.
 #[derive(Clone)]
@@ -60,19 +60,25 @@ impl Controller {
         self.0.end();
     }
 
-    fn tenants_tokens(changes: &[Change], state: &crate::state::State) -> Result<(), Problem> {
+    /// Tenants that are deleted here are those of no token and no user.
+    fn nobodys_tenants(changes: &[Change], state: &crate::state::State) -> Result<(), Problem> {
         for change in changes {
             let Change::Delete { key, .. } = change else { continue };
-            let tokens = state.tokens.iter().filter(|(_, token)| token.tenant.as_ref() == Some(&key.name));
-            let names: Vec<String> = tokens.map(|(name, _)| format!("\"{name}\"")).collect();
-            if key.kind == Kind::Tenant && !names.is_empty() {
-                return Err(Problem::conflict(format!(
-                    "{} {} is in use by token {}; delete it first with \"netvirt delete token NAME\"",
-                    key.kind.title(),
-                    key.name,
-                    names.join(", ")
-                )));
+            if key.kind != Kind::Tenant {
+                continue;
             }
+            let of = |tenant: &Option<ResourceName>| tenant.as_ref() == Some(&key.name);
+            let tokens = state.tokens.iter().filter(|(_, token)| of(&token.tenant)).map(|(name, _)| ("token", name));
+            let users = state.users.iter().filter(|(_, user)| of(&user.tenant)).map(|(name, _)| ("user", name));
+            let all: Vec<(&str, &ResourceName)> = tokens.chain(users).collect();
+            let Some((first, _)) = all.first() else { continue };
+            let names: Vec<String> = all.iter().map(|(what, name)| format!("{what} \"{name}\"")).collect();
+            return Err(Problem::conflict(format!(
+                "{} {} is in use by {}; delete it first with \"netvirt delete {first} NAME\"",
+                key.kind.title(),
+                key.name,
+                names.join(", ")
+            )));
         }
         Ok(())
     }
@@ -177,7 +183,7 @@ impl FabricApi for Controller {
         changes.iter().try_for_each(|change| access::change(caller, change))?;
         let planned: Vec<_> = changes.iter().cloned().map(planned).collect();
         let done = self.0.transact(&Actor::new(caller.who()), dry_run, |state| {
-            Self::tenants_tokens(&changes, state)?;
+            Self::nobodys_tenants(&changes, state)?;
             if caller.role == Role::Tenant {
                 state.fabric.confine(&planned).map_err(|refusals| core::problem(&refusals))?;
             }
@@ -215,45 +221,45 @@ impl FabricApi for Controller {
 
     fn users(&self, caller: &Caller) -> Result<Vec<User>, Problem> {
         access::admin(caller, "read users")?;
-        Err(no_accounts())
+        Ok(self.0.state().users.iter().map(|(name, record)| users::shown(name, record)).collect())
     }
 
-    fn create_user(&self, caller: &Caller, _: NewUser) -> Result<UserCreated, Problem> {
+    fn create_user(&self, caller: &Caller, user: NewUser) -> Result<UserCreated, Problem> {
         access::admin(caller, "make users")?;
-        Err(no_accounts())
+        users::create(&self.0, &Actor::new(caller.who()), &user, clock::now())
     }
 
-    fn delete_user(&self, caller: &Caller, _: &ResourceName) -> Result<(), Problem> {
+    fn delete_user(&self, caller: &Caller, name: &ResourceName) -> Result<(), Problem> {
         access::admin(caller, "delete users")?;
-        Err(no_accounts())
+        users::delete(&self.0, &Actor::new(caller.who()), name)
     }
 
-    fn set_password(&self, _: &Caller, _: &ResourceName, _: NewPassword) -> Result<PasswordSet, Problem> {
-        Err(no_accounts())
+    fn set_password(&self, caller: &Caller, name: &ResourceName, new: NewPassword) -> Result<PasswordSet, Problem> {
+        users::set_password(&self.0, caller, name, &new, clock::now())
     }
 
-    fn sign_in(&self, _: SignIn) -> Result<Session, Problem> {
-        Err(no_accounts())
+    fn sign_in(&self, sign_in: SignIn) -> Result<Session, Problem> {
+        sessions::sign_in(&self.0, &sign_in, clock::now())
     }
 
-    fn sign_in_with(&self, _: Identity) -> Result<Session, Problem> {
-        Err(no_accounts())
+    fn sign_in_with(&self, identity: Identity) -> Result<Session, Problem> {
+        sessions::sign_in_with(&self.0, &identity, clock::now())
     }
 
     fn identity_provider(&self) -> Option<IdentityProvider> {
-        None
+        self.0.settings.openid.as_ref().map(|openid| openid.provider.clone())
     }
 
-    fn session(&self, _: &str) -> Result<SessionInfo, Problem> {
-        Err(no_accounts())
+    fn session(&self, secret: &str) -> Result<SessionInfo, Problem> {
+        sessions::session(&self.0, secret, clock::now())
     }
 
-    fn session_lasts(&self, _: &str) -> Result<(), Problem> {
-        Err(no_accounts())
+    fn session_lasts(&self, secret: &str) -> Result<(), Problem> {
+        sessions::lasts(&self.0, secret, clock::now())
     }
 
-    fn sign_out(&self, _: &str) -> Result<(), Problem> {
-        Err(no_accounts())
+    fn sign_out(&self, secret: &str) -> Result<(), Problem> {
+        sessions::sign_out(&self.0, secret)
     }
 
     fn create_join_token(&self, caller: &Caller, token: NewJoinToken) -> Result<JoinToken, Problem> {
@@ -282,10 +288,6 @@ impl FabricApi for Controller {
         access::admin(caller, "make a backup")?;
         bulk::backup(&self.0)
     }
-}
-
-fn no_accounts() -> Problem {
-    Problem::unavailable("this version keeps no users")
 }
 
 /// A change in the words of `plan`, which knows nothing of this interface.

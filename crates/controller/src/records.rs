@@ -7,10 +7,14 @@
 //! | `claims/...` | the key of the object that has it |
 //! | `tokens/NAME` | [`TokenRecord`] |
 //! | `join/ID` | [`JoinRecord`] |
+//! | `users-begun` | that there were users at some time: the first one is made once |
+//! | `users/NAME` | [`UserRecord`] |
+//! | `sessions/SHA256` | [`SessionRecord`]; the key is that of the secret |
 //! | `audit/TENANT/NUMBER` | [`api::fabric::AuditEntry`]; the number counts down, so that the newest comes first |
 //! | `audit-counts/TENANT` | how many lines there are of it |
 
 use api::fabric::Role;
+use api::fabric::accounts::UserSource;
 use model::fabric::{Allocation, Key, Object, Resource, ResourceName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -22,6 +26,9 @@ pub const OBJECTS: &str = "objects/";
 pub const CLAIMS: &str = "claims/";
 pub const TOKENS: &str = "tokens/";
 pub const JOIN: &str = "join/";
+pub const USERS_BEGUN: &str = "users-begun";
+pub const USERS: &str = "users/";
+pub const SESSIONS: &str = "sessions/";
 pub const AUDIT: &str = "audit/";
 pub const AUDIT_COUNTS: &str = "audit-counts/";
 
@@ -74,6 +81,36 @@ pub struct JoinRecord {
     pub host: Option<ResourceName>,
     /// Milliseconds since 1970.
     pub expires: u64,
+}
+
+/// A user.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserRecord {
+    pub role: Role,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<ResourceName>,
+    #[serde(default)]
+    pub source: UserSource,
+    /// Whom the identity provider means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The hash of a local user's password, as PHC writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// Milliseconds since 1970.
+    pub created: u64,
+}
+
+/// A session of a user.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionRecord {
+    pub user: ResourceName,
+    /// Milliseconds since 1970.
+    pub created: u64,
+    /// When it was used, as it was last written; milliseconds since 1970.
+    pub used: u64,
 }
 
 /// The path of an object behind [`OBJECTS`]; also what stands under its claims.

@@ -45,6 +45,7 @@ pub fn run(options: &Options, pages: Option<MakePages>) -> Result<(), RunError> 
         fingerprint: authority.fingerprint().to_owned(),
         certificate_life: config.certificate_life,
         scratch: config.state.clone(),
+        openid: config.openid.clone(),
     };
     let controller = Controller::open(store, settings)?;
     let core = Arc::clone(&controller.0);
@@ -52,6 +53,7 @@ pub fn run(options: &Options, pages: Option<MakePages>) -> Result<(), RunError> 
     let rest = listen(config.listen, "people and programs", "--listen")?;
     let agents = listen(config.agents, "agents", "--agents")?;
     first_start::admin(&core, &config.state, &config.url(), authority.certificate())?;
+    first_start::console_user(&core, &config.state)?;
     let names = names(&config, &addresses);
     let acks = Arc::clone(&core);
     let follower = std::thread::Builder::new()

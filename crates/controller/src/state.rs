@@ -1,6 +1,6 @@
 //! The fabric as the store has it, in memory: loaded at the start, and again when somebody else has written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use model::fabric::{Key, Kind, Object, ResourceName};
 use plan::fabric::{Fabric, Topic, TopicChange, TopicId};
@@ -8,8 +8,9 @@ use store::{Condition, Snapshot, Store, Transaction};
 
 use crate::audit::AuditLog;
 use crate::error::LoadError;
+use crate::limits::SESSION_WRITTEN;
 use crate::realized::{Needs, Unrealized};
-use crate::records::{self, JoinRecord, TokenRecord};
+use crate::records::{self, JoinRecord, SessionRecord, TokenRecord, UserRecord};
 
 /// How many entries are read at a time.
 const PAGE: usize = 1000;
@@ -25,8 +26,21 @@ pub struct State {
     pub audit: AuditLog,
     pub tokens: BTreeMap<ResourceName, TokenRecord>,
     pub joins: BTreeMap<String, JoinRecord>,
+    /// Whether there were users at some time.
+    pub users_begun: bool,
+    pub users: BTreeMap<ResourceName, UserRecord>,
+    /// By the hashes of their secrets.
+    pub sessions: HashMap<String, LiveSession>,
     pub needs: Needs,
     pub unrealized: Unrealized,
+}
+
+/// A session, and when it was really used.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LiveSession {
+    pub record: SessionRecord,
+    /// Milliseconds since 1970.
+    pub used: u64,
 }
 
 impl State {
@@ -52,6 +66,18 @@ impl State {
         })?;
         each(&*snapshot, records::JOIN, |entry| {
             state.joins.insert(entry.key[records::JOIN.len()..].to_owned(), records::read(&entry)?);
+            Ok(())
+        })?;
+        state.users_begun = snapshot.get(records::USERS_BEGUN)?.is_some();
+        each(&*snapshot, records::USERS, |entry| {
+            let name = entry.key[records::USERS.len()..].parse().map_err(LoadError::Name)?;
+            state.users.insert(name, records::read(&entry)?);
+            Ok(())
+        })?;
+        each(&*snapshot, records::SESSIONS, |entry| {
+            let record: SessionRecord = records::read(&entry)?;
+            let used = record.used.saturating_add(SESSION_WRITTEN);
+            state.sessions.insert(entry.key[records::SESSIONS.len()..].to_owned(), LiveSession { record, used });
             Ok(())
         })?;
         let mut claims = BTreeMap::new();
@@ -111,6 +137,11 @@ impl State {
         let changes = difference(&self.fabric, &new.fabric);
         let old = std::mem::replace(self, new);
         (self.needs, self.unrealized) = (old.needs, old.unrealized);
+        for (hash, session) in &mut self.sessions {
+            if let Some(known) = old.sessions.get(hash) {
+                session.used = known.used;
+            }
+        }
         self.needs.update(&self.fabric, &changes, self.revision);
         changes
     }

@@ -63,20 +63,23 @@ fn check(state: &State, new: &NewToken) -> Result<(), Problem> {
     if state.tokens.len() >= MAX_TOKENS {
         return Err(Problem::conflict(format!("there are {MAX_TOKENS} tokens, which is the most; delete some")));
     }
+    check_role(state, &format!("token \"{name}\""), *role, tenant.as_ref())
+}
+
+/// Something, such as `token "x"`, may have this role and tenant.
+pub fn check_role(state: &State, what: &str, role: Role, tenant: Option<&ResourceName>) -> Result<(), Problem> {
     match (role, tenant) {
         (Role::Tenant, None) => {
-            return Err(Problem::invalid(format!(
-                "token \"{name}\" has role tenant; say whose with \"--tenant NAME\""
-            )));
+            return Err(Problem::invalid(format!("{what} has role tenant; say whose with \"--tenant NAME\"")));
         }
         (Role::Admin, Some(_)) => {
             return Err(Problem::invalid(format!(
-                "token \"{name}\" has role admin, which no tenant confines; leave the tenant out, or choose role tenant"
+                "{what} has role admin, which no tenant confines; leave the tenant out, or choose role tenant"
             )));
         }
         _ => {}
     }
-    match tenant.as_ref().filter(|tenant| state.fabric.get(&Key::global(Kind::Tenant, tenant)).is_none()) {
+    match tenant.filter(|tenant| state.fabric.get(&Key::global(Kind::Tenant, tenant)).is_none()) {
         Some(tenant) => Err(Problem::invalid(format!(
             "there is no tenant \"{tenant}\"; create it with \"netvirt create tenant {tenant}\""
         ))),

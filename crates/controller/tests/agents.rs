@@ -12,7 +12,7 @@ use support::{BASE, Scene, admin, delete, key, name, port};
 
 fn facts(address: &str) -> HostFacts {
     let uplink = Uplink { interface: "eth0".parse().unwrap(), addresses: vec![address.parse().unwrap()], mtu: 1500 };
-    HostFacts { version: "1.2.3".to_owned(), uplinks: vec![uplink] }
+    HostFacts { version: "1.2.3".to_owned(), uplinks: vec![uplink], ..HostFacts::default() }
 }
 
 fn token(scene: &Scene, host: Option<&str>) -> proto::Token {

@@ -93,10 +93,14 @@ fn from_nothing_to_a_port_that_is_in_force() {
     let child = start(&state, &ports);
     let client = client(&state);
     use std::os::unix::fs::PermissionsExt as _;
-    for secret in ["admin.yaml", "ca.key", "store.redb"] {
+    for secret in ["admin.yaml", "ca.key", "store.redb", "console-password"] {
         let mode = std::fs::metadata(state.join(secret)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{secret}");
     }
+
+    let users: Vec<String> =
+        client.users().unwrap().iter().map(|user| format!("{} {}", user.name, user.role)).collect();
+    assert_eq!(users, ["admin admin"]);
 
     // A second controller in the folder is told so, and touches nothing.
     let second = start(&state, &self::ports()).wait_with_output().unwrap();
@@ -107,7 +111,7 @@ fn from_nothing_to_a_port_that_is_in_force() {
     let agents = format!("127.0.0.1:{}", ports.split_once(' ').unwrap().1);
     let uplink =
         Uplink { interface: "eth0".parse().unwrap(), addresses: vec!["192.168.4.15/24".parse().unwrap()], mtu: 1500 };
-    let facts = HostFacts { version: "9.9.9".to_owned(), uplinks: vec![uplink] };
+    let facts = HostFacts { version: "9.9.9".to_owned(), uplinks: vec![uplink], ..HostFacts::default() };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let token: proto::Token = join.token.parse().unwrap();
     let enrolled = runtime.block_on(proto::client::join(&agents, &token, "host15", &facts)).unwrap();
@@ -145,8 +149,11 @@ fn from_nothing_to_a_port_that_is_in_force() {
     assert_eq!(client.get(&key(Kind::Host, "host15")).unwrap().status.version.as_deref(), Some("9.9.9"));
 
     end(child, Signal::SIGTERM);
+    // The first user is made once.
+    std::fs::remove_file(state.join("console-password")).unwrap();
     let child = start(&state, &ports);
     let client = self::client(&state);
+    assert!(!state.join("console-password").exists() && client.users().unwrap().len() == 1);
     assert_eq!(client.status().unwrap().revision, report.revision);
     let item = client.get(&key(Kind::Port, "test01")).unwrap();
     assert_eq!(item.status.allocation, report.results[3].item.status.allocation);
@@ -192,10 +199,12 @@ fn an_admin_gets_in_although_the_store_was_lost() {
     let (state, ports) = (folder.path().join("controller"), ports());
     let child = start(&state, &ports);
     let client = client(&state);
+    let password = || std::fs::read_to_string(state.join("console-password")).unwrap();
+    let before = password();
     end(child, Signal::SIGTERM);
     std::fs::remove_file(state.join("store.redb")).unwrap();
     let child = start(&state, &ports);
     self::client(&state).get(&key(Kind::Tenant, "default")).unwrap();
-    assert!(client.status().is_err(), "with a new secret");
+    assert!(client.status().is_err() && password() != before, "with a new secret, and a new password");
     end(child, Signal::SIGTERM);
 }

@@ -6,16 +6,18 @@ use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use host::{Namespace, Netfilter, Netlink, PacketSocket};
+use host::{Counter, Link, Namespace, Netfilter, Netlink, PacketSocket};
 use model::gateway::{Compartment, Connection, ConnectionReport, ConnectionState, Gateway};
 use nix::sys::signal::Signal;
 use plan::gateway::layout::{self, Layout};
-use plan::gateway::ruleset::ruleset;
+use plan::gateway::ruleset::{TABLE, ruleset};
 use plan::gateway::shaping::shaping;
 use plan::gateway::{EDGE, INSIDE, OUTSIDE, announce};
 
 use crate::announcing::announce_soon;
+use crate::devices::Devices;
 use crate::links::{self, Changes};
+use crate::tracked::{Connections, Tracked};
 use crate::{Error, Part, Place, Trouble, tools};
 
 /// How often addresses that have come are announced: a frame may be lost.
@@ -39,10 +41,14 @@ pub struct Wanted {
 /// A compartment as it is.
 pub struct Carrier {
     namespace: Namespace,
-    /// The host's devices, and the compartment's.
+    /// The host's devices; the compartment's.
     near: Netlink,
-    far: Netlink,
+    devices: Devices,
     filter: Netfilter,
+    /// The name of the counter that tells that the rules are in force which were wanted last.
+    rules: String,
+    /// What the kernel counts of connections, once it counts.
+    tracked: Option<Tracked>,
     parts: Vec<Box<dyn Part>>,
     /// What is in the way of devices, routes and rules, and of parts.
     own_troubles: Vec<Trouble>,
@@ -67,13 +73,15 @@ impl Carrier {
     pub fn open(wanted: &Wanted, parts: Vec<Box<dyn Part>>) -> Result<Self, Error> {
         let namespace = open_or_create(&wanted.namespace)?;
         let near = Netlink::current()?;
-        let far = Netlink::in_namespace(&namespace)?;
+        let devices = Devices::of(&namespace)?;
         let filter = Netfilter::in_namespace(&namespace)?;
         Ok(Self {
             namespace,
             near,
-            far,
+            devices,
             filter,
+            rules: String::new(),
+            tracked: None,
             parts,
             own_troubles: Vec::new(),
             part_troubles: Vec::new(),
@@ -89,14 +97,32 @@ impl Carrier {
         &self.namespace
     }
 
-    /// The compartment's devices.
+    /// For requests about the compartment's devices.
     pub const fn netlink(&self) -> &Netlink {
-        &self.far
+        self.devices.netlink()
     }
 
-    /// Its packet filter.
-    pub const fn filter(&self) -> &Netfilter {
-        &self.filter
+    /// Its device of this name, if there is one.
+    pub fn device(&mut self, name: &str) -> Option<&Link> {
+        self.devices.links().ok()?.iter().find(|link| link.name == name)
+    }
+
+    /// The counters of its packet filter.
+    pub fn counters(&self) -> Vec<Counter> {
+        self.filter.counters(TABLE).unwrap_or_default()
+    }
+
+    /// The counter that is among them when the rules are in force that were wanted last.
+    pub fn rules(&self) -> &str {
+        &self.rules
+    }
+
+    /// What the kernel counts of its connections.
+    pub fn tracked(&mut self) -> Option<Connections> {
+        if self.tracked.is_none() {
+            self.tracked = Tracked::open(&self.namespace);
+        }
+        self.tracked.as_ref()?.connections()
     }
 
     /// Adds to a connection's report what keeps it from its work, and what parts know.
@@ -125,7 +151,7 @@ impl Carrier {
     }
 
     /// Whether the namespace is what its name says, and the devices are as they were left.
-    pub fn is_undisturbed(&self) -> bool {
+    pub fn is_undisturbed(&mut self) -> bool {
         self.namespace.is_in_place() && self.look().is_ok_and(|seen| Some(seen) == self.seen)
     }
 
@@ -149,9 +175,11 @@ impl Carrier {
         let next_hops = wanted.gateway.as_ref().map_or(&[][..], |gateway| &gateway.next_hops);
         let plan = layout::layout(&wanted.compartment, next_hops);
         try_to(self.settle_namespace(wanted));
-        try_to(tools::apply_rules(&self.namespace, &self.filter, &ruleset(&wanted.compartment)).map(|_| ()));
+        let rules = ruleset(&wanted.compartment);
+        self.rules = rules.version();
+        try_to(tools::apply_rules(&self.namespace, &self.filter, &rules).map(|_| ()));
         let inside = &wanted.compartment.inside;
-        try_to(links::ensure_inside(&self.near, &self.far, &self.namespace, inside, wanted.mtu));
+        try_to(links::ensure_inside(&self.near, self.netlink(), &self.namespace, inside, wanted.mtu));
         try_to(self.ensure_outside(wanted));
         try_to(self.settle_devices(wanted, &plan));
         try_to(self.settle_routes(&plan));
@@ -182,16 +210,16 @@ impl Carrier {
         let _ = fs::remove_dir_all(&wanted.folder);
     }
 
-    fn look(&self) -> Result<Vec<Seen>, host::Error> {
-        let own = |link: &host::Link| [INSIDE, OUTSIDE, EDGE].contains(&link.name.as_str());
-        let links = self.far.links()?.into_iter().filter(own);
-        Ok(links.map(|link| (link.name, link.index, link.up, link.addresses)).collect())
+    fn look(&mut self) -> Result<Vec<Seen>, host::Error> {
+        let own = |link: &&Link| [INSIDE, OUTSIDE, EDGE].contains(&link.name.as_str());
+        let seen = |link: &Link| (link.name.clone(), link.index, link.up, link.addresses.clone());
+        Ok(self.devices.links()?.iter().filter(own).map(seen).collect())
     }
 
     fn settle_namespace(&self, wanted: &Wanted) -> Result<(), Error> {
         make_folder(&wanted.folder)?;
-        if !self.far.link("lo")?.up {
-            self.far.set_up("lo")?;
+        if !self.netlink().link("lo")?.up {
+            self.netlink().set_up("lo")?;
         }
         self.set_sysctls(&[])
     }
@@ -205,22 +233,22 @@ impl Carrier {
 
     fn ensure_outside(&self, wanted: &Wanted) -> Result<(), Error> {
         let Some(outside) = &wanted.compartment.outside else {
-            return Ok(links::delete(&self.far, OUTSIDE)?);
+            return Ok(links::delete(self.netlink(), OUTSIDE)?);
         };
         let gateway = wanted.gateway.as_ref().ok_or(Error::NoGateway)?;
-        links::ensure_outside(&self.near, &self.far, &self.namespace, gateway, outside.vlan, Some(outside.mac))
+        links::ensure_outside(&self.near, self.netlink(), &self.namespace, gateway, outside.vlan, Some(outside.mac))
     }
 
     fn settle_devices(&mut self, wanted: &Wanted, plan: &Layout) -> Result<(), Error> {
         for device in &plan.devices {
-            if links::found(&self.far, device.name)?.is_none() {
+            if links::found(self.netlink(), device.name)?.is_none() {
                 if device.name == EDGE {
                     return Err(Error::Edge("its device is not there yet".to_owned()));
                 }
                 // Why it could not be made is said already.
                 continue;
             }
-            let changes = links::settle_device(&self.far, device)?;
+            let changes = links::settle_device(self.netlink(), device)?;
             self.set_sysctls(&[device.name])?;
             if device.name == OUTSIDE {
                 let answers = layout::answers(&wanted.compartment);
@@ -243,7 +271,7 @@ impl Carrier {
             self.announcements = ANNOUNCEMENTS;
             if let Some(outside) = &wanted.compartment.outside {
                 announce_soon(
-                    &self.far,
+                    self.netlink(),
                     OUTSIDE,
                     self.announced.iter().map(|own| announce::frame(outside.mac, *own)).collect(),
                 )?;
@@ -260,23 +288,23 @@ impl Carrier {
         }
         let Some(outside) = wanted.compartment.outside.as_ref().filter(|_| self.announcements > 0) else { return };
         self.announcements -= 1;
-        let (Ok(link), Ok(socket)) = (self.far.link(OUTSIDE), PacketSocket::open(&self.far)) else { return };
+        let (Ok(link), Ok(socket)) = (self.netlink().link(OUTSIDE), PacketSocket::open(self.netlink())) else { return };
         for address in &self.announced {
             let _ = socket.send(link.index, &announce::frame(outside.mac, *address));
         }
     }
 
     fn settle_routes(&self, plan: &Layout) -> Result<(), Error> {
-        links::settle_rules(&self.far, &plan.rules)?;
-        links::settle_routes(&self.far, plan.routes.iter().map(links::named))?;
+        links::settle_rules(self.netlink(), &plan.rules)?;
+        links::settle_routes(self.netlink(), plan.routes.iter().map(links::named))?;
         Ok(())
     }
 
-    fn settle_shaping(&self, wanted: &Wanted) -> Result<(), Error> {
+    fn settle_shaping(&mut self, wanted: &Wanted) -> Result<(), Error> {
         let shaping = shaping(&wanted.compartment);
-        for link in self.far.links()? {
+        for link in self.devices.links()?.to_vec() {
             let classes = shaping.iter().find(|shaping| shaping.device == link.name);
-            tools::apply_shaping(&self.namespace, &self.far, &link, classes)?;
+            tools::apply_shaping(&self.namespace, self.netlink(), &link, classes)?;
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use plan::gateway::{EDGE, OUTSIDE, announce, judgement};
 
 use crate::announcing::announce_soon;
 use crate::compartment::{open_or_create, remove_namespace};
+use crate::devices::Devices;
 use crate::silent::Silent;
 use crate::{Error, links, tools};
 
@@ -49,7 +50,7 @@ pub type EdgeTrouble = Arc<Mutex<Option<String>>>;
 pub struct EdgeCarrier {
     namespace: Namespace,
     near: Netlink,
-    own: Netlink,
+    devices: Devices,
     filter: Netfilter,
     /// What could not be done the last time.
     trouble: Option<String>,
@@ -65,9 +66,9 @@ impl EdgeCarrier {
     pub fn open(name: &str, told: EdgeTrouble) -> Result<Self, Error> {
         let namespace = open_or_create(name)?;
         let near = Netlink::current()?;
-        let own = Netlink::in_namespace(&namespace)?;
+        let devices = Devices::of(&namespace)?;
         let filter = Netfilter::in_namespace(&namespace)?;
-        Ok(Self { namespace, near, own, filter, trouble: None, silent: Silent::default(), told })
+        Ok(Self { namespace, near, devices, filter, trouble: None, silent: Silent::default(), told })
     }
 
     /// Whether the namespace is what its name says.
@@ -76,8 +77,8 @@ impl EdgeCarrier {
     }
 
     /// Whether the device outside and those towards the compartments are there and lead where they should.
-    pub fn is_undisturbed(&self, wanted: &WantedEdge) -> bool {
-        let Ok(links) = self.own.links() else { return false };
+    pub fn is_undisturbed(&mut self, wanted: &WantedEdge) -> bool {
+        let Ok(links) = self.devices.links() else { return false };
         let joined = |namespace: &String| {
             links.iter().any(|link| link.alias.as_ref() == Some(namespace) && link.up && link.carrier)
         };
@@ -96,16 +97,18 @@ impl EdgeCarrier {
 
     /// Looks after the routers, and tells how things are.
     pub fn tend(&mut self, wanted: &WantedEdge) {
-        let silent = self.silent.look(&self.own, &wanted.next_hops);
+        let outside = self.devices.links().ok().and_then(|links| links.iter().find(|link| link.name == OUTSIDE));
+        let outside = outside.map(|link| link.index);
+        let silent = self.silent.look(self.devices.netlink(), outside, &wanted.next_hops);
         let silent = silent.first().map(|router| judgement::silent(*router));
         *self.told.lock() = self.trouble.clone().or(silent);
     }
 
     /// Takes the edge away.
     pub fn remove(self, wanted: &WantedEdge) {
-        for link in self.own.links().unwrap_or_default() {
+        for link in self.own().links().unwrap_or_default() {
             if link.name != "lo" {
-                let _ = links::delete(&self.own, &link.name);
+                let _ = links::delete(self.own(), &link.name);
             }
         }
         remove_namespace(&wanted.namespace, &self.namespace);
@@ -113,33 +116,38 @@ impl EdgeCarrier {
 
     /// Answers whether all compartments were there to be joined.
     fn try_to_settle(&self, wanted: &WantedEdge) -> Result<bool, Error> {
-        if !self.own.link("lo")?.up {
-            self.own.set_up("lo")?;
+        if !self.own().link("lo")?.up {
+            self.own().set_up("lo")?;
         }
         self.set_sysctls(&[])?;
-        links::ensure_outside(&self.near, &self.own, &self.namespace, &wanted.gateway, wanted.vlan, None)?;
+        links::ensure_outside(&self.near, self.own(), &self.namespace, &wanted.gateway, wanted.vlan, None)?;
         let (members, complete) = self.settle_members(wanted)?;
         // Rules before addresses, so that no packet for a shared address is the edge's own.
         tools::apply_rules(&self.namespace, &self.filter, &edge::ruleset(&members))?;
-        links::settle_rules(&self.own, &edge::rules(&members))?;
+        links::settle_rules(self.own(), &edge::rules(&members))?;
         self.move_local_rule()?;
         let [here, _] = layout::edge_link();
         for member in &members {
             let name = edge::device(member.slot);
-            links::settle_addresses(&self.own, &name, &here, true)?;
+            links::settle_addresses(self.own(), &name, &here, true)?;
             self.set_sysctls(&[&name])?;
         }
         let addresses = edge::addresses(&wanted.gateway, &members);
         let outside = Device { name: OUTSIDE, addresses, up: true };
-        let changes = links::settle_device(&self.own, &outside)?;
+        let changes = links::settle_device(self.own(), &outside)?;
         self.set_sysctls(&[OUTSIDE])?;
         let routes = edge::routes(&members, &wanted.next_hops);
         links::settle_routes(
-            &self.own,
+            self.own(),
             routes.iter().map(|route| (route.table, route.to, route.via, route.device.as_str())),
         )?;
         self.announce(&changes.gained);
         Ok(complete)
+    }
+
+    /// For requests about its devices.
+    const fn own(&self) -> &Netlink {
+        self.devices.netlink()
     }
 
     fn set_sysctls(&self, devices: &[&str]) -> Result<(), Error> {
@@ -150,10 +158,10 @@ impl EdgeCarrier {
 
     /// Joins each compartment that is there to the edge. A compartment keeps its slot, which is noted at its device.
     fn settle_members(&self, wanted: &WantedEdge) -> Result<(Vec<Member>, bool), Error> {
-        let devices: Vec<_> = self.own.links()?.into_iter().filter(|link| slot_of(&link.name).is_some()).collect();
+        let devices: Vec<_> = self.own().links()?.into_iter().filter(|link| slot_of(&link.name).is_some()).collect();
         for link in &devices {
             if !wanted.members.iter().any(|member| link.alias.as_ref() == Some(&member.namespace)) {
-                links::delete(&self.own, &link.name)?;
+                links::delete(self.own(), &link.name)?;
             }
         }
         let mut taken: Vec<_> = devices
@@ -185,9 +193,9 @@ impl EdgeCarrier {
             let far = Netlink::in_namespace(&namespace)?;
             let device = edge::device(slot);
             let ends = (VethEnd::named(&device), VethEnd::named(EDGE));
-            links::ensure_pair(&self.own, &far, &namespace, ends.0, ends.1)?;
-            if known.is_none() || self.own.link(&device)?.alias.as_ref() != Some(name) {
-                self.own.set_alias(&device, name)?;
+            links::ensure_pair(self.own(), &far, &namespace, ends.0, ends.1)?;
+            if known.is_none() || self.own().link(&device)?.alias.as_ref() != Some(name) {
+                self.own().set_alias(&device, name)?;
             }
             taken.push(slot);
             members.push(Member { slot, shared: shared.clone(), answers: *answers });
@@ -198,18 +206,18 @@ impl EdgeCarrier {
     /// Puts the kernel's rule for its own addresses behind those of the compartments. The new one, which is among the wanted
     /// rules, is there before the old one goes.
     fn move_local_rule(&self) -> Result<(), Error> {
-        for rule in self.own.rules()?.iter().filter(|rule| rule.priority == 0) {
-            self.own.delete_rule(rule)?;
+        for rule in self.own().rules()?.iter().filter(|rule| rule.priority == 0) {
+            self.own().delete_rule(rule)?;
         }
         Ok(())
     }
 
     /// Tells the neighbors outside where addresses are.
     fn announce(&self, gained: &[ipnet::IpNet]) {
-        let mac = self.own.link(OUTSIDE).ok().and_then(|link| MacAddress::new(link.mac?).ok());
+        let mac = self.own().link(OUTSIDE).ok().and_then(|link| MacAddress::new(link.mac?).ok());
         let Some(mac) = mac.filter(|_| !gained.is_empty()) else { return };
         let frames = gained.iter().map(|address| announce::frame(mac, address.addr())).collect();
-        if let Err(error) = announce_soon(&self.own, OUTSIDE, frames) {
+        if let Err(error) = announce_soon(self.own(), OUTSIDE, frames) {
             tracing::warn!("the neighbors of the edge are not told of its addresses: {error}");
         }
     }

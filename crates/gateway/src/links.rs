@@ -5,7 +5,7 @@ use host::{Link, LinkKind, Namespace, Netlink, VethEnd};
 use ipnet::IpNet;
 use model::gateway::{Gateway, Inside};
 use model::{MacAddress, VlanId};
-use plan::gateway::layout::{Device, ROUTE_PROTOCOL, Route, Rule};
+use plan::gateway::layout::{self, Device, ROUTE_PROTOCOL, Route, Rule};
 use plan::gateway::{INSIDE, OUTSIDE};
 
 use crate::Error;
@@ -302,7 +302,7 @@ pub fn settle_rules(netlink: &Netlink, wanted: &[Rule]) -> Result<(), host::Erro
                 v6,
                 priority: rule.priority,
                 mark: rule.mark,
-                table: rule.table,
+                asks: asked(rule.asks),
                 but_default: rule.but_default,
             })
         })
@@ -322,6 +322,15 @@ pub fn settle_rules(netlink: &Netlink, wanted: &[Rule]) -> Result<(), host::Erro
         }
     }
     Ok(())
+}
+
+/// What a rule asks, as the kernel is told.
+const fn asked(asked: layout::Asked) -> host::Asked {
+    match asked {
+        layout::Asked::Table(table) => host::Asked::Table(table),
+        layout::Asked::Rules(priority) => host::Asked::Rules(priority),
+        layout::Asked::Nothing => host::Asked::Nothing,
+    }
 }
 
 /// The kernel's rules of the main and the default table have priorities from here on.

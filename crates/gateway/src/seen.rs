@@ -1,15 +1,14 @@
 //! What is seen of a compartment that has been carried out, for its report.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use host::Netlink;
 use host::conntrack::{Conntrack, Entry};
-use host::{Namespace, Netlink};
 use plan::gateway::judgement::Seen;
 use plan::gateway::layout::{answers, next_hops};
-use plan::gateway::ruleset::{Counts, TABLE, ruleset};
+use plan::gateway::ruleset::Counts;
 use plan::gateway::{NUMBER_MASK, OUTSIDE, number};
 
 use crate::compartment::{Carrier, Wanted};
@@ -18,14 +17,13 @@ use crate::silent::Silent;
 /// For how long refused connections are told in words.
 const LATELY: Duration = Duration::from_secs(30);
 
-/// Each connection is looked at only every so many looks: there may be a hundred thousand.
+/// Each connection is looked at only every so many looks: there may be a hundred thousand. Where their number is the same as it
+/// was then, it is done more rarely still: to list even a few, the kernel goes through the table of all namespaces.
 const LOOKS: u32 = 5;
+const LOOKS_WHEN_CALM: u32 = 30;
 
 /// Of so many seconds counters are kept.
 const KEPT: usize = 40;
-
-/// What the kernel's own counters of connections say (/proc/net/stat/nf_conntrack), in the order of its columns.
-const INSERT_FAILED: usize = 9;
 
 /// What is remembered from one look to the next.
 #[derive(Debug, Default)]
@@ -37,31 +35,33 @@ pub struct Watcher {
     /// Connections by what they are part of, and how many looks ago they were counted.
     sessions: Option<BTreeMap<u16, u64>>,
     looks: u32,
+    /// How many there were then.
+    counted: u64,
 }
 
 impl Watcher {
     /// Looks at a compartment.
-    pub fn look(&mut self, carrier: &Carrier, wanted: &Wanted, edge: Option<String>) -> Seen {
-        let counters = carrier.filter().counters(TABLE).unwrap_or_default();
-        let version = ruleset(&wanted.compartment).version();
-        let rules = counters.iter().any(|counter| counter.name == version);
+    pub fn look(&mut self, carrier: &mut Carrier, wanted: &Wanted, edge: Option<String>) -> Seen {
+        let counters = carrier.counters();
+        let rules = counters.iter().any(|counter| counter.name == carrier.rules());
         let counts: Counts =
             counters.into_iter().map(|counter| (counter.name, (counter.packets, counter.bytes))).collect();
-        let kernel = read_kernel(carrier.namespace());
-        let portless = kernel.as_ref().map_or(0, |kernel| kernel.insert_failed);
+        let tracked = carrier.tracked();
+        let portless = tracked.map_or(0, |tracked| tracked.insert_failed);
         let general = carrier.troubles().find(|trouble| trouble.connection.is_none());
-        let outside = carrier.netlink().link(OUTSIDE).ok();
-        let silent = self.silent(carrier.netlink(), wanted);
+        let trouble = general.map(|trouble| trouble.reason.clone());
+        let outside = carrier.device(OUTSIDE).map(|link| (link.index, link.up, link.carrier));
+        let silent = self.silent(carrier.netlink(), outside.map(|(index, ..)| index), wanted);
         let (before, portless_before) = self.past(&counts, portless);
         Seen {
-            trouble: general.map(|trouble| trouble.reason.clone()),
+            trouble,
             rules,
-            carrier: outside.filter(|link| link.up).map(|link| link.carrier),
+            carrier: outside.filter(|(_, up, _)| *up).map(|(.., carrier)| carrier),
             silent,
             edge,
             counts,
             before,
-            sessions: kernel.and_then(|kernel| self.sessions(carrier, wanted, kernel.count)),
+            sessions: tracked.and_then(|tracked| self.sessions(carrier, wanted, tracked.count)),
             portless,
             portless_before,
         }
@@ -77,7 +77,12 @@ impl Watcher {
         if let [only] = compartment.connections.as_slice() {
             return Some(BTreeMap::from([(number(compartment, only)?, all)]));
         }
-        if self.looks.is_multiple_of(LOOKS) || self.sessions.is_none() {
+        if all == 0 {
+            return Some(BTreeMap::new());
+        }
+        let due = if all == self.counted { LOOKS_WHEN_CALM } else { LOOKS };
+        if self.looks >= due || self.sessions.is_none() {
+            (self.looks, self.counted) = (0, all);
             let mut sessions = BTreeMap::new();
             let mut count = |entry: Entry| {
                 let number = u16::try_from(entry.mark & NUMBER_MASK).unwrap_or_default();
@@ -86,7 +91,7 @@ impl Watcher {
             let counted = Conntrack::in_namespace(carrier.namespace()).and_then(|table| table.each(&mut count));
             self.sessions = counted.is_ok().then_some(sessions);
         }
-        self.looks = self.looks.wrapping_add(1);
+        self.looks = self.looks.saturating_add(1);
         self.sessions.clone()
     }
 
@@ -105,7 +110,7 @@ impl Watcher {
     }
 
     /// The routers outside that do not answer.
-    fn silent(&mut self, netlink: &Netlink, wanted: &Wanted) -> Vec<IpAddr> {
+    fn silent(&mut self, netlink: &Netlink, device: Option<u32>, wanted: &Wanted) -> Vec<IpAddr> {
         let mut asked = Vec::new();
         if let Some(outside) = wanted.compartment.outside.as_ref().filter(|_| answers(&wanted.compartment)) {
             let own = wanted.gateway.as_ref().map_or(&[][..], |gateway| &gateway.next_hops);
@@ -113,27 +118,6 @@ impl Watcher {
                 |router: &&IpAddr| outside.addresses.iter().any(|address| address.addr().is_ipv6() == router.is_ipv6());
             asked.extend(next_hops(outside, own).iter().filter(of_a_family));
         }
-        self.silent.look(netlink, &asked)
+        self.silent.look(netlink, device, &asked)
     }
-}
-
-/// What the kernel says of a namespace's connections.
-struct Kernel {
-    /// How many it tracks.
-    count: u64,
-    /// How many it could not take up, since no port was free for them.
-    insert_failed: u64,
-}
-
-/// Reads it; what another kernel does not say is not known.
-fn read_kernel(namespace: &Namespace) -> Option<Kernel> {
-    let (count, table) = namespace
-        .run(|| {
-            let count = fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_count").ok();
-            (count, fs::read_to_string("/proc/thread-self/net/stat/nf_conntrack").ok())
-        })
-        .ok()?;
-    let cpus = table.as_deref().unwrap_or_default().lines().skip(1);
-    let of_cpu = |line: &str| u64::from_str_radix(line.split_whitespace().nth(INSERT_FAILED)?, 16).ok();
-    Some(Kernel { count: count?.trim().parse().ok()?, insert_failed: cpus.filter_map(of_cpu).sum() })
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use host::{Netlink, Reachability};
-use plan::gateway::OUTSIDE;
 
 /// Those that were asked for and have not answered since.
 ///
@@ -15,13 +14,14 @@ pub struct Silent(BTreeSet<IpAddr>);
 
 impl Silent {
     /// Has the kernel ask for routers whose presence is not known for certain, and answers those that are silent, in the order
-    /// given.
-    pub fn look(&mut self, netlink: &Netlink, routers: &[IpAddr]) -> Vec<IpAddr> {
+    /// given. Without a device, which is given by its number, none is asked for.
+    pub fn look(&mut self, netlink: &Netlink, device: Option<u32>, routers: &[IpAddr]) -> Vec<IpAddr> {
+        let Some(device) = device else { return Vec::new() };
         self.0.retain(|router| routers.contains(router));
         for router in routers {
-            let state = netlink.neighbour(OUTSIDE, *router).ok().flatten();
+            let state = netlink.neighbour(device, *router).ok().flatten();
             if state != Some(Reachability::Reachable) {
-                let _ = netlink.ask_for_neighbour(OUTSIDE, *router);
+                let _ = netlink.ask_for_neighbour(device, *router);
             }
             match state {
                 Some(Reachability::Failed) => _ = self.0.insert(*router),

@@ -200,8 +200,8 @@ impl Keeper {
     }
 
     /// Whether all that was to be done by ourselves was done, and nobody has changed it.
-    fn is_well(&self) -> bool {
-        self.carrier.as_ref().is_some_and(|carrier| !carrier.has_own_trouble() && carrier.is_undisturbed())
+    fn is_well(&mut self) -> bool {
+        self.carrier.as_mut().is_some_and(|carrier| !carrier.has_own_trouble() && carrier.is_undisturbed())
     }
 
     fn settle(&mut self, wanted: &Wanted) {
@@ -245,7 +245,7 @@ impl Keeper {
     /// Notes how it is.
     fn report(&mut self, wanted: &Wanted) {
         let compartment = &wanted.compartment;
-        let seen = match &self.carrier {
+        let seen = match &mut self.carrier {
             Some(carrier) => {
                 let edge = self.edge.lock().clone();
                 self.watcher.look(carrier, wanted, edge)
@@ -287,7 +287,7 @@ pub fn edge(wanted: WantedEdge, told: EdgeTrouble) -> Result<Worker<WantedEdge>,
                 }
                 Call::Tend => {
                     let Some(wanted) = &current else { continue };
-                    well &= carrier.as_ref().is_some_and(|carrier| carrier.is_undisturbed(wanted));
+                    well &= carrier.as_mut().is_some_and(|carrier| carrier.is_undisturbed(wanted));
                     match carrier.as_mut().filter(|_| well) {
                         Some(carrier) => carrier.tend(wanted),
                         None => well = settle_edge(&mut carrier, wanted, &told),

@@ -6,6 +6,7 @@
 //! **Invariant:** no other crate speaks netlink, enters a namespace or reads a capability, and no type of the crates
 //! that this one stands on crosses its border.
 
+mod alarm;
 pub mod capabilities;
 pub mod conntrack;
 mod error;
@@ -23,10 +24,13 @@ mod tap;
 mod tun;
 mod watch;
 
+pub use alarm::Alarm;
 pub use error::Error;
 pub use namespace::{NETNS_FOLDER, Namespace};
 pub use netfilter::{Counter, Netfilter};
-pub use netlink::{AddressState, Link, LinkKind, Netlink, PolicyRule, Reachability, Route, TableRoute, VethEnd, Vxlan};
+pub use netlink::{
+    AddressState, Asked, Link, LinkKind, Netlink, PolicyRule, Reachability, Route, TableRoute, VethEnd, Vxlan,
+};
 pub use offload::Offload;
 pub use packet_socket::PacketSocket;
 pub use pidfd::Process;

@@ -239,6 +239,11 @@ impl Namespace {
         own.is_ok_and(|own| fs::metadata(path).is_ok_and(|named| (named.dev(), named.ino()) == (own.dev(), own.ino())))
     }
 
+    /// Whether both are one opened namespace, so that what was opened in the one serves in the other.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.file, &other.file)
+    }
+
     /// Reads the sysctl `net.KEY`, without the line's end.
     ///
     /// # Errors

@@ -63,7 +63,7 @@ impl Netlink {
         let failed = |source| Error::Netlink { action: "watch the devices".to_owned(), message: None, source };
         let namespace = self.namespace().clone();
         // Subscribed before the devices are listed, so that no change falls between.
-        let socket = namespace.run(subscribe)?.map_err(failed)?;
+        let socket = namespace.run(|| subscribe(&OF_LINKS))?.map_err(failed)?;
         let stop = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
             .map_err(|error| failed(error.into()))?;
         let stop = LinkWatchStop(Arc::new(stop));
@@ -117,12 +117,16 @@ impl Drop for LinkWatch {
     }
 }
 
-/// A socket that hears of devices and addresses in the namespace of the calling thread.
-fn subscribe() -> io::Result<Socket> {
+/// What tells of devices and their addresses.
+pub(crate) const OF_LINKS: [MulticastGroup; 3] =
+    [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
+
+/// A socket that hears of these in the namespace of the calling thread.
+pub(crate) fn subscribe(groups: &[MulticastGroup]) -> io::Result<Socket> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     socket.bind(&SocketAddr::new(0, 0))?;
-    for group in [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr] {
-        socket.add_membership(group as u32)?;
+    for group in groups {
+        socket.add_membership(*group as u32)?;
     }
     socket.set_non_blocking(true)?;
     Ok(socket)

@@ -3,7 +3,7 @@
 mod common;
 
 use common::Scratch;
-use host::{Netfilter, Netlink, PolicyRule, Reachability, TableRoute, VethEnd};
+use host::{Asked, Netfilter, Netlink, PolicyRule, Reachability, TableRoute, VethEnd};
 
 /// Some program's number.
 const OURS: u8 = 110;
@@ -50,9 +50,11 @@ fn rules_read_back_as_they_were_made() {
     let (_a, _b, na, _nb) = pair();
     let rules = [false, true].map(|v6| {
         [
-            PolicyRule { v6, priority: 80, mark: Some((1, 0xff)), table: Some(1000), but_default: false },
-            PolicyRule { v6, priority: 90, mark: None, table: Some(254), but_default: true },
-            PolicyRule { v6, priority: 91, mark: Some((7, u32::MAX)), table: None, but_default: false },
+            PolicyRule { v6, priority: 80, mark: Some((1, 0xff)), asks: Asked::Table(1000), but_default: false },
+            PolicyRule { v6, priority: 90, mark: None, asks: Asked::Table(254), but_default: true },
+            PolicyRule { v6, priority: 91, mark: Some((7, u32::MAX)), asks: Asked::Nothing, but_default: false },
+            PolicyRule { v6, priority: 70, mark: Some((0, u32::MAX)), asks: Asked::Table(254), but_default: false },
+            PolicyRule { v6, priority: 75, mark: Some((8, 0xf8)), asks: Asked::Rules(91), but_default: false },
         ]
     });
     for rule in rules.as_flattened() {
@@ -63,7 +65,7 @@ fn rules_read_back_as_they_were_made() {
     for rule in rules.as_flattened() {
         na.delete_rule(rule).unwrap();
     }
-    assert!(na.rules().unwrap().iter().all(|rule| !(80..=91).contains(&rule.priority)));
+    assert!(na.rules().unwrap().iter().all(|rule| !(70..=91).contains(&rule.priority)));
 }
 
 #[test]
@@ -71,18 +73,19 @@ fn neighbours_that_answer_are_told_from_those_that_do_not() {
     let (_a, _b, na, nb) = pair();
     na.add_address("x", "192.0.2.1/24".parse().unwrap()).unwrap();
     nb.add_address("y", "192.0.2.2/24".parse().unwrap()).unwrap();
+    let device = na.link("x").unwrap().index;
     let state = |address: &str, wanted: Reachability| {
         let address = address.parse().unwrap();
-        na.ask_for_neighbour("x", address).unwrap();
+        na.ask_for_neighbour(device, address).unwrap();
         let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
-        while na.neighbour("x", address).unwrap() != Some(wanted) {
-            assert!(std::time::Instant::now() < until, "{address} is {:?}", na.neighbour("x", address));
+        while na.neighbour(device, address).unwrap() != Some(wanted) {
+            assert!(std::time::Instant::now() < until, "{address} is {:?}", na.neighbour(device, address));
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
     };
     state("192.0.2.2", Reachability::Reachable);
     state("192.0.2.3", Reachability::Failed);
-    assert_eq!(na.neighbour("x", "192.0.2.9".parse().unwrap()).unwrap(), None);
+    assert_eq!(na.neighbour(device, "192.0.2.9".parse().unwrap()).unwrap(), None);
 }
 
 #[test]

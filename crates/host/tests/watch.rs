@@ -5,7 +5,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::Scratch;
-use host::{Link, LinkEvent, LinkWatch, Netlink, VethEnd};
+use host::{Alarm, Link, LinkEvent, LinkWatch, Netlink, TableRoute, VethEnd};
 
 /// Waits for the event that the test is about; others pass by.
 fn expect<T>(watch: &mut LinkWatch, what: &str, wanted: impl Fn(&LinkEvent) -> Option<T>) -> T {
@@ -94,4 +94,40 @@ fn a_reader_that_is_slow_is_told_of_what_is_there_in_the_end() {
         LinkEvent::Appeared(link) | LinkEvent::Changed(link) => (link.mtu == 1999).then_some(()),
         LinkEvent::Gone(_) => None,
     });
+}
+
+#[test]
+fn an_alarm_rings_for_changes_and_for_nothing_else() {
+    let (a, b) = (Scratch::new(), Scratch::new());
+    let netlink = Netlink::in_namespace(&a).unwrap();
+    netlink.create_veth(VethEnd::named("port1"), VethEnd::named("eth0"), &b).unwrap();
+    let (links, all) = (Alarm::of_links(&a).unwrap(), Alarm::of_links_and_routes(&a).unwrap());
+    assert!(!links.has_rung() && !all.has_rung(), "what was before is not news");
+    netlink.links().unwrap();
+    assert!(!links.has_rung() && !all.has_rung(), "a question changes nothing");
+    netlink.add_address("port1", "10.0.0.1/24".parse().unwrap()).unwrap();
+    assert!(links.has_rung() && all.has_rung());
+    assert!(!links.has_rung() && !all.has_rung(), "once is enough");
+    netlink.set_mtu("port1", 1400).unwrap();
+    assert!(links.has_rung());
+    netlink.set_up("port1").unwrap();
+    Netlink::in_namespace(&b).unwrap().set_up("eth0").unwrap();
+    // Both have a carrier now, which the kernel says a little later, as it does of what it gives them of IPv6.
+    let end = Instant::now() + Duration::from_secs(10);
+    while netlink.link("port1").is_ok_and(|link| !link.carrier || link.addresses.len() < 2) {
+        assert!(Instant::now() < end);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(links.has_rung());
+    let quiet = || !links.has_rung() && !all.has_rung();
+    while !quiet() {
+        assert!(Instant::now() < end);
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let device = netlink.link("port1").unwrap().index;
+    let route = TableRoute { table: 254, to: "10.9.0.0/16".parse().unwrap(), via: None, device };
+    netlink.add_route_of(110, &route).unwrap();
+    assert!(all.has_rung() && !links.has_rung(), "a route is no device");
+    netlink.delete_link("port1").unwrap();
+    assert!(links.has_rung() && all.has_rung());
 }

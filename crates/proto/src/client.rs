@@ -284,6 +284,14 @@ impl Session {
         self.say(Message::Claim(claim_out(number, claim))).await
     }
 
+    /// Answers the question with this number. The content has at most [`crate::MAX_ANSWER_BYTES`].
+    ///
+    /// # Errors
+    /// When the session has ended.
+    pub async fn answer(&self, number: u64, content: Vec<u8>) -> Result<(), ClientError> {
+        self.say(Message::Answer(wire::Answer { number, content: content.into() })).await
+    }
+
     async fn say(&self, message: Message) -> Result<(), ClientError> {
         self.outgoing.send(wire::AgentMessage { message: Some(message) }).await.map_err(|_| ended())
     }

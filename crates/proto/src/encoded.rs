@@ -5,7 +5,7 @@ use prost::bytes::{Buf, BufMut, Bytes};
 use prost::encoding::{DecodeContext, WireType, skip_field};
 
 use crate::convert::answer_in;
-use crate::{ClaimAnswer, WireError, wire};
+use crate::{ClaimAnswer, Question, WireError, wire};
 
 /// An encoded `ControllerMessage`. Clones share the bytes.
 ///
@@ -47,15 +47,35 @@ impl Encoded {
     /// # Errors
     /// When it is broken.
     pub fn claim_answer(&self) -> Result<Option<ClaimAnswer>, WireError> {
-        // The tag of a field of this number that has a length: the first byte, since a message has one field.
-        const TAG: u8 = 10 << 3 | WireType::LengthDelimited as u8;
-        if self.0.first() != Some(&TAG) {
+        if !self.is_field(10) {
             return Ok(None);
         }
         Ok(match self.clone().decode()?.message {
             Some(wire::controller_message::Message::ClaimAnswer(answer)) => Some(answer_in(answer)),
             _ => None,
         })
+    }
+
+    /// What it asks the host, if it does. Nothing else is read.
+    ///
+    /// # Errors
+    /// When it is broken.
+    pub fn question(&self) -> Result<Option<Question>, WireError> {
+        if !self.is_field(11) {
+            return Ok(None);
+        }
+        Ok(match self.clone().decode()?.message {
+            Some(wire::controller_message::Message::Question(question)) => {
+                Some(Question { number: question.number, content: question.content.into() })
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether it is the message with this number, of those below 16: the first byte is the tag of a field that has a length,
+    /// since a message has one field.
+    fn is_field(&self, number: u8) -> bool {
+        self.0.first() == Some(&(number << 3 | WireType::LengthDelimited as u8))
     }
 
     /// Reads it.

@@ -11,6 +11,8 @@ pub struct HostFacts {
     pub version: String,
     /// Its interfaces in the underlay.
     pub uplinks: Vec<Uplink>,
+    /// The names of the questions that its agent answers; see [`crate::Hub::ask`].
+    pub questions: Vec<String>,
 }
 
 /// An interface in the underlay.

@@ -9,6 +9,7 @@
 //! **Invariant:** a change is encoded once, however many agents get it. **Invariant:** messages of `prost` and `tonic`
 //! do not cross the border of this crate.
 
+mod asking;
 pub mod ca;
 mod claims;
 pub mod client;
@@ -27,6 +28,7 @@ mod tls;
 mod token;
 mod wire;
 
+pub use asking::{AskError, MAX_ANSWER_BYTES, Question};
 pub use claims::{Claim, ClaimAnswer, Claimed};
 pub use controller::{Controller, JoinAsk, Joined, Peer, Refused, TopicContent};
 pub use convert::WireError;
@@ -34,7 +36,7 @@ pub use digest::Digest;
 pub use encoded::Encoded;
 pub use facts::{Departure, HostFacts, LearntAddress, PortReport, Report, Station, Uplink};
 pub use handover::{Handover, Lease};
-pub use hub::{Hub, Limits, Standing, snapshot};
+pub use hub::{Hub, Limits, MAX_QUESTIONS, Standing, Waiting, snapshot};
 pub use mirror::{Heard, Mirror, Update};
 pub use plan::fabric::{TopicChange, TopicId};
 pub use token::{Token, TokenError};

@@ -136,7 +136,7 @@ impl Mirror {
             }),
             Some(Message::Handover(handover)) => Ok(Heard::Handover(handover_in(handover)?)),
             // Nothing of a topic, or of a later version.
-            Some(Message::ClaimAnswer(_)) | None => Ok(Heard::More),
+            Some(Message::ClaimAnswer(_) | Message::Question(_)) | None => Ok(Heard::More),
         }
     }
 

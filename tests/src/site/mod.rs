@@ -1,6 +1,7 @@
 //! What nobody here wrote and a gateway meets outside: strongSwan, FRR, BIRD, wireguard-go, dnsmasq, each as its makers ship it,
 //! in a node of a lab, with folders of its own. It ends when its handle goes.
 
+mod authority;
 mod greeter;
 mod names;
 mod routing;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use lab::Node;
 use tempfile::TempDir;
 
+pub use authority::{Authority, Signed};
 pub use greeter::{Conversation, Greeter, ask, ask_udp};
 pub use names::Dnsmasq;
 pub use routing::{Bird, Frr};

@@ -112,5 +112,5 @@ fn facts(uplinks: &[String]) -> Result<HostFacts, JoinError> {
         Ok(Uplink { interface, addresses, mtu: link.mtu })
     };
     let uplinks = uplinks.iter().map(uplink).collect::<Result<_, JoinError>>()?;
-    Ok(HostFacts { version: env!("CARGO_PKG_VERSION").to_owned(), uplinks })
+    Ok(HostFacts { version: env!("CARGO_PKG_VERSION").to_owned(), uplinks, ..HostFacts::default() })
 }

@@ -12,6 +12,7 @@ pub(crate) mod files;
 mod join;
 mod journal;
 mod leave;
+mod questions;
 mod report;
 
 use std::collections::BTreeMap;
@@ -41,6 +42,7 @@ use departures::Departures;
 use enrolment::{Enrolment, EnrolmentError};
 use files::FileError;
 use journal::Journal;
+use questions::Questions;
 
 /// How often is looked whether there is something to report, or a certificate to renew: no more reports than that.
 const LOOK: Duration = Duration::from_millis(500);
@@ -106,6 +108,8 @@ pub struct Controlled {
     arrivals: Arrivals,
     claims: Claims,
     claimant: Claimant,
+    /// What the controller asks in this session.
+    questions: Questions,
 }
 
 impl Controlled {
@@ -143,6 +147,7 @@ impl Controlled {
             arrivals: Arrivals::default(),
             claims,
             claimant,
+            questions: Questions::default(),
         }))
     }
 
@@ -226,6 +231,8 @@ impl Controlled {
         let mut session = client::connect(&at.address, &self.enrolment.identity, &facts, &self.mirror).await?;
         tracing::info!(controller = at.address, host = %at.host, "connected");
         self.departures.begin_anew();
+        // An answer to what was asked before would be one to another question now.
+        self.questions = Questions::default();
         let (gateway, beats) = {
             let core = lock(core);
             (Arc::clone(&core.gateways.news), Arc::clone(&core.gateways.beats))
@@ -244,6 +251,7 @@ impl Controlled {
                     }
                 }
                 _ = travel.tick() => self.travel(core, &session).await?,
+                (number, answer) = self.questions.answered() => session.answer(number, answer).await?,
                 taken = self.claims.asked() => self.claims.hand_on(&session, taken).await?,
                 () = beats.notified() => self.give_sign_of_life(core, &session).await?,
                 _ = beat.tick(), if self.lived_at.elapsed() >= REPORT => self.give_sign_of_life(core, &session).await?,
@@ -263,7 +271,8 @@ impl Controlled {
 
     fn facts(&self, core: &Shared) -> HostFacts {
         let uplinks = report::uplinks(&lock(core), &self.enrolment.at.uplinks, &self.addresses);
-        HostFacts { version: env!("CARGO_PKG_VERSION").to_owned(), uplinks }
+        let questions = api::HostQuestion::NAMES.map(str::to_owned).to_vec();
+        HostFacts { version: env!("CARGO_PKG_VERSION").to_owned(), uplinks, questions }
     }
 
     /// Takes in a message, and those that have come behind it. Whether something was acknowledged.
@@ -272,6 +281,8 @@ impl Controlled {
         while let Some(message) = next.take() {
             if let Some(answer) = message.claim_answer()? {
                 self.claims.heard(answer);
+            } else if let Some(question) = message.question()? {
+                self.questions.take(core, question);
             } else {
                 let kept = message.clone();
                 let heard = self.mirror.hear(message)?;

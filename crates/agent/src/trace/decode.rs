@@ -3,7 +3,7 @@
 //! Read by a parser that is not the pipeline's own, so that a trace shows what others will see. Only the headers of
 //! encapsulations are read here by hand.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use etherparse::icmpv4::DestUnreachableHeader;
 use etherparse::icmpv6::Icmpv6PayloadSlice;
@@ -25,6 +25,21 @@ pub(super) fn frame(bytes: &[u8]) -> Vec<String> {
         Err(error) => lines.push(format!("not Ethernet: {error}")),
     }
     lines
+}
+
+/// The destination of the outermost IP packet of a frame.
+pub(super) fn destination(bytes: &[u8]) -> Option<IpAddr> {
+    match LaxSlicedPacket::from_ethernet(bytes).ok()?.net? {
+        LaxNetSlice::Ipv4(ip) => Some(ip.header().destination_addr().into()),
+        LaxNetSlice::Ipv6(ip) => Some(ip.header().destination_addr().into()),
+        LaxNetSlice::Arp(_) => None,
+    }
+}
+
+/// At which of the lines of [`frame`] the headers begin that stand behind those of a tunnel; at the end if there is no tunnel.
+pub(super) fn inner(lines: &[String]) -> usize {
+    let mut ethernets = lines.iter().enumerate().filter(|(_, line)| line.starts_with("Ethernet"));
+    ethernets.nth(1).map_or(lines.len(), |(index, _)| index)
 }
 
 fn headers(packet: &LaxSlicedPacket, lines: &mut Vec<String>) {

@@ -9,11 +9,13 @@
 
 use std::collections::BTreeMap;
 
-use api::{Problem, TraceReport, TraceRequest};
+use api::{Frame, HostTrace, Problem, TraceReport, TraceRequest};
 use model::Intent;
 use pipeline::{Address, HostFlags, StationKey, Verdict, Work};
 use plan::HostTables;
 
+#[cfg(test)]
+mod across;
 mod decode;
 mod outcome;
 mod packet;
@@ -22,14 +24,24 @@ mod properties;
 mod recorder;
 mod words;
 
-use packet::Sender;
+use packet::{Sender, Sent};
 use recorder::Recorder;
 use words::Words;
 
+/// What a trace looks at: `tables` are those in force, `heard` where VMs that move were heard, `intent` is what they were
+/// made of, and `names` gives the name of the port, or else of the interface, with an interface index.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub tables: &'a HostTables,
+    pub heard: &'a BTreeMap<StationKey, Address>,
+    pub intent: &'a Intent,
+    pub names: &'a dyn Fn(u32) -> Option<String>,
+}
+
 /// Says what would become of a packet.
 ///
-/// `tables` are those in force, `heard` where VMs that move were heard, `intent` is what they were made of, and `names` gives the name of the port, or else of
-/// the interface, with an interface index.
+/// `tables` are those in force, `heard` where VMs that move were heard, `intent` is what they were made of, and `names` gives
+/// the name of the port, or else of the interface, with an interface index.
 ///
 /// # Errors
 /// When there is no such port, it is not virtualized, its device is absent, or no VM would send such a packet.
@@ -40,27 +52,68 @@ pub fn trace(
     names: &dyn Fn(u32) -> Option<String>,
     request: &TraceRequest,
 ) -> Result<TraceReport, Problem> {
-    let words = Words::new(intent, names);
-    let sender = sender(tables, intent, &request.from)?;
-    let sent = packet::build(tables, intent, &sender, request)?;
-    let recorder = Recorder::new(tables, heard, &words, sender.ifindex);
+    from_port(Seen { tables, heard, intent, names }, request).map(|traced| traced.report)
+}
+
+/// The same, with where the packet goes.
+pub(crate) fn from_port(seen: Seen<'_>, request: &TraceRequest) -> Result<HostTrace, Problem> {
+    let sender = sender(seen.tables, seen.intent, &request.from)?;
+    let sent = packet::build(seen.tables, seen.intent, &sender, request)?;
+    Ok(follow(seen, sent, Comes::FromPort))
+}
+
+/// Says what would become of a packet that another host sent here: a frame with its outer headers. `packet` says what it is.
+///
+/// # Errors
+/// When it is for another host.
+pub(crate) fn arrival(seen: Seen<'_>, frame: Vec<u8>, packet: String) -> Result<HostTrace, Problem> {
+    let to = decode::destination(&frame)
+        .ok_or_else(|| Problem::bad_request("the frame that is to be traced holds no IP packet; send a whole one"))?;
+    let uplink = seen.tables.providers.get(&plan::to_address(to)).map(|provider| provider.uplink);
+    let uplink = uplink
+        .ok_or_else(|| Problem::not_found(format!("{to} is no provider address of this host any more; trace again")))?;
+    Ok(follow(seen, Sent::arrived(frame, uplink, packet), Comes::FromHost))
+}
+
+/// Where a frame comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Comes {
+    FromPort,
+    FromHost,
+}
+
+/// Lets the pipeline decide about a frame, and carries that out on a copy.
+fn follow(seen: Seen<'_>, sent: Sent, comes: Comes) -> HostTrace {
+    let words = Words::new(seen.intent, seen.names);
+    let recorder = Recorder::new(seen.tables, seen.heard, &words, sent.meta().ifindex);
     let (mut work, mut verdict) = (Work::default(), Verdict::default());
     let mut room = sent.room();
     let frame = sent.frame(&mut room);
-    pipeline::from_port(&frame, &recorder, &sent.meta(), &mut work, &mut verdict);
+    match comes {
+        Comes::FromPort => pipeline::from_port(&frame, &recorder, &sent.meta(), &mut work, &mut verdict),
+        Comes::FromHost => pipeline::from_uplink(&frame, &recorder, &sent.meta(), &mut work, &mut verdict),
+    }
     // Where nothing is limited there is nothing to tell.
-    if tables.host.is_some_and(|host| host.flags.has(HostFlags::LIMITED)) {
+    if seen.tables.host.is_some_and(|host| host.flags.has(HostFlags::LIMITED)) {
         pipeline::limit(&frame, &recorder, &sent.meta(), &work, &mut verdict);
     }
     let outcome = outcome::carry_out(&recorder, &words, &sent, &work, &verdict);
-    Ok(TraceReport {
-        packet: sent.summary,
-        steps: recorder.into_steps(),
-        verdict: outcome.verdict,
-        reason: outcome.reason.map(|reason| reason.name().to_owned()),
-        explanation: outcome.explanation,
-        output: outcome.output,
-    })
+    let (remote, frame) = outcome.end.onward.map(|(remote, frame)| (remote, Frame(frame))).unzip();
+    HostTrace {
+        fate: outcome.end.fate,
+        port: outcome.end.port.map(|ifindex| words.interface(ifindex)),
+        remote,
+        frame,
+        inner: decode::inner(&outcome.output),
+        report: TraceReport {
+            packet: sent.summary,
+            steps: recorder.into_steps(),
+            verdict: outcome.verdict,
+            reason: outcome.reason.map(|reason| reason.name().to_owned()),
+            explanation: outcome.explanation,
+            output: outcome.output,
+        },
+    }
 }
 
 /// The port of this name, and what the tables hold of it.

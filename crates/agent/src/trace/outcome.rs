@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use api::fabric::TraceFate;
 use pipeline::apply::{self, Dressed};
 use pipeline::headers::icmp::IcmpError;
 use pipeline::headers::{ip, neighbor};
@@ -30,6 +31,51 @@ pub(super) struct Outcome {
     pub explanation: Option<String>,
     /// What leaves, one line a header.
     pub output: Vec<String>,
+    /// Where it goes.
+    pub end: End,
+}
+
+/// Where a packet goes, for those who follow it.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct End {
+    pub fate: TraceFate,
+    /// Interface index of the port that it is delivered to.
+    pub port: Option<u32>,
+    /// The other host's provider address, and the frame that goes there.
+    pub onward: Option<(IpAddr, Vec<u8>)>,
+}
+
+/// What is not followed ends.
+impl Default for End {
+    fn default() -> Self {
+        Self { fate: TraceFate::Dropped, port: None, onward: None }
+    }
+}
+
+impl End {
+    /// By what was decided, and the frame that was made by it.
+    fn of(action: &Action, work: &Work, frame: &Buffer) -> Self {
+        let to_host = |remote: &Address| Self {
+            fate: TraceFate::ToHost,
+            port: None,
+            onward: Some((to_ip(*remote), frame.as_slice().to_vec())),
+        };
+        let plain = |fate| Self { fate, ..Self::default() };
+        match action {
+            Action::Drop(_) => Self::default(),
+            Action::Deliver { ifindex, .. } => Self { port: Some(*ifindex), ..plain(TraceFate::Delivered) },
+            Action::Encapsulate { tunnel } => to_host(tunnel.remote),
+            Action::Onward { remote, .. } => to_host(remote),
+            Action::Plain { translation, .. } => to_host(
+                &translation.destination.copied().or(work.parsed.ip().map(|ip| ip.destination)).unwrap_or_default(),
+            ),
+            Action::Answer(_) | Action::Punt { .. } => plain(TraceFate::Answered),
+            Action::Flood(_) => plain(TraceFate::Replicated),
+            Action::Pass | Action::Wire { .. } | Action::Host { .. } | Action::Relay { .. } => {
+                plain(TraceFate::Outside)
+            }
+        }
+    }
 }
 
 impl Outcome {
@@ -38,7 +84,7 @@ impl Outcome {
             verdict: "dropped".to_owned(),
             reason: Some(reason),
             explanation: Some(reason.explanation().to_owned()),
-            output: Vec::new(),
+            ..Self::default()
         }
     }
 }
@@ -81,7 +127,10 @@ pub(super) fn carry_out(tables: &Recorder, words: &Words, sent: &Sent, work: &Wo
         }
         Action::Relay { peer } => Ok(journey.relayed(peer, &frame)),
     };
-    result.unwrap_or_else(|NoRoom| Outcome::dropped(DropReason::NoRoom))
+    match result {
+        Ok(outcome) => Outcome { end: End::of(&verdict.action(), work, &frame), ..outcome },
+        Err(NoRoom) => Outcome::dropped(DropReason::NoRoom),
+    }
 }
 
 impl Journey<'_> {
@@ -264,9 +313,9 @@ impl Journey<'_> {
         let explanation: Vec<String> = further.into_iter().chain(left_out).collect();
         Ok(Outcome {
             verdict: format!("replicated to {to}"),
-            reason: None,
             explanation: (!explanation.is_empty()).then(|| explanation.join("; ")),
             output,
+            ..Outcome::default()
         })
     }
 }

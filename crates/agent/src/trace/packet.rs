@@ -40,6 +40,11 @@ pub(super) struct Sent {
 }
 
 impl Sent {
+    /// A frame that came in by an interface.
+    pub fn arrived(bytes: Vec<u8>, ifindex: u32, summary: String) -> Self {
+        Self { bytes, ifindex, summary }
+    }
+
     /// What is known of the frame beside its bytes.
     pub fn meta(&self) -> Meta {
         Meta { ifindex: self.ifindex, len: self.bytes.len() as u32, ..Meta::default() }

@@ -118,6 +118,15 @@ impl Answer {
     }
 }
 
+/// The ports of a question about several, as its body has them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct AskedPorts {
+    /// The ports.
+    #[schemars(length(max = 500))]
+    pub(super) ports: Vec<ResourceName>,
+}
+
 /// What nobody could say, while the rest was answered.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

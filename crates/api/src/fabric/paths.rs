@@ -10,11 +10,21 @@ pub const CHANGES: &str = "/v1/changes";
 pub const WATCH: &str = "/v1/watch";
 pub const TOKENS: &str = "/v1/tokens";
 pub const TOKEN: &str = "/v1/tokens/{name}";
+pub const USERS: &str = "/v1/users";
+pub const USER: &str = "/v1/users/{name}";
+pub const PASSWORD: &str = "/v1/users/{name}/password";
 pub const JOIN_TOKENS: &str = "/v1/join-tokens";
 pub const AUDIT: &str = "/v1/audit";
 pub const EXPORT: &str = "/v1/export";
 pub const IMPORT: &str = "/v1/import";
 pub const BACKUP: &str = "/v1/backup";
+/// Below a tenant, as the others with `{resource}`: the names are those of the router's other paths there.
+pub const PORT_COUNTERS: &str = "/v1/tenants/{name}/ports/{resource}/counters";
+pub const PORT_TRACE: &str = "/v1/tenants/{name}/ports/{resource}/trace";
+pub const LEASES: &str = "/v1/tenants/{name}/vm-subnets/{resource}/leases";
+pub const COUNTERS: &str = "/v1/tenants/{name}/counters";
+pub const HOST_STATUS: &str = "/v1/hosts/{name}/status";
+pub const TUNNELS: &str = "/v1/hosts/{name}/tunnels";
 /// Open to everybody.
 pub const OPENAPI: &str = "/v1/openapi.json";
 /// Open to everybody.
@@ -54,6 +64,27 @@ pub fn token(name: &ResourceName) -> String {
     format!("{TOKENS}/{}", segment(name))
 }
 
+/// One of the paths above that are below a tenant, of it and of what it owns.
+pub fn below_tenant(path: &str, tenant: &ResourceName, resource: Option<&ResourceName>) -> String {
+    let path = path.replace("{name}", &segment(tenant).to_string());
+    resource.map_or(path.clone(), |resource| path.replace("{resource}", &segment(resource).to_string()))
+}
+
+/// One of the paths above that are below a host.
+pub fn below_host(path: &str, host: &ResourceName) -> String {
+    path.replace("{name}", &segment(host).to_string())
+}
+
+/// The path of a user.
+pub fn user(name: &ResourceName) -> String {
+    format!("{USERS}/{}", segment(name))
+}
+
+/// The path of a user's password.
+pub fn password(name: &ResourceName) -> String {
+    format!("{}/password", user(name))
+}
+
 /// A name as one segment of a path.
 pub fn segment(name: &ResourceName) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(name.as_str(), NAME)
@@ -71,5 +102,14 @@ mod tests {
         assert_eq!(resource(&Key::global(Kind::Tenant, &name("blue"))), "/v1/tenants/blue");
         assert_eq!(resource(&Key::global(Kind::Host, &name("host15"))), "/v1/hosts/host15");
         assert_eq!(collection(Kind::Port, None), "/v1/ports");
+    }
+
+    #[test]
+    fn what_is_asked_is_below_what_it_is_about() {
+        let name = |text: &str| text.parse::<ResourceName>().unwrap();
+        let counters = below_tenant(PORT_COUNTERS, &name("blue"), Some(&name("my port")));
+        assert_eq!(counters, "/v1/tenants/blue/ports/my%20port/counters");
+        assert_eq!(below_tenant(COUNTERS, &name("blue"), None), "/v1/tenants/blue/counters");
+        assert_eq!(below_host(TUNNELS, &name("host15")), "/v1/hosts/host15/tunnels");
     }
 }

@@ -51,3 +51,16 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
 pub(crate) fn ok(value: &impl Serialize) -> Answer {
     Ok(json(StatusCode::OK, value))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_too_often_is_told_when_to_come_again() {
+        let response = Failure(Problem::too_many_requests("wait 30 s", 30)).into_response();
+        assert_eq!((response.status().as_u16(), response.headers()["retry-after"].as_bytes()), (429, &b"30"[..]));
+        let response = Failure(Problem::unavailable("later")).into_response();
+        assert!(!response.headers().contains_key("retry-after"));
+    }
+}

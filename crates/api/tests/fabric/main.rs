@@ -2,6 +2,8 @@
 //! way in which a request can fail, and what becomes of clients that are slow, wrong or many.
 
 mod access;
+mod accounts;
+mod asking;
 mod client;
 mod connections;
 mod requests;

@@ -86,9 +86,21 @@ pub enum Target {
     /// The flows that a host knows.
     #[value(aliases = ["flow"])]
     Flows,
+    /// What passed ports, as their hosts say through the controller.
+    #[value(aliases = ["counter", "traffic"])]
+    Counters,
+    /// The addresses that DHCP has given in VM subnets, as hosts say through the controller.
+    #[value(aliases = ["lease"])]
+    Leases,
+    /// What a host's flows carry to and from other hosts, as it says through the controller.
+    #[value(aliases = ["tunnel"])]
+    Tunnels,
     /// Who may ask the controller.
     #[value(aliases = ["tokens"])]
     Token,
+    /// Who may sign in to the controller's console.
+    #[value(aliases = ["users"])]
+    User,
     /// Who did what at the controller.
     #[value(aliases = ["audit-log"])]
     Audit,
@@ -159,8 +171,12 @@ impl Target {
             (Some(kind), ..) => kind.as_str(),
             (None, Some(kind), _) => kind.as_str(),
             (.., Self::Token) => "token",
+            (.., Self::User) => "user",
             (.., Self::Audit) => "audit",
             (.., Self::Flows) => "flows",
+            (.., Self::Counters) => "counters",
+            (.., Self::Leases) => "leases",
+            (.., Self::Tunnels) => "tunnels",
             _ => "drops",
         }
     }

@@ -6,11 +6,11 @@ use api::fabric::{Change, ChangeReport, ChangeSet, Client, ClientError};
 use api::{Outcome, ProblemType};
 use model::fabric::{Key, Kind, Resource};
 
-use super::{Controller, access, wait};
+use super::{Controller, access, accounts, wait};
 use crate::CliError;
 use crate::args::{Apply, Create, Delete, Output, Set, Target};
 use crate::diff::{self, Sides};
-use crate::fields::{self, CreateWhat};
+use crate::fields::{self, CreateWhat, SetWhat};
 use crate::files::{self, Text};
 use crate::render::{self, fabric};
 use crate::run::Streams;
@@ -20,15 +20,16 @@ const ATTEMPTS: u32 = 5;
 
 /// `netvirt create`.
 pub fn create(controller: &Controller, create: &Create, streams: &mut Streams<'_>) -> Result<(), CliError> {
-    let at_once = || match (create.dry_run, create.waiting.wait) {
-        (false, None) => Ok(()),
-        _ => Err(CliError::Usage("a token is made at once; leave --dry-run and --wait out".to_owned())),
-    };
+    let at_once = || now(create.what.as_str(), "made", create.dry_run, create.waiting.wait);
     match &create.what {
         CreateWhat::Token { name, fields } => {
             at_once()?;
             let token = fields.token(name, controller.tenant_flag.as_ref(), &controller.tenant);
             access::create_token(controller, &token, fields.write_context.as_deref(), streams)
+        }
+        CreateWhat::User { name, fields } => {
+            at_once()?;
+            accounts::create_user(controller, name, fields, streams)
         }
         CreateWhat::JoinToken(fields) => {
             at_once()?;
@@ -41,9 +42,21 @@ pub fn create(controller: &Controller, create: &Create, streams: &mut Streams<'_
     }
 }
 
+/// Refuses options that are for resources: this is done at once, and nobody waits for it.
+fn now(what: &str, done: &str, dry_run: bool, wait: Option<Duration>) -> Result<(), CliError> {
+    if !dry_run && wait.is_none() {
+        return Ok(());
+    }
+    Err(CliError::Usage(format!("a {what} is {done} at once; leave --dry-run and --wait out")))
+}
+
 /// `netvirt set`: reads, changes the given fields and writes, if nobody else has written in the meantime; if somebody
 /// has, it reads anew, since it is about the given fields alone. With `--revision` it does not.
 pub fn set(controller: &Controller, set: &Set, streams: &mut Streams<'_>) -> Result<(), CliError> {
+    if let SetWhat::Password { name, generate } = &set.what {
+        now(set.what.as_str(), "set", set.dry_run, set.waiting.wait)?;
+        return accounts::set_password(controller, name, *generate, streams);
+    }
     let key = set.what.key(&controller.tenant)?;
     let mut attempt = 1;
     let report = loop {
@@ -83,12 +96,17 @@ pub fn delete(
 ) -> Result<(), CliError> {
     let mut keys: Vec<Key> = match delete.target {
         None => declared(controller, texts)?.iter().map(Resource::key).collect(),
+        Some(Target::User) => return accounts::delete_users(controller, delete, streams),
         Some(Target::Token) => return access::delete_tokens(controller, delete, streams),
         Some(target) => match target.fabric_kind() {
             Some(kind) => named(controller, delete, kind)?,
             None => {
-                let sentence = "the audit log is kept as it is; nothing of it can be deleted";
-                return Err(CliError::Usage(sentence.to_owned()));
+                let what = target.as_str();
+                let sentence = match target {
+                    Target::Audit => "the audit log is kept as it is; nothing of it can be deleted".to_owned(),
+                    _ => format!("{what} are what hosts say, and nothing of it can be deleted"),
+                };
+                return Err(CliError::Usage(sentence));
             }
         },
     };

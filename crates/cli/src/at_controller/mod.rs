@@ -1,6 +1,8 @@
 //! What each verb does where a controller is asked.
 
 mod access;
+mod accounts;
+mod asking;
 mod change;
 mod migrate;
 mod read;
@@ -19,6 +21,7 @@ use crate::args::{Global, Output};
 use crate::side::Environment;
 
 pub use access::store;
+pub use asking::trace;
 pub use change::{apply, create, delete, diff, set};
 pub use migrate::migrate;
 pub use read::{describe, get, status};
@@ -117,6 +120,11 @@ impl Controller {
             Some(tenant) => format!("tenant \"{tenant}\" has no {kind}; --all-tenants shows those of all tenants"),
             None => format!("no {kind} is declared"),
         }
+    }
+
+    /// Whether answers are tables.
+    fn tables(&self) -> bool {
+        matches!(self.output, Output::Table | Output::Wide)
     }
 
     /// Whether answers are tables with more columns.

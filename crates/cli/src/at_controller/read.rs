@@ -1,6 +1,8 @@
 //! `get`, `describe` and `status` at a controller.
 
-use super::{Controller, access};
+use model::fabric::Kind;
+
+use super::{Controller, access, accounts, asking};
 use crate::CliError;
 use crate::args::{Describe, Get, OfFlows, Output, Target};
 use crate::render::{self, fabric};
@@ -10,7 +12,11 @@ use crate::run::Streams;
 pub fn get(controller: &Controller, get: &Get, streams: &mut Streams<'_>) -> Result<(), CliError> {
     let Some(kind) = get.target.fabric_kind() else {
         return match get.target {
+            Target::User => accounts::users(controller, &get.names, streams),
             Target::Audit => access::audit(controller, get, streams),
+            Target::Counters => asking::counters(controller, get, streams),
+            Target::Leases => asking::leases(controller, get, streams),
+            Target::Tunnels => asking::tunnels(controller, get, streams),
             _ => access::tokens(controller, &get.names, streams),
         };
     };
@@ -43,7 +49,12 @@ pub fn describe(controller: &Controller, describe: &Describe, streams: &mut Stre
     if items.is_empty() {
         return streams.note(&controller.nothing(kind));
     }
-    let texts: Vec<String> = items.iter().map(fabric::describe).collect();
+    let mut texts: Vec<String> = items.iter().map(fabric::describe).collect();
+    if kind == Kind::Host {
+        for (text, item) in texts.iter_mut().zip(&items) {
+            text.push_str(&asking::word_of_host(controller, &item.name)?);
+        }
+    }
     streams.print(&texts.join("\n"))
 }
 

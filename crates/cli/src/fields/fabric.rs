@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use api::fabric::accounts::{NewUser, Secret};
 use api::fabric::{NewJoinToken, NewToken, Role};
 use clap::{Args, ValueEnum};
 use model::fabric::{AddressRange, Addressing, Isolation, MacRange, ResourceName};
@@ -395,17 +396,53 @@ pub struct TokenFields {
     pub write_context: Option<PathBuf>,
 }
 
+impl RoleWord {
+    /// The role, and the tenant that confines it; `explicit` is the tenant of the command line, `usual` the one that is
+    /// meant if none is named.
+    fn confined<'a>(
+        self,
+        explicit: Option<&'a ResourceName>,
+        usual: &'a ResourceName,
+    ) -> (Role, Option<&'a ResourceName>) {
+        match self {
+            Self::Admin => (Role::Admin, explicit),
+            Self::Tenant => (Role::Tenant, Some(explicit.unwrap_or(usual))),
+            Self::Reader => (Role::Reader, explicit),
+        }
+    }
+}
+
 impl TokenFields {
-    /// The token to ask for; `explicit` is the tenant of the command line, `usual` the one that is meant if none is
-    /// named.
+    /// The token to ask for; of the tenants see [`RoleWord::confined`].
     pub fn token(&self, name: &ResourceName, explicit: Option<&ResourceName>, usual: &ResourceName) -> NewToken {
-        let (role, tenant) = match self.role {
-            RoleWord::Admin => (Role::Admin, explicit),
-            RoleWord::Tenant => (Role::Tenant, Some(explicit.unwrap_or(usual))),
-            RoleWord::Reader => (Role::Reader, explicit),
-        };
+        let (role, tenant) = self.role.confined(explicit, usual);
         let seconds = self.expires.map(|time| time.as_secs());
         NewToken { name: name.clone(), role, tenant: tenant.cloned(), seconds }
+    }
+}
+
+/// Fields of a user. Its tenant is said by the global `--tenant`.
+#[derive(Debug, Args)]
+pub struct UserFields {
+    /// What it may do: admin, tenant or reader. With role tenant, and if wanted reader, --tenant confines it.
+    #[arg(long, value_enum, required = true)]
+    role: RoleWord,
+    /// Ask for the password at the terminal, or read it as a line of the standard input, instead of having one made up.
+    #[arg(long)]
+    pub password: bool,
+}
+
+impl UserFields {
+    /// The user to ask for; of the tenants see [`RoleWord::confined`].
+    pub fn user(
+        &self,
+        name: &ResourceName,
+        explicit: Option<&ResourceName>,
+        usual: &ResourceName,
+        password: Option<Secret>,
+    ) -> NewUser {
+        let (role, tenant) = self.role.confined(explicit, usual);
+        NewUser { name: name.clone(), role, tenant: tenant.cloned(), password }
     }
 }
 

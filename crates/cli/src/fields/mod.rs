@@ -17,6 +17,7 @@ use model::{Kind, QualifiedName, Resource, SecurityRule, fabric as controller};
 use serde_json::Value;
 
 use crate::args::Knows;
+pub use fabric::UserFields;
 use fabric::{
     HostFields, IpPoolFields, JoinTokenFields, LogicalNetworkFields, MacPoolFields, PortFields, TenantFields,
     TokenFields, VmNetworkFields, VmSubnetFields,
@@ -164,6 +165,14 @@ pub enum CreateWhat {
         name: ResourceName,
         #[command(flatten)]
         fields: TokenFields,
+    },
+    /// Somebody who signs in to the controller's console; the password is made up and printed this once.
+    #[command(alias = "users")]
+    User {
+        /// Name.
+        name: ResourceName,
+        #[command(flatten)]
+        fields: UserFields,
     },
     /// A token with which one host may join, once.
     JoinToken(JoinTokenFields),
@@ -352,6 +361,15 @@ pub enum SetWhat {
         name: String,
         #[command(flatten)]
         fields: MigrationFields,
+    },
+    /// The password of somebody who signs in to the controller's console: asked for at a terminal, else a line of the
+    /// standard input. Whoever is signed in as that user is signed out.
+    Password {
+        /// Name of the user.
+        name: ResourceName,
+        /// Have one made up, and printed this once.
+        #[arg(long)]
+        generate: bool,
     },
 }
 

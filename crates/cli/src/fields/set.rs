@@ -129,7 +129,8 @@ impl SetWhat {
             | Self::DhcpScope { .. }
             | Self::RoutingDomain { .. }
             | Self::Global { .. }
-            | Self::Migration { .. } => Map::new(),
+            | Self::Migration { .. }
+            | Self::Password { .. } => Map::new(),
         };
         if given.is_empty() {
             return Err(FieldsError::Nothing(kind.as_str()));

@@ -27,6 +27,7 @@ impl CreateWhat {
             Self::Gateway { .. } => "gateway",
             Self::GatewayConnection { .. } => "gateway-connection",
             Self::Token { .. } => "token",
+            Self::User { .. } => "user",
             Self::JoinToken(_) => "join-token",
         }
     }
@@ -56,6 +57,7 @@ impl SetWhat {
             Self::Port { .. } => "port",
             Self::Gateway { .. } => "gateway",
             Self::GatewayConnection { .. } => "gateway-connection",
+            Self::Password { .. } => "password",
         }
     }
 }

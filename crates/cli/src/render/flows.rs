@@ -61,7 +61,7 @@ fn end(address: IpAddr, port: u16) -> String {
 }
 
 /// Packets and bytes.
-fn amount(packets: u64, bytes: u64) -> String {
+pub(super) fn amount(packets: u64, bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
     let (mut bytes, mut unit) = (bytes as f64, 0);
     while bytes >= 1000.0 && unit + 1 < UNITS.len() {

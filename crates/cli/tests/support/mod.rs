@@ -235,6 +235,17 @@ impl Controller {
 }
 
 pub fn run(args: &[&str], input: &str, environment: &Environment, reader_gone: fn(Duration) -> bool) -> Ended {
+    run_asking(args, input, environment, reader_gone, |_| Ok(None))
+}
+
+/// The same at a terminal that answers like this.
+pub fn run_asking(
+    args: &[&str],
+    input: &str,
+    environment: &Environment,
+    reader_gone: fn(Duration) -> bool,
+    ask: fn(&str) -> std::io::Result<Option<String>>,
+) -> Ended {
     let roles = Roles {
         agent: |_| Ok(()),
         gateway: |_| Ok(()),
@@ -247,7 +258,7 @@ pub fn run(args: &[&str], input: &str, environment: &Environment, reader_gone: f
         join: |options| Ok(options.name.clone().unwrap_or_else(|| "host15".into())),
     };
     let (mut input, mut out, mut err) = (input.as_bytes(), Vec::new(), Vec::new());
-    let mut streams = Streams { input: &mut input, out: &mut out, err: &mut err, reader_gone };
+    let mut streams = Streams { input: &mut input, out: &mut out, err: &mut err, reader_gone, ask };
     let args = std::iter::once("netvirt").chain(args.iter().copied()).map(OsString::from);
     let code = run_with(args, environment, roles, &mut streams);
     Ended { code, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }

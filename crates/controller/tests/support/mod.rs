@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use api::Problem;
 use api::fabric::{Caller, CallerKind, Change, ChangeReport, ChangeSet, FabricApi as _, Item, Role};
-use controller::{Controller, Sessions, Settings};
+use api::{HostAnswer, HostQuestion, Problem};
+use controller::{Controller, Pending, Sessions, Settings};
 use model::fabric::{Key, Kind, ResourceName, resources_from_yaml};
 use parking_lot::{Condvar, Mutex};
 use plan::fabric::TopicChange;
-use proto::Standing;
+use proto::{AskError, Standing};
 use store::{CommitError, Error, Options, RedbStore, Revision, Snapshot, Store, Transaction, Watch, WatchError};
 
 /// Sessions with agents that acknowledge when the test says so.
@@ -24,6 +24,21 @@ pub struct Fake {
     pub published: Mutex<Vec<(u64, Vec<TopicChange>)>>,
     pub in_force: Mutex<HashMap<ResourceName, u64>>,
     pub disconnected: Mutex<Vec<ResourceName>>,
+    /// What hosts say when they are asked; nothing, if nobody has said what.
+    answer: Mutex<Option<Box<Says>>>,
+}
+
+/// What a host says to a question.
+type Says = dyn Fn(&ResourceName, &HostQuestion) -> Result<HostAnswer, AskError> + Send;
+
+impl Fake {
+    /// From now on hosts say this.
+    pub fn answers(
+        &self,
+        says: impl Fn(&ResourceName, &HostQuestion) -> Result<HostAnswer, AskError> + Send + 'static,
+    ) {
+        *self.answer.lock() = Some(Box::new(says));
+    }
 }
 
 impl Sessions for Fake {
@@ -44,6 +59,11 @@ impl Sessions for Fake {
     fn disconnect(&self, host: &ResourceName) {
         self.in_force.lock().remove(host);
         self.disconnected.lock().push(host.clone());
+    }
+    fn ask(&self, host: &ResourceName, question: &HostQuestion) -> Result<Pending, AskError> {
+        let answer = self.answer.lock();
+        let bytes = answer.as_ref().ok_or(AskError::NotConnected)?(host, question)?.to_bytes(usize::MAX);
+        Ok(Box::new(move |_| Ok(bytes)))
     }
 }
 
@@ -157,6 +177,7 @@ pub fn settings(folder: &Path) -> Settings {
         fingerprint: "0f".repeat(32),
         certificate_life: Duration::from_secs(3600),
         scratch: folder.to_owned(),
+        openid: None,
     }
 }
 

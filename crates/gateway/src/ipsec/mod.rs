@@ -18,6 +18,7 @@ use plan::gateway::OUTSIDE;
 use plan::gateway::ipsec::{self, Authentication, DEVICE, Esp, INTERFACE_ID, Journal, Tunnel};
 
 use crate::daemons::own_folder;
+use crate::devices::Watched;
 use crate::tunnel_device::{Wanted, make_room, settle_routes};
 use crate::vici::Error;
 use crate::{ConfigFile, Daemon, Daemons, OnChange, Part, Place, Trouble};
@@ -49,6 +50,12 @@ pub struct IpsecPart {
     earlier: BTreeMap<String, (u64, u64)>,
     /// What charon refuses, by tunnel.
     refused: BTreeMap<String, String>,
+    /// Where devices and routes are asked for, once there are tunnels.
+    watched: Option<Watched>,
+    /// Whether the device and its routes were made what they should be.
+    settled: bool,
+    /// Whether nothing is left of former tunnels.
+    cleared: bool,
 }
 
 impl IpsecPart {
@@ -65,6 +72,9 @@ impl IpsecPart {
             states: BTreeMap::new(),
             earlier: BTreeMap::new(),
             refused: BTreeMap::new(),
+            watched: None,
+            settled: false,
+            cleared: false,
         }
     }
 
@@ -150,10 +160,19 @@ impl IpsecPart {
         self.take(tunnels, BTreeMap::new());
     }
 
-    /// Makes the device and its routes what they should be.
+    /// Makes the device and its routes what they should be, if they were not made so or something has happened to them.
     fn settle_device(&mut self, place: &Place<'_>, tunnels: &[Tunnel<'_>]) -> Result<(), host::Error> {
-        let netlink = Netlink::in_namespace(place.namespace)?;
-        let esp = self.esp(place);
+        let mut watched = Watched::again(self.watched.take(), place.namespace)?;
+        if watched.has_changed() || !self.settled {
+            let made = Self::make_device(watched.netlink(), self.esp(place), tunnels);
+            self.settled = made.is_ok();
+            made?;
+        }
+        self.watched = Some(watched);
+        Ok(())
+    }
+
+    fn make_device(netlink: &Netlink, esp: Esp, tunnels: &[Tunnel<'_>]) -> Result<(), host::Error> {
         if esp == Esp::Kernel && netlink.link(DEVICE).is_err_and(|error| error.is_absent()) {
             netlink.create_xfrm(DEVICE, INTERFACE_ID)?;
         }
@@ -165,14 +184,16 @@ impl IpsecPart {
             routes: tunnels.iter().flat_map(|tunnel| tunnel.routes.clone()).collect(),
             remotes: tunnels.iter().filter_map(|tunnel| tunnel.remote).collect(),
         };
-        wanted.settle(&netlink)?;
-        settle_routes(&netlink, ROUTE_PROTOCOL, &[wanted])
+        wanted.settle(netlink)?;
+        settle_routes(netlink, ROUTE_PROTOCOL, &[wanted])
     }
 
     /// No tunnels: nothing of theirs is left.
     fn clear(&mut self, place: &Place<'_>) {
         self.lost(&[]);
         self.refused.clear();
+        // A charon that is about to end may still do what it was told.
+        self.cleared = self.daemons.status(place.folder, CHARON).pid.is_none();
         if let Ok(netlink) = Netlink::in_namespace(place.namespace) {
             let _ = settle_routes(&netlink, ROUTE_PROTOCOL, &[]);
             if self.esp(place) == Esp::Kernel {
@@ -192,9 +213,12 @@ impl IpsecPart {
             }
         }
         if tunnels.is_empty() {
-            self.clear(place);
+            if !self.cleared {
+                self.clear(place);
+            }
             return troubles;
         }
+        self.cleared = false;
         let until = Instant::now() + wait;
         loop {
             match self.speak(place, &tunnels) {
@@ -237,6 +261,7 @@ impl IpsecPart {
 impl Part for IpsecPart {
     fn settle(&mut self, place: &Place<'_>) -> Vec<Trouble> {
         let wanted = ipsec::tunnels(place.compartment).iter().any(|(_, tunnel)| tunnel.is_ok());
+        (self.settled, self.cleared) = (false, false);
         let mut troubles = self.settle_daemon(place, wanted);
         let runs = self.daemons.status(place.folder, CHARON).pid.is_some();
         troubles.extend(self.work(place, if runs { START } else { Duration::ZERO }));

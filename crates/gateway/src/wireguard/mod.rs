@@ -17,6 +17,7 @@ use model::gateway::{Connection, ConnectionReport, ConnectionState};
 use plan::gateway::OUTSIDE;
 use plan::gateway::wireguard::{self, SESSION, Tunnel};
 
+use crate::devices::Watched;
 use crate::tunnel_device::{Wanted, settle_routes};
 use crate::{ConfigFile, Daemon, Daemons, OnChange, Part, Place, Trouble};
 pub use process::{WireguardError, WireguardOptions, run_wireguard};
@@ -56,6 +57,8 @@ pub struct WireguardPart {
     status: BTreeMap<String, Status>,
     /// What is in the way of tunnels, by their devices.
     broken: BTreeMap<String, String>,
+    /// Where devices and routes are asked for, once there are tunnels.
+    watched: Option<Watched>,
 }
 
 impl WireguardPart {
@@ -71,6 +74,7 @@ impl WireguardPart {
             told: BTreeMap::new(),
             status: BTreeMap::new(),
             broken: BTreeMap::new(),
+            watched: None,
         }
     }
 
@@ -191,18 +195,26 @@ impl WireguardPart {
                 Err(error) => troubles.push(Trouble::of(connection, error.to_string())),
             }
         }
-        let netlink = match Netlink::in_namespace(place.namespace) {
-            Ok(netlink) => netlink,
+        if tunnels.is_empty() && !settle {
+            return troubles;
+        }
+        let mut watched = match Watched::again(self.watched.take(), place.namespace) {
+            Ok(watched) => watched,
             Err(error) => return vec![Trouble::general(error.to_string())],
         };
-        if (!tunnels.is_empty() || settle)
-            && let Err(error) = self.settle_devices(place, &netlink, &tunnels)
-        {
-            troubles.push(Trouble::general(error.to_string()));
+        let mut done = Ok(());
+        if watched.has_changed() || settle || !self.broken.is_empty() {
+            done = self.settle_devices(place, watched.netlink(), &tunnels);
         }
         if settle {
-            troubles.extend(self.settle_daemons(place, &netlink, &tunnels));
-        } else {
+            troubles.extend(self.settle_daemons(place, watched.netlink(), &tunnels));
+        }
+        match done {
+            Ok(()) => self.watched = Some(watched),
+            // Not kept, it is looked at anew the next time.
+            Err(error) => troubles.push(Trouble::general(error.to_string())),
+        }
+        if !settle {
             self.look(place, &tunnels);
             let trouble = |tunnel: &Tunnel<'_>| self.daemons.status(place.folder, &tunnel.device).trouble;
             troubles.extend(tunnels.iter().filter_map(trouble).map(Trouble::general));

@@ -24,7 +24,7 @@ pub(crate) use link::{address_of, state_of};
 pub use neighbours::Reachability;
 pub use routes::Route;
 pub(crate) use socket::{RequestSocket, split};
-pub use tables::{PolicyRule, TableRoute};
+pub use tables::{Asked, PolicyRule, TableRoute};
 
 use crate::{Error, Mac, Namespace};
 

@@ -25,37 +25,42 @@ pub enum Reachability {
 }
 
 impl Netlink {
-    /// What is known of a neighbour on a device; `None` when it was not asked for lately.
+    /// What is known of a neighbour on a device, by the device's number; `None` when it was not asked for lately.
     ///
     /// # Errors
-    /// [`Error::NoDevice`], or what the kernel says.
-    pub fn neighbour(&self, device: &str, address: IpAddr) -> Result<Option<Reachability>, Error> {
-        let index = self.index(device)?;
-        let mut message = NeighbourMessage::default();
-        message.header.family = family(address);
-        let answers = self.requests.dump("list the neighbours", RouteNetlinkMessage::GetNeighbour(message))?;
-        Ok(answers.iter().find_map(|answer| match answer {
-            RouteNetlinkMessage::NewNeighbour(message) if message.header.ifindex == index => {
-                let is_it = message.attributes.contains(&NeighbourAttribute::Destination(destination(address)));
-                is_it.then(|| reachability(message.header.state)).flatten()
-            }
-            _ => None,
-        }))
+    /// What the kernel says.
+    pub fn neighbour(&self, device: u32, address: IpAddr) -> Result<Option<Reachability>, Error> {
+        let message = RouteNetlinkMessage::GetNeighbour(neighbour(device, address));
+        // Asked for alone: a list would be of the neighbours on all devices.
+        match self.requests.get(&format!("find neighbour {address}"), message) {
+            Ok(answers) => Ok(answers.iter().find_map(|answer| match answer {
+                RouteNetlinkMessage::NewNeighbour(message) => reachability(message.header.state),
+                _ => None,
+            })),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    /// Has the kernel ask for a neighbour, as if something were to be sent to it.
+    /// Has the kernel ask for a neighbour on a device, by the device's number, as if something were to be sent to it.
     ///
     /// # Errors
-    /// [`Error::NoDevice`], or what the kernel says.
-    pub fn ask_for_neighbour(&self, device: &str, address: IpAddr) -> Result<(), Error> {
-        let mut message = NeighbourMessage::default();
-        message.header.family = family(address);
-        message.header.ifindex = self.index(device)?;
+    /// What the kernel says.
+    pub fn ask_for_neighbour(&self, device: u32, address: IpAddr) -> Result<(), Error> {
+        let mut message = neighbour(device, address);
         message.header.flags = NeighbourFlags::Use;
-        message.attributes.push(NeighbourAttribute::Destination(destination(address)));
         let action = format!("ask for neighbour {address} on device {device}");
         self.requests.change(&action, RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE)
     }
+}
+
+/// The message that stands for a neighbour.
+fn neighbour(device: u32, address: IpAddr) -> NeighbourMessage {
+    let mut message = NeighbourMessage::default();
+    message.header.family = family(address);
+    message.header.ifindex = device;
+    message.attributes.push(NeighbourAttribute::Destination(destination(address)));
+    message
 }
 
 /// What a state of the kernel's (NUD_* of linux/neighbour.h) says.

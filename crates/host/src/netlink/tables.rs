@@ -27,6 +27,17 @@ pub struct TableRoute {
     pub device: u32,
 }
 
+/// What a rule asks for a packet's route.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Asked {
+    /// The table of this number.
+    Table(u32),
+    /// The rules from this priority on, which lie behind; those between are passed over.
+    Rules(u32),
+    /// Nothing: the search ends without a route.
+    Nothing,
+}
+
 /// A rule about which table is asked for a packet's route.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct PolicyRule {
@@ -36,8 +47,8 @@ pub struct PolicyRule {
     pub priority: u32,
     /// The mark that the packet must have, and the bits of it that count.
     pub mark: Option<(u32, u32)>,
-    /// The table that is asked; none: the search ends without a route.
-    pub table: Option<u32>,
+    /// What is asked.
+    pub asks: Asked,
     /// Whether routes to everything (of prefix length 0) are passed over there.
     pub but_default: bool,
 }
@@ -185,20 +196,26 @@ fn route_message(protocol: u8, route: &TableRoute) -> RouteMessage {
 /// The rule that a message describes.
 fn rule_of(message: &RuleMessage) -> PolicyRule {
     let v6 = message.header.family == AddressFamily::Inet6;
-    let mut rule = PolicyRule { v6, priority: 0, mark: None, table: None, but_default: false };
-    let (mut mark, mut mask, mut table) = (None, u32::MAX, u32::from(message.header.table));
+    let mut rule = PolicyRule { v6, priority: 0, mark: None, asks: Asked::Nothing, but_default: false };
+    let (mut mark, mut mask, mut table, mut rules) = (None, None, u32::from(message.header.table), 0);
     for attribute in &message.attributes {
         match attribute {
             RuleAttribute::Priority(priority) => rule.priority = *priority,
             RuleAttribute::FwMark(value) => mark = Some(*value),
-            RuleAttribute::FwMask(value) => mask = *value,
+            RuleAttribute::FwMask(value) => mask = Some(*value),
+            RuleAttribute::Goto(priority) => rules = *priority,
             RuleAttribute::Table(number) => table = *number,
             RuleAttribute::SuppressPrefixLen(length) => rule.but_default = *length == 0,
             _ => {}
         }
     }
-    rule.mark = mark.map(|mark| (mark, mask));
-    rule.table = (message.header.action == RuleAction::ToTable).then_some(table);
+    // Of the mark 0 the kernel tells the mask alone.
+    rule.mark = mark.or(mask.map(|_| 0)).map(|mark| (mark, mask.unwrap_or(u32::MAX)));
+    rule.asks = match message.header.action {
+        RuleAction::ToTable => Asked::Table(table),
+        RuleAction::Goto => Asked::Rules(rules),
+        _ => Asked::Nothing,
+    };
     rule
 }
 
@@ -211,12 +228,16 @@ fn rule_message(rule: &PolicyRule) -> RuleMessage {
         message.attributes.push(RuleAttribute::FwMark(mark));
         message.attributes.push(RuleAttribute::FwMask(mask));
     }
-    match rule.table {
-        Some(table) => {
+    match rule.asks {
+        Asked::Table(table) => {
             message.header.action = RuleAction::ToTable;
             message.attributes.push(RuleAttribute::Table(table));
         }
-        None => message.header.action = RuleAction::Unreachable,
+        Asked::Rules(priority) => {
+            message.header.action = RuleAction::Goto;
+            message.attributes.push(RuleAttribute::Goto(priority));
+        }
+        Asked::Nothing => message.header.action = RuleAction::Unreachable,
     }
     if rule.but_default {
         message.attributes.push(RuleAttribute::SuppressPrefixLen(0));

@@ -5,13 +5,14 @@
 //! Packets are dispatched by a mark, and the mark chooses a table of routes before the kernel looks whether the address is its
 //! own.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use model::gateway::{Gateway, SharedAddress};
 
 use super::OUTSIDE;
-use super::layout::{EDGE_THERE, MAIN_TABLE, Rule, everything, sysctls as of_compartments};
+use super::layout::{Asked, EDGE_THERE, MAIN_TABLE, Rule, everything, sysctls as of_compartments};
 use super::ruleset::text::{FAMILIES, Family, Text, braces};
 use super::ruleset::{Ruleset, nat::range};
 
@@ -21,11 +22,18 @@ pub const LOCAL_PRIORITY: u32 = 32_000;
 /// The kernel's table of its own addresses.
 pub const LOCAL_TABLE: u32 = 255;
 
-/// Priorities of the rules of compartments, and numbers of their tables, begin here.
+/// Priorities of the rules for packets without a mark, of those for groups of marks, and of those for each.
 const FIRST_PRIORITY: u32 = 1000;
+const FIRST_OF_GROUPS: u32 = 1100;
+const FIRST_OF_SLOTS: u32 = 2000;
+
+/// So many marks are a group; a power of two. A packet passes a rule of each group and those of its own.
+const GROUP: u32 = 32;
+
+/// Numbers of the tables of compartments begin here.
 const FIRST_TABLE: u32 = 1000;
 
-/// The highest slot. Rules of 4000 compartments, one after the other, would be slow before they were too many.
+/// The highest slot. Rules of 4000 compartments would be slow before they were too many.
 pub const LAST_SLOT: u16 = 4000;
 
 /// A compartment that shares addresses.
@@ -97,16 +105,26 @@ pub fn routes(members: &[Member], next_hops: &[IpAddr]) -> Vec<Route> {
     routes
 }
 
-/// Which table is asked, in both families.
+/// Which table is asked, in both families. What has no mark, all that leaves, passes no rules of compartments; what comes to one
+/// passes over those of other groups. Else each packet would pass the rules of all.
 pub fn rules(members: &[Member]) -> Vec<Rule> {
-    let slots = members.iter().map(|member| Rule {
-        priority: FIRST_PRIORITY + u32::from(member.slot),
-        mark: Some((mark(member.slot), u32::MAX)),
-        table: Some(FIRST_TABLE + u32::from(member.slot)),
-        but_default: false,
-    });
-    let local = Rule { priority: LOCAL_PRIORITY, mark: None, table: Some(LOCAL_TABLE), but_default: false };
-    slots.chain([local]).collect()
+    let rule = |priority, mark, asks| Rule { priority, mark, asks, but_default: false };
+    let unmarked = |priority, table| rule(priority, Some((0, u32::MAX)), Asked::Table(table));
+    let mut rules = vec![unmarked(FIRST_PRIORITY, LOCAL_TABLE), unmarked(FIRST_PRIORITY + 1, MAIN_TABLE)];
+    let begin = |group: u32| FIRST_OF_SLOTS + group * (GROUP + 1);
+    let groups: BTreeSet<_> = members.iter().map(|member| mark(member.slot) / GROUP).collect();
+    for group in groups {
+        let marks = (group * GROUP, !(GROUP - 1));
+        rules.push(rule(FIRST_OF_GROUPS + group, Some(marks), Asked::Rules(begin(group))));
+        // The kernel goes to a rule that is there, whoever comes and goes: this one is for nobody.
+        rules.push(unmarked(begin(group), LOCAL_TABLE));
+    }
+    rules.extend(members.iter().map(|member| {
+        let (mark, table) = (mark(member.slot), FIRST_TABLE + u32::from(member.slot));
+        rule(begin(mark / GROUP) + 1 + mark % GROUP, Some((mark, u32::MAX)), Asked::Table(table))
+    }));
+    rules.push(rule(LOCAL_PRIORITY, None, Asked::Table(LOCAL_TABLE)));
+    rules
 }
 
 /// What the edge's namespace is set to: as compartments are, but packets may come from addresses that are its own.

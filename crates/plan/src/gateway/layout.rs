@@ -73,6 +73,17 @@ pub struct Route {
     pub device: &'static str,
 }
 
+/// What a rule asks for the route of a packet.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Asked {
+    /// The table of this number.
+    Table(u32),
+    /// The rules from this priority on; those between are passed over.
+    Rules(u32),
+    /// Nothing: there is no route.
+    Nothing,
+}
+
 /// Which table is asked for the route of a packet. Rules of lower priority come first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Rule {
@@ -80,8 +91,8 @@ pub struct Rule {
     pub priority: u32,
     /// The mark that the packet must have, and the bits of it that count.
     pub mark: Option<(u32, u32)>,
-    /// The table; none: there is no route.
-    pub table: Option<u32>,
+    /// What is asked.
+    pub asks: Asked,
     /// Whether the table's route to everything is passed over.
     pub but_default: bool,
 }
@@ -210,20 +221,20 @@ fn outside_routes(compartment: &Compartment, outside: &Outside, gateway_hops: &[
 /// Which tables are asked. What is declared comes before what is learnt, and that before the way to everything; else a default
 /// route that a neighbor tells would lead away what is for the VM network.
 fn rules(compartment: &Compartment) -> Vec<Rule> {
-    let rule = |priority, mark: Option<u32>, table, but_default| {
+    let rule = |priority, mark: Option<u32>, asks, but_default| {
         let mark = mark.map(|bit| (bit, bit));
-        Rule { priority, mark, table, but_default }
+        Rule { priority, mark, asks, but_default }
     };
     let mut rules = Vec::new();
     if is_steered(compartment) {
-        rules.push(rule(80, Some(EDGE_MARK), Some(MAIN_TABLE), true));
-        rules.push(rule(81, Some(EDGE_MARK), Some(EDGE_TABLE), false));
+        rules.push(rule(80, Some(EDGE_MARK), Asked::Table(MAIN_TABLE), true));
+        rules.push(rule(81, Some(EDGE_MARK), Asked::Table(EDGE_TABLE), false));
     }
     if compartment.connections.iter().any(|connection| connection.bgp.is_some()) {
-        rules.push(rule(90, Some(LEARNT_MARK), Some(LEARNT_TABLE), false));
-        rules.push(rule(91, Some(LEARNT_MARK), None, false));
-        rules.push(rule(98, None, Some(MAIN_TABLE), true));
-        rules.push(rule(100, None, Some(LEARNT_TABLE), false));
+        rules.push(rule(90, Some(LEARNT_MARK), Asked::Table(LEARNT_TABLE), false));
+        rules.push(rule(91, Some(LEARNT_MARK), Asked::Nothing, false));
+        rules.push(rule(98, None, Asked::Table(MAIN_TABLE), true));
+        rules.push(rule(100, None, Asked::Table(LEARNT_TABLE), false));
     }
     rules
 }

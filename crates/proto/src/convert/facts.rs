@@ -4,12 +4,16 @@ use super::values::{WireError, address_in, address_out, mac_in, mac_out, name_in
 use crate::{Departure, HostFacts, LearntAddress, PortReport, Report, Station, Uplink, wire};
 
 pub fn facts_out(facts: &HostFacts) -> wire::HostFacts {
-    wire::HostFacts { version: facts.version.clone(), uplinks: facts.uplinks.iter().map(uplink_out).collect() }
+    wire::HostFacts {
+        version: facts.version.clone(),
+        uplinks: facts.uplinks.iter().map(uplink_out).collect(),
+        questions: facts.questions.clone(),
+    }
 }
 
 pub fn facts_in(facts: Option<wire::HostFacts>) -> Result<HostFacts, WireError> {
     let facts = facts.ok_or(WireError::Missing { field: "facts" })?;
-    Ok(HostFacts { version: facts.version, uplinks: uplinks_in(facts.uplinks)? })
+    Ok(HostFacts { version: facts.version, uplinks: uplinks_in(facts.uplinks)?, questions: facts.questions })
 }
 
 pub fn report_out(report: &Report) -> wire::Report {

@@ -60,13 +60,13 @@ impl Hub {
         let end = Instant::now() + limit;
         let mut pause = PAUSES[0];
         loop {
-            match self.ask(host, claim).await {
+            match self.ask_controller(host, claim).await {
                 Claimed::Done => return Some(None),
                 Claimed::Refused(refusal) => return Some(Some(refusal)),
                 Claimed::Pending(why) if Instant::now() >= end => {
                     // Whoever asked will not plug it, so that nothing may be left that says so.
                     let back = Claim { release: true, device: None, ..claim.clone() };
-                    self.ask(host, &back).await;
+                    self.ask_controller(host, &back).await;
                     return Some(Some(format!("within {} s it did not come about: {why}", limit.as_secs())));
                 }
                 Claimed::Pending(_) => {}
@@ -79,7 +79,7 @@ impl Hub {
         }
     }
 
-    async fn ask(&self, host: &ResourceName, claim: &Claim) -> Claimed {
+    async fn ask_controller(&self, host: &ResourceName, claim: &Claim) -> Claimed {
         let (controller, host, claim) = (Arc::clone(&self.controller), host.clone(), claim.clone());
         let asked = tokio::task::spawn_blocking(move || controller.claim(&host, &claim)).await;
         asked.unwrap_or_else(|_| Claimed::Refused("the controller failed; see its log".to_owned()))
@@ -158,9 +158,9 @@ mod tests {
         let slow = Arc::new(Slow(questions, Mutex::default()));
         let hub = Hub::new(Arc::clone(&slow) as Arc<dyn Controller>, 1);
         let host: ResourceName = "host1".parse().unwrap();
-        let (number, ..) = hub.register(&host);
+        let (number, ..) = hub.register(&host, super::super::asking::Asked::default());
         if end_session {
-            hub.register(&host);
+            hub.register(&host, super::super::asking::Asked::default());
         }
         let claim = Claim { uid: Uuid::from_u128(1), device: None, release: false };
         let answer = hub.pursue(&host, number, &claim, limit).await;

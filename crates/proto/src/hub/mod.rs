@@ -4,6 +4,7 @@
 //! each session: a change is encoded once, and all that a revision has for a host is put into the queue of its session
 //! as one, so that it is sent as one.
 
+mod asking;
 mod claims;
 mod linger;
 mod outgoing;
@@ -23,6 +24,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+pub use asking::{MAX_QUESTIONS, Waiting};
 pub use claims::CLAIM_TIMEOUT;
 use linger::Linger;
 pub(crate) use outgoing::Outgoing;
@@ -82,6 +84,8 @@ pub struct Hub {
 struct State {
     published: u64,
     sessions: u64,
+    /// The number of the last question to any host.
+    questions: u64,
     topics: HashMap<TopicId, Slot>,
     hosts: HashMap<ResourceName, HostState>,
 }
@@ -114,6 +118,7 @@ struct HostState {
 struct Live {
     number: u64,
     queue: mpsc::Sender<Queued>,
+    asked: asking::Asked,
     end: Option<oneshot::Sender<SessionEnd>>,
 }
 
@@ -154,7 +159,8 @@ impl Hub {
 
     /// A hub with limits of its own.
     pub fn with_limits(controller: Arc<dyn Controller>, revision: u64, limits: Limits) -> Arc<Self> {
-        let state = State { published: revision, sessions: 0, topics: HashMap::new(), hosts: HashMap::new() };
+        let state =
+            State { published: revision, sessions: 0, questions: 0, topics: HashMap::new(), hosts: HashMap::new() };
         Arc::new(Self { controller, limits, state: Mutex::new(state), loading: tokio::sync::Mutex::new(()) })
     }
 

@@ -12,6 +12,7 @@ use plan::fabric::TopicId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::asking::Asked;
 use super::outgoing::{Begin, Outgoing, Sending};
 use super::{CatchUp, Hub, Live, Queued, claims};
 use crate::convert::{
@@ -93,7 +94,7 @@ impl Hub {
             (Err(error), _) | (_, Err(error)) => return error.into(),
         };
         let host = peer.host.clone();
-        let (number, revision, queue, ended) = self.register(&host);
+        let (number, revision, queue, ended) = self.register(&host, Asked::of(&facts));
         let controller = Arc::clone(&self.controller);
         // Once more, now that [`Hub::disconnect`] finds the session: the host may have been deleted since it was admitted.
         let greet = move || controller.admit(&peer).map(|()| controller.connected(&peer.host, address, facts));
@@ -118,6 +119,7 @@ impl Hub {
     pub(super) fn register(
         &self,
         host: &ResourceName,
+        asked: Asked,
     ) -> (u64, u64, mpsc::Receiver<Queued>, oneshot::Receiver<SessionEnd>) {
         let (queue, queued) = mpsc::channel(self.limits.queue);
         let (end, ended) = oneshot::channel();
@@ -126,7 +128,7 @@ impl Hub {
         let (number, published) = (state.sessions, state.published);
         let known = state.hosts.entry(host.clone()).or_default();
         known.end(SessionEnd::Replaced);
-        known.session = Some(Live { number, queue, end: Some(end) });
+        known.session = Some(Live { number, queue, asked, end: Some(end) });
         known.affected = published;
         known.catching_up = true;
         state.detach(host);
@@ -304,6 +306,7 @@ impl Hub {
                         return error.into();
                     }
                 }
+                Some(Said::Answer(answer)) => self.take_answer(host, number, answer),
                 Some(Said::Hello(_)) => return SessionEnd::Protocol("an agent says hello once".to_owned()),
                 // Of a later version: it is nothing that must be understood.
                 None => {}

@@ -124,7 +124,7 @@ async fn what_is_published_while_a_host_comes_back_is_not_in_force_there_yet() {
     agent.update().await;
     until(|| hub.in_force(&name) == Some(1)).await;
     // It has connected anew, and is not yet a subscriber again.
-    let _session = hub.register(&name);
+    let _session = hub.register(&name, super::asking::Asked::default());
     hub.publish(2, &[put([7])]);
     assert_eq!(hub.in_force(&name), Some(1));
     let mut agent = Agent::connect(&hub, "host1", agent.mirror.clone()).await;

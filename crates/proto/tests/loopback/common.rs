@@ -247,6 +247,7 @@ pub fn facts() -> HostFacts {
             addresses: vec!["192.168.4.11/24".parse().unwrap()],
             mtu: 1500,
         }],
+        questions: vec!["weather".to_owned()],
     }
 }
 

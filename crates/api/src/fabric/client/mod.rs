@@ -1,5 +1,6 @@
 //! The typed client: one method for each method of [`crate::fabric::FabricApi`], blocking, over HTTPS.
 
+mod asking;
 mod connection;
 mod error;
 mod frames;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 
+use super::accounts::{NewPassword, NewUser, PasswordSet, User, UserCreated};
 use super::paths::{self, MAX_BULK_BYTES};
 use super::{
     AuditEntry, AuditQuery, ChangeReport, ChangeSet, ControllerStatus, Imported, Item, JoinToken, ListQuery, Listing,
@@ -164,7 +166,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn change(&self, changes: &ChangeSet) -> Result<ChangeReport, ClientError> {
-        self.send_json(paths::CHANGES, changes)
+        self.send_json(Method::POST, paths::CHANGES, changes)
     }
 
     /// See [`crate::fabric::FabricApi::watch`]. Connections that break are made anew, from the last event on.
@@ -188,7 +190,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn create_token(&self, token: &NewToken) -> Result<TokenCreated, ClientError> {
-        self.send_json(paths::TOKENS, token)
+        self.send_json(Method::POST, paths::TOKENS, token)
     }
 
     /// See [`crate::fabric::FabricApi::delete_token`].
@@ -199,12 +201,44 @@ impl Client {
         self.exchange(Question::new(Method::DELETE, paths::token(name))).map(drop)
     }
 
+    /// See [`crate::fabric::FabricApi::users`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn users(&self) -> Result<Vec<User>, ClientError> {
+        self.get_json::<Listing<User>>(paths::USERS).map(|list| list.items)
+    }
+
+    /// See [`crate::fabric::FabricApi::create_user`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn create_user(&self, user: &NewUser) -> Result<UserCreated, ClientError> {
+        self.send_json(Method::POST, paths::USERS, user)
+    }
+
+    /// See [`crate::fabric::FabricApi::delete_user`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn delete_user(&self, name: &ResourceName) -> Result<(), ClientError> {
+        self.exchange(Question::new(Method::DELETE, paths::user(name))).map(drop)
+    }
+
+    /// See [`crate::fabric::FabricApi::set_password`].
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn set_password(&self, name: &ResourceName, password: &NewPassword) -> Result<PasswordSet, ClientError> {
+        self.send_json(Method::PUT, &paths::password(name), password)
+    }
+
     /// See [`crate::fabric::FabricApi::create_join_token`].
     ///
     /// # Errors
     /// [`ClientError`].
     pub fn create_join_token(&self, token: &NewJoinToken) -> Result<JoinToken, ClientError> {
-        self.send_json(paths::JOIN_TOKENS, token)
+        self.send_json(Method::POST, paths::JOIN_TOKENS, token)
     }
 
     /// See [`crate::fabric::FabricApi::audit`].
@@ -248,8 +282,13 @@ impl Client {
         self.understood(Question::new(Method::GET, path.to_owned()).up_to(MAX_ANSWER_BYTES))
     }
 
-    fn send_json<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
-        let question = Question::new(Method::POST, path.to_owned()).up_to(MAX_ANSWER_BYTES);
+    fn send_json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let question = Question::new(method, path.to_owned()).up_to(MAX_ANSWER_BYTES);
         let body = serde_json::to_vec(body).map_err(|error| question.misunderstood(error.to_string()))?;
         self.understood(question.with_body("application/json", body, MAX_BODY_BYTES)?)
     }

@@ -2,6 +2,8 @@
 //!
 //! The schemas come out of the types that server and client use; the paths of all kinds are the same few, written once.
 
+mod accounts;
+mod asking;
 mod examples;
 mod operations;
 mod resources;

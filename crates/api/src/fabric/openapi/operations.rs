@@ -3,6 +3,7 @@
 use model::fabric::Kind;
 use serde_json::{Map, Value, json};
 
+use super::asking::{self, asking_paths};
 use super::resources::resource_paths;
 use super::schemas::schema;
 use crate::fabric::paths::{self, EVENT_STREAM, JSON_LINES, OCTETS};
@@ -115,7 +116,9 @@ pub(super) fn paths() -> Map<String, Value> {
         }
     }
     all.extend(access());
+    all.extend(super::accounts::accounts());
     all.extend(bulk());
+    all.extend(asking_paths());
     all
 }
 
@@ -232,7 +235,7 @@ fn bulk() -> [(String, Value); 3] {
 pub(super) fn tags() -> Value {
     let mut tags = vec![json!({"name": "controller"}), json!({"name": "changes"})];
     tags.extend(Kind::ALL.map(|kind| json!({"name": kind.as_str()})));
-    tags.extend([json!({"name": "access"}), json!({"name": "copies"})]);
+    tags.extend([json!({"name": asking::TAG}), json!({"name": "access"}), json!({"name": "copies"})]);
     Value::Array(tags)
 }
 
@@ -275,6 +278,10 @@ pub(super) fn headers() -> Value {
             "description": "The path of what was created.", "required": true,
             "schema": {"type": "string", "format": "uri-reference"},
         },
+        "Retry-After": {
+            "description": "After how many seconds it makes sense to try again.", "required": true,
+            "schema": {"type": "integer", "minimum": 0},
+        },
         "WWW-Authenticate": {
             "description": "That a token is needed.", "required": true, "schema": {"type": "string"},
         },
@@ -283,7 +290,8 @@ pub(super) fn headers() -> Value {
 
 /// The problems, by the names of their types.
 pub(super) fn problems() -> Map<String, Value> {
-    let all = ALWAYS.into_iter().chain(WITH_BODY).chain(CHANGING).chain([ProblemType::Gone]);
+    let all =
+        ALWAYS.into_iter().chain(WITH_BODY).chain(CHANGING).chain([ProblemType::Gone, ProblemType::TooManyRequests]);
     all.map(|problem| {
         let mut response = json!({
             "description": problem.title(),
@@ -291,6 +299,9 @@ pub(super) fn problems() -> Map<String, Value> {
         });
         if problem == ProblemType::Unauthorized {
             response["headers"] = json!({"WWW-Authenticate": {"$ref": "#/components/headers/WWW-Authenticate"}});
+        }
+        if problem == ProblemType::TooManyRequests {
+            response["headers"] = json!({"Retry-After": {"$ref": "#/components/headers/Retry-After"}});
         }
         (format!("{problem:?}"), response)
     })

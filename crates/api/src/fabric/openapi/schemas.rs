@@ -6,11 +6,13 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::examples::{example, more};
-use crate::Problem;
+use crate::fabric::accounts::{NewPassword, NewUser, PasswordSet, User, UserCreated};
+use crate::fabric::asking::AskedPorts;
 use crate::fabric::{
-    AuditEntry, ChangeReport, ControllerStatus, Event, Imported, Item, JoinToken, Listing, NewJoinToken, NewToken,
-    Token, TokenCreated,
+    AuditEntry, ChangeReport, ControllerStatus, Event, HostReport, Imported, Item, JoinToken, Leases, Listing,
+    NewJoinToken, NewToken, Token, TokenCreated, Trace, Traffic, Tunnels,
 };
+use crate::{Problem, TraceRequest};
 
 /// A reference to a schema.
 pub(super) fn schema(name: &str) -> Value {
@@ -33,7 +35,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         settings.meta_schema = None;
     });
     let mut generator = settings.into_generator();
-    let types: [fn(&mut SchemaGenerator); 13] = [
+    let types: [fn(&mut SchemaGenerator); 25] = [
         add::<Problem>,
         add::<ControllerStatus>,
         add::<Item>,
@@ -42,10 +44,22 @@ pub(super) fn schemas() -> Map<String, Value> {
         add::<NewToken>,
         add::<TokenCreated>,
         add::<Listing<Token>>,
+        add::<NewUser>,
+        add::<UserCreated>,
+        add::<Listing<User>>,
+        add::<NewPassword>,
+        add::<PasswordSet>,
         add::<NewJoinToken>,
         add::<JoinToken>,
         add::<Listing<AuditEntry>>,
         add::<Imported>,
+        add::<AskedPorts>,
+        add::<Traffic>,
+        add::<HostReport>,
+        add::<Tunnels>,
+        add::<Leases>,
+        add::<TraceRequest>,
+        add::<Trace>,
         add::<Kind>,
     ];
     for add in types {
@@ -58,6 +72,10 @@ pub(super) fn schemas() -> Map<String, Value> {
     schemas.values_mut().for_each(narrow);
     schemas.values_mut().for_each(addresses);
     narrow_types(&mut schemas);
+    // Which port a packet is from, the path says already.
+    if let Some(required) = schemas.get_mut("TraceRequest").and_then(|packet| packet["required"].as_array_mut()) {
+        required.retain(|field| field != "from");
+    }
     if let Some(addresses) =
         schemas.get_mut("Uplink").and_then(|uplink| uplink.pointer_mut("/properties/addresses/items"))
     {

@@ -123,6 +123,24 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
     }
 }
 
+/// A tenant and what it owns, of a path with both.
+pub(super) struct Owned {
+    pub(super) tenant: ResourceName,
+    pub(super) name: ResourceName,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Owned {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let mut names = names(parts, state).await?.into_iter();
+        match (names.next(), names.next()) {
+            (Some(tenant), Some(name)) => Ok(Self { tenant, name }),
+            _ => Err(Failure(Problem::internal("a path without two names was taken for one with"))),
+        }
+    }
+}
+
 /// A resource in a body, of which the path may say parts.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,9 +1,12 @@
 //! A [`FabricApi`] over HTTPS: paths to methods, tokens to callers, and every error as problem+json.
 //!
-//! `resources` has the uniform paths of all kinds, `access` tokens and the audit log, `bulk` export, import and
-//! backup, `watch` the stream of events; `extract` reads what all of them read, `preconditions` ETags.
+//! `resources` has the uniform paths of all kinds, `access` tokens and the audit log, `accounts` users, `bulk` export, import and
+//! backup, `watch` the stream of events, `asking` what hosts are asked, `pages` hands browsers on; `extract` reads what all of them
+//! read, `preconditions` ETags.
 
 mod access;
+mod accounts;
+mod asking;
 mod bulk;
 mod extract;
 mod listener;
@@ -19,7 +22,7 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Extension, Router};
 use hyper::body::Bytes;
 use model::fabric::Kind;
@@ -105,11 +108,20 @@ fn router(server: Server) -> Router {
         .route(paths::WATCH, get(watch::watch))
         .route(paths::TOKENS, get(access::tokens).post(access::create_token))
         .route(paths::TOKEN, delete(access::delete_token).get(access::token))
+        .route(paths::USERS, get(accounts::users).post(accounts::create_user))
+        .route(paths::USER, get(accounts::user).delete(accounts::delete_user))
+        .route(paths::PASSWORD, put(accounts::set_password))
         .route(paths::JOIN_TOKENS, post(access::create_join_token))
         .route(paths::AUDIT, get(access::audit))
         .route(paths::EXPORT, get(bulk::export))
         .route(paths::IMPORT, post(bulk::import))
-        .route(paths::BACKUP, get(bulk::backup));
+        .route(paths::BACKUP, get(bulk::backup))
+        .route(paths::PORT_COUNTERS, get(asking::counters_of_one))
+        .route(paths::PORT_TRACE, post(asking::trace))
+        .route(paths::LEASES, get(asking::leases))
+        .route(paths::COUNTERS, post(asking::counters))
+        .route(paths::HOST_STATUS, get(asking::host))
+        .route(paths::TUNNELS, get(asking::tunnels));
     for kind in Kind::ALL {
         let plural = kind.plural();
         router = resource_routes(router, Target { kind, below_tenant: false }, &format!("/v1/{plural}"), "name");

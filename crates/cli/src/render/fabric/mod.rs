@@ -1,15 +1,18 @@
 //! How the answers of a controller look.
 
+mod asking;
 mod columns;
 mod describe;
 mod watch;
 
+use api::fabric::accounts::{User, UserSource};
 use api::fabric::{AuditEntry, ChangeReport, Item, Token};
 use model::fabric::{self, Kind, Resource, Spec};
 
 use super::{NONE, Table};
 use crate::CliError;
 
+pub use asking::{counters, host_report, leases, trace, tunnels};
 pub use describe::{describe, status};
 pub use watch::Watcher;
 
@@ -60,6 +63,24 @@ pub fn tokens(tokens: &[Token]) -> String {
     };
     Table::new(headings(&["NAME", "ROLE", "TENANT", "CREATED", "EXPIRES"]))
         .render(tokens.iter().map(row).collect(), true)
+}
+
+/// A table of users.
+pub fn users(users: &[User]) -> String {
+    let row = |user: &User| {
+        let source = match &user.source {
+            UserSource::Local => "local",
+            UserSource::OpenId(issuer) => issuer,
+        };
+        vec![
+            user.name.to_string(),
+            user.role.as_str().to_owned(),
+            or_none(user.tenant.as_ref()),
+            user.created.clone(),
+            source.to_owned(),
+        ]
+    };
+    Table::new(headings(&["NAME", "ROLE", "TENANT", "CREATED", "SOURCE"])).render(users.iter().map(row).collect(), true)
 }
 
 /// A table of lines of the audit log; wide with what was declared before and after.

@@ -165,12 +165,12 @@ impl Connections {
     }
 }
 
-/// Whether NAT of a family needs an address to be drawn.
+/// Whether NAT of a family needs an address to be drawn. Where prefixes are translated it does too: the compartment is the next
+/// hop of what they stand for, and speaks to its own by that address.
 fn nat_draws(nat: &Nat, v4: bool) -> bool {
     let concerned = nat.prefixes.is_empty() || nat.prefixes.iter().any(|prefix| prefix.addr().is_ipv4() == v4);
     let named = nat.addresses.iter().any(|address| address.is_ipv4() == v4);
-    let otherwise = if v4 { nat.shared_ports.is_some() } else { !nat.translations.is_empty() };
-    concerned && !named && !otherwise
+    concerned && !named && !(v4 && nat.shared_ports.is_some())
 }
 
 impl Run<'_, '_> {

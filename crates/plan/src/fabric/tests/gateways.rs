@@ -117,6 +117,21 @@ fn nat_from_the_vm_network_to_the_outside() {
 }
 
 #[test]
+fn one_that_translates_prefixes_has_an_address_by_which_it_is_reached() {
+    let mut world = world();
+    world.apply("{kind: vm-subnet, name: six, spec: {vmNetwork: AAA, prefixes: ['fd00:a::/64']}}");
+    world.apply(&connection(
+        "internet",
+        "nat: {translations: [{internal: 'fd00:a::/64', external: '2001:db8:a::/64'}]}",
+    ));
+    assert_eq!(texts(&given(&world).unwrap().addresses), ["203.0.113.10/24", "fd99::10/64"]);
+    let found = compartment(&world, "host17", "default/AAA").unwrap();
+    assert_eq!(texts(&found.outside.unwrap().addresses), ["203.0.113.10/24", "fd99::10/64"]);
+    let nat = found.connections[0].nat.as_ref().unwrap();
+    assert_eq!(texts(&nat.addresses), ["203.0.113.10"], "nothing is translated to it");
+}
+
+#[test]
 fn what_was_given_stays_until_the_last_connection_goes() {
     let mut world = world();
     world.apply(&connection("internet", "nat: {}"));

@@ -5,7 +5,7 @@ use model::gateway::Compartment;
 use super::*;
 use crate::gateway::edge::{self, Member};
 use crate::gateway::examples;
-use crate::gateway::layout::{EDGE_TABLE, MAIN_TABLE, layout};
+use crate::gateway::layout::{Asked, EDGE_TABLE, MAIN_TABLE, layout};
 
 fn rules(compartment: &Compartment) -> String {
     ruleset(compartment).orders(&Counts::new())
@@ -121,6 +121,41 @@ fn the_edge_knows_owners_by_ports() {
     assert_eq!(addresses(&members), ["203.0.113.2/24", "203.0.113.9/32"]);
     // Of one that leaves the edge hands on what comes, and answers for nothing.
     assert_eq!(addresses(&members[1..]), ["203.0.113.2/24"]);
+}
+
+#[test]
+fn packets_at_the_edge_pass_few_rules_however_many_compartments_there_are() {
+    let members: Vec<_> =
+        (0..=edge::LAST_SLOT).map(|slot| Member { slot, shared: Vec::new(), answers: true }).collect();
+    let mut rules = edge::rules(&members);
+    rules.sort_unstable();
+    assert!(rules.windows(2).all(|pair| pair[0].priority < pair[1].priority), "each has a place of its own");
+    // As the kernel looks, where no table has a route but those of the compartments.
+    let look = |mark: u32| {
+        let (mut from, mut passed) = (0, 0);
+        for rule in &rules {
+            if rule.priority < from {
+                continue;
+            }
+            passed += 1;
+            match rule.asks {
+                _ if rule.mark.is_some_and(|(wanted, mask)| (wanted ^ mark) & mask != 0) => {}
+                Asked::Table(table) if table >= 1000 => return (Some(table), passed),
+                Asked::Rules(priority) => from = priority,
+                Asked::Table(_) | Asked::Nothing => {}
+            }
+        }
+        (None, passed)
+    };
+    for slot in [0, 30, 31, 32, 100, edge::LAST_SLOT] {
+        let (table, passed) = look(u32::from(slot) + 1);
+        assert_eq!(table, Some(1000 + u32::from(slot)));
+        assert!(passed < 170, "{slot}: {passed}");
+    }
+    assert!(look(100).1 < 50);
+    // What leaves asks the kernel's own tables before all others.
+    let first: Vec<_> = rules[..2].iter().map(|rule| (rule.mark, rule.asks)).collect();
+    assert_eq!(first, [edge::LOCAL_TABLE, MAIN_TABLE].map(|table| (Some((0, u32::MAX)), Asked::Table(table))));
 }
 
 #[test]

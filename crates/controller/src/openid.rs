@@ -1,0 +1,306 @@
+//! Whom an identity provider's users are here: rules that the operator writes, from the claims of an ID token to a role and
+//! a tenant.
+
+use std::path::{Path, PathBuf};
+
+use api::fabric::Role;
+use api::fabric::accounts::{Identity, IdentityProvider, Secret};
+use api::{Problem, ProblemType};
+use model::fabric::ResourceName;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::limits::MAX_IDENTITY_RULES;
+
+/// Claims that are asked for a user's name, in this order, if the operator names none.
+const NAME_CLAIMS: [&str; 3] = ["preferred_username", "email", "sub"];
+
+/// Most characters of a name.
+const MAX_NAME: usize = 63;
+
+/// What the configuration file says under `console: openid:`.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OpenIdFile {
+    issuer: String,
+    client_id: String,
+    client_secret_file: PathBuf,
+    name: String,
+    name_claim: Option<String>,
+    rules: Vec<Rule>,
+}
+
+/// Who has this value in this claim, or among the values of it, has this role.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Rule {
+    claim: String,
+    value: String,
+    role: Role,
+    tenant: Option<ResourceName>,
+}
+
+/// An identity provider, and what its users may do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenId {
+    /// What the console needs to ask it.
+    pub provider: IdentityProvider,
+    name_claim: Option<String>,
+    rules: Vec<Rule>,
+}
+
+/// Somebody who was admitted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Person {
+    pub name: ResourceName,
+    pub role: Role,
+    pub tenant: Option<ResourceName>,
+}
+
+impl OpenId {
+    /// What the file says, with the secret from its own file, which is looked for beside the configuration.
+    ///
+    /// # Errors
+    /// What is wrong, as a sentence.
+    pub fn new(file: OpenIdFile, beside: Option<&Path>) -> Result<Self, String> {
+        let OpenIdFile { issuer, client_id, client_secret_file, name, name_claim, rules } = file;
+        check_issuer(&issuer)?;
+        for (field, value) in [("clientId", &client_id), ("name", &name)] {
+            if value.trim().is_empty() {
+                return Err(format!("console.openid.{field} is empty; write what the identity provider calls it"));
+            }
+        }
+        check_rules(&rules)?;
+        let path = beside.map_or_else(|| client_secret_file.clone(), |folder| folder.join(&client_secret_file));
+        let secret = std::fs::read_to_string(&path)
+            .map_err(|error| format!("console.openid.clientSecretFile {}: {error}", path.display()))?;
+        if secret.trim().is_empty() {
+            return Err(format!(
+                "console.openid.clientSecretFile {} is empty; write the secret into it",
+                path.display()
+            ));
+        }
+        let client_secret = Secret::from(secret.trim());
+        Ok(Self { provider: IdentityProvider { name, issuer, client_id, client_secret }, name_claim, rules })
+    }
+
+    /// Who somebody is here, by the first rule that fits.
+    pub fn admit(&self, identity: &Identity) -> Result<Person, Problem> {
+        let refused = |detail: String| Problem::new(ProblemType::Forbidden, detail);
+        let Identity { issuer, claims, .. } = identity;
+        if *issuer != self.provider.issuer {
+            return Err(refused(format!("the controller trusts {}, not {issuer}", self.provider.issuer)));
+        }
+        let rule = self.rules.iter().find(|rule| has(claims, &rule.claim, &rule.value)).ok_or_else(|| {
+            refused(format!(
+                "{} knows you, but no rule of the controller says what you may do; ask an operator for a rule under \
+                 console.openid.rules that fits your {}",
+                self.provider.name,
+                self.claims_asked()
+            ))
+        })?;
+        Ok(Person { name: self.name(claims)?, role: rule.role, tenant: rule.tenant.clone() })
+    }
+
+    /// The claims that rules look at, for a sentence.
+    fn claims_asked(&self) -> String {
+        let mut asked: Vec<String> = self.rules.iter().map(|rule| format!("\"{}\"", rule.claim)).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        asked.join(" or ")
+    }
+
+    /// The name of somebody: of the claim, as much as can stand in a name.
+    fn name(&self, claims: &Map<String, Value>) -> Result<ResourceName, Problem> {
+        let asked: Vec<&str> = self.name_claim.as_deref().map_or(NAME_CLAIMS.to_vec(), |claim| vec![claim]);
+        let text = asked.iter().find_map(|claim| claim_of(claims, claim).and_then(Value::as_str));
+        let name = text.and_then(|text| {
+            let fitting = |c: char| if c.is_ascii_alphanumeric() || " ._-".contains(c) { c } else { '-' };
+            let text: String = text.chars().take(MAX_NAME).map(fitting).collect();
+            text.trim_matches(|c: char| !c.is_ascii_alphanumeric()).parse().ok()
+        });
+        name.ok_or_else(|| {
+            let detail = format!(
+                "{} tells no name of you that the controller can use: {} is missing or without letters and digits; ask an \
+                 operator to set console.openid.nameClaim",
+                self.provider.name,
+                asked.join(" or ")
+            );
+            Problem::new(ProblemType::Forbidden, detail)
+        })
+    }
+}
+
+/// A claim by its name; `a.b` is `b` inside of `a` where there is none of the whole name.
+fn claim_of<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    claims.get(name).or_else(|| {
+        let (outer, inner) = name.split_once('.')?;
+        claim_of(claims.get(outer)?.as_object()?, inner)
+    })
+}
+
+/// Whether a claim is this value, or has it among others.
+fn has(claims: &Map<String, Value>, name: &str, wanted: &str) -> bool {
+    let is = |value: &Value| match value {
+        Value::String(text) => text == wanted,
+        Value::Bool(_) | Value::Number(_) => serde_json::from_str(wanted).is_ok_and(|wanted: Value| wanted == *value),
+        _ => false,
+    };
+    match claim_of(claims, name) {
+        Some(Value::Array(values)) => values.iter().any(is),
+        Some(value) => is(value),
+        None => false,
+    }
+}
+
+/// Tokens of a provider without TLS could be anybody's; on the machine itself nobody stands between.
+fn check_issuer(issuer: &str) -> Result<(), String> {
+    let here = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
+    let rest = issuer.strip_prefix("https://").filter(|rest| !rest.is_empty());
+    let local = here
+        .iter()
+        .filter_map(|here| issuer.strip_prefix(here))
+        .find(|rest| rest.is_empty() || rest.starts_with([':', '/']));
+    match rest.or(local) {
+        Some(_) if !issuer.contains(['?', '#', ' ']) => Ok(()),
+        _ => Err(format!(
+            "console.openid.issuer \"{issuer}\" is no URL of an issuer; write one such as https://id.example/realms/main"
+        )),
+    }
+}
+
+fn check_rules(rules: &[Rule]) -> Result<(), String> {
+    if rules.is_empty() {
+        return Err(
+            "console.openid.rules has no rule, so that nobody could sign in; write one such as {claim: groups, \
+                    value: operators, role: admin}"
+                .to_owned(),
+        );
+    }
+    if rules.len() > MAX_IDENTITY_RULES {
+        return Err(format!("console.openid.rules has {} rules; write at most {MAX_IDENTITY_RULES}", rules.len()));
+    }
+    for (place, rule) in (1..).zip(rules) {
+        let wrong = match (rule.role, &rule.tenant) {
+            _ if rule.claim.is_empty() || rule.value.is_empty() => "has an empty claim or value; write both",
+            (Role::Tenant, None) => "has role tenant; say whose with \"tenant\"",
+            (Role::Admin, Some(_)) => "has role admin, which no tenant confines; leave the tenant out",
+            _ => continue,
+        };
+        return Err(format!("console.openid.rules: rule {place} {wrong}"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const FILE: &str = "
+issuer: https://id.example/realms/main
+clientId: netvirt
+clientSecretFile: client-secret
+name: Example ID
+rules:
+- {claim: groups, value: operators, role: admin}
+- {claim: realm_access.roles, value: blue-admins, role: tenant, tenant: blue}
+- {claim: 'https://id.example/guest', value: 'true', role: reader, tenant: blue}
+";
+
+    fn openid(yaml: &str) -> Result<OpenId, String> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("client-secret"), "s3cret\n").unwrap();
+        OpenId::new(serde_saphyr::from_str(yaml).map_err(|error| error.to_string())?, Some(folder.path()))
+    }
+
+    fn admit(openid: &OpenId, claims: Value) -> Result<Person, String> {
+        let Value::Object(claims) = claims else { panic!("{claims}") };
+        let identity = Identity {
+            issuer: "https://id.example/realms/main".to_owned(),
+            subject: "1".to_owned(),
+            claims,
+            from: [127, 0, 0, 1].into(),
+        };
+        openid.admit(&identity).map_err(|problem| {
+            assert_eq!(problem.status, 403);
+            problem.detail
+        })
+    }
+
+    fn person(name: &str, role: Role, tenant: Option<&str>) -> Result<Person, String> {
+        let name_of = |text: &str| text.parse().unwrap();
+        Ok(Person { name: name_of(name), role, tenant: tenant.map(name_of) })
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_says_who_somebody_is() {
+        let openid = openid(FILE).unwrap();
+        assert_eq!(openid.provider.client_secret, Secret::from("s3cret"));
+        let tim = |claims: Value| {
+            let mut claims = claims;
+            claims["preferred_username"] = json!("tim");
+            admit(&openid, claims)
+        };
+        assert_eq!(tim(json!({"groups": ["x", "operators"]})), person("tim", Role::Admin, None));
+        assert_eq!(tim(json!({"groups": "operators"})), person("tim", Role::Admin, None));
+        let blue = json!({"groups": ["x"], "realm_access": {"roles": ["blue-admins"]}});
+        assert_eq!(tim(blue), person("tim", Role::Tenant, Some("blue")));
+        assert_eq!(tim(json!({"https://id.example/guest": true})), person("tim", Role::Reader, Some("blue")));
+        for claims in [
+            json!({}),
+            json!({"groups": ["operators2"]}),
+            json!({"groups": "operators x"}),
+            json!({"groups": [["operators"]]}),
+            json!({"groups": {"operators": true}}),
+            json!({"realm_access": "blue-admins"}),
+        ] {
+            let refused = tim(claims).unwrap_err();
+            assert!(refused.starts_with("Example ID knows you, but no rule"), "{refused}");
+            assert!(refused.contains("fits your \"groups\" or \"https://id.example/guest\" or"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn somebody_is_called_as_the_provider_says() {
+        let openid = openid(FILE).unwrap();
+        let called = |claims: Value| {
+            let mut claims = claims;
+            claims["groups"] = json!("operators");
+            admit(&openid, claims).map(|person| person.name.to_string())
+        };
+        assert_eq!(called(json!({"email": "tim@blue.example", "sub": "7"})).unwrap(), "tim-blue.example");
+        assert_eq!(called(json!({"sub": "{7f}"})).unwrap(), "7f");
+        assert_eq!(called(json!({"sub": "x".repeat(100)})).unwrap().len(), 63);
+        assert!(called(json!({"preferred_username": "蒂姆"})).unwrap_err().contains("console.openid.nameClaim"));
+        let named = super::tests::openid(&format!("{FILE}nameClaim: login\n")).unwrap();
+        let claims = json!({"groups": "operators", "login": "t1", "sub": "7"});
+        assert_eq!(admit(&named, claims).unwrap().name.as_str(), "t1");
+        assert!(admit(&named, json!({"groups": "operators", "sub": "7"})).unwrap_err().contains("login is missing"));
+    }
+
+    #[test]
+    fn another_issuers_word_counts_nothing() {
+        let openid = openid(FILE).unwrap();
+        let claims = json!({"groups": "operators", "sub": "1"}).as_object().unwrap().clone();
+        let (issuer, subject) = ("https://id.example/realms/other".to_owned(), "1".to_owned());
+        let identity = Identity { issuer, subject, claims, from: [127, 0, 0, 1].into() };
+        assert!(openid.admit(&identity).unwrap_err().detail.contains("trusts https://id.example/realms/main, not"));
+    }
+
+    #[test]
+    fn mistakes_are_named_with_the_remedy() {
+        let wrong = |from: &str, to: &str| openid(&FILE.replace(from, to)).unwrap_err();
+        assert!(wrong("https://id.example/realms/main", "http://id.example").contains("write one such as https://"));
+        assert!(wrong("https://id.example/realms/main", "http://localhost.evil.example").contains("no URL"));
+        assert!(openid(&FILE.replace("https://id.example/realms/main", "http://127.0.0.1:8080/x")).is_ok());
+        assert!(wrong("clientId: netvirt", "clientId: ''").contains("clientId is empty"));
+        assert!(wrong("clientSecretFile: client-secret", "clientSecretFile: none").contains("none"));
+        assert!(wrong("role: tenant, tenant: blue", "role: tenant").contains("rule 2 has role tenant; say whose"));
+        assert!(wrong("role: admin", "role: admin, tenant: blue").contains("rule 1 has role admin"));
+        assert!(wrong("value: operators", "value: ''").contains("empty claim or value"));
+        assert!(wrong("role: admin", "role: root").contains("root"));
+        let none = FILE.split("- {").next().unwrap().replace("rules:", "rules: []");
+        assert!(openid(&none).unwrap_err().contains("nobody could sign in"));
+    }
+}
