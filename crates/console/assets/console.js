@@ -9,9 +9,14 @@ const say = (text) => {
 // Live regions. The server says that something has changed; the page is asked for again, and its regions are put in place.
 const regions = () => [...document.querySelectorAll("[data-live][id]")];
 
+// Whether somebody has typed something that was not sent yet.
+let typed = false;
+document.addEventListener("input", (event) => (typed ||= !event.target.closest("form.preferences, form.search")));
+
 async function refresh() {
   const answer = await fetch(location.href, { headers: { "x-fragment": "1" }, redirect: "error" });
-  if (answer.status === 401) return location.reload();
+  // The session is over: the page asks to sign in, unless typed text would be lost, which sending it does not do.
+  if (answer.status === 401) return typed ? body.dataset.over : location.reload();
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const region of regions()) {
@@ -32,8 +37,7 @@ async function refreshOnce() {
   if (waiting) return void (again = true);
   waiting = true;
   try {
-    await refresh();
-    say("");
+    say((await refresh()) ?? "");
   } catch {
     say(body.dataset.reconnecting);
   } finally {
@@ -57,7 +61,9 @@ function listen(query) {
   source.addEventListener("error", () => {
     lost = true;
     say(body.dataset.reconnecting);
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => listen(query), 3000);
+    if (source.readyState !== EventSource.CLOSED) return;
+    refreshOnce();
+    setTimeout(() => listen(query), 3000);
   });
   addEventListener("pagehide", () => source.close());
 }
@@ -77,7 +83,8 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
-// Preferences apply at once.
+// Preferences apply at once, without their button.
+for (const button of document.querySelectorAll("form.preferences button")) button.hidden = true;
 for (const select of document.querySelectorAll("form.preferences select")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }

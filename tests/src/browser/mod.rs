@@ -2,8 +2,10 @@
 //! reads what stands there, or does it all with the keyboard alone.
 
 mod axe;
+mod crawl;
 mod driver;
 pub mod people;
+pub mod show;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -121,7 +123,9 @@ impl Browser {
     #[track_caller]
     pub fn choose(&self, label: &str, option: &str) {
         // A list takes what is typed as the beginning of a choice, as people do it with the keyboard.
-        self.with("field", label, "", |element| self.driver.post(&format!("{element}/value"), &json!({ "text": option })));
+        self.with("field", label, "", |element| {
+            self.driver.post(&format!("{element}/value"), &json!({ "text": option }))
+        });
     }
 
     /// Ticks the box, or picks the choice, that is labelled so.
@@ -184,9 +188,9 @@ impl Browser {
     /// Presses these keys, one after the other, wherever the focus is.
     #[track_caller]
     pub fn keys(&self, keys: &str) {
-        let strokes = keys.chars().flat_map(|key| {
-            ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key.to_string() }))
-        });
+        let strokes = keys
+            .chars()
+            .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key.to_string() })));
         let strokes: Vec<Value> = strokes.collect();
         let body = json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": strokes }] });
         self.must("press", keys, self.driver.post("/actions", &body));
@@ -295,13 +299,7 @@ impl Browser {
 
     /// Does something to the element that is called so, waiting until it is there and can be used.
     #[track_caller]
-    fn with(
-        &self,
-        sort: &str,
-        name: &str,
-        within: &str,
-        act: impl Fn(&str) -> Result<Value, Refusal>,
-    ) -> Value {
+    fn with(&self, sort: &str, name: &str, within: &str, act: impl Fn(&str) -> Result<Value, Refusal>) -> Value {
         let find = format!("{PAGE}\nreturn find(...arguments);");
         let mut last = String::from("there is none");
         let mut value = None;
