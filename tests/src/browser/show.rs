@@ -52,8 +52,8 @@ impl Show {
         }
         cloud.connect("blue", "internet", "nat: {forwards: [{protocol: tcp, ports: 443, internal: 10.10.1.100}]}");
         cloud.await_state("blue", "internet", "up");
-        let peer = "publicKey: xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=, allowedPrefixes: [10.20.1.0/24]";
-        cloud.connect("red", "office", &format!("wireguard: {{peers: [{{name: office, {peer}}}]}}"));
+        let peer = "peerKey: \"xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=\", remotePrefixes: [10.20.1.0/24]";
+        cloud.connect("red", "office", &format!("wireguard: {{{peer}}}"));
         let fabric = &cloud.fabric;
         let (admin, tim) = (admin_password(fabric), user(fabric, "tim", "blue"));
         fabric.op("create user eve --role reader");
