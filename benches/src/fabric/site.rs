@@ -202,5 +202,5 @@ fn facts(number: usize) -> Result<HostFacts, Error> {
     let octets = [10, 200, u8::try_from(high).unwrap_or(u8::MAX), u8::try_from(low).unwrap_or(u8::MAX)];
     let address = Ipv4Net::new(Ipv4Addr::from(octets), 16).map_err(|error| failed("make an address")(&error))?;
     let uplink = Uplink { interface: parsed("eth0")?, addresses: vec![IpNet::V4(address)], mtu: 1600 };
-    Ok(HostFacts { version: env!("CARGO_PKG_VERSION").to_owned(), uplinks: vec![uplink] })
+    Ok(HostFacts { version: env!("CARGO_PKG_VERSION").to_owned(), uplinks: vec![uplink], questions: Vec::new() })
 }

@@ -6,55 +6,54 @@ use std::sync::LazyLock;
 use api::fabric::PageAnswer;
 use sha2::{Digest, Sha256};
 
-use crate::answer;
+use crate::{answer, pictures};
 
 /// A file, as it is served.
 struct Asset {
-    name: &'static str,
+    /// `/assets/DIGEST-NAME`.
+    address: String,
     kind: &'static str,
-    contents: &'static [u8],
+    contents: String,
 }
 
-const STYLE: Asset =
-    Asset { name: "console.css", kind: "text/css; charset=utf-8", contents: include_bytes!("../assets/console.css") };
-const SCRIPT: Asset = Asset {
-    name: "console.js",
-    kind: "text/javascript; charset=utf-8",
-    contents: include_bytes!("../assets/console.js"),
-};
-const ICON: Asset = Asset { name: "icon.svg", kind: "image/svg+xml", contents: include_bytes!("../assets/icon.svg") };
+impl Asset {
+    fn new(name: &str, kind: &'static str, contents: String) -> Self {
+        let digest = Sha256::digest(&contents);
+        let digest: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        Self { address: format!("/assets/{digest}-{name}"), kind, contents }
+    }
+}
 
-const ALL: [&Asset; 3] = [&STYLE, &SCRIPT, &ICON];
-
-/// The addresses, made once.
-static ADDRESSES: LazyLock<[String; 3]> = LazyLock::new(|| ALL.map(|asset| format!("/assets/{}", versioned(asset))));
+static STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    let all = [include_str!("../assets/console.css"), pictures::CSS.as_str()].join("\n");
+    Asset::new("console.css", "text/css; charset=utf-8", all)
+});
+static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    let script = include_str!("../assets/console.js").to_owned();
+    Asset::new("console.js", "text/javascript; charset=utf-8", script)
+});
+static ICON: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("icon.svg", "image/svg+xml", include_str!("../assets/icon.svg").to_owned()));
 
 /// The address of the style.
 pub fn style() -> &'static str {
-    &ADDRESSES[0]
+    &STYLE.address
 }
 
 /// The address of the script.
 pub fn script() -> &'static str {
-    &ADDRESSES[1]
+    &SCRIPT.address
 }
 
 /// The address of the icon.
 pub fn icon() -> &'static str {
-    &ADDRESSES[2]
+    &ICON.address
 }
 
-/// `DIGEST-NAME`.
-fn versioned(asset: &Asset) -> String {
-    let digest = Sha256::digest(asset.contents);
-    let digest: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("{digest}-{}", asset.name)
-}
-
-/// Answers for `/assets/NAME`.
-pub fn answer(name: &str) -> PageAnswer {
-    match ALL.into_iter().zip(&*ADDRESSES).find(|(_, address)| address.strip_prefix("/assets/") == Some(name)) {
-        Some((asset, _)) => answer::asset(asset.kind, asset.contents),
+/// Answers for a path below `/assets/`.
+pub fn answer(path: &str) -> PageAnswer {
+    match [&*STYLE, &*SCRIPT, &*ICON].into_iter().find(|asset| asset.address == path) {
+        Some(asset) => answer::asset(asset.kind, asset.contents.as_bytes()),
         None => answer::json_status(404, &serde_json::json!({ "detail": "there is no such file" })),
     }
 }

@@ -74,6 +74,13 @@ impl Form {
         self.0.push((name.to_owned(), value.into()));
         self
     }
+
+    /// With one more value of a name.
+    #[must_use]
+    pub fn and(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.0.push((name.to_owned(), value.into()));
+        self
+    }
 }
 
 fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(name: &str, text: &str) -> Result<T, Problem> {

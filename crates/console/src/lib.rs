@@ -15,6 +15,7 @@ mod forms;
 mod layout;
 mod live;
 mod pages;
+mod pictures;
 mod router;
 mod session;
 mod texts;

@@ -10,8 +10,8 @@ use crate::{answer, assets, live, pages, session};
 
 /// Answers a request.
 pub fn answer(api: &Arc<dyn FabricApi>, request: &PageRequest) -> PageAnswer {
-    if let Some(name) = request.path.strip_prefix("/assets/") {
-        return assets::answer(name);
+    if request.path.starts_with("/assets/") {
+        return assets::answer(&request.path);
     }
     let context = Context::read(api, request);
     if context.is_post() && !is_of_our_pages(request) {

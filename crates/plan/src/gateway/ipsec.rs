@@ -37,10 +37,10 @@ const ESP_PROPOSALS: [&str; 5] =
     ["aes256gcm16-ecp384", "aes128gcm16-curve25519", "aes256-sha256-modp2048", "aes256gcm16", "aes256-sha256"];
 
 /// Seconds of silence before the other side is asked whether it is there.
-const DPD_DELAY: u32 = 5;
+pub const DPD_DELAY: u32 = 5;
 
 /// Seconds until ESP's keys are made anew.
-const REKEY_TIME: u32 = 3600;
+pub const REKEY_TIME: u32 = 3600;
 
 /// Who does ESP.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -245,15 +245,9 @@ fn tunnel<'c>(compartment: &'c Compartment, connection: &'c Connection, ipsec: &
         (None, Some(certificates)) => Authentication::Certificates(certificates),
         _ => return Err(Error::Authentication),
     };
-    let (local_selectors, remote_selectors) = selectors(compartment, connection, ipsec);
-    let one_family = |family: bool| {
-        let has = |prefixes: &[IpNet]| prefixes.iter().any(|prefix| prefix.addr().is_ipv4() == family);
-        has(&local_selectors) && has(&remote_selectors)
-    };
-    if !one_family(true) && !one_family(false) {
-        return Err(Error::NoSelectors);
-    }
+    let (local_selectors, remote_selectors) = selectors(&compartment.inside.prefixes, connection.bgp.is_some(), ipsec)?;
     let addresses = addresses(compartment, ipsec, &local_selectors)?;
+    let (ike_proposals, esp_proposals) = proposals(ipsec);
     Ok(Tunnel {
         name: connection.name.as_str(),
         local,
@@ -265,8 +259,8 @@ fn tunnel<'c>(compartment: &'c Compartment, connection: &'c Connection, ipsec: &
         remote_selectors,
         routes: ipsec.remote_prefixes.iter().flat_map(routes).collect(),
         addresses,
-        ike_proposals: or_else(&ipsec.ike_proposals, &IKE_PROPOSALS),
-        esp_proposals: or_else(&ipsec.esp_proposals, &ESP_PROPOSALS),
+        ike_proposals,
+        esp_proposals,
         opens: !ipsec.passive,
         dpd_delay: ipsec.dpd_delay.unwrap_or(DPD_DELAY),
         rekey_time: ipsec.rekey_time.unwrap_or(REKEY_TIME),
@@ -339,12 +333,15 @@ pub(super) fn routes(prefix: &IpNet) -> Vec<IpNet> {
     halves.map_or_else(|| vec![prefix.trunc()], Iterator::collect)
 }
 
-/// What may pass, here and there. Where routes are learnt, it is not known beforehand: all, and the other side narrows it down.
-fn selectors(compartment: &Compartment, connection: &Connection, ipsec: &Ipsec) -> (Vec<IpNet>, Vec<IpNet>) {
-    let prefixes = &compartment.inside.prefixes;
-    let mut here: Vec<_> = if ipsec.local_prefixes.is_empty() { prefixes } else { &ipsec.local_prefixes }.clone();
+/// What may pass, here and there, where the VM network's subnets have these prefixes. Where routes are learnt, it is not known
+/// beforehand: all, and the other side narrows it down.
+///
+/// # Errors
+/// When nothing may.
+pub fn selectors(prefixes: &[IpNet], learns: bool, ipsec: &Ipsec) -> Result<(Vec<IpNet>, Vec<IpNet>), Error> {
+    let mut here = if ipsec.local_prefixes.is_empty() { prefixes } else { &ipsec.local_prefixes }.to_vec();
     let mut there = ipsec.remote_prefixes.clone();
-    if connection.bgp.is_some() && there.is_empty() {
+    if learns && there.is_empty() {
         let families = ipsec.addresses.iter().chain(&here).map(|prefix| prefix.addr().is_ipv4()).collect::<Vec<_>>();
         let everything = [IpNet::V4(ipnet::Ipv4Net::default()), IpNet::V6(ipnet::Ipv6Net::default())];
         there = everything.into_iter().filter(|all| families.contains(&all.addr().is_ipv4())).collect();
@@ -354,7 +351,17 @@ fn selectors(compartment: &Compartment, connection: &Connection, ipsec: &Ipsec) 
         here.extend_from_slice(&ipsec.addresses);
         there.extend_from_slice(&ipsec.addresses);
     }
-    (tidy(here), tidy(there))
+    let (here, there) = (tidy(here), tidy(there));
+    let one_family = |family: bool| {
+        let has = |prefixes: &[IpNet]| prefixes.iter().any(|prefix| prefix.addr().is_ipv4() == family);
+        has(&here) && has(&there)
+    };
+    if one_family(true) || one_family(false) { Ok((here, there)) } else { Err(Error::NoSelectors) }
+}
+
+/// The proposals of IKE and of ESP of a tunnel.
+pub fn proposals(ipsec: &Ipsec) -> (Vec<String>, Vec<String>) {
+    (or_else(&ipsec.ike_proposals, &IKE_PROPOSALS), or_else(&ipsec.esp_proposals, &ESP_PROPOSALS))
 }
 
 /// Without host bits, sorted, none inside of another. Neighbors are not made one: the other side may name both.

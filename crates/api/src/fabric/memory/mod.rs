@@ -113,9 +113,10 @@ impl FabricApi for MemoryFabric {
         Ok(Realized::default())
     }
 
-    fn status(&self, _: &Caller) -> Result<ControllerStatus, Problem> {
+    fn status(&self, caller: &Caller) -> Result<ControllerStatus, Problem> {
         let state = self.shared.lock();
-        let count = |kind: Kind| state.objects.keys().filter(|key| key.kind == kind).count() as u64;
+        let seen = |key: &&Key| sees(caller, key.tenant.as_ref());
+        let count = |kind: Kind| state.objects.keys().filter(|key| key.kind == kind).filter(seen).count() as u64;
         Ok(ControllerStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: rfc3339(state.started),

@@ -6,6 +6,9 @@ mod detail;
 mod edit;
 mod list;
 
+pub use edit::{as_it_is, changed, see_done};
+pub use list::{pager, search_form};
+
 use api::Problem;
 use api::fabric::{Item, PageAnswer};
 use model::fabric::{Key, Kind, ResourceName};

@@ -9,6 +9,8 @@ use super::{MAX_ENTRIES, MAX_TEXT, Run};
 use crate::fabric::Refusal;
 use crate::fabric::allocation::is_unicast;
 
+pub(super) use crate::fabric::proposal::overlap;
+
 impl Run<'_, '_> {
     /// Texts for the reader stand in one line of a table.
     pub(super) fn texts(&mut self, key: &Key, spec: &Spec) {
@@ -89,11 +91,6 @@ impl Run<'_, '_> {
 fn holds_unicast_only(prefix: &IpNet) -> bool {
     let never = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "::/127", "ff00::/8", "fe80::/10", "::ffff:0:0/96"];
     never.into_iter().filter_map(|text| text.parse::<IpNet>().ok()).all(|never| !overlap(prefix, &never))
-}
-
-/// Whether two prefixes share addresses.
-pub(super) fn overlap(one: &IpNet, other: &IpNet) -> bool {
-    one.contains(other) || other.contains(one)
 }
 
 /// Whether a range is inside of one of the prefixes.

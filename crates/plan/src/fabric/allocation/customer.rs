@@ -30,7 +30,7 @@ pub(in crate::fabric) fn is_subnet_address(prefix: &IpNet, address: IpAddr) -> b
 }
 
 /// The gateway of a virtualized prefix: its lowest host address, as [`model::CustomerRoute::gateway`] has it.
-fn router(prefix: &IpNet) -> IpAddr {
+pub(in crate::fabric) fn router(prefix: &IpNet) -> IpAddr {
     address_of(bits(prefix.network()) | 1, prefix.addr().is_ipv4())
 }
 

@@ -12,7 +12,7 @@ use model::{MacAddress, Vsid};
 use super::Fabric;
 use super::claims::{Slot, Space, mac_bits, mac_range_bits};
 
-pub(super) use customer::{is_subnet_address, is_unicast, plausible_range};
+pub(super) use customer::{is_subnet_address, is_unicast, plausible_range, router};
 pub(super) use external::{kept_outside, network_of, networks_in, ranges, with_length};
 pub(super) use provider::NoProvider;
 
