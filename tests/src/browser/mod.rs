@@ -119,12 +119,22 @@ impl Browser {
         });
     }
 
-    /// Chooses what is called so in the list that is labelled so.
+    /// Chooses what is called so, or begins so, in the list that is labelled so.
     #[track_caller]
     pub fn choose(&self, label: &str, option: &str) {
-        // A list takes what is typed as the beginning of a choice, as people do it with the keyboard.
-        self.with("field", label, "", |element| {
-            self.driver.post(&format!("{element}/value"), &json!({ "text": option }))
+        self.choose_in("", label, option);
+    }
+
+    /// The same inside the row or group that has a text.
+    #[track_caller]
+    pub fn choose_in(&self, within: &str, label: &str, option: &str) {
+        let script = format!("{PAGE}\nreturn optionOf(arguments[0], arguments[1]);");
+        self.with("field", label, within, |element| {
+            let list = json!({ ELEMENT: element.trim_start_matches("/element/") });
+            let found = self.script("sync", &script, &[list, json!(option)])?;
+            let missing = Refusal { error: "no such option".to_owned(), message: option.to_owned() };
+            let id = found[ELEMENT].as_str().ok_or(missing)?;
+            self.driver.post(&format!("/element/{id}/click"), &json!({}))
         });
     }
 

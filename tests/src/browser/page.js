@@ -39,3 +39,9 @@ const find = (sort, name, within) => {
     ?? there.find((element) => called(element).some((its) => its.startsWith(name)))
     ?? null;
 };
+
+// What can be chosen in a list under this name, or else what begins so.
+const optionOf = (list, name) => {
+  const options = [...(list.options ?? [])];
+  return options.find((option) => plain(option.text) === name) ?? options.find((option) => plain(option.text).startsWith(name));
+};
