@@ -21,7 +21,7 @@ const NETWORK: &str = "logicalNetwork: TDIv2\ndescription: ";
 /// Fills in the form of a new VM network, without sending it.
 #[track_caller]
 fn type_network(browser: &Browser, name: &str, description: &str) {
-    browser.open("/t/blue/vm-networks/new?yaml");
+    browser.open("/t/blue/vm-networks/new/yaml");
     browser.fill("Name", name);
     browser.fill("Declared", &format!("{NETWORK}{description}"));
 }
@@ -153,7 +153,7 @@ fn the_keyboard_alone_leads_from_signing_in_to_a_network() {
     let fabric = two_tenants();
     let password = user(&fabric, "tim", "blue");
     let browser = Browser::of(&fabric);
-    browser.open("/t/blue/vm-networks/new?yaml");
+    browser.open("/t/blue/vm-networks/new/yaml");
     browser.expect("Password");
     // The field for the name has the focus when the page comes.
     browser.keys("tim");

@@ -86,7 +86,7 @@ fn the_tour_is_done_in_the_console_and_nobody_else_sees_it() {
     connect(&browser, "test01", "test (AAA");
     browser.expect("no IP pool");
     browser.expect("netvirt create ip-pool");
-    browser.open("/t/blue/ip-pools/new");
+    browser.open("/t/blue/ip-pools/new/yaml");
     browser.fill("Name", "CA Pool");
     browser.fill("Declared", "vmSubnet: test\nranges: [10.10.1.100-10.10.1.130]\n");
     browser.submit("Create");

@@ -41,8 +41,8 @@ impl Show {
         let cloud = Cloud::up(&VMS, "");
         cloud.tenant("blue");
         cloud.tenant("red");
-        cloud.fabric.apply(BLUE);
         let (web, _) = cloud.vm("blue", "web", 1, 1);
+        cloud.fabric.apply(BLUE);
         cloud.fabric.port("db", 2, 2 | 0xA0, "--tenant blue --vm-network net --vm-subnet back");
         crate::fabric::lease(&cloud.node("db"));
         cloud.vm("red", "shop", 2, 3);
