@@ -86,13 +86,15 @@ fn said(port: &str, packets: u64) -> PortCounters {
 
 /// What a host says of a packet.
 fn leg(fate: TraceFate, port: Option<&str>, remote: Option<&str>) -> HostAnswer {
+    // What is delivered has no outer headers any more.
+    let outer = remote.map(|_| "IPv4 192.168.4.15 -> 192.168.4.16").into_iter();
     let report = TraceReport {
         packet: "a packet".to_owned(),
         steps: vec![TraceStep { stage: "s".to_owned(), question: "q".to_owned(), lookups: Vec::new() }],
         verdict: "goes by eth0 of host15 to 192.168.4.16".to_owned(),
         reason: None,
         explanation: None,
-        output: vec!["IPv4 192.168.4.15 -> 192.168.4.16".to_owned(), "IPv4 10.10.1.100 -> 10.10.1.101".to_owned()],
+        output: outer.chain(["IPv4 10.10.1.100 -> 10.10.1.101"]).map(str::to_owned).collect(),
     };
     HostAnswer::Trace(Box::new(HostTrace {
         report,

@@ -22,7 +22,7 @@ pub const MAX_ASKED_PORTS: usize = super::MAX_PAGE;
 /// A question that hosts answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Question {
-    /// What passed ports of a tenant since their devices came, and what was dropped there. At most [`MAX_ASKED_PORTS`].
+    /// What passed ports of a tenant since their devices came, and what of their VMs was dropped. At most [`MAX_ASKED_PORTS`].
     Counters {
         /// The owner of the ports.
         tenant: ResourceName,
@@ -166,7 +166,9 @@ pub struct PortTraffic {
     pub received_packets: u64,
     /// Their bytes.
     pub received_bytes: u64,
-    /// Packets that were dropped, in both directions, by reason. Reasons that nothing was dropped for are left out.
+    /// Packets of the VM that were dropped, by reason; reasons that nothing was dropped for are left out. What came for it and
+    /// was not let in is counted where it came from: at the sender's port on the same host, else at the host's uplink, for all
+    /// ports together ([`HostReport::drops`]).
     #[serde(default)]
     pub drops: Vec<Dropped>,
 }

@@ -1,5 +1,7 @@
 //! A controller in memory behind TLS on the loopback, and command lines that ask it.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::PathBuf;
