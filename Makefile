@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 PREFIX ?= /usr/local
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
-.PHONY: help tools build test demo demo-by-hand bench bench-migration bench-gateway bench-failover profile install audit clean
+.PHONY: help tools build test demo demo-by-hand bench bench-migration bench-gateway bench-failover profile screenshots install audit clean
 
 help:
 	@echo 'make demo      install what is missing, build, and tell the tour: a network at a controller (root)'
@@ -20,6 +20,7 @@ help:
 	@echo 'make bench-gateway   gateways beside plain routers and VPN daemons alone, and 100 tenants on one (root); ARGS="..."'
 	@echo 'make bench-failover   gateways whose active host dies, loses a link or is drained: outages, connections (root); ARGS="..."'
 	@echo 'make profile   where the nanoseconds of a packet go, per BPF program and helper (root); ARGS="..."'
+	@echo 'make screenshots   take a picture of every page of the console into docs/screenshots (root)'
 	@echo 'make build     the release build: $(target)/release/netvirt'
 	@echo 'make install   put netvirt into $$DESTDIR$$PREFIX/bin (PREFIX is $(PREFIX))'
 	@echo 'make tools     install what building, testing and the demo need; says what it does'
@@ -81,6 +82,11 @@ profile:
 	scripts/tools build lab
 	cargo build --release --locked
 	PATH="$(target)/release:$$PATH" cargo run --release --locked -p benches --bin profile -- $(ARGS)
+
+screenshots:
+	scripts/tools
+	cargo build -p netvirt -p tests --bin netvirt --example screenshots --locked
+	"$(target)/debug/examples/screenshots" docs/screenshots
 
 install: build
 	install -D -m 755 $(target)/release/netvirt $(DESTDIR)$(PREFIX)/bin/netvirt

@@ -1,5 +1,6 @@
 //! What the end-to-end tests share. Each file of `tests/` tells one story.
 
+pub mod browser;
 pub mod capture;
 pub mod clients;
 pub mod cloud;

@@ -15,9 +15,14 @@ const stopLike = (region, stop, place) => {
   return href ? stops(region).find((one) => one.getAttribute("href") === href) : stops(region)[place];
 };
 
+// Whether somebody has typed something that was not sent yet.
+let typed = false;
+document.addEventListener("input", (event) => (typed ||= !event.target.closest("form.preferences, form.search")));
+
 async function refresh() {
   const answer = await fetch(location.href, { headers: { "x-fragment": "1" }, redirect: "error" });
-  if (answer.status === 401) return location.reload();
+  // The session is over: the page asks to sign in, unless typed text would be lost, which sending it does not do.
+  if (answer.status === 401) return typed ? body.dataset.over : location.reload();
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const region of regions()) {
@@ -42,8 +47,7 @@ async function refreshOnce() {
   if (waiting) return void (again = true);
   waiting = true;
   try {
-    await refresh();
-    say("");
+    say((await refresh()) ?? "");
   } catch {
     say(body.dataset.reconnecting);
   } finally {
@@ -67,7 +71,9 @@ function listen(query) {
   source.addEventListener("error", () => {
     lost = true;
     say(body.dataset.reconnecting);
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => listen(query), 3000);
+    if (source.readyState !== EventSource.CLOSED) return;
+    refreshOnce();
+    setTimeout(() => listen(query), 3000);
   });
   addEventListener("pagehide", () => source.close());
 }
@@ -83,6 +89,7 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent.trim());
     say(body.dataset.copied);
+    setTimeout(() => say(""), 4000);
   });
 }
 
@@ -90,7 +97,8 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
 const once = document.querySelector("[data-once]");
 if (once) history.replaceState(null, "", once.dataset.once);
 
-// Preferences apply at once.
+// Preferences apply at once, without their button.
+for (const button of document.querySelectorAll("form.preferences button")) button.hidden = true;
 for (const select of document.querySelectorAll("form.preferences select")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
@@ -120,6 +128,28 @@ for (const form of document.querySelectorAll("form[data-draft]")) {
     timer = setTimeout(check, 250);
   });
 }
+
+// A form is sent when the controller answers. While it does not, the page stays as it is with all that was typed, says so,
+// and sends the form as soon as it can.
+const answers = () => fetch("/health", { cache: "no-store" }).then((answer) => answer.ok, () => false);
+const [held, released] = [new WeakSet(), new WeakSet()];
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.getAttribute("method") !== "post" || released.delete(form)) return;
+  event.preventDefault();
+  if (held.has(form)) return;
+  held.add(form);
+  while (!(await answers())) {
+    say(body.dataset.reconnecting);
+    await new Promise((again) => setTimeout(again, 1000));
+  }
+  say("");
+  held.delete(form);
+  released.add(form);
+  form.requestSubmit(event.submitter);
+  // What the browser itself refuses to send is not on its way.
+  released.delete(form);
+});
 
 // Rows of a table that is edited: one more, one less.
 document.addEventListener("click", (event) => {

@@ -62,7 +62,9 @@ fn document(context: &Context<'_>, title: &str, inside: &Markup) -> Markup {
                 link rel="stylesheet" href=(assets::style());
                 script type="module" src=(assets::script()) {}
             }
-            body data-reconnecting=(context.t(RECONNECTING)) data-copied=(context.t(COPIED)) { (inside) }
+            body data-reconnecting=(context.t(RECONNECTING)) data-over=(context.t(SESSION_OVER)) data-copied=(context.t(COPIED)) {
+                (inside)
+            }
         }
     }
 }

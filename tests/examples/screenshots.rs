@@ -1,0 +1,45 @@
+//! Takes a picture of every page of the console, for people to look at and for the documents.
+//!
+//! `screenshots FOLDER`, as root: builds a lab with something of everything, opens all that links lead to, as an operator and
+//! as a tenant, and writes PNG files there: on a desk in the light, the first pages in the dark and on a phone as well.
+
+use std::path::{Path, PathBuf};
+
+use tests::browser::show::Show;
+use tests::browser::{Browser, Look};
+
+/// A desk's window, and a phone's.
+const DESK: (u32, u32) = (1120, 700);
+const PHONE: (u32, u32) = (390, 780);
+
+fn main() {
+    let folder = std::env::args().nth(1).map(PathBuf::from).expect("usage: screenshots FOLDER");
+    std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let show = Show::up();
+    let browser = Browser::of(&show.cloud.fabric);
+    browser.look(Look::Light, DESK);
+    browser.open("/sign-in");
+    browser.screenshot(&folder.join("sign-in.png"));
+    for (who, browser) in [("operator", show.of_admin()), ("tenant", show.of_tim())] {
+        browser.look(Look::Light, DESK);
+        let mut number = 0;
+        browser.crawl(|path| {
+            number += 1;
+            println!("{who} {path}");
+            take(&browser, &folder, who, path, number);
+        });
+    }
+}
+
+/// The pictures of the page that is shown.
+fn take(browser: &Browser, folder: &Path, who: &str, path: &str, number: u32) {
+    let name = format!("{who}{}", path.trim_end_matches('/').replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
+    browser.screenshot(&folder.join(format!("{name}.png")));
+    if number <= 3 {
+        browser.look(Look::Dark, DESK);
+        browser.screenshot(&folder.join(format!("{name}-dark.png")));
+        browser.look(Look::Light, PHONE);
+        browser.screenshot(&folder.join(format!("{name}-phone.png")));
+        browser.look(Look::Light, DESK);
+    }
+}

@@ -1,0 +1,69 @@
+//! Every page that there is: what links lead to, one after the other.
+
+use std::collections::BTreeMap;
+
+use super::Browser;
+
+/// Of pages that are alike but for a name, so many are looked at.
+const ALIKE: usize = 2;
+
+/// Where the links of a page lead in the console itself, without what stands behind `?`; files are no pages.
+const LINKS: &str = "\
+return [...document.querySelectorAll('a[href]')]
+  .filter((link) => link.origin === location.origin && !link.download && link.target !== '_blank')
+  .map((link) => link.pathname)
+  .filter((path) => !/\\.[a-z]{2,5}$/.test(path));
+";
+
+impl Browser {
+    /// Opens every page to which links lead from `/`, and gives the path of each with what `look` says of it.
+    #[track_caller]
+    pub fn crawl<T>(&self, mut look: impl FnMut(&str) -> T) -> BTreeMap<String, T> {
+        let mut seen: BTreeMap<String, T> = BTreeMap::new();
+        let mut alike: BTreeMap<String, usize> = BTreeMap::new();
+        let mut waiting = vec!["/".to_owned()];
+        while let Some(path) = waiting.pop() {
+            self.open(&path);
+            // It may lead on to another one.
+            let shown = self.path();
+            let shown = shown.split('?').next().unwrap_or_default().to_owned();
+            if seen.contains_key(&shown) {
+                continue;
+            }
+            let links = self.run(LINKS, &[]);
+            let said = look(&shown);
+            seen.insert(shown, said);
+            for link in links.as_array().into_iter().flatten().filter_map(|link| link.as_str()) {
+                let of_its_shape = alike.entry(shape(link)).or_default();
+                if *of_its_shape < ALIKE && !seen.contains_key(link) && !waiting.iter().any(|path| path == link) {
+                    *of_its_shape += 1;
+                    waiting.push(link.to_owned());
+                }
+            }
+        }
+        seen
+    }
+}
+
+/// A path without the names of resources: below `/t/TENANT/KIND/` and `/fabric/KIND/`.
+fn shape(path: &str) -> String {
+    let segments: Vec<&str> = path.split('/').collect();
+    let names: &[usize] = if segments.get(1) == Some(&"t") { &[2, 4] } else { &[3] };
+    let plain = |(at, segment): (usize, &&str)| {
+        if names.contains(&at) && *segment != "new" { "*" } else { *segment }.to_owned()
+    };
+    segments.iter().enumerate().map(plain).collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_one_kind_are_alike() {
+        assert_eq!(shape("/t/blue/ports/web1/edit"), "/t/*/ports/*/edit");
+        assert_eq!(shape("/t/blue/ports/new"), "/t/*/ports/new");
+        assert_eq!(shape("/fabric/hosts/h1"), "/fabric/hosts/*");
+        assert_eq!(shape("/fabric"), "/fabric");
+    }
+}
