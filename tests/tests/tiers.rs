@@ -53,6 +53,7 @@ const OWNED: &[(&[&str], &[&str], &str)] = &[
         &["api", "controller", "console"],
         "the northbound interface, which others use through the client in \"api\"",
     ),
+    (&["openidconnect", "oauth2", "ureq"], &["console"], "the questions to identity providers"),
     (&["hyper-util"], &["api", "controller", "console", "proto"], "HTTP, and gRPC over it"),
 ];
 

@@ -28,7 +28,7 @@ impl Kind {
         }
     }
 
-    /// The device of the first tunnel of a compartment.
+    /// The device of the only tunnel of a router without compartments.
     pub(super) const fn device(self) -> &'static str {
         match self {
             Self::Wireguard => "wg0",
@@ -138,11 +138,19 @@ impl Told {
         let namespace = cloud.compartment(tenant)?;
         let name = namespace.name().unwrap_or_default();
         let folder = cloud.lab.gateway_folder(&cloud.gateway)?.join("compartments").join(name);
-        let file = match kind {
-            Kind::Ipsec => "charon/strongswan.conf",
-            Kind::Wireguard => "wg0.conf",
+        // In a compartment, devices of WireGuard have names by their connections' numbers.
+        let links = Netlink::in_namespace(&namespace)?.links()?;
+        let of_kind = |name: &str| match kind {
+            Kind::Ipsec => name == kind.device(),
+            Kind::Wireguard => name.starts_with("wg"),
         };
-        let link = Netlink::in_namespace(&namespace)?.link(kind.device())?;
+        let link = links.into_iter().find(|link| of_kind(&link.name));
+        let link =
+            link.ok_or_else(|| failed("find the tunnel's device")(&format!("there is none of {}", kind.name())))?;
+        let file = match kind {
+            Kind::Ipsec => "charon/strongswan.conf".to_owned(),
+            Kind::Wireguard => format!("{}.conf", link.name),
+        };
         Ok(Self { kind, text: read(&folder.join(file))?, mtu: link.mtu, by_kernel: link.kind != LinkKind::Tun })
     }
 

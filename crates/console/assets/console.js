@@ -8,6 +8,12 @@ const say = (text) => {
 
 // Live regions. The server says that something has changed; the page is asked for again, and its regions are put in place.
 const regions = () => [...document.querySelectorAll("[data-live][id]")];
+// Where the keyboard can be in a region, in order; links are told by where they lead, others by their place.
+const stops = (region) => [...region.querySelectorAll("a, button, summary, [tabindex]")];
+const stopLike = (region, stop, place) => {
+  const href = stop?.getAttribute("href");
+  return href ? stops(region).find((one) => one.getAttribute("href") === href) : stops(region)[place];
+};
 
 // Whether somebody has typed something that was not sent yet.
 let typed = false;
@@ -24,9 +30,13 @@ async function refresh() {
     if (!fresh || fresh.innerHTML === region.innerHTML) continue;
     // Whoever types, or reads with the keyboard, in a region is not disturbed there.
     if (region.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) continue;
-    const focused = region.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    const focused = region.contains(document.activeElement) ? document.activeElement : null;
+    const place = focused ? stops(region).indexOf(focused) : -1;
+    const scrolled = focused?.scrollLeft;
     region.replaceChildren(...fresh.childNodes);
-    if (focused) [...region.querySelectorAll("a")].find((a) => a.getAttribute("href") === focused)?.focus();
+    const stop = place < 0 ? null : stopLike(region, focused, place);
+    stop?.focus({ preventScroll: true });
+    if (stop && scrolled) stop.scrollLeft = scrolled;
     region.dispatchEvent(new CustomEvent("refreshed", { bubbles: true }));
   }
 }
@@ -82,6 +92,10 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
     setTimeout(() => say(""), 4000);
   });
 }
+
+// What is told once is not asked for again by loading the page again: that leads to where it was made.
+const once = document.querySelector("[data-once]");
+if (once) history.replaceState(null, "", once.dataset.once);
 
 // Preferences apply at once, without their button.
 for (const button of document.querySelectorAll("form.preferences button")) button.hidden = true;

@@ -116,11 +116,12 @@ fn entries(view: &View<'_>) -> Vec<Entry> {
             entry("/fabric".to_owned(), FABRIC),
             entry("/fabric/hosts".to_owned(), HOSTS),
             entry("/fabric/logical-networks".to_owned(), LOGICAL_NETWORKS),
-            entry("/fabric/mac-pools".to_owned(), MAC_POOLS),
+            entry("/fabric/pools".to_owned(), crate::texts::fabric::POOLS),
             entry("/fabric/tenants".to_owned(), TENANTS),
             entry("/fabric/gateways".to_owned(), GATEWAYS),
             entry("/fabric/access".to_owned(), USERS),
             entry("/fabric/audit".to_owned(), AUDIT),
+            entry("/fabric/changes".to_owned(), crate::texts::fabric::CHANGES),
         ],
     }
 }

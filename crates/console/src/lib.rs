@@ -1,6 +1,6 @@
 //! The web console: pages for operators and tenants, made on the server out of what [`api::fabric::FabricApi`] says.
 //!
-//! `router` finds the page of a path, `session` who asks, `layout` draws what all pages have in common, `forms` reads what
+//! `router` finds the page of a path, `session` who asks, `openid` asks an identity provider that, `layout` draws what all pages have in common, `forms` reads what
 //! was typed, `texts` has every sentence in each language, `assets` the style and the scripts, `pages` the pages themselves,
 //! and `pictures` what is drawn.
 //!
@@ -14,6 +14,7 @@ mod context;
 mod forms;
 mod layout;
 mod live;
+mod openid;
 mod pages;
 mod pictures;
 mod router;
@@ -27,15 +28,16 @@ use api::fabric::{FabricApi, PageAnswer, PageRequest, Pages};
 /// The console of a controller.
 pub struct Console {
     api: Arc<dyn FabricApi>,
+    providers: openid::Providers,
 }
 
 /// The pages for a controller, as its server asks for them.
 pub fn pages(api: Arc<dyn FabricApi>) -> Arc<dyn Pages> {
-    Arc::new(Console { api })
+    Arc::new(Console { api, providers: openid::Providers::default() })
 }
 
 impl Pages for Console {
     fn answer(&self, request: &PageRequest) -> PageAnswer {
-        router::answer(&self.api, request)
+        router::answer(&self.api, &self.providers, request)
     }
 }

@@ -6,10 +6,10 @@ use api::fabric::{FabricApi, PageAnswer, PageMethod, PageRequest};
 use api::{Problem, ProblemType};
 
 use crate::context::{Context, View};
-use crate::{answer, assets, live, pages, session};
+use crate::{answer, assets, live, openid, pages, session};
 
 /// Answers a request.
-pub fn answer(api: &Arc<dyn FabricApi>, request: &PageRequest) -> PageAnswer {
+pub fn answer(api: &Arc<dyn FabricApi>, providers: &openid::Providers, request: &PageRequest) -> PageAnswer {
     if request.path.starts_with("/assets/") {
         return assets::answer(&request.path);
     }
@@ -20,7 +20,7 @@ pub fn answer(api: &Arc<dyn FabricApi>, request: &PageRequest) -> PageAnswer {
     }
     let segments: Vec<String> = context.segments.clone();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    if let Some(answer) = open_to_all(&context, &segments) {
+    if let Some(answer) = open_to_all(&context, providers, &segments) {
         return answer;
     }
     let session = match session::of(&context) {
@@ -37,9 +37,11 @@ pub fn answer(api: &Arc<dyn FabricApi>, request: &PageRequest) -> PageAnswer {
 }
 
 /// Pages for which nobody has to sign in.
-fn open_to_all(context: &Context<'_>, segments: &[&str]) -> Option<PageAnswer> {
+fn open_to_all(context: &Context<'_>, providers: &openid::Providers, segments: &[&str]) -> Option<PageAnswer> {
     match segments {
         ["sign-in"] => Some(session::sign_in(context)),
+        ["sign-in", "openid"] => Some(openid::start(context, providers)),
+        ["sign-in", "openid", "callback"] => Some(openid::callback(context, providers)),
         ["sign-out"] if context.is_post() => Some(session::sign_out(context)),
         ["preferences"] if context.is_post() => Some(session::prefer(context)),
         ["health"] => Some(answer::json(&serde_json::json!({ "status": "ok" }))),

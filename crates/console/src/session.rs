@@ -110,7 +110,7 @@ pub fn stale(view: &View<'_>) -> PageAnswer {
 }
 
 /// A place in the console, or its first page: nobody is led away from here.
-fn local(next: &str) -> String {
+pub fn local(next: &str) -> String {
     let inside = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t']);
     if inside && !next.starts_with("/sign-") { next.to_owned() } else { "/".to_owned() }
 }

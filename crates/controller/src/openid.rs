@@ -15,6 +15,12 @@ use crate::limits::MAX_IDENTITY_RULES;
 /// Claims that are asked for a user's name, in this order, if the operator names none.
 const NAME_CLAIMS: [&str; 3] = ["preferred_username", "email", "sub"];
 
+/// What is asked for if the operator does not say: names and the address of mail.
+const SCOPES: [&str; 2] = ["profile", "email"];
+
+/// Where the console takes sign-ins back from the provider.
+const REDIRECT_PATH: &str = "/sign-in/openid/callback";
+
 /// Most characters of a name.
 const MAX_NAME: usize = 63;
 
@@ -27,6 +33,10 @@ pub struct OpenIdFile {
     client_secret_file: PathBuf,
     name: String,
     name_claim: Option<String>,
+    /// What is asked for beside `openid`, [`SCOPES`] if absent.
+    scopes: Option<Vec<String>>,
+    redirect_uri: Option<String>,
+    ca_file: Option<PathBuf>,
     rules: Vec<Rule>,
 }
 
@@ -63,7 +73,7 @@ impl OpenId {
     /// # Errors
     /// What is wrong, as a sentence.
     pub fn new(file: OpenIdFile, beside: Option<&Path>) -> Result<Self, String> {
-        let OpenIdFile { issuer, client_id, client_secret_file, name, name_claim, rules } = file;
+        let OpenIdFile { issuer, client_id, name, name_claim, redirect_uri, rules, .. } = file;
         check_issuer(&issuer)?;
         for (field, value) in [("clientId", &client_id), ("name", &name)] {
             if value.trim().is_empty() {
@@ -71,17 +81,18 @@ impl OpenId {
             }
         }
         check_rules(&rules)?;
-        let path = beside.map_or_else(|| client_secret_file.clone(), |folder| folder.join(&client_secret_file));
-        let secret = std::fs::read_to_string(&path)
-            .map_err(|error| format!("console.openid.clientSecretFile {}: {error}", path.display()))?;
+        let scopes = file.scopes.unwrap_or_else(|| SCOPES.map(str::to_owned).to_vec());
+        check_scopes(&scopes)?;
+        redirect_uri.as_deref().map_or(Ok(()), check_redirect_uri)?;
+        let secret = read("clientSecretFile", &file.client_secret_file, beside)?;
         if secret.trim().is_empty() {
-            return Err(format!(
-                "console.openid.clientSecretFile {} is empty; write the secret into it",
-                path.display()
-            ));
+            let path = file.client_secret_file.display();
+            return Err(format!("console.openid.clientSecretFile {path} is empty; write the secret into it"));
         }
+        let authorities = file.ca_file.map(|path| read_authorities(&path, beside)).transpose()?;
         let client_secret = Secret::from(secret.trim());
-        Ok(Self { provider: IdentityProvider { name, issuer, client_id, client_secret }, name_claim, rules })
+        let provider = IdentityProvider { name, issuer, client_id, client_secret, scopes, redirect_uri, authorities };
+        Ok(Self { provider, name_claim, rules })
     }
 
     /// Who somebody is here, by the first rule that fits.
@@ -150,6 +161,49 @@ fn has(claims: &Map<String, Value>, name: &str, wanted: &str) -> bool {
         Some(Value::Array(values)) => values.iter().any(is),
         Some(value) => is(value),
         None => false,
+    }
+}
+
+/// A file that is named by the configuration, and looked for beside it.
+fn read(field: &str, path: &Path, beside: Option<&Path>) -> Result<String, String> {
+    let path = beside.map_or_else(|| path.to_owned(), |folder| folder.join(path));
+    std::fs::read_to_string(&path).map_err(|error| format!("console.openid.{field} {}: {error}", path.display()))
+}
+
+/// Certificates of authorities, as PEM.
+fn read_authorities(path: &Path, beside: Option<&Path>) -> Result<String, String> {
+    let text = read("caFile", path, beside)?;
+    match proto::ca::lifetime(&text) {
+        Ok(_) => Ok(text),
+        Err(_) => Err(format!(
+            "console.openid.caFile {} has no certificate in PEM that can be read; write those of the authorities that \
+             vouch for the identity provider",
+            path.display()
+        )),
+    }
+}
+
+/// Scopes stand in one text with blanks between them (RFC 6749, section 3.3).
+fn check_scopes(scopes: &[String]) -> Result<(), String> {
+    let fits =
+        |scope: &String| !scope.is_empty() && scope.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
+    match scopes.iter().find(|scope| !fits(scope)) {
+        Some(scope) => {
+            Err(format!("console.openid.scopes: \"{scope}\" is no scope; write words such as email or groups"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The console answers at one path, over TLS alone.
+fn check_redirect_uri(uri: &str) -> Result<(), String> {
+    let authority = uri.strip_prefix("https://").and_then(|rest| rest.strip_suffix(REDIRECT_PATH));
+    match authority {
+        Some(authority) if !authority.is_empty() && !authority.contains(['/', '?', '#', '@', ' ']) => Ok(()),
+        _ => Err(format!(
+            "console.openid.redirectUri \"{uri}\" is not where the console is told who signed in; write \
+             https://NAME{REDIRECT_PATH} with the name (and :PORT) of the console, or leave it out"
+        )),
     }
 }
 
@@ -280,6 +334,18 @@ rules:
     }
 
     #[test]
+    fn what_is_not_said_is_the_usual() {
+        let provider = openid(FILE).unwrap().provider;
+        assert_eq!(
+            (provider.scopes, provider.redirect_uri, provider.authorities),
+            (SCOPES.map(str::to_owned).to_vec(), None, None)
+        );
+        let uri = "https://cloud.example:7443/sign-in/openid/callback";
+        let provider = openid(&format!("{FILE}scopes: [groups]\nredirectUri: {uri}\n")).unwrap().provider;
+        assert_eq!((provider.scopes, provider.redirect_uri.as_deref()), (vec!["groups".to_owned()], Some(uri)));
+    }
+
+    #[test]
     fn another_issuers_word_counts_nothing() {
         let openid = openid(FILE).unwrap();
         let claims = json!({"groups": "operators", "sub": "1"}).as_object().unwrap().clone();
@@ -300,6 +366,19 @@ rules:
         assert!(wrong("role: admin", "role: admin, tenant: blue").contains("rule 1 has role admin"));
         assert!(wrong("value: operators", "value: ''").contains("empty claim or value"));
         assert!(wrong("role: admin", "role: root").contains("root"));
+        let with = |line: &str| openid(&format!("{FILE}{line}\n")).unwrap_err();
+        assert!(with("scopes: [email, 'a b']").contains("\"a b\" is no scope"));
+        for uri in
+            ["http://cloud.example/sign-in/openid/callback", "https:///sign-in/openid/callback", "https://c.example/"]
+        {
+            assert!(
+                with(&format!("redirectUri: {uri}")).contains("write https://NAME/sign-in/openid/callback"),
+                "{uri}"
+            );
+        }
+        assert!(
+            with("caFile: none.pem").contains("caFile") && with("caFile: client-secret").contains("no certificate")
+        );
         let none = FILE.split("- {").next().unwrap().replace("rules:", "rules: []");
         assert!(openid(&none).unwrap_err().contains("nobody could sign in"));
     }

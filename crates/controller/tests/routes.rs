@@ -64,6 +64,7 @@ impl Served {
             listener,
             ServerTls::new(&identity).unwrap(),
             controller,
+            None,
             std::future::pending::<()>(),
         ));
         let mut roots = RootCertStore::empty();

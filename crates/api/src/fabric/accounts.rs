@@ -170,6 +170,12 @@ pub struct IdentityProvider {
     pub client_id: String,
     /// What proves that it is the controller.
     pub client_secret: Secret,
+    /// What is asked for beside `openid`.
+    pub scopes: Vec<String>,
+    /// Where it sends browsers back to; without, to the name by which the browser called the console.
+    pub redirect_uri: Option<String>,
+    /// Authorities that may vouch for it beside those that the system trusts: certificates in PEM.
+    pub authorities: Option<String>,
 }
 
 /// A session that has begun.

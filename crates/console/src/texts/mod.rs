@@ -4,6 +4,7 @@
 //! in English: it is the same sentence that the command line prints and that people search for.
 
 pub mod common;
+pub mod fabric;
 pub mod tenant;
 
 /// A language of the console.
@@ -103,7 +104,7 @@ mod tests {
     use super::*;
 
     /// Every part of the catalogue.
-    const PARTS: &[&[(&str, Text)]] = &[common::ALL, tenant::ALL];
+    const PARTS: &[&[(&str, Text)]] = &[common::ALL, fabric::ALL, tenant::ALL];
 
     #[test]
     fn every_text_is_there_in_each_language_with_the_same_gaps() {

@@ -7,6 +7,8 @@ super::texts! {
     QUOTA_AND_USE = "Quotas and use", "配额与用量";
     OF_QUOTA = "{} of {}", "已用 {}，共 {}";
     NO_QUOTA = "no limit of its own", "无单独限额";
+    TOPOLOGY_OF = "Networks of {}", "{} 的网络";
+    AS_FILE = "As a file to print or keep", "另存为可打印的文件";
     NO_REASON = "The gateway gives no reason.", "网关未说明原因。";
     NEARLY_FULL = "nearly full", "即将用尽";
     ADDRESSES_GIVEN = "{} of {} addresses given", "已分配 {} 个，共 {} 个地址";

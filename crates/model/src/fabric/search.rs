@@ -38,6 +38,7 @@ impl Search<'_> {
         self.all(&allocation.addresses);
         self.all(&allocation.learnt);
         self.all(&allocation.provider_addresses);
+        self.all(&allocation.came_from);
     }
 
     fn spec(&mut self, spec: &Spec) {
@@ -81,6 +82,7 @@ impl Search<'_> {
             }
             Spec::Port(port) => {
                 self.all(&port.host);
+                self.all(&port.migrate_to);
                 self.all(&port.device);
                 self.all(&port.vm_name);
                 self.all(&port.addresses);
@@ -102,13 +104,15 @@ mod tests {
 
     #[test]
     fn a_port_is_found_by_what_people_know_of_it() {
-        let port = Port { vm_name: Some("SQL Server".to_owned()), ..Port::default() };
+        let to = Some("host16".parse().unwrap());
+        let port = Port { vm_name: Some("SQL Server".to_owned()), migrate_to: to, ..Port::default() };
         let resource = Resource::new(None, "blue-2".parse().unwrap(), port);
         let addresses = vec!["10.1.1.12".parse().unwrap()];
-        let allocation =
-            Allocation { addresses, mac: Some("00:1d:d8:b7:1c:00".parse().unwrap()), ..Allocation::default() };
+        let mac = Some("00:1d:d8:b7:1c:00".parse().unwrap());
+        let came_from = Some("host14".parse().unwrap());
+        let allocation = Allocation { addresses, mac, came_from, ..Allocation::default() };
         let object = Object { resource, uid: Uuid::from_u128(1), revision: 1, created: 0, allocation };
-        for needle in ["blue", "sql server", "10.1.1.1", "d8:b7"] {
+        for needle in ["blue", "sql server", "10.1.1.1", "d8:b7", "host16", "host14"] {
             assert!(object.mentions(needle), "{needle}");
         }
         assert!(!object.mentions("red") && !object.mentions("10.1.2."));

@@ -57,7 +57,12 @@ fn of_host(fabric: &MemoryFabric, caller: &Caller, host: &ResourceName) -> Resul
     if caller.tenant.is_some() {
         return Err(forbidden(caller, "ask hosts how they are"));
     }
-    fabric.get(caller, &Key::global(Kind::Host, host))
+    let item = fabric.get(caller, &Key::global(Kind::Host, host))?;
+    if item.status.connected == Some(false) {
+        let detail = format!("host {host} is not connected; start its agent, and ask again");
+        return Err(Problem::unavailable(detail));
+    }
+    Ok(item)
 }
 
 /// The same numbers for the same name.

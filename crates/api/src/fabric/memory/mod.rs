@@ -16,8 +16,8 @@ use super::accounts::{
 };
 use super::{
     Answer, AuditEntry, AuditQuery, Caller, CallerKind, Change, ChangeReport, ChangeSet, ControllerStatus, FabricApi,
-    Item, JoinToken, ListQuery, MAX_PAGE, NewJoinToken, NewToken, Page, Question, Realized, Role, Token, TokenCreated,
-    Watch, WatchQuery,
+    Item, JoinToken, ListQuery, MAX_PAGE, NewJoinToken, NewToken, Page, Question, Realized, Role, Status, Token,
+    TokenCreated, Watch, WatchQuery,
 };
 use crate::{Problem, ProblemType};
 use state::{State, missing};
@@ -87,6 +87,16 @@ impl MemoryFabric {
         self.shared.lock().accounts.provider = Some(provider);
     }
 
+    /// Has a resource be in this state from now on, as if hosts had said so.
+    ///
+    /// # Errors
+    /// When there is no such resource.
+    pub fn set_status(&self, key: &Key, status: Status) -> Result<(), Problem> {
+        let mut state = self.shared.lock();
+        state.objects.get_mut(key).ok_or_else(|| missing(key))?.status = status;
+        Ok(())
+    }
+
     /// Forgets the events up to now, as a controller does that has been running for long.
     pub fn forget(&self) {
         self.shared.lock().forget();
@@ -122,7 +132,7 @@ impl FabricApi for MemoryFabric {
             started: rfc3339(state.started),
             revision: state.revision,
             resources: Kind::ALL.into_iter().map(|kind| (kind.as_str().to_owned(), count(kind))).collect(),
-            connected_hosts: 0,
+            connected_hosts: state.connected_hosts(),
             store_bytes: 0,
             realized: None,
         })

@@ -13,7 +13,7 @@ use super::accounts::Accounts;
 use super::{ADMIN_PASSWORD, ADMIN_SECRET, rfc3339};
 use crate::fabric::accounts::{NewUser, User};
 use crate::fabric::{
-    AuditEntry, Change, ChangeReport, ChangeResult, ChangeSet, Event, EventKind, Item, NewToken, Role, Status, Token,
+    AuditEntry, Change, ChangeReport, ChangeResult, ChangeSet, Event, EventKind, Item, NewToken, Role, Token,
     TokenCreated,
 };
 use crate::{Outcome, Problem, ProblemType};
@@ -102,6 +102,11 @@ impl State {
             state.tokens.insert(name, TokenCreated { token, secret: ADMIN_SECRET.to_owned() });
         }
         state
+    }
+
+    pub(super) fn connected_hosts(&self) -> u32 {
+        let connected = self.objects.values().filter(|item| item.status.connected == Some(true)).count();
+        u32::try_from(connected).unwrap_or(u32::MAX)
     }
 
     pub(super) fn forget(&mut self) {
@@ -260,7 +265,7 @@ impl State {
             revision: old.filter(|_| outcome == Outcome::Unchanged).map_or(revision, |old| old.revision),
             created: old.map_or_else(|| rfc3339(SystemTime::now()), |old| old.created.clone()),
             spec,
-            status: Status::default(),
+            status: old.map(|old| old.status.clone()).unwrap_or_default(),
         };
         self.objects.insert(key, item.clone());
         Ok(ChangeResult { outcome, item })

@@ -2,9 +2,9 @@
 //!
 //! Kinds with pages of their own still have these, for whatever those do not show: `…/edit` takes the declaration as YAML.
 
-mod detail;
-mod edit;
-mod list;
+pub mod detail;
+pub mod edit;
+pub mod list;
 
 pub use edit::{as_it_is, changed, see_done};
 pub use list::{pager, search_form};

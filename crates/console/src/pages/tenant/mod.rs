@@ -14,6 +14,7 @@ mod pieces;
 mod port;
 #[cfg(test)]
 mod testing;
+mod topology;
 mod trace;
 
 use api::Problem;
@@ -34,6 +35,7 @@ pub fn answer(view: &View<'_>, tenant: &ResourceName, rest: &[&str]) -> Result<P
     }
     match rest {
         [] => overview::answer(view, tenant),
+        ["topology.svg"] => topology::file(view, tenant),
         ["vm-networks", "new"] => guided::answer(view, tenant),
         ["vm-networks", name] => network::answer(view, tenant, name),
         ["vm-networks", name, "subnet"] => guided::add(view, tenant, name),
@@ -64,9 +66,9 @@ fn kind(plural: &str) -> Result<Kind, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use api::fabric::Role;
+    use api::fabric::{Change, ChangeSet, Role};
 
-    use super::testing::{Desk, EVIL};
+    use super::testing::{Desk, EVIL, admin};
 
     /// Every page of the tenant that can be opened.
     const PAGES: [&str; 24] = [
@@ -119,7 +121,7 @@ mod tests {
             shown.lacks("hidden-").has("There is no such page");
         }
         let there = desk.get("/t/red/ports/hidden-port").text.replace("hidden-port", "NAME");
-        let not_there = desk.get("/t/red/ports/nowhere").text.replace("nowhere", "NAME");
+        let not_there = desk.get("/t/red/ports/not-there-port").text.replace("not-there-port", "NAME");
         assert_eq!(there, not_there, "not even by guessing");
     }
 
@@ -142,11 +144,36 @@ mod tests {
 
     #[test]
     fn every_page_is_there_in_both_languages_and_small() {
+        for (language, command) in [("en", "The same on the command line"), ("zh-CN", "命令行等价操作")] {
+            let desk = Desk::of_blue().reading(language);
+            for page in PAGES {
+                let shown = desk.get(page);
+                assert!(shown.text.len() < 100_000, "{page} has {} bytes", shown.text.len());
+                shown.has(command).has("<h1>").has(&format!("<html lang=\"{language}\""));
+            }
+        }
+    }
+
+    #[test]
+    fn thousands_of_ports_do_not_make_pages_large() {
         let desk = Desk::of_blue();
+        let port = |number: usize| {
+            let spec = format!(
+                "{{kind: port, tenant: blue, name: port-with-a-long-name-{number}, spec: {{vmNetwork: front, vmSubnet: web, \
+                 vmName: vm-with-a-long-name-{number}, mac: 02-00-00-00-{:02X}-{:02X}, addresses: [10.10.1.5, 'fd00::5']}}}}",
+                number / 256,
+                number % 256,
+            );
+            let resource = model::fabric::resources_from_yaml(&spec).unwrap().remove(0);
+            Change::Create(resource)
+        };
+        let changes = (0..3000).map(port).collect();
+        desk.api.change(&admin(), ChangeSet { changes, ..ChangeSet::default() }).unwrap();
         for page in PAGES {
             let shown = desk.get(page);
             assert!(shown.text.len() < 100_000, "{page} has {} bytes", shown.text.len());
-            shown.has("The same on the command line").has("<h1>");
         }
+        let next = desk.get("/t/blue/ports").text.split("after=").nth(1).map(str::len);
+        assert!(next.is_some(), "the list goes on");
     }
 }

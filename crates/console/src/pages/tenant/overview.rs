@@ -50,6 +50,10 @@ pub fn answer(view: &View<'_>, tenant: &ResourceName) -> Result<PageAnswer, Prob
                 h2 #attention { (view.t(ATTENTION)) }
                 (attention(view, tenant)?)
             }
+            section aria-labelledby="networks" {
+                h2 #networks { (view.t(VM_NETWORKS)) }
+                (super::topology::figure(view, tenant)?)
+            }
             section aria-labelledby="use" {
                 h2 #use { (view.t(QUOTA_AND_USE)) }
                 ul.cards.plain {

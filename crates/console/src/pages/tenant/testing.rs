@@ -55,6 +55,7 @@ pub struct Desk {
     pub api: Arc<dyn FabricApi>,
     secret: String,
     csrf: String,
+    language: &'static str,
 }
 
 /// What was answered.
@@ -89,13 +90,18 @@ impl Desk {
         let session = api.sign_in(sign_in).unwrap();
         let secret = session.secret.as_str().to_owned();
         let csrf = api.session(&secret).unwrap().csrf;
-        Self { console: Console { api: Arc::clone(&api) }, api, secret, csrf }
+        Self { console: Console { api: Arc::clone(&api) }, api, secret, csrf, language: "en" }
+    }
+
+    /// Somebody who reads this language.
+    pub fn reading(self, language: &'static str) -> Self {
+        Self { language, ..self }
     }
 
     fn ask(&self, method: PageMethod, address: &str, body: Vec<u8>) -> Shown {
         let (path, query) = address.split_once('?').unwrap_or((address, ""));
         let fields = [
-            ("cookie", format!("__Host-netvirt={}", self.secret)),
+            ("cookie", format!("__Host-netvirt={}; netvirt-language={}", self.secret, self.language)),
             ("content-type", "application/x-www-form-urlencoded".to_owned()),
         ];
         let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();

@@ -4,13 +4,15 @@ use std::net::IpAddr;
 
 use api::fabric::{PageAnswer, Question, Trace, TraceFate, TraceLeg};
 use api::{Problem, TraceProtocol, TraceRequest};
-use maud::{Markup, html};
-use model::fabric::{Kind, ResourceName};
+use maud::{Markup, PreEscaped, html};
+use model::fabric::{Key, Kind, ResourceName};
 
 use super::pieces::{field, line, link, select};
+use super::topology;
 use crate::context::View;
 use crate::forms::Form;
 use crate::layout;
+use crate::pictures::{self, End, Leg, Passage, Setting, Stage, StageState};
 use crate::texts::Text;
 use crate::texts::common::*;
 use crate::texts::tenant::*;
@@ -30,7 +32,10 @@ pub fn answer(view: &View<'_>, tenant: &ResourceName) -> Result<PageAnswer, Prob
         (layout::heading(view.t(TRACE), &[], &html! {}))
         @if let Some(Err(problem)) = &traced { (layout::problem(&view.context, problem)) }
         (fields(view, form))
-        @if let Some(Ok(trace)) = &traced { (result(view, tenant, trace)) }
+        @if let Some(Ok(trace)) = &traced {
+            figure.picture { (PreEscaped(picture(view, tenant, form, trace))) }
+            (result(view, tenant, trace))
+        }
         (layout::command(view, &[command(form, tenant)]))
     };
     Ok(layout::with_status(view, status, view.t(TRACE), &body))
@@ -101,6 +106,67 @@ fn result(view: &View<'_>, tenant: &ResourceName, trace: &Trace) -> Markup {
     }
 }
 
+/// The same as a picture.
+fn picture(view: &View<'_>, tenant: &ResourceName, form: &Form, trace: &Trace) -> String {
+    let address = |name: &ResourceName| layout::address(&Key::new(Kind::Port, Some(tenant.clone()), name.clone()));
+    let from = form.text("from");
+    let from = End {
+        name: from.to_owned(),
+        href: from.parse().map(|name| address(&name)).unwrap_or_default(),
+        address: form.text("source").to_owned(),
+    };
+    let last = trace.legs.last();
+    let port = last.and_then(|leg| leg.end.port.as_ref());
+    let to = End {
+        name: port.map(ToString::to_string).unwrap_or_default(),
+        href: port.map(address).unwrap_or_default(),
+        address: form.text("to").to_owned(),
+    };
+    let report = last.map(|leg| &leg.report);
+    pictures::trace(
+        &pictures::Trace {
+            title: view.t(RESULT).to_owned(),
+            packet: trace.legs.first().map(|leg| leg.report.packet.clone()).unwrap_or_default(),
+            from,
+            to,
+            legs: trace.legs.iter().enumerate().map(|(index, leg)| drawn(view, index + 1, leg)).collect(),
+            verdict: report.map(|report| report.verdict.clone()).unwrap_or_default(),
+            explanation: report.and_then(|report| report.explanation.clone()).unwrap_or_default(),
+        },
+        &Setting::page(topology::words(view)),
+    )
+}
+
+fn drawn(view: &View<'_>, number: usize, leg: &TraceLeg) -> Leg {
+    let steps = &leg.report.steps;
+    let stage = |(index, step): (usize, &api::TraceStep)| {
+        let is_last = index + 1 == steps.len();
+        let state = match leg.end.fate {
+            TraceFate::Dropped if is_last => StageState::Dropped {
+                reason: leg.report.reason.clone().unwrap_or_default(),
+                explanation: leg.report.explanation.clone().unwrap_or_default(),
+            },
+            TraceFate::Answered if is_last => StageState::Answered,
+            _ => StageState::Passed,
+        };
+        let found = |lookup: &api::TraceLookup| {
+            format!("{} {}: {}", lookup.table, lookup.key, lookup.found.as_deref().unwrap_or("–"))
+        };
+        let decision = step.lookups.iter().map(found).collect::<Vec<_>>().join("; ");
+        Stage { name: step.stage.clone(), question: step.question.clone(), decision, state }
+    };
+    let passage = (leg.end.fate == TraceFate::ToHost).then(|| Passage {
+        name: view.t(FATE_TO_HOST).to_owned(),
+        about: leg.end.remote.map(|remote| remote.to_string()).unwrap_or_default(),
+    });
+    Leg {
+        host: leg.host.as_ref().map_or_else(|| view.tf(LEG, &[&number.to_string()]), ToString::to_string),
+        stages: steps.iter().enumerate().map(stage).collect(),
+        passage,
+        ..Leg::default()
+    }
+}
+
 fn leg_of(view: &View<'_>, tenant: &ResourceName, number: usize, leg: &TraceLeg) -> Markup {
     let (class, text) = fate_text(leg.end.fate);
     let report = &leg.report;
@@ -158,7 +224,12 @@ mod tests {
     fn a_trace_is_shown_stage_by_stage() {
         let desk = Desk::of_blue();
         let shown = desk.get("/t/blue/trace?from=www&to=10.10.1.6&protocol=tcp&port=443");
-        shown.has("What kind of packet is it?").has("delivered to port").lacks("host15").lacks("192.168.4.16");
+        shown
+            .has("<svg")
+            .has("What kind of packet is it?")
+            .has("delivered to port")
+            .lacks("host15")
+            .lacks("192.168.4.16");
         shown.has("netvirt trace --from www --to 10.10.1.6 --tcp --syn --dest-port 443 --tenant blue");
         desk.get("/t/blue/trace?from=www").has("value=\"www\"").lacks("role=\"alert\"");
     }

@@ -10,12 +10,12 @@ use plan::fabric::{AddressSets, Policy, Reach, security_change};
 use super::rows::{self, FIELDS, Row, Rule};
 use super::words;
 use crate::context::View;
-use crate::layout;
 use crate::pages::resources::{as_it_is, see_done, yaml};
 use crate::pages::tenant::pieces::{all, commands_shown, crumb, field, line, one, select, spec, specs};
 use crate::texts::Text;
 use crate::texts::common::*;
 use crate::texts::tenant::*;
+use crate::{answer, layout};
 
 /// The word for a direction.
 pub const fn direction_text(direction: Direction) -> Text {
@@ -24,6 +24,9 @@ pub const fn direction_text(direction: Direction) -> Text {
         Direction::Egress => EGRESS,
     }
 }
+
+/// Most rules that are edited as a table; a page with more would be long to load and longer to read.
+pub const MOST: usize = 100;
 
 /// What is edited.
 struct Draft {
@@ -108,6 +111,9 @@ pub fn new(view: &View<'_>, tenant: &ResourceName) -> Result<PageAnswer, Problem
 pub fn change(view: &View<'_>, tenant: &ResourceName, name: &str) -> Result<PageAnswer, Problem> {
     let item = one(view, Kind::SecurityGroup, tenant, name)?;
     let group: SecurityGroup = spec(&item)?;
+    if group.rules.len() > MOST && !view.context.is_post() {
+        return Ok(answer::see_other(&format!("{}/edit", layout::address(&item.key()))));
+    }
     let mut draft = Draft::read(view);
     draft.name = item.name.to_string();
     draft.network = group.vm_network.to_string();
@@ -207,7 +213,7 @@ fn page(
     let body = html! {
         (heading)
         @if let Some(problem) = refused { (layout::problem(&view.context, problem)) }
-        form method="post" data-draft novalidate {
+        form method="post" data-draft novalidate autocomplete="off" {
             (layout::csrf(view))
             (fields)
             (line(view, DESCRIPTION, Some(FOR_THE_READER), "description", &draft.description))
@@ -246,7 +252,7 @@ fn rule_table(view: &View<'_>, tenant: &ResourceName, draft: &Draft) -> Result<M
         }
         datalist #protocols { @for protocol in words::protocols() { option value=(protocol) {} } }
         div.wide tabindex="0" role="region" aria-labelledby="rules-title" {
-            table.rows #rules {
+            table.rows #rules spellcheck="false" {
                 thead { tr { @for column in columns { th scope="col" { (view.t(column)) } } th { span.unseen { (view.t(REMOVE)) } } } }
                 tbody { @for row in &draft.rows { (rule_row(view, row)) } }
                 template { (rule_row(view, &Row::default())) }
@@ -266,7 +272,7 @@ fn rule_row(view: &View<'_>, row: &Row) -> Markup {
         }
     };
     let cell = |name: &str, label: Text, value: &str, list: Option<&str>| {
-        html! { td { input name=(name) value=(value) aria-label=(view.t(label)) list=[list] autocomplete="off" spellcheck="false"; } }
+        html! { td { input name=(name) value=(value) aria-label=(view.t(label)) list=[list]; } }
     };
     html! {
         tr {
@@ -298,6 +304,7 @@ fn command(tenant: &ResourceName, draft: &Draft) -> String {
 mod tests {
     use model::fabric::Kind;
 
+    use super::MOST;
     use crate::pages::tenant::testing::{Desk, EVIL};
 
     const RULES: &str = "/t/blue/security-groups/servers/rules";
@@ -351,5 +358,19 @@ mod tests {
         let form = [&rule("tcp", "22", "")[..], &[("name", "new"), ("vmNetwork", "front")]].concat();
         assert_eq!(desk.post("/t/blue/security-groups/new", &form).status, 303);
         assert_eq!(desk.names(Kind::SecurityGroup), ["new", "servers"]);
+    }
+
+    #[test]
+    fn a_hundred_rules_are_a_table_and_more_are_yaml() {
+        let desk = Desk::of_blue();
+        let most = [&rule("tcp", "8000-8100", "10.2.0.0/16")[..]; MOST].concat();
+        let named = [("name", "large"), ("vmNetwork", "front")];
+        assert_eq!(desk.post("/t/blue/security-groups/new", &[&named[..], &most].concat()).status, 303);
+        let shown = desk.get("/t/blue/security-groups/large/rules");
+        assert!(shown.status == 200 && shown.text.len() < 100_000, "{} bytes", shown.text.len());
+        let more = [&[("name", "larger"), ("vmNetwork", "front")][..], &most, &rule("udp", "53", "")].concat();
+        assert_eq!(desk.post("/t/blue/security-groups/new", &more).status, 303);
+        assert!(desk.get("/t/blue/security-groups/larger/rules").location.ends_with("/security-groups/larger/edit"));
+        desk.get("/t/blue/security-groups/larger").lacks("/rules\"");
     }
 }

@@ -32,7 +32,7 @@ pub fn answer(view: &View<'_>, tenant: &ResourceName, name: &str) -> Result<Page
     let address = layout::address(&item.key());
     let actions = html! {
         @if view.may_change() {
-            a.button.main href={ (address) "/rules" } { (view.t(EDIT_RULES)) }
+            @if group.rules.len() <= editor::MOST { a.button.main href={ (address) "/rules" } { (view.t(EDIT_RULES)) } }
             a.button href={ (address) "/edit" } { (view.t(AS_YAML)) }
             a.button.danger href={ (address) "/delete" } { (view.t(DELETE)) }
         }

@@ -79,7 +79,7 @@ fn page(view: &View<'_>, tenant: &ResourceName, network: Option<&ResourceName>) 
             a.button href={ (layout::list_address(plain, Some(tenant))) "/new/yaml" } { (view.t(AS_YAML)) }
         }))
         @if let Some(problem) = refused { (layout::problem(&view.context, problem)) }
-        form method="post" data-draft novalidate {
+        form method="post" data-draft novalidate autocomplete="off" {
             (layout::csrf(view))
             @if network.is_none() { (network_fields(view, tenant, &draft)?) }
             (subnet_table(view, &draft, free))

@@ -11,6 +11,9 @@ use crate::pages::tenant::pieces::{bytes, crumb, link, one, specs, table};
 use crate::texts::common::*;
 use crate::texts::tenant::*;
 
+/// How many ports a page has.
+const SIZE: usize = 100;
+
 /// The page.
 ///
 /// # Errors
@@ -22,7 +25,7 @@ pub fn answer(view: &View<'_>, tenant: &ResourceName, name: &str) -> Result<Page
         ListQuery {
             kind: Kind::Port,
             tenant: Some(tenant.clone()),
-            limit: None,
+            limit: Some(SIZE),
             continue_token: view.context.query.given("after").map(str::to_owned),
             search: Some(item.name.to_string()),
         },
