@@ -1,7 +1,7 @@
 //! Takes a picture of every page of the console, for people to look at and for the documents.
 //!
 //! `screenshots FOLDER`, as root: builds a lab with something of everything, opens all that links lead to, as an operator and
-//! as a tenant, and writes PNG files there: on a desk in the light, the first pages in the dark and on a phone as well.
+//! as a tenant, and writes PNG files there: of a desk's window in the light, and of some pages in the dark and on a phone too.
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,16 @@ use tests::browser::{Browser, Look};
 /// A desk's window, and a phone's.
 const DESK: (u32, u32) = (1120, 700);
 const PHONE: (u32, u32) = (390, 780);
+
+/// The pages that are taken in the dark and on a phone, too.
+const BOTH: [&str; 6] = [
+    "/fabric",
+    "/fabric/hosts",
+    "/t/blue",
+    "/t/blue/vm-networks/new",
+    "/t/blue/vm-networks/net",
+    "/t/blue/security-groups/web",
+];
 
 fn main() {
     let folder = std::env::args().nth(1).map(PathBuf::from).expect("usage: screenshots FOLDER");
@@ -22,20 +32,18 @@ fn main() {
     browser.screenshot(&folder.join("sign-in.png"));
     for (who, browser) in [("operator", show.of_admin()), ("tenant", show.of_tim())] {
         browser.look(Look::Light, DESK);
-        let mut number = 0;
         browser.crawl(|path| {
-            number += 1;
             println!("{who} {path}");
-            take(&browser, &folder, who, path, number);
+            take(&browser, &folder, who, path);
         });
     }
 }
 
 /// The pictures of the page that is shown.
-fn take(browser: &Browser, folder: &Path, who: &str, path: &str, number: u32) {
+fn take(browser: &Browser, folder: &Path, who: &str, path: &str) {
     let name = format!("{who}{}", path.trim_end_matches('/').replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
     browser.screenshot(&folder.join(format!("{name}.png")));
-    if number <= 3 {
+    if BOTH.contains(&path) {
         browser.look(Look::Dark, DESK);
         browser.screenshot(&folder.join(format!("{name}-dark.png")));
         browser.look(Look::Light, PHONE);

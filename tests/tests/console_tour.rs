@@ -80,7 +80,7 @@ fn the_tour_is_done_in_the_console_and_nobody_else_sees_it() {
     browser.open("/t/blue/ports/test01/edit");
     browser.fill("Declared", &format!("{}vmNetwork: AAA\n", browser.value("Declared")));
     browser.submit("Save");
-    browser.expect("VM network AAA has no VM subnet");
+    browser.expect("VM network AAA of tenant blue has no VM subnet");
     browser.expect("netvirt create vm-subnet");
     add_subnet(&browser, "AAA", "test", "10.10.0.0/16", "");
     connect(&browser, "test01", "test (AAA");

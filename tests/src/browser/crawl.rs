@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Browser;
 
-/// Of pages that are alike but for a name, so many are looked at.
+/// Of resources of one kind, the pages of so many are looked at; of what can be done with them, one.
 const ALIKE: usize = 2;
 
 /// Where the links of a page lead in the console itself, without what stands behind `?`; files are no pages.
@@ -34,8 +34,10 @@ impl Browser {
             let said = look(&shown);
             seen.insert(shown, said);
             for link in links.as_array().into_iter().flatten().filter_map(|link| link.as_str()) {
-                let of_its_shape = alike.entry(shape(link)).or_default();
-                if *of_its_shape < ALIKE && !seen.contains_key(link) && !waiting.iter().any(|path| path == link) {
+                let shape = shape(link);
+                let most = if shape.ends_with('*') { ALIKE } else { 1 };
+                let of_its_shape = alike.entry(shape).or_default();
+                if *of_its_shape < most && !seen.contains_key(link) && !waiting.iter().any(|path| path == link) {
                     *of_its_shape += 1;
                     waiting.push(link.to_owned());
                 }
