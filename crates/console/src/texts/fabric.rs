@@ -3,6 +3,7 @@
 super::texts! {
     CONTROLLER = "Controller", "控制器";
     RUNNING_SINCE = "Running since", "启动时间";
+    GATEWAY_OF_SUBNET = "the subnet's gateway", "子网网关";
     STORE = "Store", "存储";
     RESOURCES = "Resources", "资源";
     CONNECTED = "connected", "已连接";
