@@ -2,7 +2,7 @@
 
 mod support;
 
-use api::fabric::{Answer, Caller, FabricApi as _, Question, Role, TraceFate};
+use api::fabric::{Answer, Caller, CallerKind, FabricApi as _, Question, Role, TraceFate};
 use api::{
     Counters, DropCounter, Frame, HostAnswer, HostQuestion, HostTrace, PeerTraffic, PortCounters, PortLease, Problem,
     ProblemType, TraceReport, TraceRequest, TraceStep,
@@ -57,7 +57,7 @@ fn scene() -> Scene {
 }
 
 fn of(tenant: &str) -> Caller {
-    Caller { kind: api::fabric::CallerKind::Token, name: name("tim"), role: Role::Tenant, tenant: Some(name(tenant)) }
+    Caller { kind: CallerKind::Token, name: name("tim"), role: Role::Tenant, tenant: Some(name(tenant)) }
 }
 
 fn counters(ports: &[&str]) -> Question {
