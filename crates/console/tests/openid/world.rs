@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use api::fabric::accounts::IdentityProvider;
 use api::fabric::memory::MemoryFabric;
 use api::fabric::{ServerTls, TlsIdentity};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -29,6 +29,8 @@ impl World {
     pub fn new(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        // Of one name with the certificate that it signs, it would not be told from it.
+        params.distinguished_name.push(DnType::CommonName, "netvirt test authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let key = KeyPair::generate().unwrap();
