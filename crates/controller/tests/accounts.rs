@@ -38,7 +38,7 @@ fn a_user_may_do_what_a_token_of_its_role_may() {
     let session = controller.sign_in(sign_in("tim", PASSWORD)).unwrap();
     let tim = controller.session(session.secret.as_str()).unwrap().caller;
     controller.change(&tim, puts("kind: port\ntenant: blue\nname: p\n")).unwrap();
-    let query = ListQuery { kind: Kind::Port, tenant: None, limit: None, continue_token: None };
+    let query = ListQuery { kind: Kind::Port, tenant: None, search: None, limit: None, continue_token: None };
     assert_eq!(controller.list(&tim, query).unwrap().items.len(), 1);
     let red = Key::new(Kind::Port, Some(name("red")), name("r"));
     for problem in [

@@ -57,7 +57,7 @@ fn scene() -> Scene {
 }
 
 fn of(tenant: &str) -> Caller {
-    Caller { name: name("tim"), role: Role::Tenant, tenant: Some(name(tenant)) }
+    Caller { kind: api::fabric::CallerKind::Token, name: name("tim"), role: Role::Tenant, tenant: Some(name(tenant)) }
 }
 
 fn counters(ports: &[&str]) -> Question {

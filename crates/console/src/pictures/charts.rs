@@ -1,22 +1,9 @@
-//! Small charts: traffic over time, and counts beside each other.
+//! A chart of counts beside each other.
 
 use super::Setting;
-use super::number::{grouped, scaled};
+use super::number::grouped;
 use super::render;
 use super::scene::{Drawing, Label, Rect, Scene};
-
-/// Traffic over time: what was received above, what was sent below the axis.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Sparkline {
-    /// What it is of.
-    pub title: String,
-    /// Equally far apart in time, oldest first.
-    pub received: Vec<f64>,
-    /// The same; may be empty, and then there is only what was received.
-    pub sent: Vec<f64>,
-    /// The unit of both, as `bit/s`.
-    pub unit: String,
-}
 
 /// Counts as bars, the largest first.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -42,72 +29,8 @@ pub struct Bar {
     pub value: u64,
 }
 
-/// Points of a line, after which neighbours are taken together.
-const POINTS: usize = 120;
 /// Bars; what is left is one more.
 const BARS: usize = 12;
-
-/// The picture of traffic over time, small enough for a row of a table.
-pub fn sparkline(sparkline: &Sparkline, setting: &Setting) -> String {
-    render::svg(&sparkline_scene(sparkline, setting), setting)
-}
-
-pub(super) fn sparkline_scene(sparkline: &Sparkline, setting: &Setting) -> Scene {
-    const PLOT: Rect = Rect::new(2, 4, 180, 44);
-    let (received, sent) = (thinned(&sparkline.received), thinned(&sparkline.sent));
-    let most = received.iter().chain(&sent).copied().fold(0.0, f64::max);
-    let mut drawing = Drawing::default();
-    let axis = if sent.is_empty() { PLOT.bottom() } else { PLOT.middle() };
-    let mut about = setting.words.nothing.to_owned();
-    if most > 0.0 {
-        let reach = f64::from(axis - PLOT.y);
-        for (values, up, classes) in
-            [(&received, true, ("received-area", "received-line")), (&sent, false, ("sent-area", "sent-line"))]
-        {
-            if !values.is_empty() {
-                let line = line(values, PLOT, axis, if up { -reach } else { reach } / most);
-                drawing.path(format!("M{} {axis}L{line}L{} {axis}z", PLOT.x, PLOT.right()), classes.0);
-                drawing.path(format!("M{line}"), classes.1);
-            }
-        }
-        drawing.path(format!("M{} {axis}H{}", PLOT.x, PLOT.right()), "rule");
-        let last = |values: &[f64]| values.last().map(|value| scaled(*value, &sparkline.unit)).unwrap_or_default();
-        about = format!("{} {}", setting.words.most, scaled(most, &sparkline.unit));
-        let (x, room) = (PLOT.right() + 10, 110);
-        for (values, sign, y) in [(&received, "↓", 16), (&sent, "↑", 33)] {
-            if !values.is_empty() {
-                drawing.text(Label::new(x, y, room, &format!("{sign} {}", last(values))).small());
-            }
-        }
-        drawing.text(Label::new(x, 49, room, &about).small().class("dim"));
-    } else {
-        drawing.text(Label::new(PLOT.x + 90, 30, 176, setting.words.nothing).small().class("dim").centered());
-    }
-    let title = sparkline.title.clone();
-    Scene { width: 304, height: 54, title, about, drawing }
-}
-
-/// At most so many values: the greatest of those that are taken together, so that peaks stay. What is no number is none.
-fn thinned(values: &[f64]) -> Vec<f64> {
-    let sound = |value: &f64| if value.is_finite() { value.max(0.0) } else { 0.0 };
-    let each = values.len().div_ceil(POINTS).max(1);
-    values.chunks(each).map(|chunk| chunk.iter().map(sound).fold(0.0, f64::max)).collect()
-}
-
-fn line(values: &[f64], plot: Rect, axis: i32, scale: f64) -> String {
-    let last = u32::try_from(values.len() - 1).unwrap_or(u32::MAX).max(1);
-    let points = (0..).zip(values).map(|(at, value): (u32, &f64)| {
-        let x = f64::from(plot.x) + f64::from(plot.w) * f64::from(at) / f64::from(last);
-        format!("{x:.1} {:.1}", f64::from(axis) + value * scale)
-    });
-    let mut points: Vec<String> = points.collect();
-    if let [only] = points.as_slice() {
-        // One value is a level.
-        let level = only.split_once(' ').map_or("0", |(_, y)| y).to_owned();
-        points.push(format!("{} {level}", plot.right()));
-    }
-    points.join("L")
-}
 
 /// The picture of counts.
 pub fn bars(bars: &Bars, setting: &Setting) -> String {

@@ -24,7 +24,7 @@ mod trace;
 mod words;
 
 pub use address_map::{AddressMap, Stretch, StretchKind, address_map};
-pub use charts::{Bar, Bars, Sparkline, bars, sparkline};
+pub use charts::{Bar, Bars, bars};
 pub use fabric::{Fabric, GatewayRole, Health, Host, Migration, Tunnel, Uplink, fabric};
 pub use style::CSS;
 pub use topology::{

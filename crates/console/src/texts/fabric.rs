@@ -2,8 +2,8 @@
 
 super::texts! {
     CONTROLLER = "Controller", "控制器";
-    VERSION = "Version", "版本";
     RUNNING_SINCE = "Running since", "启动时间";
+    GATEWAY_OF_SUBNET = "the subnet's gateway", "子网网关";
     STORE = "Store", "存储";
     RESOURCES = "Resources", "资源";
     CONNECTED = "connected", "已连接";
@@ -128,7 +128,6 @@ super::texts! {
     UNDRAIN_HOST = "Use {} again", "恢复使用 {}";
     OUTSIDE = "Networks outside", "外部网络";
     NEXT_HOP = "Next hop", "下一跳";
-    TO_NEXT = "goes to {}", "将转到 {}";
     VM_NETWORK = "VM network", "虚拟机网络";
     EXTERNAL = "Outside addresses", "外部地址";
     GATEWAY = "Gateway", "网关";

@@ -19,7 +19,7 @@ use crate::texts::common::*;
 use crate::texts::fabric::*;
 
 /// The columns of tables of connections.
-pub const CONNECTION_COLUMNS: [Text; 7] = [NAME, TENANT, VM_NETWORK, GATEWAY, HOST, STATE, WHY];
+pub const CONNECTION_COLUMNS: [Text; 8] = [NAME, TENANT, VM_NETWORK, GATEWAY, HOST, EXTERNAL, STATE, WHY];
 
 /// Most VM networks that are named for each host; the rest is counted.
 const NAMED: usize = 50;
@@ -256,7 +256,7 @@ fn connections(view: &View<'_>, gateway: &ResourceName) -> Result<Markup, Proble
     let of_gateway =
         |item: &Item| item.spec.get("gateway").and_then(serde_json::Value::as_str) == Some(gateway.as_str());
     let (items, next) = pieces::wanted(view, Kind::GatewayConnection, gateway.as_str(), SIZE, of_gateway)?;
-    let rows: Vec<Markup> = items.iter().map(|item| connection_row(item)).collect();
+    let rows: Vec<Markup> = items.iter().map(connection_row).collect();
     Ok(html! {
         h2 #connections { (view.t(GATEWAY_CONNECTIONS)) }
         (pieces::table(view, GATEWAY_CONNECTIONS, &CONNECTION_COLUMNS, &rows, NOTHING))
@@ -274,6 +274,10 @@ pub fn connection_row(item: &Item) -> Markup {
         td { (detail::plain(&item.spec["vmNetwork"])) }
         td { (detail::plain(&item.spec["gateway"])) }
         td { @if let Some(status) = status { (pieces::host_link(&status.host)) } }
+        td { @if let Some(status) = status {
+            (pieces::joined(status.external.iter().map(ipnet::IpNet::addr)))
+            @if let Some(shared) = &status.shared { (shared.address) ":" (shared.ports) }
+        } }
         td { @if let Some(status) = status { (connection_mark(status.state)) } }
         td { (status.and_then(|status| status.reason.as_deref()).unwrap_or_default()) }
     }
@@ -306,7 +310,10 @@ mod tests {
         page.says("host host16 has not reported; is \"netvirt gateway\" running there?")
             .has("1 VM networks")
             .has("front");
-        page.has("down").says("the peer does not answer <script>alert(1)</script>").has("198.51.100.10-198.51.100.20");
+        page.has("down")
+            .says("the peer does not answer <script>alert(1)</script>")
+            .has("198.51.100.10-198.51.100.20")
+            .has("<td>198.51.100.10</td>");
         page.has("Drain host15").has("netvirt describe gateway edge").has("/t/blue/gateway-connections/home");
     }
 

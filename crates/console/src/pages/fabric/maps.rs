@@ -18,6 +18,8 @@ pub struct Given {
     pub label: String,
     /// Where that is.
     pub href: String,
+    /// Whether it is a gateway's.
+    pub gateway: bool,
 }
 
 /// The maps of a pool: one of each family that it has addresses of. `here` is the page that they stand on; which part of a large
@@ -75,7 +77,7 @@ fn stretches(view: &View<'_>, own: &[&AddressRange], reserved: &[AddressRange], 
     stretches.extend(given.iter().filter(|given| given.address.is_ipv4() == is_v4).map(|given| Stretch {
         first: given.address,
         last: given.address,
-        kind: StretchKind::Given,
+        kind: if given.gateway { StretchKind::Gateway } else { StretchKind::Given },
         label: given.label.clone(),
         href: given.href.clone(),
     }));

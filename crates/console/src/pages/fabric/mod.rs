@@ -13,9 +13,9 @@ mod maps;
 mod moves;
 mod networks;
 mod overview;
-mod picture;
+pub mod picture;
 mod pieces;
-mod pools;
+pub mod pools;
 mod tenants;
 #[cfg(test)]
 mod testing;

@@ -149,6 +149,7 @@ fn pool_section(view: &View<'_>, pool: &ProviderPool, hosts: &Gathered, here: &s
         address: *address,
         label: host.to_string(),
         href: layout::address(&Key::global(Kind::Host, host)),
+        gateway: false,
     };
     let map: Vec<Given> = given.iter().map(of_map).collect();
     let row = |(address, host): &(IpAddr, ResourceName)| {

@@ -12,7 +12,7 @@ use model::fabric::{Host, Key, Kind, LogicalNetwork, Port, ResourceName};
 use super::hosts;
 use super::pieces::{self, Gathered, MOST, gather};
 use crate::context::View;
-use crate::pictures::{self, Fabric, GatewayRole, Health, Migration, Setting, Uplink, Words};
+use crate::pictures::{self, Bar, Bars, Fabric, GatewayRole, Health, Migration, Setting, Uplink, Words};
 use crate::texts::Language;
 use crate::texts::common::*;
 use crate::texts::fabric::*;
@@ -32,6 +32,21 @@ pub const fn words(view: &View<'_>) -> Words {
 /// A picture inside of a page.
 pub fn inside(svg: String) -> Markup {
     html! { figure.picture tabindex="0" { (PreEscaped(svg)) } }
+}
+
+/// What was dropped, by reason: name, sentence and packets of each, in which a name may come several times.
+pub fn drops<'d>(view: &View<'_>, drops: impl Iterator<Item = (&'d str, &'d str, u64)>) -> Markup {
+    let mut reasons: BTreeMap<&str, Bar> = BTreeMap::new();
+    for (reason, explanation, packets) in drops {
+        let bar = reasons.entry(reason).or_default();
+        (bar.label, bar.about) = (reason.to_owned(), explanation.to_owned());
+        bar.value = bar.value.saturating_add(packets);
+    }
+    if reasons.is_empty() {
+        return html! {};
+    }
+    let bars = Bars { title: view.t(DROPS).to_owned(), bars: reasons.into_values().collect(), bad: true };
+    inside(pictures::bars(&bars, &Setting::page(words(view))))
 }
 
 /// What is drawn, out of the hosts and gateways that a page has gathered.

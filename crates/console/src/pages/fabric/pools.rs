@@ -53,7 +53,7 @@ fn map_address(tenant: &ResourceName, pool: &ResourceName) -> String {
     format!("/fabric/pools/{}/{}", layout::segment(tenant.as_str()), layout::segment(pool.as_str()))
 }
 
-/// The page of a tenant's pool, with the map of its addresses.
+/// The page of a tenant's pool, with the map of its addresses: for an operator, and in the tenant's portal.
 ///
 /// # Errors
 /// Those of the interface.
@@ -64,18 +64,28 @@ pub fn ip_pool(view: &View<'_>, tenant: &ResourceName, name: &ResourceName) -> R
     let (given, more) = given(view, tenant, &spec)?;
     let row = |given: &Given| html! { th scope="row" { (given.address) } td { a href=(given.href) { (given.label) } } };
     let rows: Vec<Markup> = given.iter().take(GIVEN_SHOWN).map(row).collect();
-    let crumbs = [("/fabric/pools".to_owned(), view.t(POOLS).to_owned())];
+    // The same page stands among the tenant's own.
+    let in_portal = layout::tenant_in_path(view).is_some();
+    let own = layout::address(&key);
+    let (crumb, here, actions) = if in_portal {
+        let list = (layout::list_address(Kind::IpPool, Some(tenant)), view.t(IP_POOLS).to_owned());
+        (list, own, detail::actions(view, &key))
+    } else {
+        let list = ("/fabric/pools".to_owned(), view.t(POOLS).to_owned());
+        (list, map_address(tenant, name), html! { a.button href=(own) { (view.t(DETAILS)) } })
+    };
     let body = html! {
-        (layout::heading(name.as_str(), &crumbs, &html! { a.button href=(layout::address(&key)) { (view.t(DETAILS)) } }))
+        (layout::heading(name.as_str(), &[crumb], &actions))
+        (layout::done(view))
         div #item data-live=(watched(Kind::Port, Some(tenant))) {
             dl.facts {
-                dt { (view.t(TENANT)) } dd { a href=(layout::tenant_address(tenant)) { (tenant) } }
+                @if !in_portal { dt { (view.t(TENANT)) } dd { a href=(layout::tenant_address(tenant)) { (tenant) } } }
                 dt { (view.t(VM_SUBNETS)) } dd { (spec.vm_subnet) }
                 dt { (view.t(RANGES)) } dd { (pieces::joined(&spec.ranges)) }
                 @if !spec.reserved.is_empty() { dt { (view.t(RESERVED)) } dd { (pieces::joined(&spec.reserved)) } }
                 dt { (view.t(USE)) } dd { (pieces::usage_of(view, &item)) }
             }
-            (maps::shown(view, name.as_str(), &spec.ranges, &spec.reserved, &given, &map_address(tenant, name)))
+            (maps::shown(view, name.as_str(), &spec.ranges, &spec.reserved, &given, &here))
             (pieces::table(view, GIVEN_OUT, &[ADDRESS, GIVEN_TO], &rows, NOTHING_GIVEN))
             @if more || given.len() > GIVEN_SHOWN { p.hint { (view.tf(ONLY_FIRST, &[&rows.len().to_string()])) } }
         }
@@ -98,8 +108,18 @@ fn given(view: &View<'_>, tenant: &ResourceName, pool: &IpPool) -> Result<(Vec<G
             address: *address,
             label: port.name.to_string(),
             href: layout::address(&port.key()),
+            gateway: false,
         }));
     }
+    let subnet =
+        view.context.api.get(view.caller(), &Key::new(Kind::VmSubnet, Some(tenant.clone()), pool.vm_subnet.clone()))?;
+    let of_pool = |address: &&IpAddr| pool.ranges.iter().any(|range| range.contains(**address));
+    given.extend(subnet.status.gateways.iter().filter(of_pool).map(|address| Given {
+        address: *address,
+        label: view.t(GATEWAY_OF_SUBNET).to_owned(),
+        href: layout::address(&subnet.key()),
+        gateway: true,
+    }));
     given.sort_by_key(|given| given.address);
     Ok((given, ports.more))
 }

@@ -95,7 +95,7 @@ impl Desk {
         let sign_in = SignIn { name: user.into(), password: password.into(), from: [127, 0, 0, 1].into() };
         let secret = api.sign_in(sign_in).unwrap().secret.as_str().to_owned();
         let csrf = api.session(&secret).unwrap().csrf;
-        Self { console: Console { api }, api: fabric, secret, csrf }
+        Self { console: Console { api, providers: crate::openid::Providers::default() }, api: fabric, secret, csrf }
     }
 
     fn ask(&self, method: PageMethod, address: &str, more: &[(&str, &str)], body: Vec<u8>) -> Shown {

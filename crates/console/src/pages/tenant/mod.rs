@@ -21,6 +21,7 @@ use api::Problem;
 use api::fabric::PageAnswer;
 use model::fabric::{Kind, ResourceName};
 
+use super::fabric::pools;
 use super::{nowhere, resources};
 use crate::context::View;
 
@@ -51,6 +52,7 @@ pub fn answer(view: &View<'_>, tenant: &ResourceName, rest: &[&str]) -> Result<P
         ["gateway-connections", "new"] => connection::form::new(view, tenant),
         ["gateway-connections", name] => connection::answer(view, tenant, name),
         ["gateway-connections", name, "change"] => connection::form::change(view, tenant, name),
+        ["ip-pools", name] if *name != "new" => pools::ip_pool(view, tenant, &View::name(name)?),
         ["leases"] => leases::answer(view, tenant),
         ["activity"] => activity::answer(view, tenant),
         ["trace"] => trace::answer(view, tenant),

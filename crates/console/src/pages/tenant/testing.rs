@@ -90,7 +90,13 @@ impl Desk {
         let session = api.sign_in(sign_in).unwrap();
         let secret = session.secret.as_str().to_owned();
         let csrf = api.session(&secret).unwrap().csrf;
-        Self { console: Console { api: Arc::clone(&api) }, api, secret, csrf, language: "en" }
+        Self {
+            console: Console { api: Arc::clone(&api), providers: crate::openid::Providers::default() },
+            api,
+            secret,
+            csrf,
+            language: "en",
+        }
     }
 
     /// Somebody who reads this language.

@@ -1,7 +1,7 @@
 //! What pictures say: what is collapsed is counted, what went wrong is seen without colours, and what moves may stand.
 
 use super::samples;
-use crate::pictures::{CSS, Setting, StretchKind, VmState, Words, address_map, charts, fabric, topology, trace};
+use crate::pictures::{CSS, Setting, StretchKind, VmState, Words, address_map, fabric, topology, trace};
 
 const PAGE: Setting = Setting::page(Words::ENGLISH);
 
@@ -140,13 +140,4 @@ fn the_way_of_a_packet_ends_where_it_is_dropped() {
     }
     let texts = found(&trace::trace(&sample("trace-dropped"), &PAGE), "text", "");
     assert!(texts.contains(&"IngressRule".to_owned()) && texts.contains(&"dropped".to_owned()), "{texts:?}");
-}
-
-#[test]
-fn a_line_of_many_points_keeps_its_peak() {
-    let mut it = samples::sparklines().remove(0).1;
-    it.received[137] = 9.9e9;
-    let svg = charts::sparkline(&it, &PAGE);
-    assert!(found(&svg, "text", "").contains(&"max 9.9 Gbit/s".to_owned()), "{svg}");
-    assert!(svg.len() < 8_000, "{} bytes", svg.len());
 }

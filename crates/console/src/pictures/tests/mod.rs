@@ -16,7 +16,6 @@ fn scenes(setting: &Setting) -> Vec<(&'static str, Scene)> {
     scenes.extend(samples::fabrics().into_iter().map(|(name, it)| (name, fabric::scene(&it, setting))));
     scenes.extend(samples::maps().into_iter().map(|(name, it)| (name, address_map::scene(&it, setting))));
     scenes.extend(samples::traces().into_iter().map(|(name, it)| (name, trace::scene(&it, setting))));
-    scenes.extend(samples::sparklines().into_iter().map(|(name, it)| (name, charts::sparkline_scene(&it, setting))));
     scenes.extend(samples::bars().into_iter().map(|(name, it)| (name, charts::bars_scene(&it, setting))));
     scenes
 }

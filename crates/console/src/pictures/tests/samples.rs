@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::pictures::address_map::{AddressMap, Stretch, StretchKind};
-use crate::pictures::charts::{Bar, Bars, Sparkline};
+use crate::pictures::charts::{Bar, Bars};
 use crate::pictures::fabric::{Fabric, GatewayRole, Health, Host, Migration, Tunnel, Uplink};
 use crate::pictures::topology::{
     Connection, ConnectionKind, ConnectionState, Gateway, Network, Router, Site, Subnet, Topology, Vm, VmState,
@@ -422,24 +422,6 @@ pub(super) fn traces() -> Vec<(&'static str, Trace)> {
         ("trace-names", trace_of(NAMES[0])),
         ("trace-arabic", trace_of(NAMES[3])),
         ("trace-long", trace_of(NAMES[6])),
-    ]
-}
-
-pub(super) fn sparklines() -> Vec<(&'static str, Sparkline)> {
-    let wave = |scale: f64, shift: f64| {
-        (0..300).map(|at| scale * (1.3 + (f64::from(at) / 17.0 + shift).sin() * (f64::from(at) / 5.0).cos())).collect()
-    };
-    let of = |received: Vec<f64>, sent: Vec<f64>| Sparkline {
-        title: "Traffic of web-1".to_owned(),
-        received,
-        sent,
-        unit: "bit/s".to_owned(),
-    };
-    vec![
-        ("sparkline", of(wave(3.1e8, 0.0), wave(1.4e8, 2.0))),
-        ("sparkline-one", of(wave(4.0e3, 1.0), Vec::new())),
-        ("sparkline-point", of(vec![12.0], vec![f64::NAN, -4.0])),
-        ("sparkline-none", of(vec![0.0; 30], vec![0.0; 30])),
     ]
 }
 

@@ -4,6 +4,7 @@ use api::fabric::{HostReport, Tunnels};
 use api::{DropCounter, HostStatus, Problem, UplinkStatus};
 use maud::{Markup, html};
 
+use super::super::picture;
 use super::super::pieces::{self, bytes, number};
 use crate::context::View;
 use crate::texts::common::*;
@@ -86,7 +87,9 @@ fn drops(view: &View<'_>, drops: &[DropCounter]) -> Markup {
         }
     };
     let rows: Vec<Markup> = drops.iter().take(DROPS_SHOWN).map(row).collect();
+    let reasons = drops.iter().map(|drops| (drops.reason.as_str(), drops.explanation.as_str(), drops.packets));
     html! {
+        (picture::drops(view, reasons))
         (pieces::table(view, DROPS, &[PORTS, REASON, DESCRIPTION, PACKETS], &rows, NO_DROPS))
         @if drops.len() > DROPS_SHOWN { p.hint { (view.tf(ONLY_FIRST, &[&DROPS_SHOWN.to_string()])) } }
     }

@@ -122,14 +122,14 @@ pub fn peer(remote: Option<&Remote<ResourceName>>) -> String {
     }
 }
 
-/// The rules of all rows.
+/// The rules of all rows. One that nobody has typed into is none, also where it was put there to be typed into.
 ///
 /// # Errors
 /// What is wrong with each row that is no rule, with its number.
 pub fn rules(rows: &[Row]) -> Result<Vec<Rule>, Problem> {
     let mut problems = Vec::new();
     let mut rules = Vec::new();
-    for (index, row) in rows.iter().enumerate() {
+    for (index, row) in rows.iter().enumerate().filter(|(_, row)| !row.is_empty()) {
         match row.rule() {
             Ok(rule) => rules.push(rule),
             Err(sentence) => problems.push(format!("rule {}: {sentence}", index + 1)),
@@ -178,5 +178,6 @@ mod tests {
     fn rows_that_nobody_typed_into_are_none() {
         let form = Form::read(b"direction=ingress&action=allow&protocol=&service=&peer=&priority=&log=no&note=");
         assert_eq!(Row::all(&form), []);
+        assert_eq!(rules(&[Row::default()]), Ok(Vec::new()));
     }
 }

@@ -11,6 +11,7 @@ use super::network::traffic::unanswered;
 use super::pieces::{bytes, crumb, findings, joined, link, one, spec, specs, table, watched};
 use crate::context::View;
 use crate::layout;
+use crate::pages::fabric::picture;
 use crate::pages::resources::{pager, search_form, state};
 use crate::texts::Text;
 use crate::texts::common::*;
@@ -182,6 +183,7 @@ fn counters(view: &View<'_>, port: &PortTraffic) -> Markup {
         }
         @if !port.drops.is_empty() {
             h3 { (view.t(DROPS)) }
+            (picture::drops(view, port.drops.iter().map(|drops| (drops.reason.as_str(), drops.explanation.as_str(), drops.packets))))
             @let rows: Vec<Markup> = port.drops.iter().map(|drops| html! {
                 th scope="row" { (drops.reason) } td { (drops.explanation) } td.number { (drops.packets) }
             }).collect();
