@@ -86,7 +86,7 @@ profile:
 screenshots:
 	scripts/tools
 	cargo build -p netvirt -p tests --bin netvirt --example screenshots --locked
-	"$(target)/debug/examples/screenshots" docs/screenshots
+	NETVIRT_LAB=rack "$(target)/debug/examples/screenshots" docs/screenshots
 
 install: build
 	install -D -m 755 $(target)/release/netvirt $(DESTDIR)$(PREFIX)/bin/netvirt

@@ -45,7 +45,9 @@ impl Stage {
             "this test builds a lab out of network namespaces and loads kernel programs, and needs root: run it with \
              sudo, or in a container with --privileged"
         );
-        let name = format!("s{}", &uuid::Uuid::new_v4().simple().to_string()[..7]);
+        // Pictures of a lab show names that mean something to who looks at them.
+        let name = std::env::var("NETVIRT_LAB")
+            .unwrap_or_else(|_| format!("s{}", &uuid::Uuid::new_v4().simple().to_string()[..7]));
         let text = text.replace("LAB", &name);
         let text = (1..=4).fold(text, |text, n| text.replace(&format!("H{n}"), &format!("{name}h{n}")));
         let topology = Topology::from_yaml(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));

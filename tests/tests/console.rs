@@ -64,7 +64,7 @@ fn a_network_is_declared_seen_by_others_at_once_and_deleted() {
     browser.fill("Declared", &format!("{NETWORK}first"));
     browser.submit("Create");
     browser.expect("was created");
-    browser.expect("description: first");
+    browser.expect("first");
     // Nobody has loaded this page again.
     watcher.expect("AAA");
     assert_eq!(fabric.json("get vm-network AAA --tenant blue")["spec"]["description"], "first");
