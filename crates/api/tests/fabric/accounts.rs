@@ -79,6 +79,9 @@ fn the_fabric_in_memory_has_sessions_to_build_pages_on() {
         issuer: "https://id.example".to_owned(),
         client_id: "c".to_owned(),
         client_secret: "s".into(),
+        scopes: Vec::new(),
+        redirect_uri: None,
+        authorities: None,
     });
     let claims = json!({"name": "ann", "role": "tenant", "tenant": "default"}).as_object().unwrap().clone();
     let (issuer, subject) = (fabric.identity_provider().unwrap().issuer, "7".to_owned());
