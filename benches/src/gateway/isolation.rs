@@ -15,6 +15,9 @@ use crate::{Error, interrupt};
 
 /// Where everybody listens, on UDP.
 pub(super) const PORT: u16 = 7000;
+/// Where VMs send from to those before them. Had both of a pair sent to each other's mappings from the same ports, each would have
+/// asked for what the other sends, and a NAT lets answers in (RFC 5128, section 3.3): no tenant is reached against its will so.
+const BACK: u16 = 7001;
 /// How long a VM may take to reach all that is its own.
 const OWN_WITHIN: Duration = Duration::from_secs(20);
 /// How long what was sent to others may be under way.
@@ -70,8 +73,8 @@ fn sender(datagram: &[u8]) -> Option<usize> {
     usize::try_from(u64::from_be_bytes(bytes)).ok()
 }
 
-fn open(namespace: &Namespace, at: Ipv4Addr) -> Result<UdpSocket, Error> {
-    let socket = namespace.run(|| UdpSocket::bind((at, PORT)))?.tried("open a UDP socket")?;
+fn open(namespace: &Namespace, at: Ipv4Addr, port: u16) -> Result<UdpSocket, Error> {
+    let socket = namespace.run(|| UdpSocket::bind((at, port)))?.tried("open a UDP socket")?;
     socket.set_nonblocking(true).tried("switch a socket to not waiting")?;
     Ok(socket)
 }
@@ -112,10 +115,13 @@ fn drain(socket: &UdpSocket, mut heard: impl FnMut(usize, SocketAddr)) {
 /// Tries all pairs.
 pub(super) fn all_pairs(parties: &[Party], servers: &[Server]) -> Result<Seen, Error> {
     let began = Instant::now();
-    let sockets =
-        parties.iter().map(|party| open(&party.namespace, Ipv4Addr::UNSPECIFIED)).collect::<Result<Vec<_>, _>>()?;
+    let all_at = |port| {
+        let opened = parties.iter().map(|party| open(&party.namespace, Ipv4Addr::UNSPECIFIED, port));
+        opened.collect::<Result<Vec<_>, _>>()
+    };
+    let (sockets, back) = (all_at(PORT)?, all_at(BACK)?);
     let listening =
-        servers.iter().map(|server| open(&server.namespace, server.address)).collect::<Result<Vec<_>, _>>()?;
+        servers.iter().map(|server| open(&server.namespace, server.address, PORT)).collect::<Result<Vec<_>, _>>()?;
     let count = parties.len();
     let mut seen = Seen { pairs: count * count.saturating_sub(1), own: count * servers.len(), ..Seen::default() };
     let mut round = || -> Result<(usize, Vec<Mappings>), Error> {
@@ -132,9 +138,10 @@ pub(super) fn all_pairs(parties: &[Party], servers: &[Server]) -> Result<Seen, E
     let (before, mappings) = round()?;
     seen.reached[0] = before;
     let translated = servers.iter().position(|server| server.by == "NAT").map(|place| &mappings[place]);
-    for (number, socket) in sockets.iter().enumerate() {
+    for number in 0..count {
         interrupt::check()?;
         for (other, party) in parties.iter().enumerate().filter(|(other, _)| *other != number) {
+            let socket = if other < number { &back[number] } else { &sockets[number] };
             let mut to = vec![SocketAddr::from((party.inside, PORT)), SocketAddr::from((party.outside, PORT))];
             to.extend(translated.and_then(|mappings| mappings.get(&other)));
             for target in to {
@@ -147,7 +154,7 @@ pub(super) fn all_pairs(parties: &[Party], servers: &[Server]) -> Result<Seen, E
         thread::sleep(BREATH);
     }
     interrupt::pause(UNDER_WAY)?;
-    for (number, socket) in sockets.iter().enumerate() {
+    for (number, socket) in sockets.iter().enumerate().chain(back.iter().enumerate()) {
         drain(socket, |from, _| seen.arrived += usize::from(from != number));
     }
     let mut round = || -> Result<usize, Error> {
