@@ -213,7 +213,7 @@ pub fn command(view: &View<'_>, lines: &[String]) -> Markup {
         details.command {
             summary { (view.t(COMMAND)) }
             div.copied {
-                pre tabindex="0" aria-label=(view.t(COMMAND)) { code { @for line in lines { (line) "\n" } } }
+                pre tabindex="0" role="group" aria-label=(view.t(COMMAND)) { code { @for line in lines { (line) "\n" } } }
                 button.quiet type="button" data-copy hidden { (view.t(COPY)) }
             }
         }

@@ -126,7 +126,7 @@ pub fn table(view: &View<'_>, title: Text, columns: &[Text], rows: &[Markup], no
         @if rows.is_empty() {
             p.hint { (view.t(nothing)) }
         } @else {
-            div.wide tabindex="0" role="region" aria-label=(view.t(title)) {
+            div.wide tabindex="0" role="group" aria-label=(view.t(title)) {
                 table {
                     thead { tr { @for column in columns { th scope="col" { (view.t(*column)) } } } }
                     tbody { @for row in rows { tr { (row) } } }

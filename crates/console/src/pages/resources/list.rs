@@ -67,7 +67,7 @@ fn table(view: &View<'_>, kind: Kind, page: &Page, search: &str) -> Markup {
         @if page.items.is_empty() {
             p.nothing { @if search.is_empty() { (view.t(NOTHING)) } @else { (view.tf(NOTHING_FOUND, &[search])) } }
         } @else {
-            div.wide tabindex="0" role="region" aria-label=(view.t(layout::kind_text(kind))) {
+            div.wide tabindex="0" role="group" aria-label=(view.t(layout::kind_text(kind))) {
                 table {
                     thead { tr {
                         th scope="col" { (view.t(NAME)) }

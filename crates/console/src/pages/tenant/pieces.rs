@@ -83,7 +83,7 @@ pub fn table(view: &View<'_>, title: Text, columns: &[Text], rows: &[Markup]) ->
         @if rows.is_empty() {
             p.hint { (view.t(crate::texts::common::NOTHING)) }
         } @else {
-            div.wide tabindex="0" role="region" aria-label=(view.t(title)) {
+            div.wide tabindex="0" role="group" aria-label=(view.t(title)) {
                 table {
                     thead { tr { @for column in columns { th scope="col" { (view.t(*column)) } } } }
                     tbody { @for row in rows { tr { (row) } } }
@@ -143,7 +143,7 @@ pub fn commands_shown(view: &View<'_>, lines: &[String]) -> Markup {
     let title = view.t(crate::texts::common::COMMAND);
     html! {
         h3 { (title) }
-        pre tabindex="0" aria-label=(title) { code { @for line in lines { (line) "\n" } } }
+        pre tabindex="0" role="group" aria-label=(title) { code { @for line in lines { (line) "\n" } } }
     }
 }
 

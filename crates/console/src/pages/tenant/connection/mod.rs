@@ -222,7 +222,7 @@ fn for_the_other_side(
             p { (view.t(OTHER_SIDE_HINT)) }
             h3 { (file) }
             div.copied {
-                pre tabindex="0" aria-label=(file) { code { (text) } }
+                pre tabindex="0" role="group" aria-label=(file) { code { (text) } }
                 button.quiet type="button" data-copy hidden { (view.t(COPY)) }
             }
             @if !rows.is_empty() {

@@ -251,7 +251,7 @@ fn rule_table(view: &View<'_>, tenant: &ResourceName, draft: &Draft) -> Result<M
             @for item in &sets { option value={ "set:" (item.name) } {} }
         }
         datalist #protocols { @for protocol in words::protocols() { option value=(protocol) {} } }
-        div.wide tabindex="0" role="region" aria-labelledby="rules-title" {
+        div.wide tabindex="0" role="group" aria-labelledby="rules-title" {
             table.rows #rules spellcheck="false" {
                 thead { tr { @for column in columns { th scope="col" { (view.t(column)) } } th { span.unseen { (view.t(REMOVE)) } } } }
                 tbody { @for row in &draft.rows { (rule_row(view, row)) } }

@@ -151,7 +151,7 @@ fn subnet_table(view: &View<'_>, draft: &Draft, free: Option<IpNet>) -> Markup {
     html! {
         h2 #subnets-title { (view.t(VM_SUBNETS)) }
         p.hint { (view.t(SUBNETS_HINT)) @if let Some(free) = free { " " (view.tf(FREE_PREFIX, &[&free.to_string()])) } }
-        div.wide tabindex="0" role="region" aria-labelledby="subnets-title" {
+        div.wide tabindex="0" role="group" aria-labelledby="subnets-title" {
             table.rows #subnets {
                 thead { tr { @for column in columns { th scope="col" { (view.t(column)) } } th { span.unseen { (view.t(REMOVE)) } } } }
                 tbody { @for row in &draft.rows { (subnet_row(view, row)) } }
@@ -196,7 +196,7 @@ fn checked(view: &View<'_>, is_draft: bool, problem: Option<&Problem>, made: &Ma
         }
         @if !made.subnets.is_empty() {
             h2 #derived { (view.t(DERIVED)) }
-            div.wide tabindex="0" role="region" aria-labelledby="derived" {
+            div.wide tabindex="0" role="group" aria-labelledby="derived" {
                 table {
                     thead { tr {
                         @for column in [SUBNET, PREFIX, GATEWAY, USABLE, POOL_RANGES, LEFT, OVERLAPS] { th scope="col" { (view.t(column)) } }
@@ -209,7 +209,7 @@ fn checked(view: &View<'_>, is_draft: bool, problem: Option<&Problem>, made: &Ma
         @if let Ok(text) = model::fabric::resources_to_yaml(&made.resources) {
             @if !made.resources.is_empty() {
                 h3 #yaml { (view.t(FOR_APPLY)) }
-                pre.yaml tabindex="0" aria-labelledby="yaml" { code { (text) } }
+                pre.yaml tabindex="0" role="group" aria-labelledby="yaml" { code { (text) } }
             }
         }
     }
