@@ -1,6 +1,5 @@
 //! `netvirt powershell`, `export` and `import` as a person or a script calls them, at an agent in memory.
 
-#[allow(dead_code)] // The controller in it is for other tests.
 mod support;
 
 use std::sync::Arc;
