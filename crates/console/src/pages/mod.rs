@@ -2,6 +2,7 @@
 
 mod fabric;
 mod home;
+mod pieces;
 pub mod problem;
 mod resources;
 pub mod sign_in;

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use maud::{Markup, html};
 use model::fabric::AddressRange;
 
-use super::picture::{inside, words};
 use crate::context::View;
+use crate::pages::pieces::{inside, words};
 use crate::pictures::{AddressMap, Setting, Stretch, StretchKind, address_map};
 use crate::texts::fabric::*;
 

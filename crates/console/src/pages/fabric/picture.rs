@@ -6,33 +6,20 @@ use std::collections::BTreeMap;
 
 use api::Problem;
 use api::fabric::{Item, PageAnswer};
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 use model::fabric::{Host, Key, Kind, LogicalNetwork, Port, ResourceName};
 
 use super::hosts;
 use super::pieces::{self, Gathered, MOST, gather};
 use crate::context::View;
-use crate::pictures::{self, Bar, Bars, Fabric, GatewayRole, Health, Migration, Setting, Uplink, Words};
-use crate::texts::Language;
+use crate::pages::pieces::{inside, words};
+use crate::pictures::{self, Bar, Bars, Fabric, GatewayRole, Health, Migration, Setting, Uplink};
 use crate::texts::common::*;
 use crate::texts::fabric::*;
 use crate::{answer as answers, layout};
 
 /// How often traffic is measured while somebody looks. Each time, hosts look through all their flows.
 const EVERY_MS: &str = "10000";
-
-/// What pictures say, in the language of the request.
-pub const fn words(view: &View<'_>) -> Words {
-    match view.context.language {
-        Language::English => Words::ENGLISH,
-        Language::Chinese => Words::CHINESE,
-    }
-}
-
-/// A picture inside of a page.
-pub fn inside(svg: String) -> Markup {
-    html! { figure.picture tabindex="0" { (PreEscaped(svg)) } }
-}
 
 /// What was dropped, by reason: name, sentence and packets of each, in which a name may come several times.
 pub fn drops<'d>(view: &View<'_>, drops: impl Iterator<Item = (&'d str, &'d str, u64)>) -> Markup {

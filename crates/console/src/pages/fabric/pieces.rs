@@ -4,7 +4,8 @@ use api::Problem;
 use api::fabric::{Caller, Item, ListQuery, Page, Role};
 use maud::{Markup, html};
 use model::fabric::{Key, Kind, ResourceName};
-use serde::de::DeserializeOwned;
+
+pub use crate::pages::pieces::{bytes, field, joined, select, spec, table};
 
 use crate::context::View;
 use crate::layout;
@@ -91,15 +92,6 @@ pub fn wanted(
     Ok((found, continue_token))
 }
 
-/// What was declared, as its type.
-///
-/// # Errors
-/// When it is of another version of the interface.
-pub fn spec<T: DeserializeOwned>(item: &Item) -> Result<T, Problem> {
-    serde_json::from_value(item.spec.clone())
-        .map_err(|error| Problem::internal(format!("{} cannot be read: {error}", item.key())))
-}
-
 /// A caller who sees of a tenant what it sees itself, to ask how much that is.
 pub fn as_tenant(view: &View<'_>, tenant: &ResourceName) -> Caller {
     Caller { role: Role::Reader, tenant: Some(tenant.clone()), ..view.caller().clone() }
@@ -118,22 +110,6 @@ pub fn link(key: &Key) -> Markup {
 /// A link to a host.
 pub fn host_link(host: &ResourceName) -> Markup {
     link(&Key::global(Kind::Host, host))
-}
-
-/// A table that scrolls by itself on narrow screens, with what it is called, or a sentence where it has no rows.
-pub fn table(view: &View<'_>, title: Text, columns: &[Text], rows: &[Markup], nothing: Text) -> Markup {
-    html! {
-        @if rows.is_empty() {
-            p.hint { (view.t(nothing)) }
-        } @else {
-            div.wide tabindex="0" role="group" aria-label=(view.t(title)) {
-                table {
-                    thead { tr { @for column in columns { th scope="col" { (view.t(*column)) } } } }
-                    tbody { @for row in rows { tr { (row) } } }
-                }
-            }
-        }
-    }
 }
 
 /// The table of a list, or that nothing is found.
@@ -172,36 +148,11 @@ pub fn time(text: &str) -> Markup {
     html! { time datetime=(text) { (text) } }
 }
 
-/// Texts with commas between them.
-pub fn joined<T: ToString>(values: impl IntoIterator<Item = T>) -> String {
-    values.into_iter().map(|value| value.to_string()).collect::<Vec<_>>().join(", ")
-}
-
 /// Sentences, or that there are none.
 pub fn sentences(view: &View<'_>, sentences: &[String], none: Text) -> Markup {
     html! {
         @if sentences.is_empty() { p.hint { (view.t(none)) } }
         @else { ul.findings { @for sentence in sentences { li { (sentence) } } } }
-    }
-}
-
-/// A field of a form: a label, a hint below it, and what is typed into.
-pub fn field(view: &View<'_>, label: Text, hint: Option<Text>, input: &Markup) -> Markup {
-    html! {
-        label.field {
-            span { (view.t(label)) }
-            @if let Some(hint) = hint { small { (view.t(hint)) } }
-            (input)
-        }
-    }
-}
-
-/// A choice among values, each with its text.
-pub fn select(name: &str, chosen: &str, options: &[(String, String)]) -> Markup {
-    html! {
-        select name=(name) {
-            @for (value, text) in options { option value=(value) selected[value == chosen] { (text) } }
-        }
     }
 }
 
@@ -218,22 +169,6 @@ pub fn number(number: u64) -> String {
     text
 }
 
-/// What a number of bytes is to people.
-pub fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
-    if count < 1000 {
-        return format!("{count} B");
-    }
-    let mut unit = 0;
-    // In tenths of the unit.
-    let mut tenths = count / 100;
-    while tenths >= 10_000 && unit + 1 < UNITS.len() {
-        tenths /= 1000;
-        unit += 1;
-    }
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,6 +176,5 @@ mod tests {
     #[test]
     fn numbers_are_for_people() {
         assert_eq!([0, 999, 1000, 1_234_567].map(number), ["0", "999", "1\u{202f}000", "1\u{202f}234\u{202f}567"]);
-        assert_eq!([0, 999, 1549, 999_999, 1_000_000].map(bytes), ["0 B", "999 B", "1.5 kB", "999.9 kB", "1.0 MB"]);
     }
 }

@@ -6,6 +6,9 @@ use maud::{Markup, html};
 use model::fabric::{Key, Kind, ResourceName};
 use serde::de::DeserializeOwned;
 
+use crate::pages::pieces;
+pub use crate::pages::pieces::{bytes, field, joined, select, spec};
+
 use crate::context::View;
 use crate::forms::query;
 use crate::layout;
@@ -43,15 +46,6 @@ pub fn one(view: &View<'_>, kind: Kind, tenant: &ResourceName, name: &str) -> Re
     view.context.api.get(view.caller(), &Key::new(kind, Some(tenant.clone()), View::name(name)?))
 }
 
-/// What was declared, as its type.
-///
-/// # Errors
-/// When it is of another version of the interface.
-pub fn spec<T: DeserializeOwned>(item: &Item) -> Result<T, Problem> {
-    serde_json::from_value(item.spec.clone())
-        .map_err(|error| Problem::internal(format!("{} cannot be read: {error}", item.key())))
-}
-
 /// The same of all that can be read.
 pub fn specs<T: DeserializeOwned>(items: &[Item]) -> impl Iterator<Item = (&Item, T)> {
     items.iter().filter_map(|item| Some((item, spec(item).ok()?)))
@@ -79,28 +73,12 @@ pub fn link(kind: Kind, tenant: &ResourceName, name: &ResourceName) -> Markup {
 
 /// A table that scrolls by itself on narrow screens, with what it is called, or a sentence where it has no rows.
 pub fn table(view: &View<'_>, title: Text, columns: &[Text], rows: &[Markup]) -> Markup {
-    html! {
-        @if rows.is_empty() {
-            p.hint { (view.t(crate::texts::common::NOTHING)) }
-        } @else {
-            div.wide tabindex="0" role="group" aria-label=(view.t(title)) {
-                table {
-                    thead { tr { @for column in columns { th scope="col" { (view.t(*column)) } } } }
-                    tbody { @for row in rows { tr { (row) } } }
-                }
-            }
-        }
-    }
+    pieces::table(view, title, columns, rows, crate::texts::common::NOTHING)
 }
 
 /// The way back to a kind's list.
 pub fn crumb(view: &View<'_>, kind: Kind, tenant: &ResourceName) -> (String, String) {
     (layout::list_address(kind, Some(tenant)), view.t(layout::kind_text(kind)).to_owned())
-}
-
-/// Texts with commas between them.
-pub fn joined<T: ToString>(values: impl IntoIterator<Item = T>) -> String {
-    values.into_iter().map(|value| value.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// Findings, if there are any.
@@ -113,29 +91,9 @@ pub fn findings(view: &View<'_>, findings: &[String]) -> Markup {
     }
 }
 
-/// A field of a form: a label, a hint below it, and what is typed into.
-pub fn field(view: &View<'_>, label: Text, hint: Option<Text>, input: &Markup) -> Markup {
-    html! {
-        label.field {
-            span { (view.t(label)) }
-            @if let Some(hint) = hint { small { (view.t(hint)) } }
-            (input)
-        }
-    }
-}
-
 /// A field of one line.
 pub fn line(view: &View<'_>, label: Text, hint: Option<Text>, name: &str, value: &str) -> Markup {
     field(view, label, hint, &html! { input name=(name) value=(value) autocomplete="off" spellcheck="false"; })
-}
-
-/// A choice among values, each with its text.
-pub fn select(name: &str, chosen: &str, options: &[(String, String)]) -> Markup {
-    html! {
-        select name=(name) {
-            @for (value, text) in options { option value=(value) selected[value == chosen] { (text) } }
-        }
-    }
 }
 
 /// Commands that follow what is typed. They are always open: what is put in place again and again cannot be opened.
@@ -144,32 +102,5 @@ pub fn commands_shown(view: &View<'_>, lines: &[String]) -> Markup {
     html! {
         h3 { (title) }
         pre tabindex="0" role="group" aria-label=(title) { code { @for line in lines { (line) "\n" } } }
-    }
-}
-
-/// What a number of bytes is to people.
-pub fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
-    if count < 1000 {
-        return format!("{count} B");
-    }
-    let mut unit = 0;
-    // In tenths of the unit.
-    let mut tenths = count / 100;
-    while tenths >= 10_000 && unit + 1 < UNITS.len() {
-        tenths /= 1000;
-        unit += 1;
-    }
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_are_said_in_a_unit_that_fits() {
-        let said = [0, 999, 1000, 1_549, 999_999, 1_000_000, 12_345_678_901, u64::MAX].map(bytes);
-        assert_eq!(said, ["0 B", "999 B", "1.0 kB", "1.5 kB", "999.9 kB", "1.0 MB", "12.3 GB", "18446.7 PB"]);
     }
 }

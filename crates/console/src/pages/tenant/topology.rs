@@ -10,11 +10,11 @@ use model::fabric::{GatewayConnection, Key, Kind, Port, ResourceName, VmNetwork,
 
 use super::pieces::{all, joined, specs};
 use crate::context::View;
+use crate::pages::pieces::words;
 use crate::pictures::{
     Connection, ConnectionKind, ConnectionState, Gateway, Network, Router, Setting, Site, Subnet, Topology, Vm,
-    VmState, Words, topology,
+    VmState, topology,
 };
-use crate::texts::Language;
 use crate::texts::tenant::*;
 use crate::{answer, layout};
 
@@ -39,14 +39,6 @@ pub fn figure(view: &View<'_>, tenant: &ResourceName) -> Result<Markup, Problem>
 pub fn file(view: &View<'_>, tenant: &ResourceName) -> Result<PageAnswer, Problem> {
     let base = format!("https://{}", view.context.request.field("host"));
     Ok(answer::picture(topology(&gathered(view, tenant)?, &Setting::file(words(view), base))))
-}
-
-/// What pictures say, in the language of the request.
-pub fn words(view: &View<'_>) -> Words {
-    match view.context.language {
-        Language::English => Words::ENGLISH,
-        Language::Chinese => Words::CHINESE,
-    }
 }
 
 /// Everything of a tenant that the picture shows.

@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 use api::fabric::{PageAnswer, Question, Trace, TraceFate, TraceLeg};
 use api::{Problem, TraceProtocol, TraceRequest};
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 use model::fabric::{Key, Kind, ResourceName};
 
 use super::pieces::{field, line, link, select};
-use super::topology;
 use crate::context::View;
 use crate::forms::Form;
 use crate::layout;
+use crate::pages::pieces::{inside, words};
 use crate::pictures::{self, End, Leg, Passage, Setting, Stage, StageState};
 use crate::texts::Text;
 use crate::texts::common::*;
@@ -33,7 +33,7 @@ pub fn answer(view: &View<'_>, tenant: &ResourceName) -> Result<PageAnswer, Prob
         @if let Some(Err(problem)) = &traced { (layout::problem(&view.context, problem)) }
         (fields(view, form))
         @if let Some(Ok(trace)) = &traced {
-            figure.picture { (PreEscaped(picture(view, tenant, form, trace))) }
+            (inside(picture(view, tenant, form, trace)))
             (result(view, tenant, trace))
         }
         (layout::command(view, &[command(form, tenant)]))
@@ -133,7 +133,7 @@ fn picture(view: &View<'_>, tenant: &ResourceName, form: &Form, trace: &Trace) -
             verdict: report.map(|report| report.verdict.clone()).unwrap_or_default(),
             explanation: report.and_then(|report| report.explanation.clone()).unwrap_or_default(),
         },
-        &Setting::page(topology::words(view)),
+        &Setting::page(words(view)),
     )
 }
 
