@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 PREFIX ?= /usr/local
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
-.PHONY: help tools build test demo demo-by-hand bench bench-migration bench-gateway bench-failover profile screenshots install audit clean
+.PHONY: help tools build test demo demo-by-hand bench bench-migration bench-gateway bench-failover bench-console profile screenshots install audit clean
 
 help:
 	@echo 'make demo      install what is missing, build, and tell the tour: a network at a controller (root)'
@@ -19,6 +19,7 @@ help:
 	@echo 'make bench-migration   guests that move under load, netvirt beside kernel VXLAN (root); ARGS="..."'
 	@echo 'make bench-gateway   gateways beside plain routers and VPN daemons alone, and 100 tenants on one (root); ARGS="..."'
 	@echo 'make bench-failover   gateways whose active host dies, loses a link or is drained: outages, connections (root); ARGS="..."'
+	@echo 'make bench-console   the pages of the console with 10,000 ports: how large, how long on the server'
 	@echo 'make profile   where the nanoseconds of a packet go, per BPF program and helper (root); ARGS="..."'
 	@echo 'make screenshots   take a picture of every page of the console into docs/screenshots (root)'
 	@echo 'make build     the release build: $(target)/release/netvirt'
@@ -62,6 +63,10 @@ bench:
 	cargo build --release --locked
 	PATH="$(target)/release:$$PATH" cargo run --release --locked -p benches -- $(ARGS)
 	PATH="$(target)/release:$$PATH" cargo run --release --locked -p benches --bin fabric -- $(FABRIC_ARGS)
+
+bench-console:
+	cargo build --release --locked
+	PATH="$(target)/release:$$PATH" scripts/bench-console $(ARGS)
 
 bench-failover:
 	scripts/tools build lab
