@@ -78,33 +78,37 @@ impl FailoverPlan {
         let mut scene = Scene::up(self)?;
         for way in &self.ways {
             let mut rows = scene.kinds().map(|kind| Row::new(way.words(), kind)).to_vec();
-            for round in 1..=self.rounds {
-                interrupt::check()?;
-                let held = traffic::Held::open(&scene, self.connections)?;
-                let pings = scene.pings()?;
-                scene.await_passing(&pings)?;
-                scene.strike(*way)?;
-                scene.await_recovery(&pings)?;
-                let gaps = pings.map(traffic::Ping::end);
-                let kept = held.check();
-                for (row, gap) in rows.iter_mut().zip(gaps) {
-                    row.outages.push(gap?);
-                }
-                if let Some(row) = rows.first_mut() {
-                    row.held += self.connections;
-                    row.kept += kept;
-                }
-                eprintln!(
-                    "{}, {round} of {}: {:?} ms, {kept} of {} connections",
-                    way.words(),
-                    self.rounds,
-                    rows.iter().map(|row| row.outages.last().copied().unwrap_or_default().round()).collect::<Vec<_>>(),
-                    self.connections
-                );
-                scene.restore(*way)?;
-            }
-            figures.rows.extend(rows);
+            let done = (1..=self.rounds).try_for_each(|round| self.round(&mut scene, *way, round, &mut rows));
+            // Rounds that were measured stay, also when one after them fails.
+            figures.rows.extend(rows.into_iter().filter(|row| !row.outages.is_empty()));
+            done?;
         }
         Ok(())
+    }
+
+    fn round(&self, scene: &mut Scene, way: Way, round: usize, rows: &mut [Row]) -> Result<(), Error> {
+        interrupt::check()?;
+        let held = traffic::Held::open(scene, self.connections)?;
+        let pings = scene.pings()?;
+        scene.await_passing(&pings)?;
+        scene.strike(way)?;
+        scene.await_recovery(&pings)?;
+        let gaps = pings.map(traffic::Ping::end);
+        let kept = held.check();
+        for (row, gap) in rows.iter_mut().zip(gaps) {
+            row.outages.push(gap?);
+        }
+        if let Some(row) = rows.first_mut() {
+            row.held += self.connections;
+            row.kept += kept;
+        }
+        eprintln!(
+            "{}, {round} of {}: {:?} ms, {kept} of {} connections",
+            way.words(),
+            self.rounds,
+            rows.iter().map(|row| row.outages.last().copied().unwrap_or_default().round()).collect::<Vec<_>>(),
+            self.connections
+        );
+        scene.restore(way)
     }
 }
