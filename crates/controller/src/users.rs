@@ -158,6 +158,8 @@ pub fn set_password(
         let line = line(&actor, "set-password", name, &record, [Value::Null, Value::Null]);
         Ok(without_sessions(state, name, put(name, &record, line)?))
     })?;
+    // Who waits because others guessed need not wait with the new one.
+    core.accounts.succeeded(name.as_str(), None);
     Ok(PasswordSet { password: told })
 }
 

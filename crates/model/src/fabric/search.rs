@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use super::{Allocation, Object, Spec};
+use crate::MacAddress;
 
 impl Object {
     /// Whether something by which people know it has this text in it: its name, addresses, MAC address, VSID, prefixes, host, VM
@@ -31,9 +32,15 @@ impl Search<'_> {
         values.into_iter().for_each(|value| self.one(value));
     }
 
+    /// With dashes, as Windows and we write it, or with colons, as Linux does.
+    fn mac(&mut self, mac: Option<MacAddress>) {
+        self.all(mac);
+        self.all(mac.map(|mac| mac.to_string().replace('-', ":")));
+    }
+
     fn allocation(&mut self, allocation: &Allocation) {
         self.all(allocation.vsid);
-        self.all(allocation.mac);
+        self.mac(allocation.mac);
         self.all(&allocation.vm_subnet);
         self.all(&allocation.addresses);
         self.all(&allocation.learnt);
@@ -86,7 +93,7 @@ impl Search<'_> {
                 self.all(&port.device);
                 self.all(&port.vm_name);
                 self.all(&port.addresses);
-                self.all(port.mac);
+                self.mac(port.mac);
             }
             Spec::GatewayConnection(connection) => {
                 self.one(&connection.vm_network);
@@ -112,7 +119,7 @@ mod tests {
         let came_from = Some("host14".parse().unwrap());
         let allocation = Allocation { addresses, mac, came_from, ..Allocation::default() };
         let object = Object { resource, uid: Uuid::from_u128(1), revision: 1, created: 0, allocation };
-        for needle in ["blue", "sql server", "10.1.1.1", "d8:b7", "host16", "host14"] {
+        for needle in ["blue", "sql server", "10.1.1.1", "d8:b7", "d8-b7", "host16", "host14"] {
             assert!(object.mentions(needle), "{needle}");
         }
         assert!(!object.mentions("red") && !object.mentions("10.1.2."));

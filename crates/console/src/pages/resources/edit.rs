@@ -87,7 +87,10 @@ pub fn change(view: &View<'_>, key: &Key) -> Result<PageAnswer, Problem> {
             (spec_field(view, typed))
             (buttons(view, SAVE, &address))
         }
-        (layout::command(view, &[format!("netvirt edit {} {}{}", key.kind, layout::word(key.name.as_str()), layout::for_tenant(key.tenant.as_ref()))]))
+        (layout::command(view, &[
+            format!("netvirt get {} {} -o yaml{} >FILE", key.kind, layout::word(key.name.as_str()), layout::for_tenant(key.tenant.as_ref())),
+            "netvirt apply -f FILE".to_owned(),
+        ]))
     };
     Ok(layout::with_status(view, status, &title, &body))
 }

@@ -207,6 +207,9 @@ fn command(verb: &str, form: &Form, tenant: &ResourceName, name: &str) -> String
     for group in form.all("group") {
         line.push_str(&format!(" --security-group {}", layout::word(group)));
     }
+    if verb == "set" && form.all("group").next().is_none() {
+        line.push_str(" --security-group ''");
+    }
     line + &layout::for_tenant(Some(tenant))
 }
 
