@@ -230,6 +230,9 @@ pub fn word(text: &str) -> String {
     }
 }
 
+/// What stands in a command for a name that is not known yet: no name at all, so that the command is refused as it stands.
+pub const NO_NAME: &str = "<NAME>";
+
 /// ` --tenant NAME`, unless it is the default one.
 pub fn for_tenant(tenant: Option<&ResourceName>) -> String {
     match tenant {

@@ -131,7 +131,7 @@ fn new(view: &View<'_>) -> Result<PageAnswer, Problem> {
                 a.button href="/fabric/tenants" { (view.t(CANCEL)) }
             }
         }
-        (layout::command(view, &["netvirt create tenant NAME --vm-networks 4 --ports 20".to_owned()]))
+        (layout::command(view, &["netvirt create tenant '<NAME>' --vm-networks 4 --ports 20".to_owned()]))
     };
     Ok(layout::with_status(view, status, title, &body))
 }

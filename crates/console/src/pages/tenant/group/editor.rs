@@ -293,8 +293,8 @@ fn rule_row(view: &View<'_>, row: &Row) -> Markup {
 fn command(tenant: &ResourceName, draft: &Draft) -> String {
     let rules = rows::rules(&draft.rows).unwrap_or_default();
     let rules: Vec<String> = rules.iter().map(|rule| format!(" --rule {}", layout::word(&rule.to_string()))).collect();
-    let rules = if rules.is_empty() { " --rule ''".to_owned() } else { rules.concat() };
-    let name = layout::word(if draft.name.is_empty() { "NAME" } else { &draft.name });
+    let rules = if rules.is_empty() && !draft.is_new { " --rule ''".to_owned() } else { rules.concat() };
+    let name = layout::word(if draft.name.is_empty() { layout::NO_NAME } else { &draft.name });
     let verb = if draft.is_new { "create" } else { "set" };
     let network = if draft.is_new { format!(" --vm-network {}", layout::word(&draft.network)) } else { String::new() };
     format!("netvirt {verb} security-group {name}{network}{rules}{}", layout::for_tenant(Some(tenant)))
