@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::rest::Rest;
 use crate::stage::{Stage, program};
+use crate::tools::must_ping;
 
 /// How long one command of the operator may take; `--wait` has its own limit below it.
 const LIMIT: Duration = Duration::from_secs(40);
@@ -21,6 +22,19 @@ impl Fabric {
     /// The lab with these VMs: name, host (1 or 2), last byte of the MAC address 00-1D-D8-B7-1C-xx.
     pub fn up(vms: &[(&str, usize, u8)]) -> Self {
         Self::up_beside(vms, "")
+    }
+
+    /// Two VMs in AAA, `test01` and `test02` on host 1 and 2, that have their addresses and reach each other.
+    #[track_caller]
+    pub fn two_vms() -> Self {
+        let fabric = Self::up(&[("test01", 1, 1), ("test02", 2, 2)]);
+        fabric.network();
+        for (vm, host, mac) in [("test01", 1, 1), ("test02", 2, 2)] {
+            fabric.port(vm, host, mac, "--vm-network AAA");
+            fabric.lease(vm);
+        }
+        must_ping(&fabric.vm("test01"), "10.10.1.101");
+        fabric
     }
 
     /// The same with more hosts, each as the YAML of a list's entry: machines that are not netvirt's, for example.

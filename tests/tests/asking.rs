@@ -6,19 +6,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tests::fabric::Fabric;
 use tests::rest::Rest;
-use tests::tools::{must_not_ping, must_ping, run};
-
-/// Two VMs in AAA, on two hosts, with their addresses.
-fn two_vms() -> Fabric {
-    let fabric = Fabric::up(&[("test01", 1, 1), ("test02", 2, 2)]);
-    fabric.network();
-    for (vm, host, mac) in [("test01", 1, 1), ("test02", 2, 2)] {
-        fabric.port(vm, host, mac, "--vm-network AAA");
-        fabric.lease(vm);
-    }
-    must_ping(&fabric.vm("test01"), "10.10.1.101");
-    fabric
-}
+use tests::tools::{must_not_ping, run};
 
 /// The REST interface, as a tenant asks it.
 fn tenant(fabric: &Fabric, name: &str) -> Rest {
@@ -41,7 +29,7 @@ fn drops(fabric: &Fabric, port: &str, reason: &str) -> u64 {
 
 #[test]
 fn counters_rise_by_what_passes_and_drops_say_why() {
-    let fabric = two_vms();
+    let fabric = Fabric::two_vms();
     let before = ["sentPackets", "receivedPackets", "sentBytes"].map(|field| count(&fabric, "test01", field));
     run(&fabric.vm("test01"), "ping -n -c 7 -i 0.05 -s 1000 10.10.1.101");
     let after = ["sentPackets", "receivedPackets", "sentBytes"].map(|field| count(&fabric, "test01", field));
@@ -72,7 +60,7 @@ fn counters_rise_by_what_passes_and_drops_say_why() {
 
 #[test]
 fn leases_are_those_that_dhcp_has_given() {
-    let fabric = two_vms();
+    let fabric = Fabric::two_vms();
     let told = fabric.json("get leases test");
     let leases: Vec<_> = told.as_array().unwrap().iter().collect();
     assert_eq!(leases.len(), 2, "{told}");
@@ -102,7 +90,7 @@ fn leases_are_those_that_dhcp_has_given() {
 
 #[test]
 fn a_trace_goes_from_host_to_host_and_says_what_each_of_them_does() {
-    let fabric = two_vms();
+    let fabric = Fabric::two_vms();
     let (one, two) = (fabric.stage.host_name(1), fabric.stage.host_name(2));
     let packet = "--from test01 --to 10.10.1.101";
     let told = fabric.json(&format!("trace {packet}"));
@@ -153,7 +141,7 @@ fn a_trace_goes_from_host_to_host_and_says_what_each_of_them_does() {
 
 #[test]
 fn a_host_that_does_not_answer_is_told_in_a_sentence() {
-    let mut fabric = two_vms();
+    let mut fabric = Fabric::two_vms();
     let two = fabric.stage.host_name(2);
     let own = tenant(&fabric, "default");
     let told = |fabric: &Fabric, why: &str| {

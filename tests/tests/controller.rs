@@ -8,21 +8,9 @@ use tests::fabric::Fabric;
 use tests::stage::eventually;
 use tests::tools::{Background, must_ping, run};
 
-/// Two VMs in AAA, on two hosts, with their addresses.
-fn two_vms() -> Fabric {
-    let fabric = Fabric::up(&[("test01", 1, 1), ("test02", 2, 2)]);
-    fabric.network();
-    for (vm, host, mac) in [("test01", 1, 1), ("test02", 2, 2)] {
-        fabric.port(vm, host, mac, "--vm-network AAA");
-        fabric.lease(vm);
-    }
-    must_ping(&fabric.vm("test01"), "10.10.1.101");
-    fabric
-}
-
 #[test]
 fn hosts_do_without_the_controller_and_hear_the_rest_when_it_is_back() {
-    let mut fabric = two_vms();
+    let mut fabric = Fabric::two_vms();
     let mut ping = Background::start(&fabric.vm("test01"), "ping -n -i 0.01 10.10.1.101");
     ping.await_words("icmp_seq=10 ");
     fabric.stage.lab.kill_controller().unwrap();
@@ -53,7 +41,7 @@ fn lost(text: &str) -> u32 {
 
 #[test]
 fn waiting_names_the_hosts_that_are_missing() {
-    let mut fabric = two_vms();
+    let mut fabric = Fabric::two_vms();
     let (one, two) = (fabric.stage.host_name(1), fabric.stage.host_name(2));
     fabric.stage.lab.kill_agent(&two).unwrap();
     let refusal = fabric.refused(&format!("create port late --vm-network AAA --host {one} --wait=2s"));
@@ -183,7 +171,7 @@ fn a_tenant_sees_and_changes_its_own_alone() {
 
 #[test]
 fn what_was_exported_fills_an_empty_controller_and_a_backup_takes_its_place() {
-    let fabric = two_vms();
+    let fabric = Fabric::two_vms();
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     fabric.op(&format!("store export {}", path("export")));

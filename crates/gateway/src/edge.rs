@@ -43,15 +43,6 @@ pub struct WantedMember {
     pub answers: bool,
 }
 
-impl WantedEdge {
-    /// The routers outside of those families that somebody leaves by here: that another one is silent is in nobody's way.
-    fn needed_hops(&self) -> Vec<IpAddr> {
-        let shared = || self.members.iter().flat_map(|member| &member.shared);
-        let needed = |hop: &&IpAddr| shared().any(|shared| shared.address.is_ipv6() == hop.is_ipv6());
-        self.next_hops.iter().filter(needed).copied().collect()
-    }
-}
-
 /// What others are told of an edge: why it does not work.
 pub type EdgeTrouble = Arc<Mutex<Option<String>>>;
 
@@ -108,7 +99,9 @@ impl EdgeCarrier {
     pub fn tend(&mut self, wanted: &WantedEdge) {
         let outside = self.devices.links().ok().and_then(|links| links.iter().find(|link| link.name == OUTSIDE));
         let outside = outside.map(|link| link.index);
-        let silent = self.silent.look(self.devices.netlink(), outside, &wanted.needed_hops());
+        let shared = wanted.members.iter().flat_map(|member| &member.shared);
+        let needed = edge::needed_hops(shared, &wanted.next_hops);
+        let silent = self.silent.look(self.devices.netlink(), outside, &needed);
         let silent = silent.first().map(|router| judgement::silent(*router));
         *self.told.lock() = self.trouble.clone().or(silent);
     }

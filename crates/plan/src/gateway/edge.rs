@@ -47,6 +47,12 @@ pub struct Member {
     pub answers: bool,
 }
 
+/// The routers outside of those families that somebody shares an address of: that another one is silent is in nobody's way.
+pub fn needed_hops<'s>(shared: impl Iterator<Item = &'s SharedAddress> + Clone, next_hops: &[IpAddr]) -> Vec<IpAddr> {
+    let needed = |hop: &&IpAddr| shared.clone().any(|shared| shared.address.is_ipv6() == hop.is_ipv6());
+    next_hops.iter().filter(needed).copied().collect()
+}
+
 /// A route of the edge.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Route {

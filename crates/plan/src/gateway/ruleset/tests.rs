@@ -1,6 +1,8 @@
 //! Rules as text: one compartment in full, for the reader; of others what matters.
 
-use model::gateway::Compartment;
+use std::net::IpAddr;
+
+use model::gateway::{Compartment, SharedAddress};
 
 use super::*;
 use crate::gateway::edge::{self, Member};
@@ -169,4 +171,18 @@ fn who_leaves_is_silent() {
     compartment.leaving = false;
     let devices = layout(&compartment, &[]).devices;
     assert!(devices.iter().any(|device| !device.up && device.addresses.is_empty()), "{devices:?}");
+}
+
+#[test]
+fn a_router_of_a_family_that_nobody_shares_is_not_needed() {
+    let hops: [IpAddr; 2] = ["203.0.113.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+    let shared = |address: &str| -> SharedAddress {
+        serde_json::from_str(&format!(r#"{{"address": "{address}", "ports": "1024-2047"}}"#)).unwrap()
+    };
+    let (v4, v6) = (shared("203.0.113.9"), shared("2001:db8::9"));
+    let needed = |shared: &[&SharedAddress]| edge::needed_hops(shared.iter().copied(), &hops);
+    assert_eq!(needed(&[&v4]), hops[..1]);
+    assert_eq!(needed(&[&v6]), hops[1..]);
+    assert_eq!(needed(&[&v4, &v6]), hops);
+    assert_eq!(needed(&[]), Vec::<IpAddr>::new());
 }
