@@ -1,4 +1,4 @@
-// What pages can do beyond what they show: keep themselves up to date, copy commands, warn before typed text is lost.
+// What pages can do beyond what they show: keep themselves up to date, copy commands, keep typed text where the controller or the session is away.
 // Without it everything works; nothing here decides anything.
 
 const body = document.body;

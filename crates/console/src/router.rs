@@ -6,7 +6,7 @@ use api::fabric::{FabricApi, PageAnswer, PageMethod, PageRequest};
 use api::{Problem, ProblemType};
 
 use crate::context::{Context, View};
-use crate::{answer, assets, live, openid, pages, session};
+use crate::{answer, assets, openid, pages, session};
 
 /// Answers a request.
 pub fn answer(api: &Arc<dyn FabricApi>, providers: &openid::Providers, request: &PageRequest) -> PageAnswer {
@@ -31,7 +31,8 @@ pub fn answer(api: &Arc<dyn FabricApi>, providers: &openid::Providers, request: 
     let view = View { context, session };
     let csrf = view.context.form.text("csrf");
     if request.method == PageMethod::Post && !view.session.is_csrf(csrf) {
-        return session::stale(&view);
+        // It is of an earlier session of the same browser: shown again, it can be sent in this one.
+        return pages::sign_in::again(&view);
     }
     pages::answer(&view, &segments).unwrap_or_else(|problem| pages::problem::page(&view.context, Some(&view), &problem))
 }
@@ -57,11 +58,6 @@ fn is_of_our_pages(request: &PageRequest) -> bool {
     let same_site = site.is_empty() || site == "same-origin" || site == "none";
     let same_origin = origin.is_empty() || origin.strip_prefix("https://") == Some(request.field("host"));
     same_site && same_origin
-}
-
-/// The stream of what changes, for scripts.
-pub fn events(view: &View<'_>) -> Result<PageAnswer, Problem> {
-    live::events(view)
 }
 
 #[cfg(test)]

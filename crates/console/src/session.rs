@@ -8,7 +8,7 @@ use api::fabric::{PageAnswer, PageRequest};
 use api::{Problem, ProblemType};
 
 use crate::answer;
-use crate::context::{Context, LANGUAGE_COOKIE, THEME_COOKIE, Theme, View, cookie};
+use crate::context::{Context, LANGUAGE_COOKIE, THEME_COOKIE, Theme, cookie};
 use crate::pages;
 use crate::texts::Language;
 
@@ -102,11 +102,6 @@ pub fn ask(context: &Context<'_>, request: &PageRequest) -> PageAnswer {
         return answer::json_status(401, &serde_json::json!({ "signIn": true }));
     }
     answer::see_other(&format!("/sign-in{}", crate::forms::query(&[("next", &context.here())])))
-}
-
-/// The answer to a form of an earlier session of the same browser: it is shown again, to be sent in this one.
-pub fn stale(view: &View<'_>) -> PageAnswer {
-    pages::sign_in::again(view)
 }
 
 /// A place in the console, or its first page: nobody is led away from here.

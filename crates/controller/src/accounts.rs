@@ -33,6 +33,11 @@ impl Accounts {
         self.attempts.lock().succeeded(user, from);
     }
 
+    /// The password was not looked at.
+    pub fn not_tried(&self, user: &str, from: Option<IpAddr>) {
+        self.attempts.lock().not_tried(user, from);
+    }
+
     /// Whether a failure may have a line in the audit log, and how many had none since the last one.
     pub fn line(&self, now: u64) -> Option<u64> {
         self.attempts.lock().line(now)

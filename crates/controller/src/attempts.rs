@@ -72,6 +72,15 @@ impl Attempts {
         }
     }
 
+    /// The attempt that was begun last was never looked at, since nobody had time for it: it was none.
+    pub fn not_tried(&mut self, user: &str, from: Option<IpAddr>) {
+        let of_user = self.users.get_mut(&user_key(user));
+        let of_address = from.and_then(|from| self.addresses.get_mut(&network(from)));
+        for failures in of_user.into_iter().chain(of_address) {
+            failures.count = failures.count.saturating_sub(1);
+        }
+    }
+
     /// Whether a failure may have a line in the audit log, and how many had none since the last one.
     pub fn line(&mut self, now: u64) -> Option<u64> {
         let lines = &mut self.lines;
@@ -90,9 +99,10 @@ fn count<K: Eq + Hash + Clone>(all: &mut HashMap<K, Failures>, key: K, now: u64)
     let old = |failures: &Failures| now.saturating_sub(failures.last) >= FAILURES_FORGOTTEN;
     if all.len() >= MAX_COUNTED && !all.contains_key(&key) {
         all.retain(|_, failures| !old(failures));
-        let oldest = all.iter().min_by_key(|(_, failures)| failures.last).map(|(key, _)| key.clone());
-        if let Some(oldest) = oldest.filter(|_| all.len() >= MAX_COUNTED) {
-            all.remove(&oldest);
+        // Who has failed least goes first: names that somebody makes up must not have the lock of one that was guessed at forgotten.
+        let least = all.iter().min_by_key(|(_, failures)| (failures.count, failures.last)).map(|(key, _)| key.clone());
+        if let Some(least) = least.filter(|_| all.len() >= MAX_COUNTED) {
+            all.remove(&least);
         }
     }
     let failures = all.entry(key).or_insert(Failures { count: 0, last: now });
@@ -166,6 +176,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_never_looked_at_is_no_failure() {
+        let mut attempts = Attempts::default();
+        for _ in 0..FREE_FAILURES_OF_ADDRESS + FREE_FAILURES_OF_USER {
+            attempts.begin("tim", from("192.0.2.1"), NOW).unwrap();
+            attempts.not_tried("tim", from("192.0.2.1"));
+        }
+        assert_eq!(exhaust(&mut attempts, |_| "tim".to_owned(), "192.0.2.1", NOW), (5, 30));
+    }
+
+    #[test]
     fn one_address_cannot_try_many_users() {
         let mut attempts = Attempts::default();
         let many = |number| format!("user{number}");
@@ -194,6 +214,14 @@ mod tests {
         }
         assert_eq!((attempts.users.len(), attempts.addresses.len()), (MAX_COUNTED, MAX_COUNTED));
         assert!(!attempts.users.contains_key("user99") && attempts.users.contains_key("user100"));
+        let mut locked = Attempts::default();
+        for _ in 0..FREE_FAILURES_OF_USER {
+            locked.begin("admin", None, NOW).unwrap();
+        }
+        for number in 0..MAX_COUNTED as u64 + 100 {
+            locked.begin(&format!("user{number}"), None, NOW + number).unwrap();
+        }
+        assert!(locked.begin("admin", None, NOW + 11_000).is_err(), "made-up names do not let guessers go on");
         attempts.begin(&"x".repeat(100_000), None, NOW).unwrap();
         assert!(attempts.users.keys().all(|user| user.len() <= 64));
     }

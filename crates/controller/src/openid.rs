@@ -150,8 +150,12 @@ fn claim_of<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value>
     })
 }
 
-/// Whether a claim is this value, or has it among others.
+/// Whether a claim is this value, or has it among others. An address that the provider has not verified is none: at some, people
+/// write there what they like (OpenID Connect Core 1.0, section 5.7).
 fn has(claims: &Map<String, Value>, name: &str, wanted: &str) -> bool {
+    if name == "email" && claims.get("email_verified") != Some(&Value::Bool(true)) {
+        return false;
+    }
     let is = |value: &Value| match value {
         Value::String(text) => text == wanted,
         Value::Bool(_) | Value::Number(_) => serde_json::from_str(wanted).is_ok_and(|wanted: Value| wanted == *value),
@@ -285,6 +289,22 @@ rules:
     fn person(name: &str, role: Role, tenant: Option<&str>) -> Result<Person, String> {
         let name_of = |text: &str| text.parse().unwrap();
         Ok(Person { name: name_of(name), role, tenant: tenant.map(name_of) })
+    }
+
+    #[test]
+    fn an_address_counts_once_it_is_verified() {
+        let rules = FILE.replace("claim: groups, value: operators", "claim: email, value: tim@id.example");
+        let openid = openid(&rules).unwrap();
+        let tim = |verified: Value| {
+            admit(
+                &openid,
+                json!({"sub": "7", "email": "tim@id.example", "email_verified": verified, "preferred_username": "tim"}),
+            )
+        };
+        assert_eq!(tim(json!(true)), person("tim", Role::Admin, None));
+        for verified in [json!(false), json!("true"), Value::Null] {
+            assert!(tim(verified.clone()).is_err(), "{verified}");
+        }
     }
 
     #[test]

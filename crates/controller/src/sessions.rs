@@ -46,7 +46,8 @@ pub fn sign_in(core: &Core, sign_in: &SignIn, now: u64) -> Result<Session, Probl
         Some((name, record))
     });
     let kept = known.as_ref().and_then(|(_, record)| record.password.as_deref());
-    let fits = core.accounts.passwords.fits(password, kept)?;
+    let fits = core.accounts.passwords.fits(password, kept);
+    let fits = fits.inspect_err(|_| core.accounts.not_tried(typed, Some(*from)))?;
     let Some((name, known)) = known.as_ref().filter(|_| fits) else {
         let (object, tenant) = match &known {
             Some((name, record)) => (format!("user \"{name}\""), record.tenant.clone()),

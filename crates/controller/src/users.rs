@@ -175,7 +175,8 @@ fn check_old(
         return Err(Problem::invalid("to set your own password, give the old one too"));
     };
     core.accounts.begin(name.as_str(), None, now)?;
-    if !core.accounts.passwords.fits(old, kept)? {
+    let fits = core.accounts.passwords.fits(old, kept);
+    if !fits.inspect_err(|_| core.accounts.not_tried(name.as_str(), None))? {
         let detail = "the old password is not right; type it again, or ask an admin to set a new one";
         return Err(Problem::new(ProblemType::Forbidden, detail));
     }

@@ -12,7 +12,7 @@ use api::Problem;
 use api::fabric::PageAnswer;
 
 use crate::context::View;
-use crate::router;
+use crate::live;
 
 /// Answers for a path.
 ///
@@ -21,7 +21,7 @@ use crate::router;
 pub fn answer(view: &View<'_>, segments: &[&str]) -> Result<PageAnswer, Problem> {
     match segments {
         [] => Ok(home::answer(view)),
-        ["events"] => router::events(view),
+        ["events"] => live::events(view),
         ["t", tenant, rest @ ..] => tenant::answer(view, &View::name(tenant)?, rest),
         ["fabric", rest @ ..] => fabric::answer(view, rest),
         _ => Err(nowhere()),

@@ -32,11 +32,24 @@ pub struct Gathered {
 /// # Errors
 /// Those of [`api::fabric::FabricApi::list`].
 pub fn gather(view: &View<'_>, kind: Kind, search: Option<&str>) -> Result<Gathered, Problem> {
+    gather_of(view, kind, None, search)
+}
+
+/// The same of one tenant.
+///
+/// # Errors
+/// See [`gather`].
+pub fn gather_of(
+    view: &View<'_>,
+    kind: Kind,
+    tenant: Option<&ResourceName>,
+    search: Option<&str>,
+) -> Result<Gathered, Problem> {
     let mut gathered = Gathered { items: Vec::new(), more: false };
     let mut continue_token = None;
     loop {
         let search = search.map(str::to_owned);
-        let query = ListQuery { kind, tenant: None, limit: None, continue_token, search };
+        let query = ListQuery { kind, tenant: tenant.cloned(), limit: None, continue_token, search };
         let page = view.context.api.list(view.caller(), query)?;
         gathered.items.extend(page.items);
         continue_token = page.continue_token;

@@ -9,7 +9,7 @@ use model::fabric::{IpPool, Key, Kind, LogicalNetwork, MacPool, ResourceName};
 
 use super::maps::{self, Given};
 use super::networks;
-use super::pieces::{self, gather};
+use super::pieces::{self, gather, gather_of};
 use crate::context::View;
 use crate::layout;
 use crate::pages::resources;
@@ -96,9 +96,9 @@ pub fn ip_pool(view: &View<'_>, tenant: &ResourceName, name: &ResourceName) -> R
 
 /// The addresses of a pool that ports have, in their order; and whether there are more ports than were looked at.
 fn given(view: &View<'_>, tenant: &ResourceName, pool: &IpPool) -> Result<(Vec<Given>, bool), Problem> {
-    let ports = gather(view, Kind::Port, Some(pool.vm_subnet.as_str()))?;
+    let ports = gather_of(view, Kind::Port, Some(tenant), Some(pool.vm_subnet.as_str()))?;
     let mut given: Vec<Given> = Vec::new();
-    for port in ports.items.iter().filter(|port| port.tenant.as_ref() == Some(tenant)) {
+    for port in &ports.items {
         let allocation = &port.status.allocation;
         if allocation.vm_subnet.as_ref() != Some(&pool.vm_subnet) {
             continue;

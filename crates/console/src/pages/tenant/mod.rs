@@ -128,6 +128,21 @@ mod tests {
     }
 
     #[test]
+    fn a_form_without_its_sessions_token_changes_nothing() {
+        let desk = Desk::of_blue();
+        let other = Desk::of_blue();
+        let (before, form) = (desk.revision(), [("name", "mine"), ("subnet", "web")]);
+        for token in ["", "wrong", &other.csrf] {
+            let shown = desk.post_with(token, "/t/blue/ports/new", &form);
+            assert_eq!((shown.status, desk.revision()), (409, before), "{token}");
+            shown.has("mine");
+            assert_eq!(desk.post_with(token, "/sign-out", &[]).location, "/", "nobody is signed out by it");
+            assert_eq!(desk.get("/t/blue").status, 200);
+        }
+        assert_eq!(desk.post("/t/blue/ports/new", &form).status, 303);
+    }
+
+    #[test]
     fn an_operator_is_shown_the_same_and_a_reader_no_buttons() {
         let desk = Desk::of(Role::Admin, None);
         for page in PAGES {

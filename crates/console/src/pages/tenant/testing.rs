@@ -54,7 +54,7 @@ pub struct Desk {
     console: Console,
     pub api: Arc<dyn FabricApi>,
     secret: String,
-    csrf: String,
+    pub csrf: String,
     language: &'static str,
 }
 
@@ -126,10 +126,13 @@ impl Desk {
 
     /// Sends a form.
     pub fn post(&self, address: &str, pairs: &[(&str, &str)]) -> Shown {
-        let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("csrf", &self.csrf)
-            .extend_pairs(pairs)
-            .finish();
+        self.post_with(&self.csrf, address, pairs)
+    }
+
+    /// Sends a form with this in place of the session's token.
+    pub fn post_with(&self, csrf: &str, address: &str, pairs: &[(&str, &str)]) -> Shown {
+        let form =
+            form_urlencoded::Serializer::new(String::new()).append_pair("csrf", csrf).extend_pairs(pairs).finish();
         self.ask(PageMethod::Post, address, form.into_bytes())
     }
 

@@ -76,8 +76,17 @@ impl Row {
 
     /// The rule.
     fn rule(&self) -> Result<Rule, String> {
-        let direction = if self.direction == "egress" { Direction::Egress } else { Direction::Ingress };
-        let action = if self.action == "deny" { Action::Deny } else { Action::Allow };
+        // A word that is none of these, or a column that a form lacks, must not open what was to be closed.
+        let direction = match self.direction.as_str() {
+            "ingress" => Direction::Ingress,
+            "egress" => Direction::Egress,
+            other => return Err(format!("direction: \"{other}\" is none; choose ingress or egress")),
+        };
+        let action = match self.action.as_str() {
+            "allow" => Action::Allow,
+            "deny" => Action::Deny,
+            other => return Err(format!("action: \"{other}\" is none; choose allow or deny")),
+        };
         let mut rule = Rule::new(direction, action);
         if !self.protocol.is_empty() {
             rule.protocol = read("protocol", &self.protocol)?;
@@ -166,12 +175,19 @@ mod tests {
 
     #[test]
     fn what_is_no_rule_is_said_with_its_number() {
-        let rows =
-            [Row::of(&Rule::new(Direction::Ingress, Action::Allow)), Row { protocol: "tpc".into(), ..Row::default() }];
+        let any = Row::of(&Rule::new(Direction::Ingress, Action::Allow));
+        let rows = [any.clone(), Row { protocol: "tpc".into(), ..any.clone() }];
         let problem = rules(&rows).unwrap_err();
         assert!(problem.detail.starts_with("rule 2: protocol: \"tpc\": "), "{problem}");
-        let rows = [Row { service: "80".into(), ..Row::default() }];
+        let rows = [Row { service: "80".into(), ..any.clone() }];
         assert!(rules(&rows).unwrap_err().detail.contains("has no ports"), "of any protocol");
+        for (row, words) in [
+            (Row { action: "Deny".into(), ..any.clone() }, "action: \"Deny\" is none"),
+            (Row { action: String::new(), ..any.clone() }, "action: \"\" is none"),
+            (Row { direction: "out".into(), ..any }, "direction: \"out\" is none"),
+        ] {
+            assert!(rules(&[row]).unwrap_err().detail.contains(words), "{words}");
+        }
     }
 
     #[test]
