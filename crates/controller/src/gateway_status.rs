@@ -6,7 +6,7 @@ use api::fabric::{ConnectionStatus, GatewayHostStatus};
 use model::QualifiedName;
 use model::fabric::{Gateway, GatewayAllocation, GatewayConnection, Key, Kind, Object, ResourceName, Spec};
 use model::gateway::{CompartmentReport, ConnectionReport, ConnectionState, GatewayReport};
-use plan::fabric::Fabric;
+use plan::fabric::{Fabric, Refusal, waits_for_a_subnet};
 
 use crate::gateway_reports::GatewayReports;
 
@@ -25,6 +25,11 @@ pub fn connection(
     let network = key.sibling(Kind::VmNetwork, &spec.vm_network);
     let given = fabric.get(&network)?.allocation.gateway.as_deref()?;
     let (state, reason, report) = match reports.of(&given.host) {
+        // It is told to no host before it can be something there.
+        _ if waits_for_a_subnet(given, spec) => {
+            let lacking = Refusal::NoVmSubnet { network: network.clone() };
+            (ConnectionState::Connecting, Some(lacking.to_string()), None)
+        }
         None => (ConnectionState::Connecting, Some(silent(&given.host)), None),
         Some(said) => said_of(&said, given, &network, &key.name),
     };
@@ -172,8 +177,19 @@ mod tests {
         GatewayReport { trouble, compartments: vec![compartment] }
     }
 
-    fn fabric() -> Fabric {
-        let yaml = "{kind: tenant, name: default}
+    fn fabric(subnet: &str) -> Fabric {
+        let yaml = format!("{}---\n{subnet}", FABRIC);
+        let resources = model::fabric::resources_from_yaml(&yaml).unwrap().into_iter();
+        let changes: Vec<_> = resources.map(plan::fabric::Change::Create).collect();
+        let mut fabric = Fabric::default();
+        let context = plan::fabric::Context { revision: 1, now: 1, uuid: &mut uuid::Uuid::new_v4 };
+        fabric.change(&changes, context).unwrap();
+        fabric
+    }
+
+    const SUBNET: &str = "{kind: vm-subnet, name: first, spec: {vmNetwork: AAA, prefixes: [10.0.0.0/24]}}";
+
+    const FABRIC: &str = "{kind: tenant, name: default}
 ---
 {kind: mac-pool, name: default, spec: {ranges: [00-1D-D8-B7-1C-00..00-1D-D8-F4-1F-FF]}}
 ---
@@ -189,17 +205,20 @@ mod tests {
 ---
 {kind: gateway-connection, name: internet, spec: {vmNetwork: AAA, gateway: gw, nat: {}}}
 ";
-        let resources = model::fabric::resources_from_yaml(yaml).unwrap().into_iter();
-        let changes: Vec<_> = resources.map(plan::fabric::Change::Create).collect();
-        let mut fabric = Fabric::default();
-        let context = plan::fabric::Context { revision: 1, now: 1, uuid: &mut uuid::Uuid::new_v4 };
-        fabric.change(&changes, context).unwrap();
-        fabric
+
+    #[test]
+    fn a_connection_without_a_subnet_says_so() {
+        let key = Key::new(Kind::GatewayConnection, None, "internet".parse().unwrap());
+        let fabric = fabric("");
+        let Spec::GatewayConnection(spec) = &fabric.get(&key).unwrap().resource.spec else { panic!("it is there") };
+        let status = connection(&fabric, &GatewayReports::default(), &key, spec).unwrap();
+        assert_eq!(status.state, ConnectionState::Connecting);
+        assert!(status.reason.unwrap().contains("AAA has no VM subnet; create one with"));
     }
 
     #[test]
     fn a_connection_is_as_its_active_host_says() {
-        let (fabric, reports) = (fabric(), GatewayReports::default());
+        let (fabric, reports) = (fabric(SUBNET), GatewayReports::default());
         let (h1, h2): (ResourceName, ResourceName) = ("h1".parse().unwrap(), "h2".parse().unwrap());
         let key = Key::new(Kind::GatewayConnection, None, "internet".parse().unwrap());
         let object = fabric.get(&key).unwrap();
@@ -237,7 +256,7 @@ mod tests {
 
     #[test]
     fn only_what_is_different_is_told() {
-        let fabric = fabric();
+        let fabric = fabric(SUBNET);
         let (h1, h2): (ResourceName, ResourceName) = ("h1".parse().unwrap(), "h2".parse().unwrap());
         let up = |bytes| report(None, ConnectionState::Up, bytes);
         let keys = |host, before: Option<&GatewayReport>, after: &GatewayReport| {

@@ -54,6 +54,7 @@ pub use slots::host_port_name;
 pub use switch_over::{Manner, TakeOver};
 pub use tenancy::TenantRefusal;
 pub use topic::{Topic, TopicChange, TopicId, TopicIdError};
+pub use topics::waits_for_a_subnet;
 pub use words::Users;
 
 /// A fabric.

@@ -11,6 +11,7 @@ use model::fabric::{Key, Kind, Object, ResourceName, Spec};
 use model::{Key as ItemKey, Resource};
 
 use super::{Fabric, Topic, TopicChange, TopicId};
+pub use gateways::waits_for_a_subnet;
 
 mod dns;
 mod gateways;

@@ -338,3 +338,20 @@ fn another_host_takes_over() {
     let refusals = world.delete(Kind::Host, "host17").unwrap_err();
     assert_eq!(sentences(&refusals), ["host host17 is in use by gateway gw; delete or change these first"]);
 }
+
+#[test]
+fn what_leads_outside_waits_for_the_first_subnet() {
+    let mut world = world();
+    world.apply(
+        "{kind: vm-network, name: BBB, spec: {logicalNetwork: TDIv2}}\n---\n{kind: gateway-connection, name: out, spec: \
+         {vmNetwork: BBB, gateway: gw, nat: {}}}\n---\n{kind: gateway-connection, name: names, spec: {vmNetwork: BBB, gateway: \
+         gw, dns: {}}}",
+    );
+    let names = |world: &World| {
+        let found = compartment(world, "host17", "default/BBB").unwrap();
+        (found.outside.is_some(), texts(&found.connections.iter().map(|one| &one.name).collect::<Vec<_>>()))
+    };
+    assert_eq!(names(&world), (false, vec!["names".to_owned()]), "a host would refuse all of it");
+    world.apply("{kind: vm-subnet, name: first, spec: {vmNetwork: BBB, prefixes: [10.77.0.0/24]}}");
+    assert_eq!(names(&world), (true, vec!["names".to_owned(), "out".to_owned()]));
+}

@@ -122,6 +122,7 @@ impl Fabric {
         let prefixes = self.subnets_of(network).flat_map(|(_, subnet)| subnet.prefixes.iter().copied());
         let prefixes: Vec<IpNet> = prefixes.collect();
         let connections = self.connections_of(network);
+        let connections = connections.filter(|(_, spec)| !waits_for_a_subnet(given, spec));
         let connections = connections.map(|(object, spec)| self.connection(network, object, spec, given, &prefixes));
         let connections = connections.collect();
         let routers = given.prefixes.iter().filter_map(|prefix| model::gateway_of(*prefix)).collect();
@@ -194,12 +195,23 @@ fn records(given: &GatewayAllocation, provider_address: IpAddr) -> impl Iterator
     })
 }
 
+/// Whether a connection is told to no host yet: it leads outside, and its VM network, which has no VM subnet whose family would
+/// say what is needed there, has been given nothing.
+pub fn waits_for_a_subnet(given: &GatewayAllocation, spec: &GatewayConnection) -> bool {
+    spec.dns.is_none() && !has_outside(given)
+}
+
+fn has_outside(given: &GatewayAllocation) -> bool {
+    let nothing = given.addresses.is_empty() && given.named.is_empty();
+    !(nothing && given.shared.is_none() && given.translated.is_empty())
+}
+
 /// The compartment's side towards the outside; `None` if it has nothing there.
 fn outside(given: &GatewayAllocation, spec: &Gateway) -> Option<Outside> {
-    let addresses: Vec<IpNet> = given.addresses.iter().chain(&given.named).copied().collect();
-    if addresses.is_empty() && given.shared.is_none() && given.translated.is_empty() {
+    if !has_outside(given) {
         return None;
     }
+    let addresses: Vec<IpNet> = given.addresses.iter().chain(&given.named).copied().collect();
     let mut networks: Vec<&ExternalNetwork> = Vec::new();
     // By the networks of its own addresses rather than by others of the VLAN.
     networks.extend(addresses.iter().filter_map(|own| network_of(spec, given.vlan, own.addr())));
