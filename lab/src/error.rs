@@ -53,7 +53,7 @@ pub enum LabError {
         nodes: Vec<String>,
     },
     /// More than one lab has a node of this name.
-    #[error("the labs {} all have a node {node}; say which is meant with \"--lab NAME\"", labs.join(", "))]
+    #[error("the labs {} all have a node {node}; say which is meant with \"--lab NAME\" or NETVIRT_LAB", labs.join(", "))]
     Ambiguous {
         /// The node.
         node: String,

@@ -85,6 +85,8 @@ begin() {
         echo "a lab $lab is up already; remove it with \"netvirt lab down $lab\"" >&2
         exit 1
     fi
+    # What is shown needs no --lab, also where another lab has nodes of the same names.
+    export NETVIRT_LAB=$lab
     scratch=$(mktemp -d)
 }
 

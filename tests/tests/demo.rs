@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use tests::stage::program;
+use tests::stage::{Stage, program};
 
 /// The whole of a demo takes some seconds; a machine that does other work as well needs more.
 const LIMIT: Duration = Duration::from_secs(100);
@@ -19,6 +19,14 @@ const LAB: &str = "tour";
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
+
+/// A lab beside the demo's, with a node of a name that the demo has as well.
+const BESIDE: &str = "\
+name: LAB
+underlay: {kind: segment, mtu: 1600}
+hosts: [{name: H1, addresses: [192.168.9.1/24]}]
+vms: [{name: test01, host: H1, mac: 06-06-00-00-00-05, vsid: 5001, addresses: [10.0.0.5/24]}]
+";
 
 /// A script with the program that is tested in its path, and a folder of its own for what it writes.
 fn script(name: &str, folder: &Path) -> Command {
@@ -72,6 +80,7 @@ fn told_to_the_end(name: &str, last: &str) {
 
 #[test]
 fn the_demo_is_told_to_its_end() {
+    let _beside = Stage::up(BESIDE);
     told_to_the_end("demo", "Two VM networks with one prefix, from nothing to a ping, and a VM that moved");
     assert!(!lab_stands());
 }

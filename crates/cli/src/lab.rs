@@ -33,7 +33,7 @@ pub enum LabVerb {
         /// The host to plug it into.
         host: String,
         /// The lab, when there are several.
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", env = "NETVIRT_LAB")]
         lab: Option<String>,
     },
     /// Move a running guest to another host, as libvirt would; its port is the operator's to move ("netvirt migrate").
@@ -43,7 +43,7 @@ pub enum LabVerb {
         /// The host to move it to.
         host: String,
         /// The lab, when there are several.
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", env = "NETVIRT_LAB")]
         lab: Option<String>,
     },
     /// Start a QEMU on another host that waits for a guest, and say how "netvirt migrate" reaches both QEMUs.
@@ -53,7 +53,7 @@ pub enum LabVerb {
         /// The host to move it to.
         host: String,
         /// The lab, when there are several.
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", env = "NETVIRT_LAB")]
         lab: Option<String>,
     },
     /// End the one of a guest's two QEMUs that it does not run in, once somebody has moved it, or could not.
@@ -61,7 +61,7 @@ pub enum LabVerb {
         /// The guest.
         vm: String,
         /// The lab, when there are several.
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", env = "NETVIRT_LAB")]
         lab: Option<String>,
     },
     /// Show a lab's nodes, addresses, agents and guests.
@@ -79,7 +79,7 @@ pub struct Exec {
     /// Host, VM, or the underlay's own node.
     pub node: String,
     /// The lab, when several have such a node.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", env = "NETVIRT_LAB")]
     pub lab: Option<String>,
     /// Command with its arguments.
     #[arg(last = true, required = true, value_name = "COMMAND")]
