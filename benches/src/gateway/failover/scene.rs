@@ -219,9 +219,7 @@ impl Scene {
                 self.cloud.lab.kill_agent(&host)?;
                 // What is in its memory goes with it: compartments with all that runs in them.
                 for name in Namespace::list()?.into_iter().filter(|name| name.contains(&format!(".{host}."))) {
-                    for pid in Namespace::open(&name)?.processes()? {
-                        let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
-                    }
+                    empty(&Namespace::open(&name)?)?;
                     Namespace::delete(&name)?;
                 }
             }
@@ -313,6 +311,24 @@ impl Scene {
         }
         self.cloud.await_up(TENANTS.len(), UP_WITHIN)?;
         interrupt::pause(REST)
+    }
+}
+
+/// Kills all that runs in a namespace, also what was being started meanwhile.
+fn empty(namespace: &Namespace) -> Result<(), Error> {
+    let end = Instant::now() + RECOVERY;
+    loop {
+        let left = namespace.processes()?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() >= end {
+            return Err(failed("empty a namespace")(&format!("processes {left:?} do not end")));
+        }
+        for pid in left {
+            let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
+        }
+        interrupt::pause(Duration::from_millis(5))?;
     }
 }
 
