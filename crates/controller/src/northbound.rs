@@ -254,7 +254,7 @@ impl FabricApi for Controller {
         sessions::session(&self.0, secret, clock::now())
     }
 
-    fn session_lasts(&self, secret: &str) -> Result<(), Problem> {
+    fn session_lasts(&self, secret: &str) -> Result<SessionInfo, Problem> {
         sessions::lasts(&self.0, secret, clock::now())
     }
 

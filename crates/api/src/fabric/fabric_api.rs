@@ -128,9 +128,9 @@ pub trait FabricApi: Send + Sync + 'static {
     /// [`crate::ProblemType::Unauthorized`] if there is none, or not any more.
     fn session(&self, secret: &str) -> Result<SessionInfo, Problem>;
 
-    /// Whether the session of this secret lasts, without using it: for what looks by itself again and again, such as a
-    /// stream of events. [`crate::ProblemType::Unauthorized`] if not.
-    fn session_lasts(&self, secret: &str) -> Result<(), Problem>;
+    /// The session of this secret, if it lasts, without using it: for what looks by itself again and again, such as a
+    /// stream of events, or a page that keeps itself up to date. [`crate::ProblemType::Unauthorized`] if it does not.
+    fn session_lasts(&self, secret: &str) -> Result<SessionInfo, Problem>;
 
     /// Ends the session of this secret at once; it is no mistake if there is none.
     fn sign_out(&self, secret: &str) -> Result<(), Problem>;
