@@ -86,7 +86,8 @@ pub trait FabricApi: Send + Sync + 'static {
     ///
     /// The caller needs to be allowed to read what it asks about. What is answered to one who is confined to a tenant has no
     /// name of a host in it and no provider address. A host that is away, or of a version that does not know the question,
-    /// is told in a sentence ([`crate::ProblemType::Unavailable`]).
+    /// is told in a sentence ([`crate::ProblemType::Unavailable`]), as is that the caller, or the tenant that the caller is
+    /// confined to, has enough questions to it under way ([`crate::ProblemType::TooManyRequests`]).
     fn ask(&self, caller: &Caller, question: Question) -> Result<Answer, Problem>;
 
     /// All tokens, in the order of their names. Admins only.
