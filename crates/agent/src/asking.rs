@@ -1,4 +1,6 @@
 //! What the controller asks this host, answered from what the kernel counts and the agent knows.
+//!
+//! The core's lock is held while what is asked about is looked up and read, and no longer: what is made of it comes after.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,7 +11,8 @@ use api::{
     Counters, DropCounter, HostAnswer, HostQuestion, LeaseState, LeaseStatus, PeerTraffic, PortCounters, PortLease,
     Problem,
 };
-use model::{Intent, Port};
+use datapath::SlotCounters;
+use model::{Intent, Key, Kind, Name, Port, Resource};
 use pipeline::flow::{ArrivalFlags, Flow, WayFlags};
 use plan::{PortState, to_ip};
 
@@ -20,39 +23,52 @@ use crate::trace;
 
 /// Answers a question as the protocol carries it. It may block for as long as the core is busy.
 pub fn answer(core: &Shared, question: &[u8]) -> Vec<u8> {
-    let answer = HostQuestion::read(question).and_then(|question| answered(&lock(core), question));
+    let answer = HostQuestion::read(question).and_then(|question| answered(core, question));
     answer.unwrap_or_else(HostAnswer::Refused).to_bytes(proto::MAX_ANSWER_BYTES)
 }
 
-fn answered(core: &Core, question: HostQuestion) -> Result<HostAnswer, Problem> {
+fn answered(core: &Shared, question: HostQuestion) -> Result<HostAnswer, Problem> {
     match question {
         HostQuestion::Counters { ports } => {
-            let counters = ports.into_iter().filter_map(|port| counters(core, port).transpose());
-            counters.collect::<Result<_, _>>().map(HostAnswer::Counters)
+            let counted = counted(&lock(core), ports)?;
+            Ok(HostAnswer::Counters(counted.into_iter().map(|(port, counted)| counters(port, counted)).collect()))
         }
-        HostQuestion::Status {} => report(core).map(|report| HostAnswer::Status(Box::new(report))),
+        HostQuestion::Status {} => report(&lock(core)).map(|report| HostAnswer::Status(Box::new(report))),
         HostQuestion::Tunnels {} => {
-            let flows = core.datapath.flows().map_err(internal)?;
+            let flows = lock(core).datapath.flows().map_err(internal)?;
             Ok(HostAnswer::Tunnels(by_peer(flows.values())))
         }
-        HostQuestion::Leases { ports } => Ok(HostAnswer::Leases(leases(core, &ports))),
-        HostQuestion::Trace { packet } => local_api::traced(core, |seen| trace::from_port(seen, &packet))
+        HostQuestion::Leases { ports } => {
+            let lent = lent(&lock(core), &ports);
+            Ok(HostAnswer::Leases(lent.into_iter().map(shown).collect()))
+        }
+        HostQuestion::Trace { packet } => local_api::traced(&lock(core), |seen| trace::from_port(seen, &packet))
             .map(|trace| HostAnswer::Trace(Box::new(trace))),
         HostQuestion::Arrival { frame, packet } => {
-            local_api::traced(core, |seen| trace::arrival(seen, frame.0, packet))
+            local_api::traced(&lock(core), |seen| trace::arrival(seen, frame.0, packet))
                 .map(|trace| HostAnswer::Trace(Box::new(trace)))
         }
     }
 }
 
-/// What passed a port; none if it is not declared.
-fn counters(core: &Core, port: String) -> Result<Option<PortCounters>, Problem> {
-    let status = core.ports().iter().find(|(name, _)| name.as_str() == port);
-    let Some((_, status)) = status else { return Ok(None) };
-    let PortState::Bound { slot, .. } = status.state else {
-        return Ok(Some(PortCounters { port, counters: None, drops: Vec::new() }));
-    };
-    let counted = core.datapath.counters(slot).map_err(internal)?;
+/// What was counted for ports; none for one whose device is not there, and nothing of those that are not declared.
+fn counted(core: &Core, ports: Vec<String>) -> Result<Vec<(String, Option<SlotCounters>)>, Problem> {
+    let mut all = Vec::with_capacity(ports.len());
+    for port in ports {
+        let status = port.parse::<Name>().ok().and_then(|name| core.ports().get(&name));
+        let Some(status) = status else { continue };
+        let counted = match status.state {
+            PortState::Bound { slot, .. } => Some(core.datapath.counters(slot).map_err(internal)?),
+            PortState::NoDevice => None,
+        };
+        all.push((port, counted));
+    }
+    Ok(all)
+}
+
+/// What passed a port.
+fn counters(port: String, counted: Option<SlotCounters>) -> PortCounters {
+    let Some(counted) = counted else { return PortCounters { port, counters: None, drops: Vec::new() } };
     let counters = Counters {
         rx_packets: counted.from_packets,
         rx_bytes: counted.from_bytes,
@@ -61,7 +77,7 @@ fn counters(core: &Core, port: String) -> Result<Option<PortCounters>, Problem> 
         drops: counted.all_drops(),
     };
     let drops = local_api::drops_of(&port, &counted).collect();
-    Ok(Some(PortCounters { port, counters: Some(counters), drops }))
+    PortCounters { port, counters: Some(counters), drops }
 }
 
 fn report(core: &Core) -> Result<HostReport, Problem> {
@@ -103,28 +119,54 @@ fn by_peer<'a>(flows: impl Iterator<Item = &'a Flow>) -> Vec<PeerTraffic> {
     peers.into_values().collect()
 }
 
+/// What DHCP last said to a port, and how long it lends there.
+struct Lent {
+    port: String,
+    lease: LeaseStatus,
+    lease_time: Option<Duration>,
+}
+
 /// What DHCP last said to ports.
-fn leases(core: &Core, ports: &[String]) -> Vec<PortLease> {
-    let declared = core.intent().ports().filter(|port| ports.iter().any(|name| name == port.name.as_str()));
-    let leases = declared.flat_map(|port| {
+fn lent(core: &Core, ports: &[String]) -> Vec<Lent> {
+    let declared = ports.iter().filter_map(|name| port(core.intent(), name));
+    let lent = declared.flat_map(|port| {
         let leases = core.leases.of(port).into_iter();
-        leases.map(|lease| PortLease { until: until(core.intent(), port, &lease), ..unlimited(port, lease) })
+        leases.map(|lease| Lent {
+            port: port.name.to_string(),
+            lease_time: lease_time(core.intent(), port, lease.address),
+            lease,
+        })
     });
-    leases.collect()
+    lent.collect()
 }
 
-fn unlimited(port: &Port, lease: LeaseStatus) -> PortLease {
-    let LeaseStatus { address, since, state } = lease;
-    PortLease { port: port.name.to_string(), address, state, since, until: None }
+/// The port of a name.
+fn port<'i>(intent: &'i Intent, name: &str) -> Option<&'i Port> {
+    match intent.get(&Key { kind: Kind::Port, name: name.to_owned() })? {
+        Resource::Port(port) => Some(port),
+        _ => None,
+    }
 }
 
-/// When a lease that a VM has ends, by the scope of its address.
-fn until(intent: &Intent, port: &Port, lease: &LeaseStatus) -> Option<String> {
-    let since: SystemTime = humantime::parse_rfc3339(&lease.since).ok().filter(|_| lease.state == LeaseState::Bound)?;
+/// How long the scope of an address lends.
+fn lease_time(intent: &Intent, port: &Port, address: IpAddr) -> Option<Duration> {
     let mut scopes = intent.scopes(port.vsid, port.physical.as_ref());
-    let scope = scopes.find(|scope| scope.prefix.contains(&lease.address))?;
-    let end = since.checked_add(Duration::from_secs(scope.lease_time.seconds().into()))?;
-    Some(humantime::format_rfc3339_seconds(end).to_string())
+    let scope = scopes.find(|scope| scope.prefix.contains(&address))?;
+    Some(Duration::from_secs(scope.lease_time.seconds().into()))
+}
+
+/// The same, as it is told.
+fn shown(lent: Lent) -> PortLease {
+    let until = until(&lent);
+    let Lent { port, lease: LeaseStatus { address, since, state }, .. } = lent;
+    PortLease { port, address, state, since, until }
+}
+
+/// When a lease that a VM has ends.
+fn until(lent: &Lent) -> Option<String> {
+    let Lent { lease, lease_time, .. } = lent;
+    let since: SystemTime = humantime::parse_rfc3339(&lease.since).ok().filter(|_| lease.state == LeaseState::Bound)?;
+    Some(humantime::format_rfc3339_seconds(since.checked_add((*lease_time)?)?).to_string())
 }
 
 #[cfg(test)]
@@ -168,13 +210,13 @@ mod tests {
         let text = "{kind: dhcp-scope, spec: {vsid: 5001, prefix: 10.10.0.0/16, leaseTime: 1h}}\n---\n\
                     {kind: port, name: a, spec: {device: a, mac: 06-06-00-00-00-05, vsid: 5001}}\n";
         let intent = Intent::new(model::resources_from_yaml(text).unwrap()).unwrap();
-        let port = intent.ports().next().unwrap();
-        let lease = |address: &str, state| LeaseStatus {
-            address: address.parse().unwrap(),
-            since: "2026-01-01T10:00:00Z".to_owned(),
-            state,
+        let port = port(&intent, "a").unwrap();
+        assert_eq!(super::port(&intent, "b"), None);
+        let ends = |address: &str, state| {
+            let (address, since) = (address.parse().unwrap(), "2026-01-01T10:00:00Z".to_owned());
+            let lease_time = lease_time(&intent, port, address);
+            until(&Lent { port: port.name.to_string(), lease: LeaseStatus { address, since, state }, lease_time })
         };
-        let ends = |address, state| until(&intent, port, &lease(address, state));
         assert_eq!(ends("10.10.0.5", LeaseState::Bound).as_deref(), Some("2026-01-01T11:00:00Z"));
         assert_eq!(ends("10.10.0.5", LeaseState::Released), None);
         assert_eq!(ends("10.11.0.5", LeaseState::Bound), None);

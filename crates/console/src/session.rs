@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::SystemTime;
 
 use api::fabric::accounts::{SessionInfo, SignIn};
-use api::fabric::{PageAnswer, PageRequest};
+use api::fabric::{PageAnswer, PageMethod, PageRequest};
 use api::{Problem, ProblemType};
 
 use crate::answer;
@@ -19,14 +19,25 @@ const COOKIE: &str = "__Host-netvirt";
 /// For how long preferences are kept, in seconds: a year.
 const YEAR: u32 = 31_536_000;
 
-/// The session of a request.
+/// The session of a request. What the page's script asks for by itself, again and again, is no use of it: else a page that is
+/// left open would keep its session for ever.
 ///
 /// # Errors
 /// [`ProblemType::Unauthorized`] when it has none, or one that is over.
 pub fn of(context: &Context<'_>) -> Result<SessionInfo, Problem> {
     let secret = secret(context.request);
     let secret = secret.ok_or_else(|| Problem::new(ProblemType::Unauthorized, "nobody has signed in"))?;
-    context.api.session(secret)
+    if is_by_itself(context.request) { context.api.session_lasts(secret) } else { context.api.session(secret) }
+}
+
+/// Whether nobody has asked for it but the page's script: the page once more, or the stream of what changes.
+fn is_by_itself(request: &PageRequest) -> bool {
+    request.method == PageMethod::Get && is_of_script(request)
+}
+
+/// Whether a script wants it, and no page that is looked at.
+fn is_of_script(request: &PageRequest) -> bool {
+    request.field("accept").contains("text/event-stream") || request.field("x-fragment") == "1"
 }
 
 /// The secret that a request shows.
@@ -98,7 +109,7 @@ pub fn ask(context: &Context<'_>, request: &PageRequest) -> PageAnswer {
     if context.is_post() {
         return pages::sign_in::with_form(context);
     }
-    if request.field("accept").contains("text/event-stream") || request.field("x-fragment") == "1" {
+    if is_of_script(request) {
         return answer::json_status(401, &serde_json::json!({ "signIn": true }));
     }
     answer::see_other(&format!("/sign-in{}", crate::forms::query(&[("next", &context.here())])))
@@ -112,7 +123,36 @@ pub fn local(next: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use api::fabric::memory::{ADMIN_PASSWORD, MemoryFabric};
+    use api::fabric::{FabricApi as _, Pages as _};
+
     use super::*;
+    use crate::Console;
+
+    #[test]
+    fn what_a_page_asks_for_by_itself_is_no_use_of_the_session() {
+        let fabric = Arc::new(MemoryFabric::new());
+        let sign_in =
+            SignIn { name: "admin".to_owned(), password: ADMIN_PASSWORD.into(), from: Ipv4Addr::LOCALHOST.into() };
+        let secret = fabric.sign_in(sign_in).unwrap().secret;
+        let console = Console { api: fabric.clone(), providers: crate::openid::Providers::default() };
+        let uses = |method, path: &str, secret: &str, field: (&str, &str)| {
+            let before = fabric.session_uses(secret);
+            let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+            let fields = vec![owned(("cookie", &format!("{COOKIE}={secret}"))), owned(field)];
+            let request = PageRequest { method, path: path.to_owned(), fields, ..PageRequest::default() };
+            (console.answer(&request).status, fabric.session_uses(secret) - before)
+        };
+        let (secret, fragment) = (secret.as_str(), ("x-fragment", "1"));
+        assert_eq!(uses(PageMethod::Get, "/fabric/audit", secret, ("accept", "text/html")), (200, 1));
+        assert_eq!(uses(PageMethod::Get, "/fabric/audit", secret, fragment), (200, 0));
+        assert_eq!(uses(PageMethod::Get, "/events", secret, ("accept", "text/event-stream")), (200, 0));
+        assert_eq!(uses(PageMethod::Get, "/fabric/audit", "made up", fragment), (401, 0));
+        // Drafts are sent while somebody types.
+        assert_eq!(uses(PageMethod::Post, "/fabric/audit", secret, fragment).1, 1);
+    }
 
     #[test]
     fn nobody_is_led_away() {

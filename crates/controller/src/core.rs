@@ -150,7 +150,7 @@ impl Sessions for Nobody {
         0
     }
     fn disconnect(&self, _: &ResourceName) {}
-    fn ask(&self, _: &ResourceName, _: &HostQuestion) -> Result<Pending, AskError> {
+    fn ask(&self, _: &ResourceName, _: &str, _: &HostQuestion) -> Result<Pending, AskError> {
         Err(AskError::NotConnected)
     }
 }

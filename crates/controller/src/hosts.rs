@@ -22,11 +22,12 @@ pub trait Sessions: Send + Sync {
     fn connected(&self) -> usize;
     /// Ends the session of a host that was deleted.
     fn disconnect(&self, host: &ResourceName);
-    /// Asks a host something. It must not block; the answer is waited for with what it gives.
+    /// Asks a host something, on the part of its places that `asker` has. It must not block; the answer is waited for with what
+    /// it gives.
     ///
     /// # Errors
     /// When the host cannot be asked now.
-    fn ask(&self, host: &ResourceName, question: &HostQuestion) -> Result<Pending, AskError>;
+    fn ask(&self, host: &ResourceName, asker: &str, question: &HostQuestion) -> Result<Pending, AskError>;
 }
 
 /// Waits for a host's answer, for so long since it was asked.
@@ -49,8 +50,8 @@ impl Sessions for proto::Hub {
         self.disconnect(host);
     }
 
-    fn ask(&self, host: &ResourceName, question: &HostQuestion) -> Result<Pending, AskError> {
-        let waiting = self.ask(host, question.name(), question.to_bytes())?;
+    fn ask(&self, host: &ResourceName, asker: &str, question: &HostQuestion) -> Result<Pending, AskError> {
+        let waiting = self.ask(host, asker, question.name(), question.to_bytes())?;
         Ok(Box::new(move |limit| waiting.wait(limit)))
     }
 }

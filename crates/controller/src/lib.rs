@@ -29,6 +29,7 @@ mod gateway_status;
 mod gateway_watch;
 mod hosts;
 pub mod limits;
+mod listing;
 mod northbound;
 mod openid;
 mod paging;

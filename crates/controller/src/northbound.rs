@@ -22,7 +22,7 @@ use crate::error::RunError;
 use crate::hosts::Sessions;
 use crate::limits::MAX_CHANGES;
 use crate::watching::FabricWatch;
-use crate::{access, asking, audit, bulk, clock, core, first_start, paging, sessions, tokens, users};
+use crate::{access, asking, audit, bulk, clock, core, first_start, listing, sessions, tokens, users};
 
 /// A controller, as [`crate::run`] drives it. Clones are the same controller.
 #[derive(Clone)]
@@ -140,28 +140,7 @@ impl FabricApi for Controller {
     }
 
     fn list(&self, caller: &Caller, query: ListQuery) -> Result<Page, Problem> {
-        let tenant = access::list(caller, query.kind, query.tenant.as_ref())?;
-        let after = query.continue_token.as_deref().map(|token| paging::after(token, query.kind)).transpose()?;
-        let limit = query.limit.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
-        let state = self.0.state();
-        let fabric = &state.fabric;
-        let objects: Box<dyn Iterator<Item = &Object>> = match &after {
-            Some(after) => Box::new(fabric.of_kind_after(after)),
-            None => Box::new(fabric.of_kind(query.kind, tenant.as_ref())),
-        };
-        let tenant = tenant.filter(|_| query.kind.has_tenant());
-        let objects = objects
-            .skip_while(|object| tenant.is_some() && object.resource.tenant < tenant)
-            .take_while(|object| tenant.is_none() || object.resource.tenant == tenant);
-        let search =
-            query.search.as_ref().map(|search| search.trim().to_lowercase()).filter(|search| !search.is_empty());
-        let found = |object: &&Object| search.as_ref().is_none_or(|search| object.mentions(search));
-        let mut objects = objects.filter(|object| access::sees(caller, &object.key())).filter(found).peekable();
-        let page: Vec<&Object> = objects.by_ref().take(limit).collect();
-        let more = objects.peek().is_some();
-        let continue_token = page.last().filter(|_| more).map(|last| paging::token(&last.key()));
-        let items = self.0.view(&state, |view| page.into_iter().map(|object| view.item(object)).collect());
-        Ok(Page { items, revision: state.revision, continue_token })
+        listing::list(&self.0, caller, query)
     }
 
     fn get(&self, caller: &Caller, key: &Key) -> Result<Item, Problem> {
@@ -254,7 +233,7 @@ impl FabricApi for Controller {
         sessions::session(&self.0, secret, clock::now())
     }
 
-    fn session_lasts(&self, secret: &str) -> Result<(), Problem> {
+    fn session_lasts(&self, secret: &str) -> Result<SessionInfo, Problem> {
         sessions::lasts(&self.0, secret, clock::now())
     }
 

@@ -7,10 +7,11 @@ use api::fabric::Role;
 use api::fabric::accounts::{Identity, IdentityProvider, Secret};
 use api::{Problem, ProblemType};
 use model::fabric::ResourceName;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::limits::MAX_IDENTITY_RULES;
+use crate::secrets;
 
 /// Claims that are asked for a user's name, in this order, if the operator names none.
 const NAME_CLAIMS: [&str; 3] = ["preferred_username", "email", "sub"];
@@ -41,7 +42,7 @@ pub struct OpenIdFile {
 }
 
 /// Who has this value in this claim, or among the values of it, has this role.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Rule {
     claim: String,
@@ -57,6 +58,8 @@ pub struct OpenId {
     pub provider: IdentityProvider,
     name_claim: Option<String>,
     rules: Vec<Rule>,
+    /// What each of the rules grants by; see [`Person::grant`].
+    grants: Vec<String>,
 }
 
 /// Somebody who was admitted.
@@ -65,6 +68,9 @@ pub struct Person {
     pub name: ResourceName,
     pub role: Role,
     pub tenant: Option<ResourceName>,
+    /// A hash of all that had a say in this: the issuer, the client, the rule that fits and those that are asked before it.
+    /// Nobody whose claims are the same is anybody else for as long as it stays.
+    pub grant: String,
 }
 
 impl OpenId {
@@ -92,7 +98,8 @@ impl OpenId {
         let authorities = file.ca_file.map(|path| read_authorities(&path, beside)).transpose()?;
         let client_secret = Secret::from(secret.trim());
         let provider = IdentityProvider { name, issuer, client_id, client_secret, scopes, redirect_uri, authorities };
-        Ok(Self { provider, name_claim, rules })
+        let grants = grants(&provider, &rules)?;
+        Ok(Self { provider, name_claim, rules, grants })
     }
 
     /// Who somebody is here, by the first rule that fits.
@@ -102,7 +109,8 @@ impl OpenId {
         if *issuer != self.provider.issuer {
             return Err(refused(format!("the controller trusts {}, not {issuer}", self.provider.issuer)));
         }
-        let rule = self.rules.iter().find(|rule| has(claims, &rule.claim, &rule.value)).ok_or_else(|| {
+        let mut rules = self.rules.iter().zip(&self.grants);
+        let (rule, grant) = rules.find(|(rule, _)| has(claims, &rule.claim, &rule.value)).ok_or_else(|| {
             refused(format!(
                 "{} knows you, but no rule of the controller says what you may do; ask an operator for a rule under \
                  console.openid.rules that fits your {}",
@@ -110,7 +118,13 @@ impl OpenId {
                 self.claims_asked()
             ))
         })?;
-        Ok(Person { name: self.name(claims)?, role: rule.role, tenant: rule.tenant.clone() })
+        let (name, grant) = (self.name(claims)?, grant.clone());
+        Ok(Person { name, role: rule.role, tenant: rule.tenant.clone(), grant })
+    }
+
+    /// Whether somebody who was admitted by this grant would be admitted by it now.
+    pub fn grants(&self, grant: &str) -> bool {
+        self.grants.iter().any(|own| own == grant)
     }
 
     /// The claims that rules look at, for a sentence.
@@ -140,6 +154,18 @@ impl OpenId {
             Problem::new(ProblemType::Forbidden, detail)
         })
     }
+}
+
+/// The grants of rules: each has in it what is asked before it.
+fn grants(provider: &IdentityProvider, rules: &[Rule]) -> Result<Vec<String>, String> {
+    let text = |value: serde_json::Result<String>| value.map_err(|error| format!("console.openid: {error}"));
+    let mut before = text(serde_json::to_string(&(&provider.issuer, &provider.client_id)))?;
+    let mut grants = Vec::with_capacity(rules.len());
+    for rule in rules {
+        before = secrets::hash(&format!("{before}{}", text(serde_json::to_string(rule))?));
+        grants.push(before.clone());
+    }
+    Ok(grants)
 }
 
 /// A claim by its name; `a.b` is `b` inside of `a` where there is none of the whole name.
@@ -280,7 +306,8 @@ rules:
             claims,
             from: [127, 0, 0, 1].into(),
         };
-        openid.admit(&identity).map_err(|problem| {
+        let admitted = openid.admit(&identity).inspect(|person| assert!(openid.grants(&person.grant)));
+        admitted.map(|person| Person { grant: String::new(), ..person }).map_err(|problem| {
             assert_eq!(problem.status, 403);
             problem.detail
         })
@@ -288,7 +315,7 @@ rules:
 
     fn person(name: &str, role: Role, tenant: Option<&str>) -> Result<Person, String> {
         let name_of = |text: &str| text.parse().unwrap();
-        Ok(Person { name: name_of(name), role, tenant: tenant.map(name_of) })
+        Ok(Person { name: name_of(name), role, tenant: tenant.map(name_of), grant: String::new() })
     }
 
     #[test]

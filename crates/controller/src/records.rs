@@ -111,6 +111,9 @@ pub struct SessionRecord {
     pub created: u64,
     /// When it was used, as it was last written; milliseconds since 1970.
     pub used: u64,
+    /// By what an identity provider's user was admitted; see [`crate::openid::Person::grant`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
 }
 
 /// The path of an object behind [`OBJECTS`]; also what stands under its claims.

@@ -58,7 +58,7 @@ pub fn sign_in(core: &Core, sign_in: &SignIn, now: u64) -> Result<Session, Probl
         return Err(not_right());
     };
     core.accounts.succeeded(typed, Some(*from));
-    begin(core, name.as_str(), *from, now, |_, state| match state.users.get(name) {
+    begin(core, *from, now, None, |state| match state.users.get(name) {
         // Somebody may have set another one while this one was checked.
         Some(record) if record.password == known.password => Ok((name.clone(), record.clone(), Prepared::default())),
         _ => Err(not_right()),
@@ -73,9 +73,7 @@ pub fn sign_in_with(core: &Core, identity: &Identity, now: u64) -> Result<Sessio
         return Err(Problem::not_found(detail));
     };
     let session = openid.admit(identity).and_then(|person| {
-        begin(core, person.name.as_str(), identity.from, now, |actor, state| {
-            admitted(state, actor, identity, &person, now)
-        })
+        begin(core, identity.from, now, Some(person.grant.clone()), |state| admitted(state, identity, &person, now))
     });
     if session.as_ref().is_err_and(|problem| problem.problem_type == ProblemType::Forbidden) {
         let object = format!("\"{}\" of {}", identity.subject, identity.issuer);
@@ -85,7 +83,7 @@ pub fn sign_in_with(core: &Core, identity: &Identity, now: u64) -> Result<Sessio
 }
 
 /// The user that somebody is who was admitted: made with the first session, and brought up to date with each.
-fn admitted(state: &State, actor: &Actor, identity: &Identity, person: &Person, now: u64) -> Result<Admitted, Problem> {
+fn admitted(state: &State, identity: &Identity, person: &Person, now: u64) -> Result<Admitted, Problem> {
     let source = UserSource::OpenId(identity.issuer.clone());
     let subject = Some(identity.subject.clone());
     let known = state.users.iter().find(|(_, record)| record.source == source && record.subject == subject);
@@ -101,7 +99,8 @@ fn admitted(state: &State, actor: &Actor, identity: &Identity, person: &Person, 
         }
         let record = UserRecord { role, tenant, source, subject, password: None, created: now };
         users::check_new(state, name, &record)?;
-        let line = users::line(actor, "create-user", name, &record, [Value::Null, users::logged(name, &record)]);
+        let line =
+            users::line(&user_actor(name), "create-user", name, &record, [Value::Null, users::logged(name, &record)]);
         let prepared = users::put(name, &record, line)?;
         return Ok((name.clone(), record, prepared));
     };
@@ -111,24 +110,29 @@ fn admitted(state: &State, actor: &Actor, identity: &Identity, person: &Person, 
     tokens::check_role(state, &format!("user \"{name}\""), role, tenant.as_ref())?;
     let record = UserRecord { role, tenant, ..before.clone() };
     let states = [users::logged(name, before), users::logged(name, &record)];
-    let line = users::line(actor, "configure-user", name, &record, states);
+    let line = users::line(&user_actor(name), "configure-user", name, &record, states);
     let prepared = users::without_sessions(state, name, users::put(name, &record, line)?);
     Ok((name.clone(), record, prepared))
+}
+
+/// A user as the one who does something, by the name that it has here: an identity provider may call the person otherwise.
+fn user_actor(name: &ResourceName) -> Actor {
+    Actor::new(format!("user {name}"))
 }
 
 /// Begins a session of whoever `admit` says, unless it refuses.
 fn begin(
     core: &Core,
-    who: &str,
     from: IpAddr,
     now: u64,
-    admit: impl Fn(&Actor, &State) -> Result<Admitted, Problem>,
+    grant: Option<String>,
+    admit: impl Fn(&State) -> Result<Admitted, Problem>,
 ) -> Result<Session, Problem> {
-    let (secret, actor) = (secrets::new(), Actor::new(format!("user {who}")));
+    let secret = secrets::new();
     let hash = secrets::hash(&secret);
     let mut caller = None;
-    core.transact(&actor, false, |state| {
-        let (name, record, prepared) = admit(&actor, state)?;
+    core.transact(&Actor::new("controller"), false, |state| {
+        let (name, record, prepared) = admit(state)?;
         let mut over = to_end(state, &name, now);
         // With another role, all of the user's end already.
         over.retain(|hash| !prepared.extra.deletes.contains(&format!("{SESSIONS}{hash}")));
@@ -137,14 +141,14 @@ fn begin(
             return Err(Problem::unavailable(detail));
         }
         caller = Some(users::caller(&name, &record));
-        let session = SessionRecord { user: name.clone(), created: now, used: now };
+        let session = SessionRecord { user: name.clone(), created: now, used: now, grant: grant.clone() };
         let value = serde_json::to_vec(&session).map_err(|error| Problem::internal(error.to_string()))?;
         let extra = Transaction {
             puts: vec![(format!("{SESSIONS}{hash}"), value)],
             deletes: over.iter().map(|hash| format!("{SESSIONS}{hash}")).collect(),
             ..Transaction::default()
         };
-        let line = users::line(&actor, "sign-in", &name, &record, [Value::Null, json!({ "from": from })]);
+        let line = users::line(&user_actor(&name), "sign-in", &name, &record, [Value::Null, json!({ "from": from })]);
         let hash = hash.clone();
         Ok(prepared.and(extra, vec![line], move |state| {
             over.iter().for_each(|hash| {
@@ -194,7 +198,13 @@ fn find<'a>(core: &Core, state: &'a State, hash: &str, now: u64) -> Result<(&'a 
     let user = state.users.get(&session.record.user).ok_or_else(|| signed_out("the user of this session is gone"))?;
     match (&user.source, &core.settings.openid) {
         (UserSource::Local, _) => Ok((session, user)),
-        (UserSource::OpenId(issuer), Some(openid)) if openid.provider.issuer == *issuer => Ok((session, user)),
+        (UserSource::OpenId(issuer), Some(openid)) if openid.provider.issuer == *issuer => {
+            // What the claims were is not kept, so that nobody can say what the person would be by other rules.
+            match session.record.grant.as_ref().is_some_and(|grant| openid.grants(grant)) {
+                true => Ok((session, user)),
+                false => Err(signed_out(&format!("what users of {issuer} may do here has been changed"))),
+            }
+        }
         (UserSource::OpenId(issuer), _) => Err(signed_out(&format!("the controller trusts {issuer} no longer"))),
     }
 }
@@ -204,13 +214,7 @@ pub fn session(core: &Core, secret: &str, now: u64) -> Result<SessionInfo, Probl
     let hash = secrets::hash(secret);
     let mut state = core.state();
     let (session, record) = find(core, &state, &hash, now)?;
-    let name = &session.record.user;
-    let info = SessionInfo {
-        caller: users::caller(name, record),
-        user: users::shown(name, record),
-        expires: end(session.record.created),
-        csrf: csrf_of(secret),
-    };
+    let info = info(secret, session, record);
     let unwritten = now.saturating_sub(session.record.used) >= SESSION_WRITTEN;
     if let Some(session) = state.sessions.get_mut(&hash) {
         session.used = now;
@@ -240,9 +244,19 @@ fn write_use(core: &Core, hash: &str, now: u64) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether the session of a secret lasts; that is no use of it.
-pub fn lasts(core: &Core, secret: &str, now: u64) -> Result<(), Problem> {
-    find(core, &core.state(), &secrets::hash(secret), now).map(drop)
+/// The session of a secret, if it lasts; that is no use of it.
+pub fn lasts(core: &Core, secret: &str, now: u64) -> Result<SessionInfo, Problem> {
+    find(core, &core.state(), &secrets::hash(secret), now).map(|(session, record)| info(secret, session, record))
+}
+
+fn info(secret: &str, session: &LiveSession, record: &UserRecord) -> SessionInfo {
+    let name = &session.record.user;
+    SessionInfo {
+        caller: users::caller(name, record),
+        user: users::shown(name, record),
+        expires: end(session.record.created),
+        csrf: csrf_of(secret),
+    }
 }
 
 /// Ends the session of a secret.
@@ -250,7 +264,7 @@ pub fn sign_out(core: &Core, secret: &str) -> Result<(), Problem> {
     let hash = secrets::hash(secret);
     let user = core.state().sessions.get(&hash).map(|session| session.record.user.clone());
     let Some(user) = user else { return Ok(()) };
-    let actor = Actor::new(format!("user {user}"));
+    let actor = user_actor(&user);
     core.transact(&actor, false, |state| {
         if !state.sessions.contains_key(&hash) {
             return Ok(Prepared::default());

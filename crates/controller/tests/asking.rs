@@ -166,6 +166,22 @@ fn what_one_host_does_not_say_is_told_beside_what_the_other_does() {
 }
 
 #[test]
+fn who_has_enough_questions_to_a_host_is_told_when_to_ask_again() {
+    let scene = scene();
+    scene.sessions.answers(|_, _| Err(AskError::Share));
+    for (caller, asker) in [(admin(), "admin"), (of("blue"), "tenant blue")] {
+        scene.sessions.askers.lock().clear();
+        let problem = scene.controller.ask(&caller, counters(&["a"])).unwrap_err();
+        assert_eq!((problem.status, problem.retry_after), (429, Some(2)), "{problem}");
+        assert_eq!(problem.detail.contains("host15"), asker == "admin", "{problem}");
+        let problem = scene.controller.ask(&caller, trace()).unwrap_err();
+        assert_eq!((problem.status, problem.retry_after), (429, Some(2)), "{problem}");
+        // What each tenant has, it has by all of its tokens and users together.
+        assert_eq!(*scene.sessions.askers.lock(), [asker, asker]);
+    }
+}
+
+#[test]
 fn a_packet_is_followed_from_host_to_host() {
     let scene = scene();
     scene.sessions.answers(|host, question| match (host.as_str(), question) {

@@ -35,6 +35,12 @@ pub enum AskError {
         crate::MAX_QUESTIONS
     )]
     Busy,
+    /// It has enough to answer for the one who asks.
+    #[error(
+        "has {} questions of yours to answer already; ask again when they are answered",
+        crate::MAX_QUESTIONS_OF_ONE
+    )]
+    Share,
     /// The session ended before the answer came.
     #[error("does not answer: the connection to its agent broke; ask again when it is connected")]
     Gone,

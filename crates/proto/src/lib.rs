@@ -36,7 +36,7 @@ pub use digest::Digest;
 pub use encoded::Encoded;
 pub use facts::{Departure, HostFacts, LearntAddress, PortReport, Report, Station, Uplink};
 pub use handover::{Handover, Lease};
-pub use hub::{Hub, Limits, MAX_QUESTIONS, Standing, Waiting, snapshot};
+pub use hub::{Hub, Limits, MAX_QUESTIONS, MAX_QUESTIONS_OF_ONE, Standing, Waiting, snapshot};
 pub use mirror::{Heard, Mirror, Update};
 pub use plan::fabric::{TopicChange, TopicId};
 pub use token::{Token, TokenError};

@@ -86,7 +86,8 @@ pub trait FabricApi: Send + Sync + 'static {
     ///
     /// The caller needs to be allowed to read what it asks about. What is answered to one who is confined to a tenant has no
     /// name of a host in it and no provider address. A host that is away, or of a version that does not know the question,
-    /// is told in a sentence ([`crate::ProblemType::Unavailable`]).
+    /// is told in a sentence ([`crate::ProblemType::Unavailable`]), as is that the caller, or the tenant that the caller is
+    /// confined to, has enough questions to it under way ([`crate::ProblemType::TooManyRequests`]).
     fn ask(&self, caller: &Caller, question: Question) -> Result<Answer, Problem>;
 
     /// All tokens, in the order of their names. Admins only.
@@ -128,9 +129,9 @@ pub trait FabricApi: Send + Sync + 'static {
     /// [`crate::ProblemType::Unauthorized`] if there is none, or not any more.
     fn session(&self, secret: &str) -> Result<SessionInfo, Problem>;
 
-    /// Whether the session of this secret lasts, without using it: for what looks by itself again and again, such as a
-    /// stream of events. [`crate::ProblemType::Unauthorized`] if not.
-    fn session_lasts(&self, secret: &str) -> Result<(), Problem>;
+    /// The session of this secret, if it lasts, without using it: for what looks by itself again and again, such as a
+    /// stream of events, or a page that keeps itself up to date. [`crate::ProblemType::Unauthorized`] if it does not.
+    fn session_lasts(&self, secret: &str) -> Result<SessionInfo, Problem>;
 
     /// Ends the session of this secret at once; it is no mistake if there is none.
     fn sign_out(&self, secret: &str) -> Result<(), Problem>;

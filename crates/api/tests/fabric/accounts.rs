@@ -67,7 +67,8 @@ fn the_fabric_in_memory_has_sessions_to_build_pages_on() {
     let session = fabric.sign_in(sign_in("admin", ADMIN_PASSWORD)).unwrap();
     let info = fabric.session(session.secret.as_str()).unwrap();
     assert_eq!((info.caller.who().as_str(), info.user.role), ("user admin", Role::Admin));
-    fabric.session_lasts(session.secret.as_str()).unwrap();
+    assert_eq!(fabric.session_lasts(session.secret.as_str()).unwrap().caller, info.caller);
+    assert_eq!(fabric.session_uses(session.secret.as_str()), 1, "looking whether it lasts is no use");
     fabric.sign_out(session.secret.as_str()).unwrap();
     assert_eq!(fabric.session_lasts(session.secret.as_str()).unwrap_err().status, 401);
     let failures: Vec<Problem> = (0..6).map(|_| fabric.sign_in(sign_in("admin", "wrong")).unwrap_err()).collect();

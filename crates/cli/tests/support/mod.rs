@@ -128,7 +128,7 @@ impl FabricApi for Fabric {
     fn session(&self, secret: &str) -> Result<SessionInfo, Problem> {
         self.memory.session(secret)
     }
-    fn session_lasts(&self, secret: &str) -> Result<(), Problem> {
+    fn session_lasts(&self, secret: &str) -> Result<SessionInfo, Problem> {
         self.memory.session_lasts(secret)
     }
     fn sign_out(&self, secret: &str) -> Result<(), Problem> {

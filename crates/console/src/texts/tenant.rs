@@ -119,7 +119,7 @@ super::texts! {
     LOG = "Log", "记录";
     WHAT_CHANGES = "What the change opens and closes", "此更改放行与阻断的内容";
     NOTHING_CHANGES = "Nothing changes: what passes now passes afterwards, and nothing else.", "没有变化：放行的内容与现在完全相同。";
-    TOO_MANY_RULES = "There are so many rules that it would take too long to say.", "规则过多，无法及时给出结果。";
+    TOO_MANY_RULES = "There are so many rules, or groups that they name, that it would take too long to say.", "规则或其引用的安全组过多，无法及时给出结果。";
     GROUP_ALONE = "For ports that are in this group alone. What other groups of a port say may decide before it.", "适用于仅在此组中的端口；端口的其他安全组可能先行决定。";
     OPENS = "opens", "放行";
     CLOSES = "closes", "阻断";

@@ -9,6 +9,7 @@ mod ports;
 mod tenant;
 mod trace;
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use api::fabric::asking::ASK_TIMEOUT;
@@ -67,9 +68,14 @@ impl Asker<'_> {
         Ok(look(&state.fabric, object))
     }
 
+    /// Whose part of a host's places a question takes: a tenant has one, however many tokens and users it has.
+    fn asker(&self) -> String {
+        access::confined_to(self.caller).map_or_else(|| self.caller.who(), |tenant| format!("tenant {tenant}"))
+    }
+
     /// Begins to ask a host.
     fn begin(&self, host: &ResourceName, question: &HostQuestion) -> Result<Pending, Silence> {
-        self.core.sessions().ask(host, question).map_err(Silence::Host)
+        self.core.sessions().ask(host, &self.asker(), question).map_err(Silence::Host)
     }
 
     /// Asks a host and waits.
@@ -80,6 +86,9 @@ impl Asker<'_> {
     /// A silence in a sentence for the caller.
     fn told(&self, host: &ResourceName, silence: Silence) -> Problem {
         match silence {
+            Silence::Host(error @ AskError::Share) if self.whole() => {
+                Problem::too_many_requests(format!("host \"{host}\" {error}"), ASK_TIMEOUT.as_secs())
+            }
             Silence::Host(error) if self.whole() => Problem::unavailable(format!("host \"{host}\" {error}")),
             Silence::Host(error) => tenant::unanswered(&error),
             Silence::Refused(problem) if self.whole() => problem,
@@ -103,10 +112,10 @@ impl Asker<'_> {
             Ok(_) => return Err(self.told(host, another())),
             Err(silence) => return Err(self.told(host, silence)),
         };
-        let state = self.core.state();
+        let hosts = by_address(&self.core.state().fabric);
         let tunnel = |peer: PeerTraffic| Tunnel {
             remote: peer.remote,
-            host: host_with(&state.fabric, peer.remote),
+            host: hosts.get(&peer.remote).cloned(),
             flows: peer.flows,
             sent_packets: peer.to_packets,
             sent_bytes: peer.to_bytes,
@@ -128,4 +137,14 @@ fn host_with(fabric: &Fabric, address: IpAddr) -> Option<ResourceName> {
     let mut hosts = fabric.of_kind(Kind::Host, None);
     let host = hosts.find(|host| host.allocation.provider_addresses.iter().any(|own| own.addr() == address));
     host.map(|host| host.resource.name.clone())
+}
+
+/// All hosts by their provider addresses, for whoever asks about many.
+fn by_address(fabric: &Fabric) -> HashMap<IpAddr, ResourceName> {
+    let own = |host: &Object| {
+        let name = host.resource.name.clone();
+        let addresses = host.allocation.provider_addresses.iter().map(|own| own.addr());
+        addresses.map(move |address| (address, name.clone())).collect::<Vec<_>>()
+    };
+    fabric.of_kind(Kind::Host, None).flat_map(own).collect()
 }

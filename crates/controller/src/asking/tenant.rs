@@ -3,6 +3,7 @@
 //! What hosts say is text for their admins. So what is told is chosen and not what is left out: of each field what is known to be
 //! the tenant's own, and for all else words of its own.
 
+use api::fabric::asking::ASK_TIMEOUT;
 use api::fabric::{TraceEnd, TraceFate, TraceLeg};
 use api::{HostTrace, Problem, ProblemType, TraceLookup, TraceReport, TraceStep};
 use model::fabric::ResourceName;
@@ -16,6 +17,11 @@ const OWN_KEYS: [&str; 2] = ["lookup record", "station"];
 /// Why a host gave no answer, without saying which.
 pub fn unanswered(error: &AskError) -> Problem {
     Problem::unavailable(match error {
+        AskError::Share => {
+            let detail = "the host of the port has several questions of your tenant to answer already; ask again when they are \
+                          answered";
+            return Problem::too_many_requests(detail, ASK_TIMEOUT.as_secs());
+        }
         AskError::NotConnected | AskError::Gone | AskError::Late(_) => {
             "the host of the port does not answer now; ask again later, or ask an admin"
         }

@@ -261,6 +261,12 @@ fn people_of_an_identity_provider_are_what_its_claims_say_each_time() {
     // The name may change there; the subject is who it is.
     let renamed = serde_json::json!({"preferred_username": "ann2", "groups": ["staff"]});
     assert_eq!(scene.identity("7", renamed, NOW).unwrap().caller.name, name("ann"));
+    assert_eq!(scene.audit(1), ["user ann: sign-in user \"ann\""]);
+    let renamed = serde_json::json!({"preferred_username": "ann2", "groups": ["admins"]});
+    let fourth = scene.identity("7", renamed, NOW).unwrap();
+    assert_eq!(scene.audit(2), ["user ann: sign-in user \"ann\"", "user ann: configure-user user \"ann\""]);
+    assert!(!scene.lasts(&third.secret, NOW) && scene.lasts(&fourth.secret, NOW));
+    let third = scene.identity("7", ann("staff"), NOW).unwrap();
     for (subject, claims, status, why) in [
         ("8", ann("staff"), 403, "the name \"ann\" is another user's"),
         ("9", serde_json::json!({"preferred_username": "tim", "groups": "admins"}), 403, "\"tim\" is another user's"),
@@ -283,6 +289,34 @@ fn people_of_an_identity_provider_are_what_its_claims_say_each_time() {
     let problem = scene.used(&third.secret, NOW).unwrap_err();
     assert_eq!(problem.detail, "the controller trusts https://id.example no longer; sign in again");
     assert_eq!(scene.identity("7", ann("staff"), NOW).unwrap_err().status, 404);
+}
+
+#[test]
+fn sessions_of_an_identity_provider_end_when_what_admitted_them_changes() {
+    let scene = Scene::new();
+    let groups = |name: &str, group: &str| serde_json::json!({"preferred_username": name, "groups": [group]});
+    let ann = scene.identity("7", groups("ann", "admins"), NOW).unwrap().secret;
+    let eve = scene.identity("8", groups("eve", "staff"), NOW).unwrap().secret;
+    let tim = scene.begin("tim", NOW);
+    let lasting = |scene: &Scene| [&ann, &eve, &tim].map(|secret| scene.lasts(secret, NOW + MINUTE));
+    assert_eq!(lasting(&scene), [true; 3]);
+    // Rules that are asked after the one that fitted change nothing for whom it fitted.
+    let (first, rest) = RULES.split_at(RULES.find("{claim: groups, value: staff").unwrap());
+    let last = "{claim: groups, value: guests, role: reader}";
+    let scene = scene.restart(Some(openid(&format!("{RULES}, {last}"))));
+    assert_eq!(lasting(&scene), [true; 3]);
+    let scene = scene.restart(Some(openid(&format!("{first}{last}"))));
+    assert_eq!(lasting(&scene), [true, false, true]);
+    let problem = scene.used(&eve, NOW + MINUTE).unwrap_err();
+    assert_eq!(problem.detail, "what users of https://id.example may do here has been changed; sign in again");
+    // A rule before it may fit as well.
+    let scene = scene.restart(Some(openid(&format!("{last}, {first}{rest}"))));
+    assert_eq!(lasting(&scene), [false, false, true]);
+    let scene = scene.restart(Some(openid(&RULES.replace("role: admin", "role: reader"))));
+    assert_eq!(lasting(&scene), [false, false, true]);
+    // Signing in again is all that it takes.
+    let ann = scene.identity("7", groups("ann", "admins"), NOW).unwrap();
+    assert_eq!(ann.caller.role, Role::Reader);
 }
 
 #[test]

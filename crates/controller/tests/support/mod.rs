@@ -26,6 +26,8 @@ pub struct Fake {
     pub disconnected: Mutex<Vec<ResourceName>>,
     /// What hosts say when they are asked; nothing, if nobody has said what.
     answer: Mutex<Option<Box<Says>>>,
+    /// On whose part each question was asked.
+    pub askers: Mutex<Vec<String>>,
 }
 
 /// What a host says to a question.
@@ -60,7 +62,8 @@ impl Sessions for Fake {
         self.in_force.lock().remove(host);
         self.disconnected.lock().push(host.clone());
     }
-    fn ask(&self, host: &ResourceName, question: &HostQuestion) -> Result<Pending, AskError> {
+    fn ask(&self, host: &ResourceName, asker: &str, question: &HostQuestion) -> Result<Pending, AskError> {
+        self.askers.lock().push(asker.to_owned());
         let answer = self.answer.lock();
         let bytes = answer.as_ref().ok_or(AskError::NotConnected)?(host, question)?.to_bytes(usize::MAX);
         Ok(Box::new(move |_| Ok(bytes)))

@@ -24,7 +24,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-pub use asking::{MAX_QUESTIONS, Waiting};
+pub use asking::{MAX_QUESTIONS, MAX_QUESTIONS_OF_ONE, Waiting};
 pub use claims::CLAIM_TIMEOUT;
 use linger::Linger;
 pub(crate) use outgoing::Outgoing;

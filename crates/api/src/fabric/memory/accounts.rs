@@ -27,8 +27,8 @@ const LIFE: Duration = Duration::from_secs(12 * 3600);
 pub(super) struct Accounts {
     /// Users, with their passwords if they are local.
     pub(super) users: BTreeMap<ResourceName, (User, Option<Secret>)>,
-    /// Whose session a secret is.
-    sessions: BTreeMap<String, ResourceName>,
+    /// Whose session a secret is, and how often it was used.
+    sessions: BTreeMap<String, (ResourceName, u64)>,
     failures: BTreeMap<String, u32>,
     pub(super) provider: Option<IdentityProvider>,
 }
@@ -74,7 +74,7 @@ impl Accounts {
 
     pub(super) fn delete(&mut self, name: &ResourceName) -> Result<User, Problem> {
         let (user, _) = self.users.remove(name).ok_or_else(|| missing(name))?;
-        self.sessions.retain(|_, of| of != name);
+        self.sessions.retain(|_, (of, _)| of != name);
         Ok(user)
     }
 
@@ -93,7 +93,7 @@ impl Accounts {
         }
         let (set, told) = chosen(new.new)?;
         *password = Some(set);
-        self.sessions.retain(|_, of| of != name);
+        self.sessions.retain(|_, (of, _)| of != name);
         Ok((user.clone(), PasswordSet { password: told }))
     }
 
@@ -144,12 +144,25 @@ impl Accounts {
 
     fn begin(&mut self, user: &User) -> Session {
         let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        self.sessions.insert(secret.clone(), user.name.clone());
+        self.sessions.insert(secret.clone(), (user.name.clone(), 0));
         Session { secret: secret.into(), caller: caller_of(user), expires: SystemTime::now() + LIFE }
     }
 
-    pub(super) fn session(&self, secret: &str) -> Result<SessionInfo, Problem> {
-        let user = self.sessions.get(secret).and_then(|name| self.users.get(name));
+    /// The session of a secret, which is used herewith.
+    pub(super) fn session(&mut self, secret: &str) -> Result<SessionInfo, Problem> {
+        let info = self.lasting(secret)?;
+        self.sessions.entry(secret.to_owned()).and_modify(|(_, uses)| *uses += 1);
+        Ok(info)
+    }
+
+    /// How often the session of a secret was used.
+    pub(super) fn uses(&self, secret: &str) -> u64 {
+        self.sessions.get(secret).map_or(0, |(_, uses)| *uses)
+    }
+
+    /// The session of a secret, without using it.
+    pub(super) fn lasting(&self, secret: &str) -> Result<SessionInfo, Problem> {
+        let user = self.sessions.get(secret).and_then(|(name, _)| self.users.get(name));
         let (user, _) = user.ok_or_else(|| {
             Problem::new(ProblemType::Unauthorized, "nobody is signed in with this session; sign in again")
         })?;
@@ -163,7 +176,7 @@ impl Accounts {
 
     /// Whose session it was.
     pub(super) fn sign_out(&mut self, secret: &str) -> Option<User> {
-        let name = self.sessions.remove(secret)?;
+        let (name, _) = self.sessions.remove(secret)?;
         self.users.get(&name).map(|(user, _)| user.clone())
     }
 }

@@ -87,6 +87,11 @@ impl MemoryFabric {
         self.shared.lock().accounts.provider = Some(provider);
     }
 
+    /// How often the session of a secret was used.
+    pub fn session_uses(&self, secret: &str) -> u64 {
+        self.shared.lock().accounts.uses(secret)
+    }
+
     /// Has a resource be in this state from now on, as if hosts had said so.
     ///
     /// # Errors
@@ -263,8 +268,8 @@ impl FabricApi for MemoryFabric {
         self.shared.lock().accounts.session(secret)
     }
 
-    fn session_lasts(&self, secret: &str) -> Result<(), Problem> {
-        self.session(secret).map(drop)
+    fn session_lasts(&self, secret: &str) -> Result<SessionInfo, Problem> {
+        self.shared.lock().accounts.lasting(secret)
     }
 
     fn sign_out(&self, secret: &str) -> Result<(), Problem> {

@@ -11,10 +11,13 @@ use crate::fabric::paths;
 pub(super) const TAG: &str = "asking";
 
 const HOW: &str = "The hosts are asked when this is, and nothing is kept: who asks nothing costs nothing. A host that is away, or \
-    that does not answer within 2 s, is told in a sentence.";
+    that does not answer within 2 s, is told in a sentence. A tenant, and everybody else who asks, may have four questions to a host \
+    under way at once.";
 
 fn asking(id: &str, summary: &str, more: &str) -> Operation {
-    Operation::new(id, TAG, summary).describe(format!("{HOW} {more}").trim()).may(&[ProblemType::NotFound])
+    Operation::new(id, TAG, summary)
+        .describe(format!("{HOW} {more}").trim())
+        .may(&[ProblemType::NotFound, ProblemType::TooManyRequests])
 }
 
 /// The paths.

@@ -1,7 +1,7 @@
 //! The audit log: who did what, with what was different afterwards.
 
 use api::Problem;
-use api::fabric::{AuditEntry, AuditQuery, MAX_PAGE, PageAnswer};
+use api::fabric::{AuditEntry, AuditQuery, PageAnswer};
 use maud::{Markup, html};
 
 use super::{difference, pieces};
@@ -16,6 +16,9 @@ const SIZE: usize = 50;
 
 /// How many lines are looked through for a page of those that have a text in them; one goes on from there.
 const LOOKED_THROUGH_AT_MOST: usize = 10_000;
+
+/// How many of them there are at a time: each may have a large declaration in it, twice.
+const AT_A_TIME: usize = 100;
 
 /// Lines of the log, as a page of it.
 struct Lines {
@@ -71,7 +74,7 @@ fn mentions(entry: &AuditEntry, needle: &str) -> bool {
 
 fn lines(view: &View<'_>, text: &str, before: Option<u64>) -> Result<Lines, Problem> {
     let needle = text.to_lowercase();
-    let limit = if needle.is_empty() { SIZE } else { MAX_PAGE };
+    let limit = if needle.is_empty() { SIZE } else { AT_A_TIME };
     let mut lines = Lines { entries: Vec::new(), next: before, looked_through: 0, back_to: None };
     while lines.entries.len() < SIZE && lines.looked_through < LOOKED_THROUGH_AT_MOST {
         let asked = AuditQuery { before: lines.next, limit: Some(limit) };

@@ -8,6 +8,8 @@
 //! **Invariant:** what is said is of ports that are in this group alone: other groups of a port may decide before it. It
 //! says nothing of fragments that do not tell their port.
 
+mod budget;
+mod members;
 mod peers;
 mod services;
 #[cfg(test)]
@@ -22,6 +24,7 @@ use model::security::{Action, Direction, IngressDefault, Remote};
 pub use peers::{Peers, Span};
 pub use services::Services;
 
+use budget::Budget;
 use peers::Places;
 use services::Atom;
 
@@ -29,9 +32,6 @@ type Rule = model::security::SecurityRule<ResourceName>;
 
 /// The address sets of a VM network. One that is not among them has nobody in it.
 pub type AddressSets = BTreeMap<ResourceName, Vec<IpNet>>;
-
-/// Most steps that a comparison takes: beyond, it takes longer than somebody waits for a page.
-const MAX_STEPS: usize = 20_000_000;
 
 /// What decides about the flows of a group's members.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +69,13 @@ struct Step<'p> {
     allows: bool,
 }
 
+impl Step<'_> {
+    /// What it costs to see whether it is about some flows.
+    fn cost(&self) -> usize {
+        1 + self.rule.map_or(0, |rule| rule.ports.len())
+    }
+}
+
 /// The rules of a direction in the order in which they decide, and what decides after them.
 struct Order<'p> {
     steps: Vec<Step<'p>>,
@@ -96,6 +103,11 @@ impl<'p> Order<'p> {
         Self { steps, default }
     }
 
+    /// What it costs to find those that are about some flows.
+    fn cost(&self) -> usize {
+        self.steps.iter().map(Step::cost).sum()
+    }
+
     /// The steps that are about some flows, in their order.
     fn about(&self, atom: &Atom) -> Vec<Step<'p>> {
         let is_about = |step: &&Step<'p>| step.rule.is_none_or(|rule| atom.is_of(rule));
@@ -106,69 +118,83 @@ impl<'p> Order<'p> {
 /// The steps that are in one of two orders and not in the other. A flow that none of them is about is decided by the same
 /// steps in both, which are in the same order.
 fn changed<'s, 'p>(before: &'s Order<'p>, after: &'s Order<'p>) -> Vec<&'s Step<'p>> {
-    let only = |one: &'s Order<'p>, other: &Order<'p>| {
-        let mut left: Vec<&Step<'p>> = other.steps.iter().collect();
-        one.steps
-            .iter()
-            .filter(|step| match left.iter().position(|other| decides_the_same(step, other)) {
-                Some(place) => {
-                    left.swap_remove(place);
-                    false
-                }
-                None => true,
-            })
-            .collect::<Vec<_>>()
+    let bare = |order: &'s Order<'p>| order.steps.iter().map(|step| (step, bare(step))).collect::<Vec<_>>();
+    let (before, after) = (bare(before), bare(after));
+    let only = |one: &[(&'s Step<'p>, Bare<'p>)], other: &[(&'s Step<'p>, Bare<'p>)]| {
+        let mut left: Vec<&Bare<'p>> = other.iter().map(|(_, bare)| bare).collect();
+        let gone = one.iter().filter(|(_, bare)| match left.iter().position(|other| *other == bare) {
+            Some(place) => {
+                left.swap_remove(place);
+                false
+            }
+            None => true,
+        });
+        gone.map(|(step, _)| *step).collect::<Vec<_>>()
     };
-    let mut all = only(before, after);
-    all.extend(only(after, before));
+    let mut all = only(&before, &after);
+    all.extend(only(&after, &before));
     all
 }
 
-/// Whether two steps are the same but for what decides nothing: what is told, and what is for the reader.
-fn decides_the_same(one: &Step<'_>, other: &Step<'_>) -> bool {
-    let bare = |rule: &Rule| Rule { log: false, description: None, ..rule.clone() };
-    one.remote == other.remote && one.allows == other.allows && one.rule.map(bare) == other.rule.map(bare)
+/// A step without what decides nothing: what is told, and what is for the reader.
+type Bare<'p> = (Option<Rule>, Option<&'p Remote<ResourceName>>, bool);
+
+fn bare<'p>(step: &Step<'p>) -> Bare<'p> {
+    let rule = step.rule.map(|rule| Rule { log: false, description: None, ..rule.clone() });
+    (rule, step.remote, step.allows)
 }
 
 /// What passes after a change of the group `own` and did not before, and what passes no longer. None if there are so many
-/// rules that it would take too long to say.
+/// rules, or groups that they name, that it would take too long to say.
 pub fn security_change(
     own: &ResourceName,
     before: &Policy<'_>,
     after: &Policy<'_>,
     sets: &AddressSets,
 ) -> Option<Vec<Reach>> {
+    within(own, before, after, sets, &mut Budget::new())
+}
+
+fn within(
+    own: &ResourceName,
+    before: &Policy<'_>,
+    after: &Policy<'_>,
+    sets: &AddressSets,
+    budget: &mut Budget,
+) -> Option<Vec<Reach>> {
     let own = Remote::SecurityGroup(own.clone());
     let mut reaches = Vec::new();
     for direction in [Direction::Ingress, Direction::Egress] {
         let (before, after) = (Order::of(before, direction, &own), Order::of(after, direction, &own));
-        reaches.extend(of_direction(direction, &before, &after, sets)?);
+        reaches.extend(of_direction(direction, &before, &after, sets, budget)?);
     }
     // What is opened is what people look for first.
     reaches.sort_by_key(|reach| !reach.opens);
     Some(reaches)
 }
 
-fn of_direction(direction: Direction, before: &Order<'_>, after: &Order<'_>, sets: &AddressSets) -> Option<Vec<Reach>> {
-    let count = before.steps.len() + after.steps.len();
-    if before.steps.len().saturating_mul(after.steps.len()) > MAX_STEPS {
-        return None;
-    }
+fn of_direction(
+    direction: Direction,
+    before: &Order<'_>,
+    after: &Order<'_>,
+    sets: &AddressSets,
+    budget: &mut Budget,
+) -> Option<Vec<Reach>> {
+    budget.spend_each(before.steps.len(), after.steps.len())?;
     let changed = changed(before, after);
     let everything = before.default != after.default;
     if changed.is_empty() && !everything {
         return Some(Vec::new());
     }
     let rules: Vec<&Rule> = before.steps.iter().chain(&after.steps).filter_map(|step| step.rule).collect();
-    let atoms = services::atoms(&rules, &changed, everything);
-    let places = Places::of(before.steps.iter().chain(&after.steps), sets);
-    if places.len().saturating_mul(atoms.len()).saturating_mul(count.max(1)) > MAX_STEPS {
-        return None;
-    }
+    let atoms = services::atoms(&rules, &changed, everything, budget)?;
+    let places = Places::of(before.steps.iter().chain(&after.steps), sets, budget)?;
     let mut found: Vec<(bool, Peers, Vec<Atom>)> = Vec::new();
+    budget.spend_each(atoms.len(), before.cost() + after.cost())?;
     for atom in atoms {
         let (was, is) = (before.about(&atom), after.about(&atom));
-        for (opens, peers) in places.differences((&was, before.default), (&is, after.default)) {
+        for (opens, peers) in places.differences((&was, before.default), (&is, after.default), budget)? {
+            budget.spend(found.len())?;
             match found.iter_mut().find(|(other, whom, _)| *other == opens && *whom == peers) {
                 Some((_, _, atoms)) => atoms.push(atom.clone()),
                 None => found.push((opens, peers, vec![atom.clone()])),

@@ -1,16 +1,19 @@
 //! The other sides of flows: by their addresses, and by the groups that they are members of.
 //!
 //! Prefixes lie in each other or apart, so that they are a tree, and an address belongs to the longest prefix that has it.
-//! There, every rule is about all, about nobody, or about the members of one group; so two policies are two lists of
-//! groups, and who decides is the first group of each that the other side is a member of.
+//! There, every rule is about all, about nobody, or about the members of one group; so what two policies say there is a
+//! matter of groups alone (`members`).
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use model::fabric::ResourceName;
 use model::security::Remote;
 
+use super::budget::Budget;
+use super::members::{self, Case, Group, Members};
 use super::{AddressSets, Step};
 
 /// Other sides of flows.
@@ -48,40 +51,48 @@ struct Place {
     parent: Option<usize>,
 }
 
-/// All of them, each behind the one that it lies in.
+/// All of them, each behind the one that it lies in, and the groups that rules name.
 pub(super) struct Places<'s> {
     places: Vec<Place>,
-    sets: &'s AddressSets,
+    /// In the order of their names.
+    groups: Vec<&'s ResourceName>,
+    /// The places that are in the prefixes of a remote.
+    inside: HashMap<&'s Remote<ResourceName>, Vec<bool>>,
 }
 
-/// What a policy says to the members of groups at one place, the first that is met deciding.
-struct Members<'p> {
-    groups: Vec<(&'p ResourceName, bool)>,
-    default: bool,
-}
-
-/// Who differs, by groups: a tree of questions.
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Tree<'p> {
-    /// Whether it opens, or closes; none: both policies say the same.
-    Leaf(Option<bool>),
-    Member(&'p ResourceName, Box<Tree<'p>>, Box<Tree<'p>>),
-}
-
-/// Answers to some of the questions.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Case<'p> {
-    members_of: Vec<&'p ResourceName>,
-    not_members_of: Vec<&'p ResourceName>,
+/// Whom a step is about, at a place.
+#[derive(Clone, Copy)]
+enum About<'s> {
+    Everybody,
+    Members(Group),
+    Inside(&'s [bool]),
 }
 
 impl<'s> Places<'s> {
-    pub(super) fn of<'p: 's>(steps: impl Iterator<Item = &'s Step<'p>>, sets: &'s AddressSets) -> Self {
+    /// None if there is too much of it to go through.
+    pub(super) fn of<'p: 's>(
+        steps: impl Iterator<Item = &'s Step<'p>>,
+        sets: &'s AddressSets,
+        budget: &mut Budget,
+    ) -> Option<Self> {
         let whole = [
             IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0)),
             IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0)),
         ];
-        let named = steps.filter_map(|step| prefixes(step.remote?, sets)).flatten().map(IpNet::trunc);
+        let (mut groups, mut ranges): (Vec<&'s ResourceName>, HashMap<_, &'s [IpNet]>) = (Vec::new(), HashMap::new());
+        for remote in steps.filter_map(|step| step.remote) {
+            budget.spend(1 + cost(remote))?;
+            match prefixes(remote, sets) {
+                Ok(prefixes) => {
+                    ranges.insert(remote, prefixes);
+                }
+                Err(group) => groups.push(group),
+            }
+        }
+        groups.sort_unstable();
+        groups.dedup();
+        budget.spend(ranges.values().map(|prefixes| prefixes.len()).sum())?;
+        let named = ranges.values().copied().flatten().map(IpNet::trunc);
         let mut all: Vec<IpNet> = whole.into_iter().chain(named).collect();
         // By family and address, and what contains others before them.
         all.sort_unstable_by_key(|prefix| (prefix.addr(), prefix.prefix_len()));
@@ -94,47 +105,83 @@ impl<'s> Places<'s> {
             }
             places.push(Place { prefix, parent });
         }
-        Self { places, sets }
+        let mut inside = HashMap::new();
+        for (remote, prefixes) in ranges {
+            budget.spend(places.len() + prefixes.len())?;
+            let own: HashSet<IpNet> = prefixes.iter().map(IpNet::trunc).collect();
+            let mut within: Vec<bool> = Vec::with_capacity(places.len());
+            for place in &places {
+                within.push(own.contains(&place.prefix) || place.parent.is_some_and(|parent| within[parent]));
+            }
+            inside.insert(remote, within);
+        }
+        Some(Self { places, groups, inside })
     }
 
-    pub(super) const fn len(&self) -> usize {
-        self.places.len()
-    }
-
-    /// Who differs between two policies, and whether they open or close.
-    pub(super) fn differences(&self, before: (&[Step<'_>], bool), after: (&[Step<'_>], bool)) -> Vec<(bool, Peers)> {
-        let mut by_case: BTreeMap<(bool, Case<'_>), Vec<bool>> = BTreeMap::new();
-        for (index, place) in self.places.iter().enumerate() {
-            let tree = difference(&self.members(place, before), &self.members(place, after), &Case::default());
-            for opens in [true, false] {
-                for case in cases(&tree, opens) {
-                    let at = by_case.entry((opens, case)).or_insert_with(|| vec![false; self.places.len()]);
-                    at[index] = true;
-                }
+    /// Who differs between two policies, and whether they open or close. None if it takes too long to say.
+    pub(super) fn differences(
+        &self,
+        before: (&[Step<'_>], bool),
+        after: (&[Step<'_>], bool),
+        budget: &mut Budget,
+    ) -> Option<Vec<(bool, Peers)>> {
+        let steps = (self.about(before.0, budget)?, self.about(after.0, budget)?);
+        let mut by_case: BTreeMap<(bool, Case), Vec<bool>> = BTreeMap::new();
+        for index in 0..self.places.len() {
+            let (before, after) =
+                (self.members(index, &steps.0, before.1, budget)?, self.members(index, &steps.1, after.1, budget)?);
+            for case in members::differences(&before, &after, self.groups.len(), budget)? {
+                let at = match by_case.entry(case) {
+                    Entry::Occupied(entry) => entry.into_mut(),
+                    Entry::Vacant(entry) => {
+                        budget.spend(self.places.len())?;
+                        entry.insert(vec![false; self.places.len()])
+                    }
+                };
+                at[index] = true;
             }
         }
-        let owned = |names: Vec<&ResourceName>| names.into_iter().cloned().collect();
-        let peers = |((opens, case), at): ((bool, Case<'_>), Vec<bool>)| {
+        let owned = |groups: Vec<Group>| groups.into_iter().map(|group| self.groups[group].clone()).collect();
+        let peers = |((opens, case), at): ((bool, Case), Vec<bool>)| {
             let (members_of, not_members_of) = (owned(case.members_of), owned(case.not_members_of));
             (opens, Peers { addresses: self.spans(&at), members_of, not_members_of })
         };
-        by_case.into_iter().map(peers).collect()
+        Some(by_case.into_iter().map(peers).collect())
+    }
+
+    /// Whom steps are about, and what they say.
+    fn about(&self, steps: &[Step<'_>], budget: &mut Budget) -> Option<Vec<(About<'_>, bool)>> {
+        budget.spend(steps.iter().map(|step| 1 + step.remote.map_or(0, cost)).sum())?;
+        let about = |remote: &Remote<ResourceName>| match remote {
+            Remote::SecurityGroup(name) => self.groups.binary_search(&name).ok().map(About::Members),
+            remote => self.inside.get(remote).map(|inside| About::Inside(inside)),
+        };
+        // A remote that is not known here is none of any step, so that nothing is left out.
+        let one = |step: &Step<'_>| Some((step.remote.map_or(Some(About::Everybody), about)?, step.allows));
+        Some(steps.iter().filter_map(one).collect())
     }
 
     /// What steps say at a place.
-    fn members<'p>(&self, place: &Place, (steps, default): (&'p [Step<'_>], bool)) -> Members<'p> {
-        let mut members = Members { groups: Vec::new(), default };
-        for step in steps {
-            match step.remote {
-                Some(Remote::SecurityGroup(name)) => {
-                    if !members.groups.iter().any(|(other, _)| *other == name) {
-                        members.groups.push((name, step.allows));
+    fn members(
+        &self,
+        place: usize,
+        steps: &[(About<'_>, bool)],
+        default: bool,
+        budget: &mut Budget,
+    ) -> Option<Members> {
+        budget.spend(steps.len() + self.groups.len())?;
+        let (mut members, mut seen) = (Members { groups: Vec::new(), default }, vec![false; self.groups.len()]);
+        for (about, allows) in steps {
+            match about {
+                About::Members(group) => {
+                    if !std::mem::replace(&mut seen[*group], true) {
+                        members.groups.push((*group, *allows));
                     }
                 }
-                Some(remote) if !is_inside(place.prefix, remote, self.sets) => {}
+                About::Inside(inside) if !inside[place] => {}
                 // It is about everybody here, so that nothing behind it is ever asked.
-                _ => {
-                    members.default = step.allows;
+                About::Everybody | About::Inside(_) => {
+                    members.default = *allows;
                     break;
                 }
             }
@@ -142,7 +189,7 @@ impl<'s> Places<'s> {
         while members.groups.last().is_some_and(|(_, allows)| *allows == members.default) {
             members.groups.pop();
         }
-        members
+        Some(members)
     }
 
     /// The places that are meant, as few prefixes with exceptions.
@@ -169,100 +216,19 @@ impl<'s> Places<'s> {
     }
 }
 
-/// The prefixes that a remote stands for, if it stands for prefixes.
-fn prefixes<'s>(remote: &'s Remote<ResourceName>, sets: &'s AddressSets) -> Option<&'s [IpNet]> {
+/// The prefixes that a remote stands for; the group, if it stands for one.
+fn prefixes<'s>(remote: &'s Remote<ResourceName>, sets: &'s AddressSets) -> Result<&'s [IpNet], &'s ResourceName> {
     match remote {
-        Remote::Prefixes(prefixes) => Some(prefixes),
-        Remote::AddressSet(name) => Some(sets.get(name).map_or(&[], Vec::as_slice)),
-        Remote::SecurityGroup(_) => None,
+        Remote::Prefixes(prefixes) => Ok(prefixes),
+        Remote::AddressSet(name) => Ok(sets.get(name).map_or(&[], Vec::as_slice)),
+        Remote::SecurityGroup(name) => Err(name),
     }
 }
 
-fn is_inside(place: IpNet, remote: &Remote<ResourceName>, sets: &AddressSets) -> bool {
-    prefixes(remote, sets).is_some_and(|prefixes| prefixes.iter().any(|prefix| prefix.trunc().contains(&place)))
-}
-
-/// What two policies say, group by group: those of `before` are asked first, then those of `after`, as far as the answers so
-/// far leave it open.
-fn difference<'p>(before: &Members<'p>, after: &Members<'p>, known: &Case<'p>) -> Tree<'p> {
-    let decided = |members: &Members<'p>| {
-        for (name, allows) in &members.groups {
-            if known.members_of.contains(name) {
-                return Ok(*allows);
-            }
-            if !known.not_members_of.contains(name) {
-                return Err(*name);
-            }
-        }
-        Ok(members.default)
-    };
-    let ask = |name: &'p ResourceName| {
-        let (mut member, mut other) = (known.clone(), known.clone());
-        member.members_of.push(name);
-        other.not_members_of.push(name);
-        let (yes, no) = (difference(before, after, &member), difference(before, after, &other));
-        if yes == no { yes } else { Tree::Member(name, Box::new(yes), Box::new(no)) }
-    };
-    match (decided(before), decided(after)) {
-        (Ok(before), Ok(after)) => Tree::Leaf((before != after).then_some(after)),
-        (Err(name), _) | (_, Err(name)) => ask(name),
-    }
-}
-
-/// Whether all who are left by these answers differ so.
-fn is_all(tree: &Tree<'_>, case: &Case<'_>, opens: bool) -> bool {
-    match tree {
-        Tree::Leaf(leaf) => *leaf == Some(opens),
-        Tree::Member(name, yes, _) if case.members_of.contains(name) => is_all(yes, case, opens),
-        Tree::Member(name, _, no) if case.not_members_of.contains(name) => is_all(no, case, opens),
-        Tree::Member(_, yes, no) => is_all(yes, case, opens) && is_all(no, case, opens),
-    }
-}
-
-/// The fewest answers by which one knows who differs so.
-fn cases<'p>(tree: &Tree<'p>, opens: bool) -> Vec<Case<'p>> {
-    let mut found = Vec::new();
-    collect(tree, opens, &Case::default(), &mut found);
-    for case in &mut found {
-        for name in case.not_members_of.clone() {
-            let mut shorter = case.clone();
-            shorter.not_members_of.retain(|other| *other != name);
-            if is_all(tree, &shorter, opens) {
-                *case = shorter;
-            }
-        }
-        for name in case.members_of.clone() {
-            let mut shorter = case.clone();
-            shorter.members_of.retain(|other| *other != name);
-            if is_all(tree, &shorter, opens) {
-                *case = shorter;
-            }
-        }
-        case.members_of.sort_unstable();
-        case.not_members_of.sort_unstable();
-    }
-    found.sort_unstable();
-    found.dedup();
-    // Whom another case has, too, need not be said again.
-    let within = |one: &Case<'p>, other: &Case<'p>| {
-        let all = |few: &[&ResourceName], many: &[&ResourceName]| few.iter().all(|name| many.contains(name));
-        one != other && all(&other.members_of, &one.members_of) && all(&other.not_members_of, &one.not_members_of)
-    };
-    let whole = found.clone();
-    found.retain(|case| !whole.iter().any(|other| within(case, other)));
-    found
-}
-
-fn collect<'p>(tree: &Tree<'p>, opens: bool, known: &Case<'p>, found: &mut Vec<Case<'p>>) {
-    match tree {
-        Tree::Leaf(leaf) if *leaf == Some(opens) => found.push(known.clone()),
-        Tree::Leaf(_) => {}
-        Tree::Member(name, yes, no) => {
-            let (mut member, mut other) = (known.clone(), known.clone());
-            member.members_of.push(name);
-            other.not_members_of.push(name);
-            collect(yes, opens, &member, found);
-            collect(no, opens, &other, found);
-        }
+/// What it costs to look for a remote among others.
+fn cost(remote: &Remote<ResourceName>) -> usize {
+    match remote {
+        Remote::Prefixes(prefixes) => prefixes.len(),
+        Remote::AddressSet(_) | Remote::SecurityGroup(_) => 1,
     }
 }

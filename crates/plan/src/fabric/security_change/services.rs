@@ -2,6 +2,7 @@
 
 use model::security::Protocol;
 
+use super::budget::Budget;
 use super::{Rule, Step};
 
 /// Flows of one protocol with destination ports, or ICMP type and code, from the first to the last.
@@ -57,11 +58,17 @@ impl Atom {
     }
 }
 
-/// The parts of all flows that the steps that have changed are about; of all, if `everything` has.
-pub(super) fn atoms(rules: &[&Rule], changed: &[&Step<'_>], everything: bool) -> Vec<Atom> {
+/// The parts of all flows that the steps that have changed are about; of all, if `everything` has. None if there are too many.
+pub(super) fn atoms(
+    rules: &[&Rule],
+    changed: &[&Step<'_>],
+    everything: bool,
+    budget: &mut Budget,
+) -> Option<Vec<Atom>> {
     let mut named: Vec<u8> = rules.iter().filter_map(|rule| rule.protocol.number()).collect();
     named.sort_unstable();
     named.dedup();
+    budget.spend_each(named.len(), rules.len())?;
     let mut atoms = Vec::new();
     for number in &named {
         let of_protocol = rules.iter().filter(|rule| rule.protocol.number() == Some(*number));
@@ -79,8 +86,11 @@ pub(super) fn atoms(rules: &[&Rule], changed: &[&Step<'_>], everything: bool) ->
         atoms.extend(parts);
     }
     atoms.push(Atom { wire: Wire::Others { named }, first: 0, last: u16::MAX });
-    atoms.retain(|atom| everything || changed.iter().any(|step| step.rule.is_none_or(|rule| atom.is_of(rule))));
-    atoms
+    if !everything {
+        budget.spend_each(atoms.len(), changed.iter().map(|step| step.cost()).sum())?;
+        atoms.retain(|atom| changed.iter().any(|step| step.rule.is_none_or(|rule| atom.is_of(rule))));
+    }
+    Some(atoms)
 }
 
 /// Parts as people say them.

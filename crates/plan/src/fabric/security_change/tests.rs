@@ -8,6 +8,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
+use super::budget::MAX_STEPS;
 use super::*;
 
 fn name(text: &str) -> ResourceName {
@@ -106,6 +107,48 @@ fn a_comparison_that_would_take_long_is_not_begun() {
     let many = rules(&many.iter().map(String::as_str).collect::<Vec<_>>());
     let policy = Policy { rules: &many, defaults: Security::default() };
     assert_eq!(security_change(&name("own"), &policy, &policy, &sets()), None);
+}
+
+/// Rules from groups of so many names, which allow and deny in turn.
+fn of_groups(count: usize) -> Vec<String> {
+    let action = |group: usize| if group.is_multiple_of(2) { "allow" } else { "deny" };
+    (0..count)
+        .map(|group| format!("ingress {} tcp 80 from group:g{group} priority {}", action(group), group + 1))
+        .collect()
+}
+
+#[test]
+fn what_many_groups_in_another_order_decide_is_too_much_to_say() {
+    let rules = |texts: Vec<String>| rules(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+    let ahead = rules(of_groups(300));
+    let mut turned = ahead.clone();
+    let priorities: Vec<u16> = ahead.iter().rev().map(|rule| rule.priority).collect();
+    turned.iter_mut().zip(priorities).for_each(|(rule, priority)| rule.priority = priority);
+    let policy = |rules| Policy { rules, defaults: Security::default() };
+    let mut budget = Budget::new();
+    // It ends since each of its steps is paid for, not since somebody looks at a clock.
+    assert_eq!(within(&name("own"), &policy(&ahead), &policy(&turned), &sets(), &mut budget), None);
+    assert!(budget.spent() <= MAX_STEPS);
+
+    // As many in their order, and one more, are said.
+    let more = [ahead.clone(), self::rules(&["ingress allow tcp 22 from group:g7"])].concat();
+    let mut budget = Budget::new();
+    let reaches = within(&name("own"), &policy(&ahead), &policy(&more), &sets(), &mut budget).unwrap();
+    assert_eq!(words(&reaches), ["+ingress tcp 22-22: * in g7 not in own"]);
+    assert!(budget.spent() < MAX_STEPS / 10, "{}", budget.spent());
+    let allowing: Vec<String> = (0..150).map(|group| format!("ingress allow tcp 80 from group:g{group:03}")).collect();
+    let (open, closed) = (rules(allowing.clone()), self::rules(&["ingress deny tcp 80"]));
+    let reaches = security_change(&name("own"), &policy(&open), &policy(&[open.clone(), closed].concat()), &sets());
+    assert_eq!(reaches.unwrap().len(), 151, "each group, and the group itself");
+}
+
+#[test]
+fn a_chain_of_questions_ends_before_the_stack_does() {
+    let many: Vec<String> = (0..4000).map(|group| format!("ingress allow any from group:g{group}")).collect();
+    let many = rules(&many.iter().map(String::as_str).collect::<Vec<_>>());
+    let (before, after) = (many.get(1..).unwrap(), many.as_slice());
+    let of = |rules| Policy { rules, defaults: Security::default() };
+    assert_eq!(security_change(&name("own"), &of(before), &of(after), &sets()), None);
 }
 
 /// A packet as rules see it.
