@@ -1,6 +1,6 @@
 //! Which columns the table of each kind of a controller has.
 
-use api::fabric::{Item, PortDevice, Status};
+use api::fabric::{FamilyUsage, Item, PortDevice, Status};
 use model::fabric::Kind;
 use serde_json::Value;
 
@@ -110,7 +110,8 @@ const GATEWAY: &[Column] = &[
     ("LOGICAL-NETWORK", Spec("/logicalNetwork"), false),
     ("HOSTS", Of(gateway_hosts), false),
     ("NETWORKS", Of(external_networks), false),
-    ("USED", Of(usage), false),
+    ("USED", Of(family_usage), false),
+    ("TROUBLE", Of(trouble), false),
     ("REALIZED", Of(realized), false),
     ("DESCRIPTION", Spec("/description"), true),
 ];
@@ -197,6 +198,18 @@ pub fn usage(item: &Item) -> String {
         (Some(used), Some(total)) => format!("{used}/{total}"),
         _ => NONE.to_owned(),
     }
+}
+
+/// How much of each family a gateway has given out.
+pub fn family_usage(item: &Item) -> String {
+    let of = |of: &FamilyUsage| format!("{} {}/{}", of.family, of.used, of.total);
+    list(&item.status.families.iter().map(of).collect::<Vec<_>>())
+}
+
+/// The hosts of a gateway with which something is wrong; `describe` says what.
+fn trouble(item: &Item) -> String {
+    let hosts = item.status.gateway_hosts.iter().filter(|host| host.trouble.is_some());
+    list(&hosts.map(|host| host.host.as_str()).collect::<Vec<_>>())
 }
 
 /// Whether a host's agent is there.
