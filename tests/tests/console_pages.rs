@@ -43,8 +43,8 @@ fn wrong(browser: &Browser, path: &str) -> Vec<String> {
 fn no_page_has_a_barrier_or_is_too_large() {
     let show = Show::up();
     let mut all = Vec::new();
-    // So many pages there are: a link that is lost is noticed, and of a page that is new, the number is put here.
-    for (browser, who, least) in [(show.of_admin(), "admin", 12), (show.of_tim(), "tim", 8)] {
+    // There are 107 and 65 pages; a few are linked to only where something was just seen. A kind whose pages are lost is noticed.
+    for (browser, who, least) in [(show.of_admin(), "admin", 103), (show.of_tim(), "tim", 63)] {
         let pages = browser.crawl(|path| wrong(&browser, path));
         println!("{who}: {} pages: {:?}", pages.len(), pages.keys());
         assert!(pages.len() >= least, "{who}'s links lead to {} pages alone: {:?}", pages.len(), pages.keys());

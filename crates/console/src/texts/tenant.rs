@@ -23,7 +23,6 @@ super::texts! {
     FOR_APPLY = "The same for “netvirt apply -f”", "用于 netvirt apply -f 的等价内容";
     NO_LOGICAL_NETWORK = "There is no logical network in which a VM network could be. Ask an operator of this cloud to create one with network virtualization.", "没有可用于虚拟机网络的逻辑网络。请联系本云的运营人员，创建启用网络虚拟化的逻辑网络。";
     NO_LOGICAL_NETWORK_YET = "There is no logical network in which a VM network could be. Create one first:", "没有可用于虚拟机网络的逻辑网络。请先创建：";
-    CUT_PREFIX = "{} was typed: bits behind the length are cut off.", "输入的是 {}：前缀长度之后的位已被截去。";
     LOGICAL_NETWORK = "Logical network", "逻辑网络";
     ISOLATION = "Isolation", "隔离方式";
     ISOLATION_HINT = "How frames travel between hosts. VMs notice nothing of it.", "数据帧在主机之间的封装方式，虚拟机不受影响。";

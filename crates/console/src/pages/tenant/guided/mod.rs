@@ -59,7 +59,9 @@ fn page(view: &View<'_>, tenant: &ResourceName, network: Option<&ResourceName>) 
     let judged = if sent { judge(view, &made, is_draft) } else { Ok(()) };
     if let (Ok(()), true, false, Some(first)) = (&judged, sent, is_draft, made.resources.first()) {
         let key = Key::new(Kind::VmNetwork, Some(tenant.clone()), network.unwrap_or(&first.name).clone());
-        let done = query(&[("done", "created"), ("what", &first.key().to_string())]);
+        // Without scripts nobody has seen what would come of it.
+        let cut = joined(made.subnets.iter().flat_map(|subnet| &subnet.parts).filter_map(|part| part.typed));
+        let done = query(&[("done", "created"), ("what", &first.key().to_string()), ("cut", &cut)]);
         return Ok(answer::see_other(&format!("{}{done}", layout::address(&key))));
     }
     // Without scripts, checking also gives one more row to fill in.
@@ -294,6 +296,9 @@ mod tests {
         desk.get(PAGE).lacks("no logical network");
         let form = [&[("subnet", "x"), ("prefixes", "10.10.1.9/25"), ("draft", "1")][..], &FORM[..3]].concat();
         desk.post(PAGE, &form).has("10.10.1.9/25 was typed: bits behind the length are cut off.");
+        let made = desk.post(PAGE, &[&[("subnet", "x"), ("prefixes", "10.10.1.9/25")][..], &FORM[..3]].concat());
+        assert_eq!(made.status, 303);
+        desk.get(&made.location).has("was created. 10.10.1.9/25 was typed: bits behind the length are cut off.");
         desk.post(PAGE, &[("name", ""), ("prefixes", "10.9.0.0/24"), ("draft", "1")])
             .has("&lt;NAME&gt;-1")
             .lacks(">-1<");
