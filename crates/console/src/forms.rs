@@ -1,6 +1,7 @@
 //! What a browser sends: the pairs of a query or of a form, kept so that a form can be shown again as it was filled in.
 
 use api::Problem;
+use maud::{Markup, html};
 
 /// Names and values in their order; a name may stand several times.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -81,6 +82,11 @@ impl Form {
         self.0.push((name.to_owned(), value.into()));
         self
     }
+}
+
+/// What a textarea holds. Browsers drop one line end behind its tag: this one, and none of what was typed.
+pub fn typed(text: &str) -> Markup {
+    html! { "\n" (text) }
 }
 
 fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(name: &str, text: &str) -> Result<T, Problem> {

@@ -257,7 +257,8 @@ pub fn problem(context: &Context<'_>, problem: &Problem) -> Markup {
     }
 }
 
-/// A sentence that something was done, out of `?done=created&what=...`, as redirects say it.
+/// A sentence that something was done, out of `?done=created&what=...`, as redirects say it, and of which prefixes bits were cut off
+/// (`&cut=...`).
 pub fn done(view: &View<'_>) -> Markup {
     let what = view.context.query.text("what");
     let text = match view.context.query.text("done") {
@@ -266,7 +267,8 @@ pub fn done(view: &View<'_>) -> Markup {
         "deleted" => DONE_DELETED,
         _ => return html! {},
     };
-    html! { p.done role="status" { (view.tf(text, &[what])) } }
+    let cut = view.context.query.given("cut");
+    html! { p.done role="status" { (view.tf(text, &[what])) @if let Some(cut) = cut { " " (view.tf(CUT_PREFIX, &[cut])) } } }
 }
 
 /// The head of a page: its title, and what can be done with what it shows.

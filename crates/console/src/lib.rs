@@ -1,7 +1,7 @@
 //! The web console: pages for operators and tenants, made on the server out of what [`api::fabric::FabricApi`] says.
 //!
 //! `router` finds the page of a path, `session` who asks, `openid` asks an identity provider that, `layout` draws what all pages have in common, `forms` reads what
-//! was typed, `texts` has every sentence in each language, `assets` the style and the scripts, `pages` the pages themselves,
+//! was typed, `secrets` keeps secrets out of pages, `texts` has every sentence in each language, `assets` the style and the scripts, `pages` the pages themselves,
 //! and `pictures` what is drawn.
 //!
 //! **Invariant:** the console decides nothing and knows no secret way: what it may show and do is what the session's caller
@@ -18,6 +18,7 @@ mod openid;
 mod pages;
 mod pictures;
 mod router;
+mod secrets;
 mod session;
 mod texts;
 

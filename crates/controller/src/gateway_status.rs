@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::fabric::{ConnectionStatus, GatewayHostStatus};
+use api::fabric::{ConnectionStatus, FamilyUsage, GatewayHostStatus};
 use model::QualifiedName;
 use model::fabric::{Gateway, GatewayAllocation, GatewayConnection, Key, Kind, Object, ResourceName, Spec};
 use model::gateway::{CompartmentReport, ConnectionReport, ConnectionState, GatewayReport};
@@ -97,6 +97,14 @@ pub fn hosts(fabric: &Fabric, reports: &GatewayReports, spec: &Gateway) -> Vec<G
         host.trouble = host.trouble.take().or_else(|| reports.ill(&host.host));
     }
     hosts
+}
+
+/// How much of its addresses a gateway has given out.
+pub fn families(fabric: &Fabric, spec: &Gateway) -> Vec<FamilyUsage> {
+    let word = |v4: bool| if v4 { "IPv4" } else { "IPv6" };
+    let shown =
+        |of: plan::fabric::FamilyUsage| FamilyUsage { family: word(of.v4).to_owned(), used: of.used, total: of.total };
+    fabric.external_usage(spec).into_iter().map(shown).collect()
 }
 
 /// Whose status changes when a host's gateway says something else than before: the gateways of the host, and the connections

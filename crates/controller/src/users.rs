@@ -1,7 +1,7 @@
 //! Users: made, shown, given passwords, ended. What ends with them are their sessions, in the same transaction.
 
 use api::fabric::accounts::{NewPassword, NewUser, PasswordSet, Secret, User, UserCreated, UserSource};
-use api::fabric::{AuditEntry, Caller, CallerKind};
+use api::fabric::{AuditEntry, Caller, CallerKind, Role};
 use api::{Problem, ProblemType};
 use model::fabric::ResourceName;
 use serde_json::Value;
@@ -105,10 +105,24 @@ pub fn create(core: &Core, actor: &Actor, new: &NewUser, now: u64) -> Result<Use
     Ok(UserCreated { user: shown(name, &record), password: told })
 }
 
+/// Somebody is left who can administer the console: the last admin among the users is not deleted. A token can make users too,
+/// but who has only the console would find nobody to ask.
+fn check_gone(state: &State, name: &ResourceName, record: &UserRecord) -> Result<(), Problem> {
+    let other = |(other, record): (&ResourceName, &UserRecord)| other != name && record.role == Role::Admin;
+    if record.role != Role::Admin || state.users.iter().any(other) {
+        return Ok(());
+    }
+    Err(Problem::conflict(format!(
+        "user \"{name}\" is the last one of role admin, without whom nobody could administer anything in the console; make \
+         another one first with \"netvirt create user NAME --role admin\""
+    )))
+}
+
 /// Ends a user and its sessions.
 pub fn delete(core: &Core, actor: &Actor, name: &ResourceName) -> Result<(), Problem> {
     core.transact(actor, false, |state| {
         let record = state.users.get(name).ok_or_else(|| missing(name))?;
+        check_gone(state, name, record)?;
         let gone = name.clone();
         let prepared = Prepared {
             extra: Transaction { deletes: vec![format!("{USERS}{name}")], ..Transaction::default() },

@@ -136,6 +136,7 @@ impl<'a> View<'a> {
             Spec::IpPool(_) | Spec::MacPool(_) | Spec::LogicalNetwork(_) | Spec::Gateway(_) => {
                 if let Spec::Gateway(spec) = &object.resource.spec {
                     status.gateway_hosts = gateway_status::hosts(self.fabric, self.gateways, spec);
+                    status.families = gateway_status::families(self.fabric, spec);
                 }
                 if let Some((used, total)) = self.fabric.pool_usage(&key) {
                     (status.used, status.total) = (Some(used), Some(total));

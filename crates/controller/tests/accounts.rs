@@ -113,6 +113,25 @@ fn users_that_cannot_be_are_refused_with_the_remedy() {
 }
 
 #[test]
+fn the_last_admin_stays() {
+    let scene = tenants();
+    let controller = &scene.controller;
+    controller.create_user(&admin(), new("ann", Role::Admin, None)).unwrap();
+    controller.create_user(&admin(), new("eve", Role::Reader, None)).unwrap();
+    let problem = controller.delete_user(&admin(), &name("ann")).unwrap_err();
+    assert_eq!(problem.status, 409);
+    assert_eq!(
+        problem.detail,
+        "user \"ann\" is the last one of role admin, without whom nobody could administer anything in the console; make another \
+         one first with \"netvirt create user NAME --role admin\""
+    );
+    controller.create_user(&admin(), new("bob", Role::Admin, None)).unwrap();
+    controller.delete_user(&admin(), &name("ann")).unwrap();
+    controller.delete_user(&admin(), &name("eve")).unwrap();
+    assert_eq!(controller.users(&admin()).unwrap().len(), 1);
+}
+
+#[test]
 fn a_password_that_is_made_up_is_told_once_and_written_nowhere() {
     let scene = tenants();
     let made = NewUser { password: None, ..new("tim", Role::Admin, None) };

@@ -5,6 +5,7 @@ use host::{Link, LinkKind, Namespace, Netlink, VethEnd};
 use ipnet::IpNet;
 use model::gateway::{Gateway, Inside};
 use model::{MacAddress, VlanId};
+use plan::gateway::judgement::NO_CARRIER;
 use plan::gateway::layout::{self, Device, ROUTE_PROTOCOL, Route, Rule};
 use plan::gateway::{INSIDE, OUTSIDE};
 
@@ -136,6 +137,16 @@ pub fn ensure_outside(
         error if error.is_unsupported() => Error::NoMacvlans,
         error => error.into(),
     })
+}
+
+/// What is wrong with the external interface, for the host as a whole: it is said also where no compartment needs it yet. One
+/// that is down is set up for the first compartment.
+pub fn external_trouble(near: &Netlink, interface: &str) -> Option<String> {
+    match found(near, interface) {
+        Ok(None) => Some(Error::NoInterface(interface.to_owned()).to_string()),
+        Ok(Some(link)) => (link.up && !link.carrier).then(|| NO_CARRIER.to_owned()),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 /// The device that compartments' devices outside stand on. It is set up.

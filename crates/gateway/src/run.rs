@@ -362,11 +362,20 @@ impl Gateway {
         }
     }
 
+    /// What keeps the host from being a gateway at all.
+    fn trouble(&self) -> Option<String> {
+        let gateway = self.work.as_ref()?.gateway.as_ref()?;
+        match Netlink::current() {
+            Ok(near) => links::external_trouble(&near, gateway.interface.as_str()),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
     /// Tells the agent how it goes: at once when it goes otherwise than it was told last, and else from time to time.
     fn report(&mut self, agent: &dyn Agent) {
         self.leaving.retain(|(_, worker)| !worker.is_done());
         let compartments = self.compartments.values().filter_map(|(_, reported, _)| reported.lock().clone()).collect();
-        let report = GatewayReport { compartments, ..GatewayReport::default() };
+        let report = GatewayReport { trouble: self.trouble(), compartments };
         if self.told.as_ref().is_some_and(|(at, told)| *told == report && at.elapsed() < REPEAT) {
             return;
         }

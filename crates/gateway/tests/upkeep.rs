@@ -203,10 +203,20 @@ fn troubles_are_told_and_what_is_spoilt_is_mended() {
         assert_eq!(told[0].state, ConnectionState::Down, "{told:?}");
     };
     says("no carrier");
+    let host_says = |words: &str| {
+        wait_for(words, || world.agent.reports.lock().last()?.trouble.as_ref()?.contains(words).then_some(()));
+    };
+    host_says("the external interface has no carrier");
     sh(&world.outside, "ip address flush dev ext; ip link set ext up");
     says("the router 203.0.113.1 does not answer ARP");
     world.change(|work| work.gateway.as_mut().unwrap().interface = "eth9".parse().unwrap());
     says("the external interface eth9 is not there");
+    // The host says it too, also when nobody needs the interface.
+    world.want(Vec::new());
+    wait_for("removal", || world.made().is_empty().then_some(()));
+    host_says("the external interface eth9 is not there; attach it, or correct the interface of the gateway");
+    world.change(|work| work.gateway.as_mut().unwrap().interface = "eth1".parse().unwrap());
+    wait_for("recovery", || world.agent.reports.lock().last()?.trouble.is_none().then_some(()));
 }
 
 #[test]

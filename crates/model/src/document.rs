@@ -136,6 +136,21 @@ fn plainly(message: String, value: impl FnOnce() -> String) -> String {
                 value()
             );
         }
+        "invalid socket address syntax" => {
+            return format!(
+                "\"{}\" is not an address with a port; write one such as 203.0.113.101:51820, an IPv6 address in brackets",
+                value()
+            );
+        }
+        "invalid u8" | "invalid u16" | "invalid u32" | "invalid u64" => {
+            let most = match message.as_str() {
+                "invalid u8" => u8::MAX.into(),
+                "invalid u16" => u16::MAX.into(),
+                "invalid u32" => u32::MAX.into(),
+                _ => u64::MAX,
+            };
+            return format!("\"{}\" is not a whole number of 0 to {most}; write one", value());
+        }
         _ => return message,
     };
     plain.to_owned()
@@ -393,6 +408,20 @@ spec:
 
     fn error_of(text: &str) -> String {
         resources_from_yaml(text).expect_err(text).to_string()
+    }
+
+    #[test]
+    fn what_is_no_number_and_no_endpoint_is_said_with_its_value() {
+        let global =
+            error_of("kind: provider-address\nspec: {address: 192.168.4.11, interface: eth0, prefixLength: long}\n");
+        assert!(
+            global.ends_with("spec.prefixLength: \"long\" is not a whole number of 0 to 255; write one"),
+            "{global}"
+        );
+        let connection =
+            "kind: gateway-connection\nname: x\nspec: {vmNetwork: a, gateway: b, wireguard: {endpoint: office}}\n";
+        let said = crate::fabric::resources_from_yaml(connection).unwrap_err().to_string();
+        assert!(said.contains("spec.wireguard.endpoint: \"office\" is not an address with a port"), "{said}");
     }
 
     #[test]

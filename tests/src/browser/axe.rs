@@ -27,7 +27,8 @@ impl Browser {
             self.run(&axe, &[]);
         }
         let found = self.must("run", "axe", self.script("async", RUN, &[]));
-        found.as_array().into_iter().flatten().map(sentence).collect()
+        let found = found.as_array().unwrap_or_else(|| panic!("axe finds {found}"));
+        found.iter().map(sentence).collect()
     }
 }
 

@@ -7,12 +7,12 @@ use super::Browser;
 /// Of resources of one kind, the pages of so many are looked at; of what can be done with them, one.
 const ALIKE: usize = 2;
 
-/// Where the links of a page lead in the console itself, without what stands behind `?`; files are no pages.
+/// Where the links of a page lead in the console itself, with what stands behind `?`, which may choose a form; files are no pages.
 const LINKS: &str = "\
 return [...document.querySelectorAll('a[href]')]
   .filter((link) => link.origin === location.origin && !link.download && link.target !== '_blank')
-  .map((link) => link.pathname)
-  .filter((path) => !/\\.[a-z]{2,5}$/.test(path));
+  .filter((link) => !/\\.[a-z]{2,5}$/.test(link.pathname))
+  .map((link) => link.pathname + link.search);
 ";
 
 impl Browser {
@@ -26,14 +26,14 @@ impl Browser {
             self.open(&path);
             // It may lead on to another one.
             let shown = self.path();
-            let shown = shown.split('?').next().unwrap_or_default().to_owned();
             if seen.contains_key(&shown) {
                 continue;
             }
             let links = self.run(LINKS, &[]);
             let said = look(&shown);
             seen.insert(shown, said);
-            for link in links.as_array().into_iter().flatten().filter_map(|link| link.as_str()) {
+            let links = links.as_array().unwrap_or_else(|| panic!("{path} says of its links {links}"));
+            for link in links.iter().filter_map(|link| link.as_str()) {
                 let shape = shape(link);
                 let most = if shape.ends_with('*') { ALIKE } else { 1 };
                 let of_its_shape = alike.entry(shape).or_default();
@@ -47,14 +47,22 @@ impl Browser {
     }
 }
 
-/// A path without the names of resources: below `/t/TENANT/KIND/` and `/fabric/KIND/`.
-fn shape(path: &str) -> String {
+/// An address without the names of resources: below `/t/TENANT/KIND/` and `/fabric/KIND/`, and behind `?` but for the service of
+/// a connection, of which each has a form of its own.
+fn shape(address: &str) -> String {
+    let (path, query) = address.split_once('?').unwrap_or((address, ""));
     let segments: Vec<&str> = path.split('/').collect();
     let names: &[usize] = if segments.get(1) == Some(&"t") { &[2, 4] } else { &[3] };
     let plain = |(at, segment): (usize, &&str)| {
         if names.contains(&at) && *segment != "new" { "*" } else { *segment }.to_owned()
     };
-    segments.iter().enumerate().map(plain).collect::<Vec<_>>().join("/")
+    let path = segments.iter().enumerate().map(plain).collect::<Vec<_>>().join("/");
+    let plain = |pair: &str| match pair.split_once('=') {
+        Some(("service", _)) | None => pair.to_owned(),
+        Some((name, _)) => format!("{name}=*"),
+    };
+    let query: Vec<String> = query.split('&').filter(|pair| !pair.is_empty()).map(plain).collect();
+    if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
 }
 
 #[cfg(test)]
@@ -67,5 +75,8 @@ mod tests {
         assert_eq!(shape("/t/blue/ports/new"), "/t/*/ports/new");
         assert_eq!(shape("/fabric/hosts/h1"), "/fabric/hosts/*");
         assert_eq!(shape("/fabric"), "/fabric");
+        assert_eq!(shape("/t/blue/trace?from=web&to=db"), "/t/*/trace?from=*&to=*");
+        assert_eq!(shape("/t/blue/gateway-connections/new?service=nat"), "/t/*/gateway-connections/new?service=nat");
+        assert_eq!(shape("/t/blue/activity?"), "/t/*/activity");
     }
 }

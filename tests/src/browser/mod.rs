@@ -280,7 +280,8 @@ impl Browser {
     #[track_caller]
     pub fn too_wide(&self) -> i64 {
         let script = "const page = document.documentElement; return page.scrollWidth - page.clientWidth";
-        self.run(script, &[]).as_i64().unwrap_or_default()
+        let beyond = self.run(script, &[]);
+        beyond.as_i64().unwrap_or_else(|| panic!("the page says of its width {beyond}"))
     }
 
     /// A picture of what is in the window, as PNG.
@@ -301,9 +302,9 @@ impl Browser {
     #[track_caller]
     pub fn complaints(&self) -> Vec<String> {
         let entries = self.must("read", "the log", self.driver.post("/se/log", &json!({ "type": "browser" })));
-        let entries = entries.as_array().cloned().unwrap_or_default();
+        let entries = entries.as_array().unwrap_or_else(|| panic!("the browser says of its log {entries}"));
         let severe = entries.iter().filter(|entry| entry["level"] == "SEVERE");
-        let texts = severe.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned());
+        let texts = severe.map(|entry| entry["message"].as_str().map_or_else(|| entry.to_string(), str::to_owned));
         texts.filter(|text| !text.contains("Failed to load resource")).collect()
     }
 

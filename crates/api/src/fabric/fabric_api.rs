@@ -105,7 +105,7 @@ pub trait FabricApi: Send + Sync + 'static {
     /// Makes a local user. Admins only.
     fn create_user(&self, caller: &Caller, user: NewUser) -> Result<UserCreated, Problem>;
 
-    /// Ends a user, and all sessions of it at once. Admins only. A user of an identity provider comes again with the next
+    /// Ends a user, and all sessions of it at once. Admins only. The last user of role admin stays. A user of an identity provider comes again with the next
     /// sign-in, if the controller's rules still admit it.
     fn delete_user(&self, caller: &Caller, name: &ResourceName) -> Result<(), Problem>;
 

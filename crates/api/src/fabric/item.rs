@@ -77,12 +77,26 @@ pub struct Status {
     /// See `used`. Saturates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
+    /// Of a gateway, whose families are pools of their own: the same of each family that its ranges have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub families: Vec<FamilyUsage>,
     /// The gateway addresses of a VM subnet.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gateways: Vec<IpAddr>,
     /// What is legal but probably not meant, and what a host could not carry out; one sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
+}
+
+/// How much of one family's addresses a gateway has given out.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct FamilyUsage {
+    /// `IPv4` or `IPv6`.
+    pub family: String,
+    /// How many addresses are given out.
+    pub used: u64,
+    /// How many there are. Saturates.
+    pub total: u64,
 }
 
 /// A move of a VM from one host to another while it ran, as the host saw it that it left. A move that did not come about leaves

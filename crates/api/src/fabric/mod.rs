@@ -33,8 +33,8 @@ pub use context::{Context, ContextError};
 pub use fabric_api::{FabricApi, ListQuery, Watch, WatchQuery};
 pub use gateways::{ConnectionStatus, GatewayHostStatus};
 pub use item::{
-    ControllerStatus, Event, EventKind, HostRealization, Imported, Item, LastMove, Listing, Page, PortDevice, Realized,
-    Status,
+    ControllerStatus, Event, EventKind, FamilyUsage, HostRealization, Imported, Item, LastMove, Listing, Page,
+    PortDevice, Realized, Status,
 };
 pub use pages::{Ended, PageAnswer, PageBody, PageEvent, PageEvents, PageMethod, PageRequest, Pages};
 pub use paths::{MAX_BULK_BYTES, MAX_TENANT_BODY_BYTES};

@@ -1,6 +1,5 @@
 //! Fields of gateways and of their connections. What flags have no words for is declared with `netvirt apply -f`.
 
-use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -13,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::FieldsError;
 use super::gateway_values::{Floating, Forward, GatewayHost, Neighbor, Network, Zone};
 use super::limits::LimitFields;
-use super::values::{Address, OrNothing, Prefix, Route};
+use super::values::{Address, Endpoint, OrNothing, Prefix, Route};
 
 /// Fields of a gateway.
 #[derive(Debug, Args, Serialize)]
@@ -24,12 +23,12 @@ pub struct GatewayFields {
     #[serde(skip_serializing_if = "Option::is_none")]
     logical_network: Option<ResourceName>,
     /// Host of it, with its external interface, and its own addresses there where connections share addresses; may be repeated,
-    /// the preferred one first. With set, all hosts anew.
+    /// the preferred one first. With set, all hosts anew, and one that is not named is no more one of it.
     #[arg(long = "gateway-host", value_name = "HOST=INTERFACE[,ADDRESS/LENGTH]")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     hosts: Vec<GatewayHost>,
     /// What lies outside: a prefix, its VLAN, its router, and the addresses that connections are given; may be repeated. With
-    /// set, all networks anew; "" takes all away.
+    /// set, all networks anew, and a range that is not named is given no more; "" takes all away.
     #[arg(long = "network", value_name = "PREFIX[@VLAN][,via ADDRESS][,range FIRST-LAST]")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     networks: Vec<OrNothing<Network>>,
@@ -115,10 +114,13 @@ struct TunnelFields {
     ipsec: bool,
     /// IPsec: address of the other side; with --passive it may be left out, and --remote-id tells who comes.
     #[arg(long, value_name = "ADDRESS")]
-    remote: Option<OrNothing<IpAddr>>,
+    remote: Option<OrNothing<Address>>,
     /// IPsec: file with the pre-shared key, its last newline not being part of it.
     #[arg(long, value_name = "FILE")]
     psk_file: Option<PathBuf>,
+    /// IPsec: prefix of the VM network that is reached through the tunnel; may be repeated. All of its subnets if it is left out.
+    #[arg(long = "local-prefix", value_name = "PREFIX")]
+    local_prefixes: Vec<OrNothing<Prefix>>,
     /// IPsec: who we are; our address outside if it is left out.
     #[arg(long, value_name = "ID")]
     local_id: Option<String>,
@@ -136,13 +138,16 @@ struct TunnelFields {
     peer_key: Option<WireguardKey>,
     /// WireGuard: where the other side listens; if it is left out, wherever it speaks from.
     #[arg(long, value_name = "ADDRESS:PORT")]
-    endpoint: Option<OrNothing<SocketAddr>>,
+    endpoint: Option<OrNothing<Endpoint>>,
     /// WireGuard: UDP port on which we listen; 51820 by default.
     #[arg(long, value_name = "PORT")]
     listen_port: Option<u16>,
     /// WireGuard: file with our private key, as "wg genkey" writes it.
     #[arg(long, value_name = "FILE")]
     private_key_file: Option<PathBuf>,
+    /// WireGuard: file with the key that both sides share besides, as "wg genpsk" writes it.
+    #[arg(long, value_name = "FILE")]
+    preshared_key_file: Option<PathBuf>,
     /// WireGuard: seconds between signs of life.
     #[arg(long, value_name = "SECONDS")]
     keepalive: Option<u16>,
@@ -268,10 +273,12 @@ impl TunnelFields {
         put(&mut ipsec, "localId", self.local_id.as_ref());
         put(&mut ipsec, "remoteId", self.remote_id.as_ref());
         put(&mut ipsec, "passive", self.passive);
+        put_list(&mut ipsec, "localPrefixes", &self.local_prefixes);
         put(&mut wireguard, "peerKey", self.peer_key.as_ref());
         put(&mut wireguard, "endpoint", self.endpoint.as_ref());
         put(&mut wireguard, "listenPort", self.listen_port);
         put(&mut wireguard, "privateKey", secret(self.private_key_file.as_ref())?);
+        put(&mut wireguard, "presharedKey", secret(self.preshared_key_file.as_ref())?);
         put(&mut wireguard, "keepalive", self.keepalive);
         put_list(&mut both, "remotePrefixes", &self.remote_prefixes);
         put_list(&mut both, "addresses", &self.tunnel_addresses);
@@ -406,9 +413,23 @@ mod tests {
             (["--floating", "203.0.113.9"], "203.0.113.21=10.0.0.5"),
             (["--neighbor", "203.0.113.9"], "203.0.113.9=64513"),
             (["--zone", "corp.example"], "corp.example=10.20.0.53"),
+            (["--remote", "office"], "'office' for '--remote <ADDRESS>'"),
+            (["--remote", "office"], "write one such as 10.10.1.100"),
+            (["--endpoint", "office:51820"], "203.0.113.101:51820"),
         ] {
             assert!(said(&words).contains(wanted), "{words:?}: {}", said(&words));
         }
+        let lacking = |words: &[&str]| {
+            let fields = Connection::try_parse_from(std::iter::once("x").chain(words.iter().copied())).unwrap().fields;
+            let mut given = fields.given().unwrap();
+            given.insert("vmNetwork".to_owned(), "n".into());
+            given.insert("gateway".to_owned(), "g".into());
+            let (kind, tenant) = (model::fabric::Kind::GatewayConnection, ResourceName::default_tenant());
+            super::super::assemble_at_controller(kind, &tenant, &tenant, given.into()).unwrap_err().to_string()
+        };
+        assert_eq!(lacking(&["--wireguard"]), "gateway-connection: --peer-key is missing; give it as well");
+        assert!(lacking(&["--routing", "--bgp-as", "65010"]).contains("--neighbor is missing"));
+        assert!(lacking(&["--routing", "--neighbor", "203.0.113.1=65000"]).contains("--bgp-as is missing"));
         let neither = Connection::try_parse_from(["x", "--remote-prefix", "10.0.0.0/8"]).unwrap().fields.given();
         assert!(neither.unwrap_err().to_string().contains("--ipsec or --wireguard"));
     }

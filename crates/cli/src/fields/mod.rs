@@ -2,6 +2,7 @@
 
 mod fabric;
 mod gateway;
+mod gateway_change;
 mod gateway_values;
 mod host;
 mod limits;
@@ -289,13 +290,8 @@ pub enum SetWhat {
         name: String,
         #[command(flatten)]
         fields: GatewayFields,
-        /// Network outside besides those that it has; may be repeated.
-        #[arg(
-            long = "add-network",
-            value_name = "PREFIX[@VLAN][,via ADDRESS][,range FIRST-LAST]",
-            conflicts_with = "networks"
-        )]
-        added: Vec<gateway_values::Network>,
+        #[command(flatten)]
+        change: gateway_change::GatewayChange,
     },
     /// What joins a VM network to the outside, by a gateway. What it is, such as NAT, cannot be changed.
     #[command(visible_alias = "gc", alias = "gateway-connections")]

@@ -114,7 +114,7 @@ impl SetWhat {
             }
             Self::VmSubnet { fields, .. } => given(fields),
             Self::IpPool { fields, added, .. } => spec::with_added("ranges", added, given(fields), spec),
-            Self::Gateway { fields, added, .. } => spec::with_added("networks", added, given(fields), spec),
+            Self::Gateway { fields, change, .. } => change.given(name, given(fields), spec)?,
             Self::GatewayConnection { fields, .. } => fields.given()?,
             Self::CustomerRoute { fields, .. } => only(&AT_CONTROLLER, given(fields))?,
             Self::Port { fields, .. } => {

@@ -33,7 +33,7 @@ pub enum FieldsError {
         new: Key,
     },
     /// The model refuses it.
-    #[error("{kind}: {source}")]
+    #[error("{kind}: {}", in_options(.source))]
     Invalid {
         /// What was to be made.
         kind: &'static str,
@@ -100,6 +100,21 @@ pub enum FieldsError {
         /// The uplink.
         uplink: String,
     },
+    /// A host of a gateway that is not there.
+    #[error("gateway {gateway} has no host {host}; its hosts are {hosts}")]
+    NoSuchGatewayHost {
+        /// The gateway.
+        gateway: String,
+        /// The host.
+        host: ResourceName,
+        /// Those that it has.
+        hosts: String,
+    },
+    /// A gateway of no host.
+    #[error(
+        "gateway {0} would have no host left; add another with \"--add-gateway-host HOST=INTERFACE\", or delete the gateway"
+    )]
+    NoGatewayHostLeft(String),
     /// No name.
     #[error(transparent)]
     Name(#[from] ResourceNameError),
@@ -141,6 +156,20 @@ impl Place {
             return Ok(());
         }
         Err(FieldsError::Missing { kind, place: self.place, flags, other: self.other })
+    }
+}
+
+/// What the model says, with the option in the place of a field that is not there.
+fn in_options(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let field = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    match field {
+        Some("localAs") => "--bgp-as is missing, which says our autonomous system; give it as well".to_owned(),
+        Some("neighbors") => {
+            "--neighbor is missing, which says with whom routes are exchanged; give it as well".to_owned()
+        }
+        Some(field) => format!("--{} is missing; give it as well", flag(field)),
+        None => text,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Values of flags: texts that were seen to be what the field wants, kept as they go into a spec.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use model::fabric::{AddressRange, ResourceName};
@@ -195,6 +195,21 @@ impl FromStr for Address {
         text.parse()
             .map(Self)
             .map_err(|_| format!("\"{text}\" is not an address; write one such as 10.10.1.100 or fd00::64"))
+    }
+}
+
+/// An address with a port, with words of our own where there is none.
+#[derive(Clone, Debug, Serialize)]
+pub struct Endpoint(SocketAddr);
+
+impl FromStr for Endpoint {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| {
+            format!(
+                "\"{text}\" is not an address with a port; write one such as 203.0.113.101:51820, an IPv6 address in brackets"
+            )
+        })
     }
 }
 

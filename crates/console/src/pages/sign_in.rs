@@ -5,8 +5,13 @@ use api::fabric::PageAnswer;
 use maud::{Markup, html};
 
 use crate::context::{Context, View};
+use crate::forms::typed;
 use crate::layout;
+use crate::secrets::without_secrets;
 use crate::texts::common::*;
+
+/// Fields of declarations, in which there may be secrets.
+const DECLARATIONS: [&str; 2] = ["spec", "yaml"];
 
 /// Fields that are never sent back: they are secret, or belong to the session.
 const NEVER: [&str; 5] = ["csrf", "password", "old-password", "secret", "psk"];
@@ -73,14 +78,32 @@ pub fn again(view: &View<'_>) -> PageAnswer {
 
 /// What was typed, as a form of its own.
 fn kept(context: &Context<'_>, view: Option<&View<'_>>) -> Markup {
-    let shown: Vec<(&str, &str)> = context.form.pairs().filter(|(name, _)| !NEVER.contains(name)).collect();
+    let shown = context.form.pairs().filter(|(name, _)| !NEVER.contains(name)).map(|(name, value)| {
+        (name, if DECLARATIONS.contains(&name) { without_secrets(value) } else { value.to_owned() })
+    });
     html! {
         form.card method="post" action=(context.here()) {
             @if let Some(view) = view { (layout::csrf(view)) }
-            @for (name, value) in &shown {
-                label.field { span { (name) } textarea name=(name) rows="2" { (value) } }
+            @for (name, value) in shown {
+                label.field { span { (name) } textarea name=(name) rows="2" { (typed(&value)) } }
             }
             button.main type="submit" { (context.t(SAVE)) }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::pages::tenant::testing::Desk;
+
+    #[test]
+    fn what_was_typed_is_kept_without_its_secrets() {
+        let desk = Desk::of_blue();
+        let spec = "\n# home\nvmNetwork: front\nipsec: {psk: opensesame, remote: 198.51.100.1}\n";
+        let form = [("name", "x"), ("spec", spec), ("psk", "opensesame"), ("yaml", "\n\nkind: port # ours\n")];
+        let page = desk.post_with("of an earlier session", "/t/blue/gateway-connections/new/yaml", &form);
+        assert_eq!(page.status, 409);
+        page.lacks("opensesame").has("(hidden)").has("vmNetwork: front").has(">\nx</textarea>");
+        page.has(">\n\n\nkind: port # ours\n</textarea>");
     }
 }

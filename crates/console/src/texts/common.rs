@@ -56,6 +56,7 @@ super::texts! {
     DONE_CREATED = "{} was created.", "{} 已创建。";
     DONE_CHANGED = "{} was changed.", "{} 已更改。";
     DONE_DELETED = "{} was deleted.", "{} 已删除。";
+    CUT_PREFIX = "{} was typed: bits behind the length are cut off.", "输入的是 {}：前缀长度之后的位已被截去。";
     VM_NETWORKS = "VM networks", "虚拟机网络";
     VM_SUBNETS = "VM subnets", "虚拟机子网";
     IP_POOLS = "IP pools", "IP 地址池";

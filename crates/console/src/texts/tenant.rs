@@ -21,6 +21,8 @@ super::texts! {
     CAN_BE_CREATED = "This can be created.", "可以创建。";
     DERIVED = "What comes of it", "推导结果";
     FOR_APPLY = "The same for “netvirt apply -f”", "用于 netvirt apply -f 的等价内容";
+    NO_LOGICAL_NETWORK = "There is no logical network in which a VM network could be. Ask an operator of this cloud to create one with network virtualization.", "没有可用于虚拟机网络的逻辑网络。请联系本云的运营人员，创建启用网络虚拟化的逻辑网络。";
+    NO_LOGICAL_NETWORK_YET = "There is no logical network in which a VM network could be. Create one first:", "没有可用于虚拟机网络的逻辑网络。请先创建：";
     LOGICAL_NETWORK = "Logical network", "逻辑网络";
     ISOLATION = "Isolation", "隔离方式";
     ISOLATION_HINT = "How frames travel between hosts. VMs notice nothing of it.", "数据帧在主机之间的封装方式，虚拟机不受影响。";
@@ -161,6 +163,10 @@ super::texts! {
     PUBLIC_KEY = "Our public key", "本端公钥";
     FLOATING = "Floating addresses", "浮动地址";
     FLOATING_HINT = "One in each line: EXTERNAL=INTERNAL.", "每行一个：外部地址=内部地址。";
+    ADDRESS_OUTSIDE = "Address outside", "外部地址";
+    ADDRESS_OF_VM = "Address of the VM", "虚拟机地址";
+    PORTS_OUTSIDE = "Ports outside", "外部端口";
+    PORT_OF_VM = "Port of the VM", "虚拟机端口";
     FORWARDS = "Forwarded ports", "端口转发";
     FORWARDS_HINT = "One in each line, such as tcp:8443=10.0.0.5:443.", "每行一个，例如 tcp:8443=10.0.0.5:443。";
     VLAN = "VLAN", "VLAN";

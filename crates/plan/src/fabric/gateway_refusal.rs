@@ -9,7 +9,7 @@ use model::security::PortRange;
 use model::{Name, VlanId};
 
 use super::RefusalSort;
-use super::words::{Named, argument, family, in_vlan, list, quoted};
+use super::words::{Named, added_range, argument, family, in_vlan, list, quoted};
 
 /// Why a gateway or a gateway connection cannot be so.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -35,6 +35,17 @@ pub enum GatewayRefusal {
         /// What is named.
         host: ResourceName,
         /// The gateway's hosts.
+        hosts: Vec<ResourceName>,
+    },
+    /// There is nobody to take over from what is to be emptied.
+    #[error(
+        "{}: {} cannot be drained, since nobody would be left to take over; leave one of its hosts, or add another with \"netvirt \
+         set gateway {} --add-gateway-host HOST=INTERFACE\"", Named(.key), list(.hosts), argument(.key)
+    )]
+    AllDrained {
+        /// The gateway.
+        key: Key,
+        /// Its hosts, all of which are named.
         hosts: Vec<ResourceName>,
     },
     /// The external interface carries the VM networks.
@@ -320,9 +331,8 @@ pub enum GatewayRefusal {
     /// There is nothing that an address could be drawn from.
     #[error(
         "{} needs {} address outside, and {} has no range {} to draw one from; add one with \"netvirt set gateway {} \
-         --add-network PREFIX,range FIRST-LAST\"", Named(.key),
-        match .v4 { Some(true) => "an IPv4", Some(false) => "an IPv6", None => "an" }, Named(.gateway), in_vlan(.vlan),
-        quoted(&.gateway.name)
+         {}\"", Named(.key), match .v4 { Some(true) => "an IPv4", Some(false) => "an IPv6", None => "an" }, Named(.gateway),
+        in_vlan(.vlan), quoted(&.gateway.name), added_range(.prefix, .vlan)
     )]
     NoRange {
         /// The connection.
@@ -333,13 +343,15 @@ pub enum GatewayRefusal {
         vlan: Option<VlanId>,
         /// Of which family, if it matters.
         v4: Option<bool>,
+        /// A network that a range could be in.
+        prefix: Option<IpNet>,
     },
     /// All addresses are given.
     #[error(
         "{} needs an {} address outside, and of the {total} that {} has to give {}, {used} are in use; add a range with \"netvirt set \
-         gateway {} --add-network PREFIX,range FIRST-LAST\", delete connections that nobody needs, or let connections of NAT share \
+         gateway {} {}\", delete connections that nobody needs, or let connections of NAT share \
          addresses with \"--shared-ports COUNT\"", Named(.network), family(*.v4), Named(.gateway), in_vlan(.vlan),
-        argument(.gateway)
+        argument(.gateway), added_range(.prefix, .vlan)
     )]
     RangesExhausted {
         /// The VM network.
@@ -354,12 +366,14 @@ pub enum GatewayRefusal {
         used: u64,
         /// How many there are.
         total: u64,
+        /// The network that they are in.
+        prefix: Option<IpNet>,
     },
     /// No address has so many ports left.
     #[error(
         "{} needs {count} ports of an address outside, and none of the {total} that {} has to give untagged has so many left ({used} \
-         are in use); ask for fewer, or add a range with \"netvirt set gateway {} --add-network PREFIX,range FIRST-LAST\"",
-        Named(.network), Named(.gateway), argument(.gateway)
+         are in use); ask for fewer, or add a range with \"netvirt set gateway {} {}\"",
+        Named(.network), Named(.gateway), argument(.gateway), added_range(.prefix, &None)
     )]
     PortsExhausted {
         /// The VM network.
@@ -372,6 +386,8 @@ pub enum GatewayRefusal {
         used: u64,
         /// How many there are.
         total: u64,
+        /// The network that they are in.
+        prefix: Option<IpNet>,
     },
     /// Shared addresses are those of the edge, which is untagged.
     #[error("{}: addresses are shared untagged only, and the VM network is {} outside; leave sharedPorts out", Named(.key), in_vlan(.vlan))]

@@ -38,6 +38,7 @@ use std::sync::Arc;
 use model::fabric::{Key, Object};
 
 pub use admission::{ClaimRefusal, ClaimStep, MAX_ADDRESSES, MAX_ENTRIES, MAX_HOST_PORTS, MAX_OBJECTS, MAX_TEXT};
+pub use allocation::FamilyUsage;
 pub use change::{Change, Context, Outcome, Step, Transition};
 pub use claims::Claim;
 pub use finding::Finding;

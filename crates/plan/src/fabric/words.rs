@@ -82,6 +82,13 @@ pub(super) fn at_host(host: &Option<ResourceName>) -> String {
     host.as_ref().map(|host| format!(" of host {host}")).unwrap_or_default()
 }
 
+/// The option that gives a gateway a range more, in a network that it has if there is one to name.
+pub(super) fn added_range(prefix: &Option<ipnet::IpNet>, vlan: &Option<model::VlanId>) -> String {
+    let prefix = prefix.map_or_else(|| "PREFIX".to_owned(), |prefix| prefix.to_string());
+    let vlan = vlan.map(|vlan| format!("@{vlan}")).unwrap_or_default();
+    format!("--add-network '{prefix}{vlan},range FIRST-LAST'")
+}
+
 /// Where in the network outside of a gateway something is.
 pub(super) fn in_vlan(vlan: &Option<model::VlanId>) -> String {
     vlan.map_or_else(|| "untagged".to_owned(), |vlan| format!("in VLAN {vlan}"))

@@ -108,7 +108,7 @@ fn state(
     let own = !layout::outside_addresses(compartment, outside).is_empty();
     if own && !by_edge {
         if seen.carrier == Some(false) {
-            return down("the external interface has no carrier; see to its cable or its switch".to_owned());
+            return down(NO_CARRIER.to_owned());
         }
         if let Some(router) = seen.silent.first() {
             return down(silent(*router));
@@ -116,6 +116,9 @@ fn state(
     }
     (ConnectionState::Up, None)
 }
+
+/// What is said of an external interface that is there and leads nowhere.
+pub const NO_CARRIER: &str = "the external interface has no carrier; see to its cable or its switch";
 
 /// What is said of a router that does not answer.
 pub fn silent(router: IpAddr) -> String {

@@ -1,6 +1,6 @@
 //! Which columns the table of each kind of a controller has.
 
-use api::fabric::{Item, PortDevice, Status};
+use api::fabric::{FamilyUsage, Item, PortDevice, Status};
 use model::fabric::Kind;
 use serde_json::Value;
 
@@ -110,7 +110,8 @@ const GATEWAY: &[Column] = &[
     ("LOGICAL-NETWORK", Spec("/logicalNetwork"), false),
     ("HOSTS", Of(gateway_hosts), false),
     ("NETWORKS", Of(external_networks), false),
-    ("USED", Of(usage), false),
+    ("USED", Of(family_usage), false),
+    ("TROUBLE", Of(trouble), false),
     ("REALIZED", Of(realized), false),
     ("DESCRIPTION", Spec("/description"), true),
 ];
@@ -197,6 +198,18 @@ pub fn usage(item: &Item) -> String {
         (Some(used), Some(total)) => format!("{used}/{total}"),
         _ => NONE.to_owned(),
     }
+}
+
+/// How much of each family a gateway has given out.
+pub fn family_usage(item: &Item) -> String {
+    let of = |of: &FamilyUsage| format!("{} {}/{}", of.family, of.used, of.total);
+    list(&item.status.families.iter().map(of).collect::<Vec<_>>())
+}
+
+/// The hosts of a gateway with which something is wrong; `describe` says what.
+fn trouble(item: &Item) -> String {
+    let hosts = item.status.gateway_hosts.iter().filter(|host| host.trouble.is_some());
+    list(&hosts.map(|host| host.host.as_str()).collect::<Vec<_>>())
 }
 
 /// Whether a host's agent is there.
@@ -290,4 +303,30 @@ pub fn service(item: &Item) -> String {
 fn quota(item: &Item, field: &str) -> String {
     let limit = item.spec.get("quota").and_then(|quota| quota.get(field));
     limit.map_or_else(|| "unlimited".to_owned(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_says_what_each_family_has_given_and_which_hosts_are_in_trouble() {
+        let item: Item = serde_json::from_value(serde_json::json!({
+            "kind": "gateway", "name": "edge", "uid": "6f2a3c1e-0000-4000-8000-000000000001", "created": "now", "revision": 1,
+            "spec": {"logicalNetwork": "L", "hosts": [{"host": "h1", "interface": "eth1"}, {"host": "h2", "interface": "eth7"}]},
+            "status": {
+                "families": [{"family": "IPv4", "used": 1, "total": 48}, {"family": "IPv6", "used": 2, "total": 26}],
+                "gatewayHosts": [
+                    {"host": "h1", "active": 1, "standby": 0},
+                    {"host": "h2", "active": 0, "standby": 1, "trouble": "the external interface eth7 is not there"},
+                ],
+            },
+        }))
+        .unwrap();
+        let cells: Vec<_> = header(Kind::Gateway, false, false).into_iter().zip(row(&item, false, false)).collect();
+        let cell = |heading: &str| cells.iter().find(|(one, _)| one == heading).map(|(_, cell)| cell.as_str());
+        assert_eq!((cell("USED"), cell("TROUBLE")), (Some("IPv4 1/48, IPv6 2/26"), Some("h2")));
+        let described = super::super::describe::describe(&item);
+        assert!(described.contains("standby for 1; the external interface eth7 is not there"), "{described}");
+    }
 }

@@ -90,6 +90,7 @@ fn status_lines(out: &mut String, item: &Item) {
     show("VSID", allocation.vsid.map(|vsid| vsid.to_string()));
     show("Gateways", list(status.gateways.iter().map(ToString::to_string).collect()));
     show("Used", status.total.map(|_| columns::usage(item)));
+    show("Addresses Used", (!status.families.is_empty()).then(|| columns::family_usage(item)));
     show("VM Subnet", allocation.vm_subnet.as_ref().map(ToString::to_string));
     show("Addresses", list(allocation.addresses.iter().map(ToString::to_string).collect()));
     show("Learnt", list(allocation.learnt.iter().map(ToString::to_string).collect()));

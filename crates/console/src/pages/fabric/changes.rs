@@ -57,8 +57,7 @@ fn page(view: &View<'_>) -> PageAnswer {
         @if view.may_change() || view.context.is_post() { form method="post" data-draft {
             (layout::csrf(view))
             label.field { span { (view.t(YAML)) }
-                // Browsers drop one line end behind the tag: this one.
-                textarea.yaml name="yaml" rows="18" spellcheck="false" { "\n" (typed) }
+                textarea.yaml name="yaml" rows="18" spellcheck="false" { (crate::forms::typed(typed)) }
             }
             @if view.may_change() {
                 div.buttons {

@@ -146,7 +146,7 @@ fn facts(view: &View<'_>, item: &Item, spec: &Gateway) -> Markup {
         dl.facts {
             dt { (view.t(LOGICAL_NETWORK)) }
             dd { (pieces::link(&Key::global(Kind::LogicalNetwork, &spec.logical_network))) }
-            @if item.status.total.is_some() { dt { (view.t(USE)) } dd { (pieces::usage_of(view, item)) } }
+            @if !item.status.families.is_empty() { dt { (view.t(USE)) } dd { (pieces::usage_of(view, item)) } }
             @if let Some(text) = &spec.description { dt { (view.t(DESCRIPTION)) } dd { (text) } }
             dt { (view.t(CREATED)) } dd { (pieces::time(&item.created)) }
             dt { (view.t(REVISION)) } dd { (item.revision) }
@@ -313,7 +313,8 @@ mod tests {
         page.has("down")
             .says("the peer does not answer <script>alert(1)</script>")
             .has("198.51.100.10-198.51.100.20")
-            .has("<td>198.51.100.10</td>");
+            .has("<td>198.51.100.10</td>")
+            .has("IPv4 <span class=\"usage\">1 of 11");
         page.has("Drain host15").has("netvirt describe gateway edge").has("/t/blue/gateway-connections/home");
     }
 

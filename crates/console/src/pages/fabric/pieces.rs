@@ -152,7 +152,9 @@ pub fn usage(view: &View<'_>, used: u64, total: u64) -> Markup {
 pub fn usage_of(view: &View<'_>, item: &Item) -> Markup {
     match (item.status.used, item.status.total) {
         (Some(used), Some(total)) => usage(view, used, total),
-        _ => html! {},
+        _ => html! {
+            @for of in &item.status.families { div { (of.family) " " (usage(view, of.used, of.total)) } }
+        },
     }
 }
 

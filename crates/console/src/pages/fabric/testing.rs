@@ -5,8 +5,9 @@ use std::sync::Arc;
 use api::fabric::accounts::{NewUser, SignIn};
 use api::fabric::memory::MemoryFabric;
 use api::fabric::{
-    Caller, CallerKind, Change, ChangeSet, ConnectionStatus, FabricApi, GatewayHostStatus, HostRealization, Item,
-    LastMove, PageAnswer, PageBody, PageMethod, PageRequest, Pages, PortDevice, Realized, Role, Status,
+    Caller, CallerKind, Change, ChangeSet, ConnectionStatus, FabricApi, FamilyUsage, GatewayHostStatus,
+    HostRealization, Item, LastMove, PageAnswer, PageBody, PageMethod, PageRequest, Pages, PortDevice, Realized, Role,
+    Status,
 };
 use model::fabric::{Allocation, Key, Kind, Resource, ResourceName, resources_from_yaml};
 use model::gateway::ConnectionState;
@@ -177,6 +178,7 @@ impl Desk {
         let of_gateway = |host, active, trouble| GatewayHostStatus { host: name(host), active, standby: 0, trouble };
         let gateway = Status {
             gateway_hosts: vec![of_gateway("host15", 1, None), of_gateway("host16", 0, trouble)],
+            families: vec![FamilyUsage { family: "IPv4".to_owned(), used: 1, total: 11 }],
             ..Status::default()
         };
         let connection = ConnectionStatus {

@@ -7,7 +7,7 @@ use model::fabric::{Key, Kind, Resource, ResourceName, Spec};
 use serde_json::Value;
 
 use crate::context::View;
-use crate::forms::query;
+use crate::forms::{self, query};
 use crate::pages::resources::yaml;
 use crate::texts::common::*;
 use crate::{answer, layout};
@@ -165,7 +165,7 @@ fn spec_field(view: &View<'_>, typed: &str) -> Markup {
     html! {
         label.field {
             span { (view.t(DECLARED)) } small { (view.t(DECLARED_HINT)) }
-            textarea.yaml name="spec" rows="16" spellcheck="false" { (typed) }
+            textarea.yaml name="spec" rows="16" spellcheck="false" { (forms::typed(typed)) }
         }
     }
 }

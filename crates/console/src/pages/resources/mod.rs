@@ -103,6 +103,7 @@ pub fn state(view: &View<'_>, item: &Item) -> maud::Markup {
             }
         }
         @if let (Some(used), Some(total)) = (status.used, status.total) { (layout::mark("plain", &format!("{used} / {total}"))) }
+        @for of in &status.families { (layout::mark("plain", &format!("{} {} / {}", of.family, of.used, of.total))) }
     }
 }
 

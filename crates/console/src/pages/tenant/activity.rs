@@ -10,6 +10,7 @@ use super::pieces::{as_tenant, table, watched};
 use crate::context::View;
 use crate::forms::query;
 use crate::layout;
+use crate::secrets::hide;
 use crate::texts::common::*;
 use crate::texts::tenant::*;
 
@@ -67,29 +68,12 @@ fn row(view: &View<'_>, entry: &AuditEntry) -> Markup {
 /// What was declared, without secrets, as much of it as a line has room for.
 fn short(value: &Value) -> String {
     let mut value = value.clone();
+    // The controller writes no secret into its log; this is for one of another version.
     hide(&mut value);
     let text = serde_saphyr::to_string(&value).unwrap_or_default();
     match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
-    }
-}
-
-/// The controller writes no secret into its log; this is for one of another version.
-fn hide(value: &mut Value) {
-    const SECRET: [&str; 4] = ["psk", "privateKey", "presharedKey", "password"];
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                if SECRET.contains(&name.as_str()) {
-                    *value = model::gateway::Secret::HIDDEN.into()
-                } else {
-                    hide(value)
-                }
-            }
-        }
-        Value::Array(values) => values.iter_mut().for_each(hide),
-        _ => {}
     }
 }
 

@@ -13,7 +13,7 @@ mod overview;
 mod pieces;
 mod port;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 mod topology;
 mod trace;
 

@@ -76,11 +76,20 @@ impl Desk {
         Self::of(Role::Tenant, Some("blue"))
     }
 
+    /// Somebody of the tenant blue, who has nothing, in a fabric without a logical network.
+    pub fn without_logical_networks() -> Self {
+        Self::with("{kind: tenant, name: blue, spec: {}}", Role::Tenant, Some("blue"))
+    }
+
     /// Somebody of this role.
     pub fn of(role: Role, tenant: Option<&str>) -> Self {
+        Self::with(DECLARED, role, tenant)
+    }
+
+    fn with(declared: &str, role: Role, tenant: Option<&str>) -> Self {
         let api: Arc<dyn FabricApi> = Arc::new(MemoryFabric::new());
         let create = |resource: Resource| Change::Put { resource, revision: None };
-        let changes = resources_from_yaml(DECLARED).unwrap().into_iter().map(create).collect();
+        let changes = resources_from_yaml(declared).unwrap().into_iter().map(create).collect();
         api.change(&admin(), ChangeSet { changes, ..ChangeSet::default() }).unwrap();
         let (name, password) = ("somebody", "a long password");
         let tenant = tenant.map(|tenant| tenant.parse().unwrap());

@@ -56,6 +56,10 @@ impl Run<'_, '_> {
             let hosts = spec.hosts.iter().map(|own| own.host.clone()).collect();
             self.refuse(key, GatewayRefusal::NotToDrain { key: key.clone(), host: host.clone(), hosts }.into());
         }
+        if !spec.hosts.is_empty() && spec.hosts.iter().all(|own| spec.drained.contains(&own.host)) {
+            let hosts = spec.hosts.iter().map(|own| own.host.clone()).collect();
+            self.refuse(key, GatewayRefusal::AllDrained { key: key.clone(), hosts }.into());
+        }
         // What settled before it may have had a host; it is claimed anew.
         self.allocate(key, |_| {});
         for host in &spec.hosts {

@@ -15,7 +15,7 @@ use model::security::PortRange;
 use super::Run;
 use super::checks::overlap;
 use super::gateway_network::{Connections, Needs, remote_prefixes};
-use crate::fabric::allocation::{kept_outside, networks_in, shown, with_length};
+use crate::fabric::allocation::{kept_outside, networks_in, prefix_in, shown, with_length};
 use crate::fabric::{Context, Fabric, GatewayRefusal, Refusal, TenantRefusal, Transition};
 
 /// Where gateway subnets of IPv4 lie, the last one of each first: private addresses (RFC 1918) that people seldom use, and the
@@ -177,7 +177,8 @@ impl Run<'_, '_> {
                 let (used, total) = self.fabric.external_counts(&with.gateway, needs.vlan, v4);
                 let (network, gateway, vlan) = (with.network.clone(), with.gateway_key.clone(), needs.vlan);
                 let (used, total) = (shown(used), shown(total));
-                let refusal = GatewayRefusal::RangesExhausted { network, gateway, vlan, v4, used, total };
+                let prefix = prefix_in(&with.gateway, vlan, Some(v4));
+                let refusal = GatewayRefusal::RangesExhausted { network, gateway, vlan, v4, used, total, prefix };
                 self.refuse(&with.network, refusal.into());
                 return false;
             };
@@ -190,7 +191,8 @@ impl Run<'_, '_> {
                 let (used, total) = self.fabric.external_counts(&with.gateway, None, true);
                 let (network, gateway) = (with.network.clone(), with.gateway_key.clone());
                 let (used, total) = (shown(used), shown(total));
-                let refusal = GatewayRefusal::PortsExhausted { network, gateway, count, used, total };
+                let prefix = prefix_in(&with.gateway, None, Some(true));
+                let refusal = GatewayRefusal::PortsExhausted { network, gateway, count, used, total, prefix };
                 self.refuse(&with.network, refusal.into());
                 return false;
             };
@@ -304,7 +306,8 @@ impl Run<'_, '_> {
             for forward in &nat.forwards {
                 let Some(external) = external_of(forward, &nat.addresses, &given) else {
                     let (gateway, v4) = (with.gateway_key.clone(), Some(forward.internal.is_ipv4()));
-                    let refusal = GatewayRefusal::NoRange { key: key.clone(), gateway, vlan: given.vlan, v4 };
+                    let (vlan, prefix) = (given.vlan, prefix_in(&with.gateway, given.vlan, v4));
+                    let refusal = GatewayRefusal::NoRange { key: key.clone(), gateway, vlan, v4, prefix };
                     self.refuse(key, refusal.into());
                     continue;
                 };

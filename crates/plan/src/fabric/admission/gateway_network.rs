@@ -11,7 +11,7 @@ use model::gateway::Nat;
 use super::Run;
 use super::checks::overlap;
 use super::gateway_bgp::neighbors_on_link;
-use crate::fabric::allocation::{networks_in, ranges};
+use crate::fabric::allocation::{networks_in, prefix_in, ranges};
 use crate::fabric::{Fabric, GatewayRefusal, Refusal};
 
 /// The connections of a VM network, with the gateway that all of them have.
@@ -283,8 +283,8 @@ impl Run<'_, '_> {
             .as_ref()
             .is_some_and(|nat| nat.shared_ports.is_some() || !nat.addresses.is_empty() || !nat.translations.is_empty());
         if let Some(v4) = lacking.or_else(|| (nothing && !otherwise).then_some(None)) {
-            let gateway = with.gateway_key.clone();
-            self.refuse(key, GatewayRefusal::NoRange { key: key.clone(), gateway, vlan, v4 }.into());
+            let (gateway, prefix) = (with.gateway_key.clone(), prefix_in(&with.gateway, vlan, v4));
+            self.refuse(key, GatewayRefusal::NoRange { key: key.clone(), gateway, vlan, v4, prefix }.into());
         }
         for route in spec.routing.iter().flat_map(|routing| &routing.routes) {
             self.inside(key, "next hop", route.next_hop, &outside);
@@ -306,7 +306,8 @@ impl Run<'_, '_> {
             self.refuse(key, GatewayRefusal::SharedInVlan { key: key.clone(), vlan }.into());
         } else if ranges(&with.gateway, None, true).next().is_none() {
             let (gateway, v4) = (with.gateway_key.clone(), Some(true));
-            self.refuse(key, GatewayRefusal::NoRange { key: key.clone(), gateway, vlan, v4 }.into());
+            let prefix = prefix_in(&with.gateway, vlan, v4);
+            self.refuse(key, GatewayRefusal::NoRange { key: key.clone(), gateway, vlan, v4, prefix }.into());
         }
         let without = |host: &&model::fabric::GatewayHost| !host.addresses.iter().any(|own| own.addr().is_ipv4());
         if let Some(host) = with.gateway.hosts.iter().find(without).map(|host| host.host.clone()) {

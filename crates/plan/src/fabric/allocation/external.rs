@@ -13,6 +13,7 @@ use model::security::PortRange;
 use rangemap::RangeInclusiveSet;
 
 use super::customer::is_subnet_address;
+use super::shown;
 use crate::fabric::Fabric;
 use crate::fabric::claims::{Space, address_of, ports_of, range_bits};
 
@@ -26,6 +27,12 @@ pub(in crate::fabric) fn networks_in(
     vlan: Option<VlanId>,
 ) -> impl DoubleEndedIterator<Item = &ExternalNetwork> {
     gateway.networks.iter().filter(move |network| network.vlan == vlan)
+}
+
+/// The first network of a gateway in a VLAN that is of a family, if that matters.
+pub(in crate::fabric) fn prefix_in(gateway: &Gateway, vlan: Option<VlanId>, v4: Option<bool>) -> Option<IpNet> {
+    let mut prefixes = networks_in(gateway, vlan).map(|network| network.prefix);
+    prefixes.find(|prefix| v4.is_none_or(|v4| prefix.addr().is_ipv4() == v4))
 }
 
 /// The network of a gateway that has the address.
@@ -84,6 +91,17 @@ fn address_of_number(number: u128, v4: bool) -> IpAddr {
     address_of(if v4 { number >> 16 } else { number }, v4)
 }
 
+/// How many addresses of one family are given out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FamilyUsage {
+    /// Whether it is IPv4.
+    pub v4: bool,
+    /// How many are given out.
+    pub used: u64,
+    /// How many there are.
+    pub total: u64,
+}
+
 impl Fabric {
     /// The lowest address of a family that the gateway's ranges in the VLAN have left.
     pub(in crate::fabric) fn free_external(&self, gateway: &Gateway, vlan: Option<VlanId>, v4: bool) -> Option<IpAddr> {
@@ -125,13 +143,19 @@ impl Fabric {
         })
     }
 
-    /// The same of all families and VLANs of a gateway; `None` if it has no ranges.
-    pub(super) fn all_external_counts(&self, gateway: &Gateway) -> Option<(u128, u128)> {
+    /// The same of all VLANs of a gateway, for each family of which it has ranges. Both numbers saturate. A sum of both families
+    /// would say nothing: one range of IPv6 has more than there are of IPv4, and gives none where that has run dry.
+    pub fn external_usage(&self, gateway: &Gateway) -> Vec<FamilyUsage> {
         let mut places: Vec<Option<VlanId>> = gateway.networks.iter().map(|network| network.vlan).collect();
         places.sort_unstable();
         places.dedup();
-        let counts = places.iter().flat_map(|vlan| [true, false].map(|v4| self.external_counts(gateway, *vlan, v4)));
-        let has = gateway.networks.iter().any(|network| !network.ranges.is_empty());
-        has.then(|| counts.fold((0, 0), |(used, total), (more, of)| (used + more, of.saturating_add(total))))
+        let of = |v4: bool| {
+            let has = places.iter().any(|vlan| ranges(gateway, *vlan, v4).next().is_some());
+            let counts = places.iter().map(|vlan| self.external_counts(gateway, *vlan, v4));
+            let (used, total) =
+                counts.fold((0, 0_u128), |(used, total), (more, of)| (used + more, total.saturating_add(of)));
+            has.then(|| FamilyUsage { v4, used: shown(used), total: shown(total) })
+        };
+        [true, false].into_iter().filter_map(of).collect()
     }
 }

@@ -13,7 +13,8 @@ use super::Fabric;
 use super::claims::{Slot, Space, mac_bits, mac_range_bits};
 
 pub(super) use customer::{is_subnet_address, is_unicast, plausible_range, router};
-pub(super) use external::{kept_outside, network_of, networks_in, ranges, with_length};
+pub use external::FamilyUsage;
+pub(super) use external::{kept_outside, network_of, networks_in, prefix_in, ranges, with_length};
 pub(super) use provider::NoProvider;
 
 /// A number of addresses as it is shown; saturates.
@@ -60,7 +61,8 @@ impl Fabric {
     }
 
     /// How many addresses of a pool are given out or used otherwise, and how many it has to give: of an IP pool, of a
-    /// MAC pool, of all provider pools of a logical network, of all ranges of a gateway. `None` for what is no pool. Both numbers saturate.
+    /// MAC pool, of all provider pools of a logical network. `None` for what is no pool, and for a gateway, whose families have
+    /// pools of their own: [`Fabric::external_usage`]. Both numbers saturate.
     pub fn pool_usage(&self, key: &Key) -> Option<(u64, u64)> {
         let (used, total) = match &self.get(key)?.resource.spec {
             Spec::IpPool(pool) => self.pool_counts(key, pool, None)?,
@@ -70,7 +72,6 @@ impl Fabric {
                 });
                 counts.fold((0, 0), |(used, total), (more, of)| (used + more, total + of))
             }
-            Spec::Gateway(gateway) => self.all_external_counts(gateway)?,
             Spec::LogicalNetwork(network) if !network.provider_pools.is_empty() => self.provider_counts(network),
             _ => return None,
         };

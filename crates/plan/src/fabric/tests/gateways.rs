@@ -173,13 +173,15 @@ fn addresses_have_one_owner_and_pools_run_dry() {
     };
     // Tenants may have the same prefixes; the router's address is none to give.
     (0..8).for_each(|number| drop(world.apply(&nat(number, ""))));
-    let usage = world.fabric.pool_usage(&Key::global(Kind::Gateway, &"gw".parse().unwrap()));
-    assert_eq!(usage, Some((8, 8 + 9 + 2)));
+    let model::fabric::Spec::Gateway(gateway) = &world.get(Kind::Gateway, "gw").resource.spec else { panic!("gw") };
+    let usage = world.fabric.external_usage(gateway);
+    let numbers: Vec<_> = usage.iter().map(|of| (of.v4, of.used, of.total)).collect();
+    assert_eq!(numbers, [(true, 8, 8 + 2), (false, 0, 9)]);
     assert_eq!(
         world.refused(&nat(8, "")),
         [
             "VM network n8 of tenant blue needs an IPv4 address outside, and of the 8 that gateway gw has to give untagged, 8 are in \
-          use; add a range with \"netvirt set gateway gw --add-network PREFIX,range FIRST-LAST\", delete connections that nobody \
+          use; add a range with \"netvirt set gateway gw --add-network '203.0.113.0/24,range FIRST-LAST'\", delete connections that nobody \
           needs, or let connections of NAT share addresses with \"--shared-ports COUNT\""
         ]
     );
@@ -188,7 +190,7 @@ fn addresses_have_one_owner_and_pools_run_dry() {
         [
             "VM network n8 of tenant blue needs 1024 ports of an address outside, and none of the 8 that gateway gw has to give \
           untagged has so many left (8 are in use); ask for fewer, or add a range with \"netvirt set gateway gw --add-network \
-          PREFIX,range FIRST-LAST\""
+          '203.0.113.0/24,range FIRST-LAST'\""
         ]
     );
     // What one gives back, another has at once.

@@ -167,6 +167,30 @@ fn only_its_own_hosts_are_drained() {
 }
 
 #[test]
+fn one_host_is_left_that_is_not_drained() {
+    let mut world = world();
+    let mut resource = world.get(Kind::Gateway, "gw").resource.clone();
+    if let model::fabric::Spec::Gateway(spec) = &mut resource.spec {
+        spec.drained = vec![name("host18"), name("host17")];
+    }
+    let put =
+        |resource: &model::fabric::Resource| crate::fabric::Change::Put { resource: resource.clone(), revision: None };
+    assert_eq!(
+        world.refused_changes(&[put(&resource)]),
+        [
+            "gateway gw: host17, host18 cannot be drained, since nobody would be left to take over; leave one of its hosts, or add \
+             another with \"netvirt set gateway gw --add-gateway-host HOST=INTERFACE\""
+        ]
+    );
+    if let model::fabric::Spec::Gateway(spec) = &mut resource.spec {
+        spec.hosts.truncate(1);
+        spec.drained = vec![name("host17")];
+    }
+    let refused = world.refused_changes(&[put(&resource)]);
+    assert!(refused[0].starts_with("gateway gw: host17 cannot be drained, since nobody would be left"), "{refused:?}");
+}
+
+#[test]
 fn a_new_network_does_not_begin_on_a_drained_host() {
     let mut world = world();
     drained(&mut world, "host17");

@@ -10,10 +10,11 @@ use model::gateway::{
     Bgp, BgpNeighbor, Dns, DnsZone, Floating, Forward, Ipsec, Nat, Routing, Secret, StaticRoute, Wireguard,
 };
 
+use super::command::command;
 use super::values::{lines, list};
 use super::{service, service_text};
 use crate::context::View;
-use crate::forms::{Form, query};
+use crate::forms::{Form, query, typed};
 use crate::layout;
 use crate::pages::resources::{as_it_is, changed, see_done};
 use crate::pages::tenant::pieces::{all, crumb, field, joined, line, one, select, spec, specs};
@@ -257,8 +258,15 @@ fn wireguard(form: &Form, before: Option<Wireguard>) -> Result<Wireguard, Proble
 
 /// A neighbor that was there keeps what has no field, its password too.
 fn bgp(form: &Form, before: Option<Bgp>) -> Result<Option<Bgp>, Problem> {
-    let Some(local_as) = form.parse("localAs")? else { return Ok(None) };
     let mut neighbors = list::<BgpNeighbor>(form, "neighbors")?;
+    let Some(local_as) = form.parse("localAs")? else {
+        if neighbors.is_empty() {
+            return Ok(None);
+        }
+        let sentence = "localAs is left empty, and there are neighbors; fill it in, or take the neighbors away too, with which \
+                        their passwords go";
+        return Err(Problem::invalid(sentence));
+    };
     for neighbor in &mut neighbors {
         let known = before.iter().flat_map(|bgp| &bgp.neighbors).find(|known| known.address == neighbor.address);
         if let Some(known) = known {
@@ -271,7 +279,7 @@ fn bgp(form: &Form, before: Option<Bgp>) -> Result<Option<Bgp>, Problem> {
 
 fn area(view: &View<'_>, label: Text, hint: Text, form: &Form, name: &str) -> Markup {
     let input =
-        html! { textarea.code name=(name) rows="3" spellcheck="false" autocomplete="off" { (form.text(name)) } };
+        html! { textarea.code name=(name) rows="3" spellcheck="false" autocomplete="off" { (typed(form.text(name))) } };
     field(view, label, Some(hint), &input)
 }
 
@@ -345,51 +353,6 @@ fn fields(view: &View<'_>, tenant: &ResourceName, form: &Form, service: &str) ->
     })
 }
 
-/// The flag of each field; what is secret is read from a file there.
-const FLAGS: [(&str, &str); 22] = [
-    ("vmNetwork", "vm-network"),
-    ("gateway", "gateway"),
-    ("sharedPorts", "shared-ports"),
-    ("floating", "floating"),
-    ("forwards", "forward"),
-    ("vlan", "vlan"),
-    ("routes", "route"),
-    ("remote", "remote"),
-    ("remotePrefixes", "remote-prefix"),
-    ("remoteId", "remote-id"),
-    ("localId", "local-id"),
-    ("peerKey", "peer-key"),
-    ("endpoint", "endpoint"),
-    ("listenPort", "listen-port"),
-    ("keepalive", "keepalive"),
-    ("addresses", "tunnel-address"),
-    ("domain", "domain"),
-    ("forwarders", "forwarder"),
-    ("zones", "zone"),
-    ("localAs", "bgp-as"),
-    ("neighbors", "neighbor"),
-    ("description", "description"),
-];
-
-/// The command that does the same.
-fn command(verb: &str, form: &Form, tenant: &ResourceName, name: &str, service: &str) -> String {
-    let mut line = format!("netvirt {verb} gateway-connection {}", layout::word(form.given("name").unwrap_or(name)));
-    for (field, flag) in FLAGS {
-        if field == "gateway" && service == "ipsec" && verb == "create" {
-            // What is secret does not stand on a command line.
-            line.push_str(" --psk-file FILE");
-        }
-        let whole = matches!(field, "vmNetwork" | "gateway" | "description" | "remoteId" | "localId");
-        let separators: &[char] = if field == "zones" { &['\n', '\r'] } else { &[' ', ',', '\n', '\r'] };
-        let words: Vec<&str> =
-            if whole { vec![form.text(field)] } else { form.text(field).split(separators).collect() };
-        for word in words.into_iter().filter(|word| !word.is_empty()) {
-            line.push_str(&format!(" --{flag} {}", layout::word(word)));
-        }
-    }
-    format!("{line} --{service}{}", layout::for_tenant(Some(tenant)))
-}
-
 #[cfg(test)]
 mod tests {
     use model::fabric::Kind;
@@ -431,6 +394,17 @@ mod tests {
         desk.get("/t/blue/gateway-connections/nat/change").has("tcp:8443=10.10.1.5:443\nudp:53=10.10.1.6");
         desk.get("/t/blue/gateway-connections/wireguard").has("169.254.7.1 (AS 65010)").has("Address = 169.254.7.2/30");
         assert_eq!(desk.names(Kind::GatewayConnection), ["dns", "home", "ipsec", "nat", "wireguard"]);
+    }
+
+    #[test]
+    fn neighbors_do_not_go_without_a_word() {
+        let desk = Desk::of_blue();
+        let form = [("name", "x"), ("vmNetwork", "front"), ("gateway", "edge"), ("peerKey", KEY), ("localAs", "")];
+        let page = format!("{NEW}?service=wireguard");
+        let shown = desk.post(&page, &[&form[..], &[("neighbors", "169.254.7.2=65001")]].concat());
+        assert_eq!(shown.status, 422);
+        shown.has("localAs is left empty, and there are neighbors").has("169.254.7.2=65001");
+        assert_eq!(desk.post(&page, &[&form[..], &[("neighbors", "")]].concat()).status, 303);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Gateway connections: the list, one of them with how it is, and what its other side is to be told.
 
+mod command;
 pub mod form;
 mod other_side;
 mod values;
@@ -11,7 +12,7 @@ use api::fabric::{ConnectionStatus, Item, ListQuery, PageAnswer};
 use ipnet::IpNet;
 use maud::{Markup, html};
 use model::fabric::{GatewayConnection, Kind, ResourceName, VmSubnet};
-use model::gateway::ConnectionState;
+use model::gateway::{ConnectionState, Forward, Nat};
 
 use super::pieces::{all, bytes, crumb, findings, joined, link, one, spec, specs, table, watched};
 use crate::context::View;
@@ -129,6 +130,7 @@ pub fn answer(view: &View<'_>, tenant: &ResourceName, name: &str) -> Result<Page
         div #connection data-live=(watched(tenant, Some(Kind::GatewayConnection))) {
             (facts(view, tenant, &item, &connection))
             (findings(view, &item.status.findings))
+            @if let Some(nat) = &connection.nat { (led_in(view, &item, nat)) }
             (for_the_other_side(view, tenant, &item, &connection)?)
         }
         (layout::command(view, &[
@@ -186,6 +188,38 @@ fn outside(item: &Item, connection: &GatewayConnection) -> Vec<IpAddr> {
     all
 }
 
+/// What leads from outside to a VM: floating addresses, and ports.
+fn led_in(view: &View<'_>, item: &Item, nat: &Nat) -> Markup {
+    let floating = nat.floating.iter().map(|one| html! { th scope="row" { (one.external) } td { (one.internal) } });
+    let floating: Vec<Markup> = floating.collect();
+    let shared = item.status.connection.as_ref().and_then(|status| status.shared.as_ref());
+    let forward = |one: &Forward| {
+        // Without an address of its own it is at the network's: the one that is named, drawn, or shared.
+        let drawn = || {
+            let given = item.status.connection.iter().flat_map(|status| status.external.iter().map(IpNet::addr));
+            let all = nat.addresses.iter().copied().chain(shared.map(|shared| shared.address)).chain(given);
+            all.into_iter().find(|address| address.is_ipv4() == one.internal.is_ipv4())
+        };
+        html! {
+            th scope="row" { (one.protocol.as_str()) " " (one.ports) }
+            td { (one.external.or_else(drawn).map(|address| address.to_string()).unwrap_or_default()) }
+            td { (one.internal) }
+            td { (one.internal_port.map_or_else(|| one.ports.to_string(), |port| port.to_string())) }
+        }
+    };
+    let forwards: Vec<Markup> = nat.forwards.iter().map(forward).collect();
+    html! {
+        @if !floating.is_empty() {
+            h2 { (view.t(FLOATING)) }
+            (table(view, FLOATING, &[ADDRESS_OUTSIDE, ADDRESS_OF_VM], &floating))
+        }
+        @if !forwards.is_empty() {
+            h2 { (view.t(FORWARDS)) }
+            (table(view, FORWARDS, &[PORTS_OUTSIDE, ADDRESS_OUTSIDE, ADDRESS_OF_VM, PORT_OF_VM], &forwards))
+        }
+    }
+}
+
 /// What the other side of a VPN is to be told.
 fn for_the_other_side(
     view: &View<'_>,
@@ -236,6 +270,24 @@ fn for_the_other_side(
 #[cfg(test)]
 mod tests {
     use crate::pages::tenant::testing::{Desk, EVIL};
+
+    #[test]
+    fn what_leads_in_stands_on_the_page() {
+        let desk = Desk::of_blue();
+        let form = [
+            ("name", "internet"),
+            ("vmNetwork", "front"),
+            ("gateway", "edge"),
+            ("floating", "203.0.113.21=10.10.1.5"),
+            ("forwards", "tcp:8443=10.10.1.6:443\nudp:203.0.113.22:5000-5009=10.10.1.7"),
+        ];
+        assert_eq!(desk.post("/t/blue/gateway-connections/new?service=nat", &form).status, 303);
+        let page = desk.get("/t/blue/gateway-connections/internet");
+        page.has("Floating addresses").has("<th scope=\"row\">203.0.113.21</th><td>10.10.1.5</td>");
+        page.has("Forwarded ports").has("tcp 8443").has("<td>10.10.1.6</td><td>443</td>");
+        page.has("udp 5000-5009").has("<td>203.0.113.22</td><td>10.10.1.7</td><td>5000-5009</td>");
+        desk.get("/t/blue/gateway-connections/home").lacks("Floating addresses").lacks("Forwarded ports");
+    }
 
     #[test]
     fn the_other_side_is_told_and_the_secret_is_not() {

@@ -10,6 +10,7 @@ use model::security::{Action, IngressDefault};
 use plan::fabric::{Proposal, overlap};
 
 use crate::forms::Form;
+use crate::layout::NO_NAME;
 
 /// One subnet as it was typed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -57,6 +58,8 @@ pub struct Other {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Part {
     pub proposal: Proposal,
+    /// As it was typed, if bits behind its length are cut off.
+    pub typed: Option<IpNet>,
     /// Addresses that VMs can have and the pool does not give.
     pub left: u128,
     /// Prefixes of the same network that share addresses with it.
@@ -188,14 +191,16 @@ impl Draft {
         } else if row.ranges.is_empty() {
             ranges = proposals.iter().filter_map(|proposal| proposal.pool).collect();
         }
-        let part = |proposal: &Proposal| Part {
+        let part = |(typed, proposal): (&IpNet, &Proposal)| Part {
             proposal: *proposal,
+            typed: (*typed != typed.trunc()).then_some(*typed),
             left: proposal.beside(&ranges),
             clashes: Vec::new(),
             also: Vec::new(),
         };
-        let parts = proposals.iter().map(part).collect();
-        made.subnets.push(Subnet { name: text, parts, ranges: ranges.clone() });
+        let parts = prefixes.iter().zip(&proposals).map(part).collect();
+        let shown = if derived { format!("{NO_NAME}-{number}") } else { text };
+        made.subnets.push(Subnet { name: shown, parts, ranges: ranges.clone() });
         let (Some(network), Some(name)) = (network, name) else { return };
         let spec = VmSubnet {
             vm_network: network.clone(),
@@ -285,6 +290,9 @@ mod tests {
             assert!(text.contains(wanted), "{wanted} is not in {text}");
         }
         assert_eq!(made.subnets[0].parts[0].left, 153);
+        assert_eq!(made.subnets[0].parts[0].typed, Some("10.1.1.9/24".parse().unwrap()));
+        let unnamed = Draft { name: String::new(), ..draft("subnet=&prefixes=10.1.1.0/24") }.made(&name("blue"), &[]);
+        assert_eq!((unnamed.subnets[0].name.as_str(), unnamed.subnets[0].parts[0].typed), ("<NAME>-1", None));
     }
 
     #[test]

@@ -59,7 +59,9 @@ fn page(view: &View<'_>, tenant: &ResourceName, network: Option<&ResourceName>) 
     let judged = if sent { judge(view, &made, is_draft) } else { Ok(()) };
     if let (Ok(()), true, false, Some(first)) = (&judged, sent, is_draft, made.resources.first()) {
         let key = Key::new(Kind::VmNetwork, Some(tenant.clone()), network.unwrap_or(&first.name).clone());
-        let done = query(&[("done", "created"), ("what", &first.key().to_string())]);
+        // Without scripts nobody has seen what would come of it.
+        let cut = joined(made.subnets.iter().flat_map(|subnet| &subnet.parts).filter_map(|part| part.typed));
+        let done = query(&[("done", "created"), ("what", &first.key().to_string()), ("cut", &cut)]);
         return Ok(answer::see_other(&format!("{}{done}", layout::address(&key))));
     }
     // Without scripts, checking also gives one more row to fill in.
@@ -125,6 +127,7 @@ fn network_fields(view: &View<'_>, tenant: &ResourceName, draft: &Draft) -> Resu
     let ingress = [pair("same-group", SAME_GROUP), pair("allow", EVERYBODY), pair("deny", NOBODY)];
     let egress = [pair("allow", ALLOW), pair("deny", DENY)];
     Ok(html! {
+        @if logical.is_empty() { (no_logical_network(view)) }
         section.card {
             (field(view, NAME, None, &html! {
                 input name="name" required maxlength="63" autocomplete="off" spellcheck="false" value=(draft.name);
@@ -144,6 +147,19 @@ fn network_fields(view: &View<'_>, tenant: &ResourceName, draft: &Draft) -> Resu
             (line(view, DESCRIPTION, None, "description", &draft.description))
         }
     })
+}
+
+/// Without a logical network nothing can be created here: who can help, or how.
+fn no_logical_network(view: &View<'_>) -> Markup {
+    html! {
+        div.problem role="alert" {
+            @if view.is_operator() {
+                p { (view.t(NO_LOGICAL_NETWORK_YET)) }
+                p { a href={ (layout::list_address(Kind::LogicalNetwork, None)) "/new" } { (view.t(LOGICAL_NETWORKS)) } }
+                (layout::command(view, &[format!("netvirt create logical-network {} --network-virtualization", layout::NO_NAME)]))
+            } @else { p { (view.t(NO_LOGICAL_NETWORK)) } }
+        }
+    }
 }
 
 fn subnet_table(view: &View<'_>, draft: &Draft, free: Option<IpNet>) -> Markup {
@@ -216,12 +232,15 @@ fn checked(view: &View<'_>, is_draft: bool, problem: Option<&Problem>, made: &Ma
 }
 
 fn derived_row(view: &View<'_>, subnet: &Subnet, part: &Part) -> Markup {
-    let Part { proposal, left, clashes, also } = part;
+    let Part { proposal, typed, left, clashes, also } = part;
     let inside = subnet.ranges.iter().filter(|range| proposal.prefix.contains(&range.first()));
     html! {
         tr {
             th scope="row" { (subnet.name) }
-            td { (proposal.prefix) }
+            td {
+                (proposal.prefix)
+                @if let Some(typed) = typed { p.hint { (view.tf(CUT_PREFIX, &[&typed.to_string()])) } }
+            }
             td { (proposal.gateway) }
             td.number { (count(proposal.usable)) }
             td { (joined(inside)) }
@@ -269,6 +288,22 @@ mod tests {
         assert_eq!(desk.names(Kind::VmNetwork), ["front", "shop"]);
         assert_eq!(desk.names(Kind::VmSubnet), ["till", "web"]);
         assert_eq!(desk.names(Kind::IpPool), ["till pool", "web pool"]);
+    }
+
+    #[test]
+    fn what_is_cut_off_and_what_is_lacking_is_said() {
+        let desk = Desk::of_blue();
+        desk.get(PAGE).lacks("no logical network");
+        let form = [&[("subnet", "x"), ("prefixes", "10.10.1.9/25"), ("draft", "1")][..], &FORM[..3]].concat();
+        desk.post(PAGE, &form).has("10.10.1.9/25 was typed: bits behind the length are cut off.");
+        let made = desk.post(PAGE, &[&[("subnet", "x"), ("prefixes", "10.10.1.9/25")][..], &FORM[..3]].concat());
+        assert_eq!(made.status, 303);
+        desk.get(&made.location).has("was created. 10.10.1.9/25 was typed: bits behind the length are cut off.");
+        desk.post(PAGE, &[("name", ""), ("prefixes", "10.9.0.0/24"), ("draft", "1")])
+            .has("&lt;NAME&gt;-1")
+            .lacks(">-1<");
+        let without = Desk::without_logical_networks();
+        without.get(PAGE).has("There is no logical network").has("Ask an operator");
     }
 
     #[test]
