@@ -13,6 +13,7 @@ use nix::sys::signal::Signal;
 use crate::agent::{self, tail};
 use crate::error::InNode;
 use crate::state::{Process, State};
+use crate::teardown::remove_namespace;
 use crate::wiring::{gateway_handle, lab_folder, namespace_name, socket_path};
 use crate::{Lab, LabError, UpOptions};
 
@@ -111,6 +112,21 @@ impl Lab {
     /// When there is no such host, or it has no gateway.
     pub fn kill_gateway(&mut self, host: &str) -> Result<(), LabError> {
         self.end_gateway(host, Signal::SIGKILL)
+    }
+
+    /// Kills a host's gateway and takes away what it made, as when the machine dies: compartments, and all that runs in them.
+    ///
+    /// # Errors
+    /// When there is no such host, it has no gateway, or something cannot be removed.
+    pub fn lose_gateway(&mut self, host: &str) -> Result<(), LabError> {
+        self.kill_gateway(host)?;
+        let (state, _lock) = State::lock(&self.name)?;
+        let (beginning, mut problems) = (plan::gateway::namespace_prefix(host), Vec::new());
+        for name in state.of_gateways()?.iter().filter(|name| name.starts_with(&beginning)) {
+            remove_namespace(name, &mut problems);
+        }
+        let lab = self.name.clone();
+        if problems.is_empty() { Ok(()) } else { Err(LabError::Leftovers { lab, problems }) }
     }
 
     /// Asks a host's gateway to end, and kills it when it does not. What it made stays.

@@ -41,11 +41,7 @@ pub(crate) fn take_down(state: &State, children: &mut BTreeMap<String, Child>) -
         Vec::new()
     });
     for name in of_gateways.iter().chain(&state.namespaces) {
-        end_processes(name, &mut problems);
-        match Namespace::delete(name) {
-            Err(error) if !error.is_absent() => problems.push(error.to_string()),
-            _ => {}
-        }
+        remove_namespace(name, &mut problems);
     }
     for folder in &state.bpffs {
         note(folder, fs::remove_dir_all(folder), &mut problems);
@@ -62,6 +58,15 @@ pub(crate) fn take_down(state: &State, children: &mut BTreeMap<String, Child>) -
         return State::remove(lab);
     }
     Err(LabError::Leftovers { lab: lab.to_owned(), problems })
+}
+
+/// Removes a namespace and ends what runs in it.
+pub(crate) fn remove_namespace(name: &str, problems: &mut Vec<String>) {
+    end_processes(name, problems);
+    match Namespace::delete(name) {
+        Err(error) if !error.is_absent() => problems.push(error.to_string()),
+        _ => {}
+    }
 }
 
 /// Ends the processes in a lab's namespace: programs that users left running, and agents that were not written down

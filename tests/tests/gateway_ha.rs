@@ -132,8 +132,8 @@ fn connections_outlive_the_host_that_they_went_through() {
     let mut story = Story::begin();
     let name = story.cloud.host_name(3);
     let host = story.cloud.node(&name);
-    // The host is dead: its processes are, and its cables.
-    story.cloud.fabric.stage.lab.kill_gateway(&name).unwrap();
+    // The host is dead: its processes are, its cables, and what its kernel knew of compartments.
+    story.cloud.fabric.stage.lab.lose_gateway(&name).unwrap();
     story.cloud.fabric.stage.lab.kill_agent(&name).unwrap();
     run(&host, "ip link set dev eth0 down");
     run(&host, "ip link set dev eth1 down");

@@ -23,6 +23,8 @@ pub struct Gateways {
     /// The host's gateway and its compartments.
     resources: Vec<Resource>,
     mtus: BTreeMap<QualifiedName, u32>,
+    /// Whether the controller has said it in the present session, or there is none.
+    confirmed: bool,
     /// Rings when one of these changes.
     pub bell: Arc<Bell>,
     report: Option<(Instant, GatewayReport)>,
@@ -41,11 +43,19 @@ impl Gateways {
         Self {
             resources: Vec::new(),
             mtus: BTreeMap::new(),
+            confirmed: true,
             bell: Arc::new(Bell::new(first)),
             report: None,
             news: Arc::default(),
             beat: None,
             beats: Arc::default(),
+        }
+    }
+
+    /// Notes whether the controller has said in the present session what there is to do. The gateway is told.
+    pub fn confirm(&mut self, confirmed: bool) {
+        if std::mem::replace(&mut self.confirmed, confirmed) != confirmed {
+            self.bell.ring(self.bell.revision() + 1);
         }
     }
 
@@ -136,12 +146,13 @@ fn realized(reason: &Option<String>) -> RealizedState {
 impl Core {
     /// What the gateway of this host has to carry out.
     pub fn gateway_work(&self) -> GatewayWork {
-        let Gateways { resources, mtus, bell, .. } = &self.gateways;
+        let Gateways { resources, mtus, bell, confirmed, .. } = &self.gateways;
         GatewayWork {
             revision: bell.revision(),
             host: self.name.clone(),
             resources: resources.clone(),
             mtus: mtus.clone(),
+            confirmed: *confirmed,
         }
     }
 

@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::{Change, ChangeSet, Client, ClientError, CompartmentStatus, GatewayStatus, GatewayWork, RealizedState};
 use host::Netlink;
@@ -128,6 +128,19 @@ fn report() -> GatewayReport {
     GatewayReport { compartments: vec![compartment], ..GatewayReport::default() }
 }
 
+/// What the controller has not said since the agent started may be past; once it has spoken, all counts.
+fn confirms(machine: &Machine, fake: &Fake) -> GatewayWork {
+    let revision = fake.publish(support::host_topic(), &[], &[]);
+    fake.until_in_force(revision);
+    let until = Instant::now() + Duration::from_secs(10);
+    let mut work = client(machine).gateway_work(None).unwrap();
+    while !work.confirmed {
+        assert!(Instant::now() < until, "{work:?}");
+        work = client(machine).gateway_work(Some(work.revision)).unwrap();
+    }
+    work
+}
+
 /// Whoever waits is woken by what is declared, and by what the underlay leaves for packets.
 fn wakes(machine: &Machine) -> GatewayWork {
     let nothing = client(machine).gateway_work(None).unwrap();
@@ -206,7 +219,9 @@ fn a_gateway_is_told_what_to_carry_out_and_says_how_that_is() {
     join(&machine, &authority);
     let mut agent = start(&machine);
 
+    let confirmed = confirms(&machine, &served.fake);
     let first = wakes(&machine);
+    assert!(first.confirmed && first.revision > confirmed.revision);
     let last = keeps_secrets(&machine);
     tells(&machine, &served.fake);
     client(&machine).report_gateway(&report()).unwrap();
@@ -231,6 +246,8 @@ fn a_gateway_is_told_what_to_carry_out_and_says_how_that_is() {
     assert!(agent.0.wait().unwrap().success());
     let _agent = start(&machine);
     let again = client(&machine).gateway_work(Some(last.revision)).unwrap();
+    let confirmed = confirms(&machine, &served.fake);
+    assert!(confirmed.confirmed && (again.confirmed || confirmed.revision > again.revision));
     assert!(again.revision > last.revision && last.revision > first.revision);
     assert_eq!((again.resources, again.mtus), (last.resources, last.mtus));
 }

@@ -23,6 +23,15 @@ pub struct GatewayWork {
     /// The MTU in bytes that each compartment's interface inside should have, as far as the agent knows: what the underlay
     /// leaves for packets of its VM network.
     pub mtus: BTreeMap<QualifiedName, u32>,
+    /// Whether the controller has said so in the agent's present session with it; `true` where there is no controller. What is not
+    /// confirmed was so when the last session ended, and another host may have been told otherwise since.
+    #[serde(default = "confirmed")]
+    pub confirmed: bool,
+}
+
+/// An agent of before this was told says nothing of it.
+const fn confirmed() -> bool {
+    true
 }
 
 /// Lets one wait for a number to become another one. Of several who wait, the one who came last goes on waiting.

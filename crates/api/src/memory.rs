@@ -279,6 +279,7 @@ impl HostApi for MemoryHost {
             host: "host1".to_owned(),
             mtus: compartments.collect(),
             resources: of_gateways.cloned().collect(),
+            confirmed: true,
         })
     }
 

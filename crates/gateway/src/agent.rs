@@ -20,6 +20,8 @@ pub struct Work {
     pub compartments: Vec<Compartment>,
     /// The MTU of compartments' interfaces inside.
     pub mtus: BTreeMap<QualifiedName, u32>,
+    /// Whether the controller has said so in the agent's present session with it, or there is none.
+    pub confirmed: bool,
 }
 
 /// What gives a gateway its work.
@@ -60,8 +62,14 @@ impl LocalAgent {
 impl Agent for LocalAgent {
     fn work(&self, after: Option<u64>) -> Result<Work, ClientError> {
         let work = self.0.gateway_work(after)?;
-        let mut wanted =
-            Work { revision: work.revision, host: work.host, gateway: None, compartments: Vec::new(), mtus: work.mtus };
+        let mut wanted = Work {
+            revision: work.revision,
+            host: work.host,
+            gateway: None,
+            compartments: Vec::new(),
+            mtus: work.mtus,
+            confirmed: work.confirmed,
+        };
         for resource in work.resources {
             match resource {
                 Resource::Gateway(gateway) => wanted.gateway = Some(*gateway),

@@ -18,6 +18,7 @@ pub mod ha;
 mod ipsec;
 mod links;
 mod part;
+mod past;
 mod place;
 mod run;
 mod seen;

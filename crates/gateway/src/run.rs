@@ -21,6 +21,7 @@ use crate::compartment::{self, Wanted, remove_namespace};
 use crate::edge::{EdgeTrouble, WantedEdge, WantedMember};
 use crate::ha::{Member, Together};
 use crate::links;
+use crate::past::Past;
 use crate::sessions::{self, Log};
 use crate::worker::{self, Parts, Reported, Worker};
 use crate::{Bgp, Dns, Error, IpsecPart, Part, Supervisor, WireguardPart, WireguardProgram};
@@ -103,6 +104,7 @@ pub fn serve(
         swept: false,
         work: None,
         fenced: false,
+        past: Past::begin(),
     };
     let (tell, news) = sync_channel(1);
     listen(Arc::clone(agent), tell.clone())?;
@@ -110,8 +112,12 @@ pub fn serve(
     let together = Together::start(Arc::clone(agent), move || drop(tell.try_send(News::Carriers)))?;
     while !stop.load(Ordering::Relaxed) {
         match news.recv_timeout(TICK) {
-            Ok(News::Work(work)) => gateway.take_work(work, &together),
-            Ok(News::Carriers) | Err(RecvTimeoutError::Timeout) => gateway.look_at_carriers(&together),
+            Ok(News::Work(work)) => gateway.take_work(*work, &together),
+            Ok(News::Carriers) => gateway.look_at_carriers(&together),
+            Err(RecvTimeoutError::Timeout) => {
+                gateway.look_at_carriers(&together);
+                gateway.look_at_the_past();
+            }
             Err(RecvTimeoutError::Disconnected) => break,
         }
         gateway.report(agent.as_ref());
@@ -141,7 +147,7 @@ fn listen(agent: Arc<dyn Agent>, tell: SyncSender<News>) -> Result<(), Error> {
                         tracing::info!("the agent answers again");
                     }
                     was_silent = false;
-                    if is_new && tell.send(News::Work(work)).is_err() {
+                    if is_new && tell.send(News::Work(work.into())).is_err() {
                         return;
                     }
                 }
@@ -162,7 +168,7 @@ fn listen(agent: Arc<dyn Agent>, tell: SyncSender<News>) -> Result<(), Error> {
 /// What wakes a gateway.
 enum News {
     /// There is something to do.
-    Work(Work),
+    Work(Box<Work>),
     /// A carrier has come or gone.
     Carriers,
 }
@@ -195,6 +201,8 @@ struct Gateway {
     work: Option<Work>,
     /// Whether all compartments stand down, since the uplink has no carrier.
     fenced: bool,
+    /// Compartments that stand by though the agent says otherwise, until it has heard it anew.
+    past: Past,
 }
 
 impl Gateway {
@@ -205,7 +213,7 @@ impl Gateway {
             (compartment.name.clone(), Member::of(compartment, namespace))
         };
         together.set(&work.host, work.gateway.as_ref(), work.compartments.iter().map(member).collect());
-        self.fenced = together.is_fenced();
+        self.fence(together.is_fenced());
         self.work = Some(work);
         self.carry_out();
     }
@@ -213,16 +221,35 @@ impl Gateway {
     /// Lets go of what is outside when the uplink's carrier goes, since another host takes over then, and takes it up again when
     /// it comes back and nobody has said otherwise.
     fn look_at_carriers(&mut self, together: &Together) {
-        let fenced = together.is_fenced();
-        if std::mem::replace(&mut self.fenced, fenced) != fenced {
-            let what = if fenced { "is gone: compartments stand down" } else { "is back: compartments stand up" };
-            tracing::warn!("the carrier of the uplink {what}");
+        if self.fence(together.is_fenced()) {
+            self.carry_out();
+        }
+    }
+
+    /// Notes whether compartments stand down; answers whether that is new.
+    fn fence(&mut self, fenced: bool) -> bool {
+        if std::mem::replace(&mut self.fenced, fenced) == fenced {
+            return false;
+        }
+        let what = if fenced { "is gone: compartments stand down" } else { "is back: compartments stand up" };
+        tracing::warn!("the carrier of the uplink {what}");
+        if !fenced {
+            self.past.begin_anew();
+        }
+        true
+    }
+
+    /// Takes up what nobody has said otherwise of for long enough.
+    fn look_at_the_past(&mut self) {
+        if self.past.is_over() {
+            tracing::warn!("the controller says nothing: what it said before this host was away counts");
             self.carry_out();
         }
     }
 
     fn carry_out(&mut self) {
         let Some(mut work) = self.work.clone() else { return };
+        self.past.hold_back(&mut work);
         if self.fenced {
             for compartment in &mut work.compartments {
                 (compartment.standby, compartment.leaving) = (true, false);

@@ -3,7 +3,6 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use host::Namespace;
 use lab::Node;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -215,13 +214,9 @@ impl Scene {
             }
             Way::Host => {
                 script(&node, "ip link set dev eth0 down; ip link set dev eth1 down")?;
-                self.cloud.lab.kill_gateway(&host)?;
+                // What is in its memory goes with it.
+                self.cloud.lab.lose_gateway(&host)?;
                 self.cloud.lab.kill_agent(&host)?;
-                // What is in its memory goes with it: compartments with all that runs in them.
-                for name in Namespace::list()?.into_iter().filter(|name| name.contains(&format!(".{host}."))) {
-                    empty(&Namespace::open(&name)?)?;
-                    Namespace::delete(&name)?;
-                }
             }
             Way::OutsideLink => script(&node, "ip link set dev eth1 down").map(drop)?,
             Way::Uplink => script(&node, "ip link set dev eth0 down").map(drop)?,
@@ -311,24 +306,6 @@ impl Scene {
         }
         self.cloud.await_up(TENANTS.len(), UP_WITHIN)?;
         interrupt::pause(REST)
-    }
-}
-
-/// Kills all that runs in a namespace, also what was being started meanwhile.
-fn empty(namespace: &Namespace) -> Result<(), Error> {
-    let end = Instant::now() + RECOVERY;
-    loop {
-        let left = namespace.processes()?;
-        if left.is_empty() {
-            return Ok(());
-        }
-        if Instant::now() >= end {
-            return Err(failed("empty a namespace")(&format!("processes {left:?} do not end")));
-        }
-        for pid in left {
-            let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
-        }
-        interrupt::pause(Duration::from_millis(5))?;
     }
 }
 

@@ -174,6 +174,7 @@ impl Controlled {
     /// When there can be no thread.
     pub fn start(self, core: Shared) -> Result<(), SessionError> {
         self.note(&core, false, None);
+        lock(&core).gateways.confirm(false);
         // The connection is kept alive by one thread while the other carries out.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(SessionError::Thread)?;
@@ -195,6 +196,7 @@ impl Controlled {
             let problem = self.explain(&ended);
             tracing::warn!("{problem}");
             self.note(&core, false, Some(problem));
+            lock(&core).gateways.confirm(false);
             self.look_at_addresses();
             self.claims.refuse_for(backoff.next()).await;
         }
@@ -397,6 +399,7 @@ impl Controlled {
             self.report(core, session).await?;
         }
         session.ack(revision).await?;
+        lock(core).gateways.confirm(true);
         self.note(core, true, None);
         Ok(())
     }

@@ -126,6 +126,7 @@ impl World {
             gateway: Some(gateway.unwrap()),
             compartments: Vec::new(),
             mtus: BTreeMap::new(),
+            confirmed: true,
         };
         let agent = TestAgent { work: Mutex::new(work), changed: Condvar::new(), reports: Mutex::default() };
         let folder = tempfile::tempdir().unwrap();

@@ -28,8 +28,32 @@ pub const GRACE: Duration = Duration::from_secs(5);
 pub const HOLD_DOWN: Duration = Duration::from_secs(10);
 /// The same, when no other one can.
 pub const HOLD_DOWN_ALONE: Duration = Duration::from_secs(1);
+/// How long a host of a gateway that comes back waits for the controller's word before it goes by what it was told last.
+pub const UNCONFIRMED: Duration = Duration::from_secs(10);
 /// When the controller itself has not judged for so long, it was held up, and reports may lie unread: that silence is its own.
 const HELD_UP: Duration = Duration::from_millis(250);
+
+/// How a gateway came to know that a compartment is to be active on its host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Told {
+    /// Whether the controller has said so in the agent's present session with it.
+    pub confirmed: bool,
+    /// Whether the host has been at it all the time, with a carrier.
+    pub carried: bool,
+    /// Whether another host could have taken it over.
+    pub has_peers: bool,
+    /// How long ago the gateway started, or its uplink's carrier came back.
+    pub back: Duration,
+}
+
+impl Told {
+    /// Whether it is not yet to be believed: a host that was dead or cut off remembers what was so before, and another one may be
+    /// active since. Two that are would take each other's addresses and tunnels. Where no controller says so or otherwise for
+    /// [`UNCONFIRMED`], it counts.
+    pub fn may_be_past(self) -> bool {
+        !self.confirmed && !self.carried && self.has_peers && self.back < UNCONFIRMED
+    }
+}
 
 /// What a host is good for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

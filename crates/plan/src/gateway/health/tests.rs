@@ -259,3 +259,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_host_that_comes_back_waits_until_it_is_told_that_it_is_active() {
+    let back = Told { confirmed: false, carried: false, has_peers: true, back: ms(50) };
+    assert!(back.may_be_past());
+    for told in [
+        Told { confirmed: true, ..back },
+        Told { carried: true, ..back },
+        Told { has_peers: false, ..back },
+        Told { back: UNCONFIRMED, ..back },
+    ] {
+        assert!(!told.may_be_past(), "{told:?}");
+    }
+}
