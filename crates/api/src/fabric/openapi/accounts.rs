@@ -29,9 +29,10 @@ pub(super) fn accounts() -> [(String, Value); 3] {
         .may(&[ProblemType::NotFound])
         .done();
     let delete = Operation::new("deleteUser", tag, "End a user and its sessions at once")
+        .describe("The last user of role admin is not ended.")
         .parameters(&["name"])
         .answers(204, "It is gone.", None)
-        .may(&[ProblemType::NotFound])
+        .may(&[ProblemType::NotFound, ProblemType::Conflict])
         .done();
     let password = Operation::new("setPassword", tag, "Set the password of a user, and end its sessions at once")
         .describe("A password is made up if none is given, and told this once.")
