@@ -61,3 +61,44 @@ impl Past {
         self.holds && self.back.elapsed() >= UNCONFIRMED
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use model::gateway::Compartment;
+
+    use super::*;
+
+    /// Whether a compartment that is to be active stands by.
+    fn stands_by(past: &mut Past, confirmed: bool) -> bool {
+        let inside = r#"{"device": "gw0", "mac": "02:00:00:00:00:01", "addresses": ["10.254.254.2/29"],
+            "routers": ["10.254.254.1"], "prefixes": ["10.1.0.0/24"]}"#;
+        let name = "aaa/net".parse().unwrap();
+        let inside = serde_json::from_str(inside).unwrap();
+        let compartment =
+            Compartment { name, standby: false, leaving: false, inside, outside: None, connections: Vec::new() };
+        let gateway = r#"{"interface": "eth1", "peers": [{"host": "other", "address": "192.0.2.9"}]}"#;
+        let mut work = Work {
+            revision: 1,
+            host: format!("t{}", uuid::Uuid::new_v4().simple()),
+            gateway: Some(serde_json::from_str(gateway).unwrap()),
+            compartments: vec![compartment],
+            mtus: BTreeMap::new(),
+            confirmed,
+        };
+        past.hold_back(&mut work);
+        work.compartments[0].standby
+    }
+
+    #[test]
+    fn a_host_whose_uplink_is_back_waits_as_one_that_starts() {
+        let mut past = Past::begin();
+        assert!(stands_by(&mut past, false));
+        assert!(!stands_by(&mut past, true));
+        assert!(!stands_by(&mut past, false), "it has been at it all the time");
+        past.begin_anew();
+        assert!(stands_by(&mut past, false) && !past.is_over());
+        assert!(!stands_by(&mut past, true));
+    }
+}
